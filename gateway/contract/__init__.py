@@ -1,0 +1,20 @@
+"""The contract: what the protos say, read once from the compiled descriptor set.
+
+The descriptors live in a pool of their own, so that an application may load the gateway and generated stubs of the same
+protos into one process.
+"""
+
+from gateway.contract.contract import Contract, ContractError, Idempotency, Method, Union, UnionCase, load_contract
+from gateway.contract.http_rule import HttpRule, Variable
+
+__all__ = [
+    "Contract",
+    "ContractError",
+    "HttpRule",
+    "Idempotency",
+    "Method",
+    "Union",
+    "UnionCase",
+    "Variable",
+    "load_contract",
+]

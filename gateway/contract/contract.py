@@ -1,0 +1,266 @@
+"""Reads services, rules and options from the compiled descriptor set into plain values."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any, cast
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+
+from gateway.contract.http_rule import HttpRule, HttpRuleError, parse_http_rule
+
+__all__ = ["Contract", "ContractError", "Idempotency", "Method", "Union", "UnionCase", "load_contract"]
+
+_OPTIONS_PACKAGE = "vapi.v1"
+
+
+class ContractError(Exception):
+    """The protos contradict themselves or need something the gateway cannot translate. Names the place."""
+
+
+class Idempotency(enum.Enum):
+    """What repeating a call does, from the rpc's `idempotency_level`."""
+
+    UNKNOWN = 0
+    NO_SIDE_EFFECTS = 1
+    IDEMPOTENT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class UnionCase:
+    """The fields that a tag's value requires and allows, by proto field name."""
+
+    required: frozenset[str]
+    optional: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """A vAPI union: the tag's field name and the cases by the tag's value as vCenter spells it."""
+
+    tag: str
+    cases: Mapping[str, UnionCase]
+
+    @property
+    def members(self) -> frozenset[str]:
+        return frozenset().union(*(case.required | case.optional for case in self.cases.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One rpc and everything the contract says about it."""
+
+    service: str
+    """Full name of the service, for instance `vcenter.v1.VmService`."""
+    name: str
+    """Name of the rpc, for instance `ListVms`."""
+    input_type: Descriptor
+    output_type: Descriptor
+    rule: HttpRule
+    idempotency: Idempotency
+    errors: tuple[str, ...]
+    """Documented vAPI error types, for instance `NOT_FOUND`."""
+    comment: str
+    """The rpc's comment in the proto."""
+
+    @property
+    def full_name(self) -> str:
+        """Service and rpc as they stand in a gRPC path, without the leading slash."""
+        return f"{self.service}/{self.name}"
+
+    @property
+    def operation(self) -> str:
+        """The REST call in vCenter's own words, for logs, metrics and errors. Has no identifiers in it."""
+        return f"{self.rule.verb} {self.rule.path}"
+
+
+@dataclass(frozen=True)
+class Contract:
+    """All services of the descriptor set, with the pool their messages live in."""
+
+    descriptor_set: bytes = field(repr=False)
+    pool: descriptor_pool.DescriptorPool = field(repr=False)
+    services: Mapping[str, ServiceDescriptor] = field(repr=False)
+    methods: Mapping[str, Method]
+    messages: Mapping[str, Descriptor] = field(repr=False)
+    """Every message of the set by full name, nested ones included."""
+    _unions: Mapping[str, tuple[Union, ...]] = field(repr=False)
+    _required: Mapping[str, frozenset[str]] = field(repr=False)
+    _error_data: frozenset[str] = field(repr=False)
+
+    def message_class(self, descriptor: Descriptor | str) -> type[Message]:
+        """The class of a message. Raises KeyError for a name that the contract does not have."""
+        if isinstance(descriptor, str):
+            descriptor = self.messages[descriptor]
+        return message_factory.GetMessageClass(descriptor)
+
+    def unions(self, descriptor: Descriptor) -> tuple[Union, ...]:
+        """Unions of a message, in the order of the proto."""
+        return self._unions.get(descriptor.full_name, ())
+
+    def required(self, descriptor: Descriptor) -> frozenset[str]:
+        """Names of the fields that are marked REQUIRED."""
+        return self._required.get(descriptor.full_name, frozenset())
+
+    def error_data(self) -> tuple[Descriptor, ...]:
+        """Messages that describe the `data` of an error."""
+        return tuple(self.messages[name] for name in sorted(self._error_data))
+
+
+def wire_name(descriptor: FieldDescriptor) -> str:
+    """The name vCenter uses: `json_name` where it was written in the proto, else the field's name.
+
+    A compiled descriptor always has a json_name; one that equals the derived lowerCamelCase name was not written.
+    """
+    head, *tail = descriptor.name.split("_")
+    derived = head + "".join(part[:1].upper() + part[1:] for part in tail)
+    written = descriptor.json_name
+    return descriptor.name if written == derived else written
+
+
+def enum_prefix(descriptor: EnumDescriptor) -> str:
+    """What the names of an enum's values have in front of vCenter's own. Raises ContractError where there is none."""
+    zero = descriptor.values_by_number.get(0)
+    if zero is None or not zero.name.endswith("_UNSPECIFIED"):
+        raise ContractError(f"enum {descriptor.full_name}: the zero value must be named ..._UNSPECIFIED")
+    return zero.name.removesuffix("UNSPECIFIED")
+
+
+@cache
+def load_contract() -> Contract:
+    """The contract that was compiled into the package.
+
+    Raises ContractError when a rule or an option is wrong, naming the rpc or the message.
+    """
+    compiled = resources.files("gateway.contract").joinpath("descriptors.binpb")
+    if not compiled.is_file():
+        raise ContractError("the compiled protos are missing from the package: run `make generate`")
+    return build_contract(compiled.read_bytes())
+
+
+def build_contract(descriptor_set: bytes) -> Contract:
+    """Builds a contract from a serialized FileDescriptorSet with imports. Raises ContractError."""
+    try:
+        files = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set).file
+    except DecodeError:
+        raise ContractError("the descriptor set cannot be read") from None
+    pool = descriptor_pool.DescriptorPool()
+    for file in files:
+        pool.AddSerializedFile(file.SerializeToString())
+    # Options are read with the pool's own classes: those know the pool's own extensions.
+    set_class = message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileDescriptorSet"))
+    reader = _Reader(pool)
+    for file in cast(Any, set_class.FromString(descriptor_set)).file:
+        reader.read_file(file)
+    return Contract(
+        descriptor_set=descriptor_set,
+        pool=pool,
+        services=reader.services,
+        methods=reader.methods,
+        messages=reader.messages,
+        _unions=reader.unions,
+        _required=reader.required,
+        _error_data=frozenset(reader.error_data),
+    )
+
+
+class _Reader:
+    """Collects what the contract needs while it walks the files."""
+
+    def __init__(self, pool: descriptor_pool.DescriptorPool) -> None:
+        self._pool = pool
+        self._http = pool.FindExtensionByName("google.api.http")
+        self._behavior = pool.FindExtensionByName("google.api.field_behavior")
+        self._required_number = pool.FindEnumTypeByName("google.api.FieldBehavior").values_by_name["REQUIRED"].number
+        self._errors: Any = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.errors")
+        self._unions_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.unions")
+        self._error_data_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.error_data")
+        self.services: dict[str, ServiceDescriptor] = {}
+        self.methods: dict[str, Method] = {}
+        self.messages: dict[str, Descriptor] = {}
+        self.unions: dict[str, tuple[Union, ...]] = {}
+        self.required: dict[str, frozenset[str]] = {}
+        self.error_data: set[str] = set()
+
+    def read_file(self, file: Any) -> None:
+        for message in file.message_type:
+            self._read_message(f"{file.package}.{message.name}", message)
+        for index, service in enumerate(file.service):
+            full_name = f"{file.package}.{service.name}"
+            self.services[full_name] = self._pool.FindServiceByName(full_name)
+            comments = {
+                tuple(location.path): location.leading_comments
+                for location in file.source_code_info.location
+                if location.leading_comments
+            }
+            for number, method in enumerate(service.method):
+                self._read_method(full_name, method, comments.get((6, index, 2, number), ""))
+
+    def _read_message(self, full_name: str, message: Any) -> None:
+        descriptor = self.messages[full_name] = self._pool.FindMessageTypeByName(full_name)
+        for nested in message.nested_type:
+            self._read_message(f"{full_name}.{nested.name}", nested)
+        required = {
+            field.name for field in message.field if self._required_number in field.options.Extensions[self._behavior]
+        }
+        if required:
+            self.required[full_name] = frozenset(required)
+        if message.options.Extensions[self._error_data_option]:
+            self.error_data.add(full_name)
+        unions = tuple(self._read_union(descriptor, union) for union in message.options.Extensions[self._unions_option])
+        if unions:
+            self.unions[full_name] = unions
+
+    def _read_union(self, descriptor: Descriptor, option: Any) -> Union:
+        where = f"message {descriptor.full_name}: union"
+        tag = descriptor.fields_by_name.get(option.tag)
+        if tag is None or tag.enum_type is None:
+            raise ContractError(f"{where}: the tag {option.tag!r} is not an enum field")
+        prefix = enum_prefix(tag.enum_type)
+        cases: dict[str, UnionCase] = {}
+        for case in option.cases:
+            if prefix + case.value not in tag.enum_type.values_by_name:
+                raise ContractError(f"{where} {option.tag}: {case.value!r} is no value of {tag.enum_type.full_name}")
+            for name in (*case.required, *case.optional):
+                if name not in descriptor.fields_by_name:
+                    raise ContractError(f"{where} {option.tag}: there is no field {name!r}")
+            cases[case.value] = UnionCase(frozenset(case.required), frozenset(case.optional))
+        return Union(option.tag, cases)
+
+    def _read_method(self, service: str, method: Any, comment: str) -> None:
+        where = f"rpc {service}/{method.name}"
+        if method.client_streaming or method.server_streaming:
+            raise ContractError(f"{where}: streaming rpcs cannot be translated")
+        options = method.options
+        if not options.HasExtension(self._http):
+            raise ContractError(f"{where}: the option google.api.http is missing")
+        http = options.Extensions[self._http]
+        verb = http.WhichOneof("pattern")
+        if verb is None or verb == "custom" or http.additional_bindings:
+            raise ContractError(f"{where}: the rule must be exactly one of get, put, post, delete, patch")
+        try:
+            rule = parse_http_rule(verb, getattr(http, verb), http.body, http.response_body)
+        except HttpRuleError as error:
+            raise ContractError(f"{where}: {error}") from None
+        error_types = self._errors.enum_type
+        prefix = enum_prefix(error_types)
+        descriptor = self._pool.FindServiceByName(service).methods_by_name[method.name]
+        self.methods[f"{service}/{method.name}"] = Method(
+            service=service,
+            name=method.name,
+            input_type=descriptor.input_type,
+            output_type=descriptor.output_type,
+            rule=rule,
+            idempotency=Idempotency(options.idempotency_level),
+            errors=tuple(
+                error_types.values_by_number[number].name.removeprefix(prefix)
+                for number in options.Extensions[self._errors]
+            ),
+            comment=comment.strip(),
+        )

@@ -1,0 +1,79 @@
+"""Parses google.api.http rules of the form vCenter's API needs.
+
+The grammar is a subset of google/api/http.proto: whole-segment variables without patterns (`{vm}`), literal segments,
+and a literal query, which vCenter uses to tell actions apart (`?action=connect`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+__all__ = ["HttpRule", "HttpRuleError", "Variable", "parse_http_rule"]
+
+_VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_LITERAL = re.compile(r"[A-Za-z0-9._~-]+")
+_VERBS = frozenset({"get", "put", "post", "delete", "patch"})
+
+
+class HttpRuleError(ValueError):
+    """A rule that cannot be translated; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A path segment that is filled from the request field `name`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRule:
+    """A parsed rule: one REST call with the places that the request fills."""
+
+    verb: str
+    """HTTP method in upper case."""
+    path: str
+    """Path template and literal query as the proto spells them."""
+    segments: tuple[str | Variable, ...]
+    query: str
+    """Literal query without the question mark, empty where there is none."""
+    body: str
+    """Empty, `*`, or the request field that is the body."""
+    response_body: str
+    """Empty, or the response field that takes the whole result."""
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return tuple(segment.name for segment in self.segments if isinstance(segment, Variable))
+
+
+def parse_http_rule(verb: str, path: str, body: str, response_body: str) -> HttpRule:
+    """Parses one rule. Raises HttpRuleError with a sentence that names what is wrong."""
+    if verb not in _VERBS:
+        raise HttpRuleError(f"the HTTP method {verb!r} is not one of {', '.join(sorted(_VERBS))}")
+    if not path.startswith("/"):
+        raise HttpRuleError(f"the path {path!r} does not start with a slash")
+    parts = urlsplit(path)
+    if parts.fragment or parts.netloc:
+        raise HttpRuleError(f"the path {path!r} has more than a path and a query")
+    segments: list[str | Variable] = []
+    for text in parts.path[1:].split("/"):
+        if match := _VARIABLE.fullmatch(text):
+            segments.append(Variable(match.group(1)))
+        elif _LITERAL.fullmatch(text) and text not in (".", ".."):
+            segments.append(text)
+        else:
+            raise HttpRuleError(f"the segment {text!r} of {path!r} is neither a literal nor a variable such as {{vm}}")
+    names = [segment.name for segment in segments if isinstance(segment, Variable)]
+    if len(names) != len(set(names)):
+        raise HttpRuleError(f"a variable occurs twice in {path!r}")
+    if parts.query:
+        try:
+            parse_qsl(parts.query, strict_parsing=True)
+        except ValueError:
+            raise HttpRuleError(f"the query {parts.query!r} is not of the form name=value") from None
+    if body and verb in ("get", "delete"):
+        raise HttpRuleError(f"{verb.upper()} takes no body")
+    return HttpRule(verb.upper(), path, tuple(segments), parts.query, body, response_body)

@@ -1,0 +1,239 @@
+"""One binding an rpc: the request's way to a REST call, and the answer's way back.
+
+A binding is compiled from the descriptors at start; a call looks nothing up and parses nothing of the contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from google.rpc import code_pb2
+
+from gateway.contract import Contract, ContractError, Idempotency, Method, Variable
+from gateway.contract.contract import wire_name
+from gateway.transcoding.decoder import Decode, Decoders, Drift, MismatchError, NoDrift
+from gateway.transcoding.encoder import INTEGERS, Encode, Encoders, Violation
+from gateway.transcoding.error_response import ErrorReader
+from gateway.transcoding.errors import GatewayError, Reason
+
+__all__ = ["MAX_TARGET_BYTES", "Binding", "RestRequest", "RestResponse", "compile_bindings"]
+
+MAX_TARGET_BYTES = 16 * 1024
+"""Longest path with query that is sent. vCenter's proxy refuses longer request heads with a bare page."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestRequest:
+    """A REST call without host and headers."""
+
+    method: str
+    target: str
+    """Path and query, percent-encoded: to be sent as it is."""
+    body: bytes | None = field(repr=False)
+    """JSON, None where the operation takes no body. May hold guest passwords."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestResponse:
+    """vCenter's answer."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    """Header fields by lower-case name."""
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """The compiled translation of one rpc."""
+
+    method: Method
+    request_class: type[Message]
+    response_class: type[Message]
+    _encode: Callable[[Message], RestRequest] = field(repr=False)
+    _decode: Decode | None = field(repr=False)
+    _errors: ErrorReader = field(repr=False)
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the rpc has no side effects, so that it may be sent again."""
+        return self.method.idempotency is Idempotency.NO_SIDE_EFFECTS
+
+    def encode(self, message: Message) -> RestRequest:
+        """The REST call for a request. Raises GatewayError (INVALID_ARGUMENT, with field violations)."""
+        return self._encode(message)
+
+    def decode(self, response: RestResponse, drift: Drift | None = None) -> Message:
+        """The response message of a successful answer. Raises GatewayError for every other one."""
+        if not 200 <= response.status < 300:
+            raise self._errors.read(self.method, response.status, response.headers, response.body)
+        message = self.response_class()
+        if self._decode is None or (not response.body and response.status in (202, 204)):
+            return message
+        try:
+            value = orjson.loads(response.body)
+            if value is not None:
+                self._decode(message, value, drift or NoDrift())
+        except orjson.JSONDecodeError:
+            raise self._invalid(response, _not_json(response)) from None
+        except MismatchError as error:
+            raise self._invalid(response, f"does not fit the contract: {error}") from None
+        except RecursionError:
+            raise self._invalid(response, "is nested too deeply") from None
+        return message
+
+    def _invalid(self, response: RestResponse, what: str) -> GatewayError:
+        metadata = {"operation": self.method.operation, "http_status": str(response.status)}
+        if not self.is_read_only:
+            metadata["may_have_executed"] = "true"
+        return GatewayError(
+            code_pb2.INTERNAL,
+            Reason.VCENTER_RESPONSE_INVALID,
+            f"vCenter's answer (HTTP {response.status}) {what}",
+            metadata=metadata,
+        )
+
+
+def _not_json(response: RestResponse) -> str:
+    kind = response.headers.get("content-type", "").partition(";")[0].strip()
+    if not response.body:
+        return "is empty where a result was expected"
+    if kind and kind != "application/json":
+        return f"is {kind} instead of JSON: something other than vCenter's API answered"
+    return "is not complete JSON"
+
+
+def compile_bindings(contract: Contract) -> Mapping[str, Binding]:
+    """Compiles all rpcs, by full name. Raises ContractError with the rpc's name when one cannot be translated."""
+    encoders, decoders = Encoders(contract), Decoders(contract)
+    errors = ErrorReader(contract, decoders)
+    bindings = {}
+    for name, method in contract.methods.items():
+        try:
+            bindings[name] = Binding(
+                method=method,
+                request_class=contract.message_class(method.input_type),
+                response_class=contract.message_class(method.output_type),
+                _encode=_request_encoder(contract, method, encoders),
+                _decode=_result_decoder(method, decoders),
+                _errors=errors,
+            )
+        except ContractError as error:
+            raise ContractError(f"rpc {name}: {error}") from None
+    return bindings
+
+
+def _result_decoder(method: Method, decoders: Decoders) -> Decode | None:
+    """What reads the result: None where the operation has none."""
+    name, output = method.rule.response_body, method.output_type
+    if not name:
+        return decoders.message(output) if output.fields else None
+    if name not in output.fields_by_name:
+        raise ContractError(f"response_body names {name!r}, which is no field of {output.full_name}")
+    if len(output.fields) != 1:
+        raise ContractError(f"{output.full_name} has fields beside the response_body {name!r}, which nothing can fill")
+    return decoders.field(output.fields_by_name[name])
+
+
+def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> Callable[[Message], RestRequest]:
+    """Splits the request's fields into path, body and query, and compiles each part."""
+    rule, fields = method.rule, method.input_type.fields_by_name
+    for name in rule.variables:
+        if name not in fields:
+            raise ContractError(f"the path names {{{name}}}, which is no field of {method.input_type.full_name}")
+    if rule.body not in ("", "*") and (rule.body not in fields or rule.body in rule.variables):
+        raise ContractError(f"body names {rule.body!r}, which is no free field of {method.input_type.full_name}")
+    query = {wire_name(f): f for name, f in fields.items() if name not in (*rule.variables, rule.body)}
+    if rule.body == "*":
+        query = {}
+    literals = [f"/{segment}" if isinstance(segment, str) else "/{}" for segment in rule.segments]
+    template = "".join(literals)
+    variables = [_path_variable(fields[s.name]) for s in rule.segments if isinstance(s, Variable)]
+    parameters = {wire: _query_parameter(f) for wire, f in query.items()}
+    encode_message: Encode = encoders.message(method.input_type)
+    path_wires = [wire_name(fields[name]) for name in rule.variables]
+    body_wire = wire_name(fields[rule.body]) if rule.body not in ("", "*") else ""
+    verb, whole_body, literal_query = rule.verb, rule.body == "*", rule.query
+
+    def encode(message: Message) -> RestRequest:
+        violations: list[Violation] = []
+        # The whole request is encoded and checked in one pass; its parts then go where the rule says.
+        values = encode_message(message, violations)
+        path = [variable(message, violations) for variable in variables]
+        if violations:
+            raise GatewayError.invalid_request(_distinct(violations))
+        target = template.format(*path)
+        for wire in path_wires:
+            values.pop(wire, None)
+        query = [literal_query] if literal_query else []
+        for wire, parameter in parameters.items():
+            if wire in values:
+                query.extend(f"{wire}={text}" for text in parameter(values[wire]))
+        if query:
+            target = f"{target}?{'&'.join(query)}"
+        if len(target) > MAX_TARGET_BYTES:
+            text = f"makes the URL {len(target)} bytes long; vCenter takes at most {MAX_TARGET_BYTES}"
+            longest = max((*rule.variables, *query_names), key=lambda name: len(str(getattr(message, name))))
+            raise GatewayError.invalid_request([Violation(longest, text)])
+        if whole_body:
+            return RestRequest(verb, target, orjson.dumps(values))
+        return RestRequest(verb, target, orjson.dumps(values[body_wire]) if body_wire in values else None)
+
+    query_names = [f.name for f in query.values()]
+    if body_wire and rule.body not in contract.required(method.input_type):
+        raise ContractError(f"the body {rule.body!r} must be marked REQUIRED")
+    return encode
+
+
+def _distinct(violations: list[Violation]) -> list[Violation]:
+    return list(dict.fromkeys(violations))
+
+
+def _path_variable(field: FieldDescriptor) -> Callable[[Message, list[Violation]], str]:
+    """Encodes one path segment. Whatever the value, the URL keeps the segments of the rule."""
+    name = field.name
+    if field.is_repeated or field.has_presence:
+        raise ContractError(f"the path field {name!r} must be a plain string or integer")
+    if field.cpp_type in INTEGERS:
+
+        def encode_integer(message: Message, violations: list[Violation]) -> str:
+            value = getattr(message, name)
+            if value == 0:
+                violations.append(Violation(name, "is required"))
+            return str(value)
+
+        return encode_integer
+    if field.type != FieldDescriptor.TYPE_STRING:
+        raise ContractError(f"the path field {name!r} must be a plain string or integer")
+
+    def encode(message: Message, violations: list[Violation]) -> str:
+        value = getattr(message, name)
+        if not value:
+            violations.append(Violation(name, "is required"))
+        elif value in (".", ".."):
+            # Dots cannot be escaped: servers and proxies resolve %2E%2E like "..".
+            violations.append(Violation(name, "must not be '.' or '..'"))
+        return quote(value, safe="")
+
+    return encode
+
+
+def _query_parameter(field: FieldDescriptor) -> Callable[[Any], list[str]]:
+    """Turns an encoded value into query values; a list repeats its key."""
+    if field.message_type is not None:
+        raise ContractError(f"the field {field.name!r} is a message, which a query cannot hold")
+    if field.is_repeated:
+        return lambda values: [_query_text(value) for value in values]
+    return lambda value: [_query_text(value)]
+
+
+def _query_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return quote(str(value), safe="")

@@ -1,0 +1,302 @@
+"""Compiles message types into functions that read vCenter's JSON into a message.
+
+A newer vCenter may send fields and enum values that the contract does not know. They never fail a call: fields are
+passed over, enum values become UNSPECIFIED, and both are reported to a `Drift`. A value of the wrong type is another
+matter: the answer cannot be trusted, and `MismatchError` says where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from gateway.contract.contract import Contract, ContractError, wire_name
+from gateway.transcoding.encoder import FLOATS, INTEGERS, enum_wire_names
+
+__all__ = ["Decode", "Decoders", "Drift", "MismatchError", "NoDrift"]
+
+_MAX_DYNAMIC_DEPTH = 64
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_JSON_TYPES = {
+    str: "a string",
+    int: "an integer",
+    float: "a number",
+    bool: "a boolean",
+    dict: "an object",
+    list: "an array",
+    type(None): "null",
+}
+
+
+class Drift(Protocol):
+    """Is told what vCenter sends beyond the contract."""
+
+    def unknown_field(self, message: str, field: str) -> None:
+        """vCenter sent the field `field` in a message of this full name."""
+
+    def unknown_enum_value(self, enum: str, value: str) -> None:
+        """vCenter sent the value `value` of the enum of this full name."""
+
+
+class NoDrift:
+    """A Drift that nobody watches."""
+
+    def unknown_field(self, message: str, field: str) -> None: ...
+    def unknown_enum_value(self, enum: str, value: str) -> None: ...
+
+
+class MismatchError(Exception):
+    """A value in vCenter's answer is not of the type the contract says. The text holds no value."""
+
+    def __init__(self, expected: str, value: object) -> None:
+        super().__init__(expected)
+        self.expected = expected
+        self.found = _JSON_TYPES.get(type(value), "something else")
+        self.path: list[str] = []
+
+    def below(self, step: str) -> MismatchError:
+        self.path.insert(0, step)
+        return self
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.path) or 'the result'} should be {self.expected} but is {self.found}"
+
+
+Decode = Callable[[Message, Any, Drift], None]
+"""Reads a JSON value into a message: into one of its fields, or into the message as a whole."""
+Convert = Callable[[Any, Drift], Any]
+"""Turns one JSON value into a value that protobuf takes."""
+
+
+class Decoders:
+    """Compiles and keeps one decoder a message type; types may contain themselves."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._messages: dict[str, Decode] = {
+            "google.protobuf.Timestamp": _decode_timestamp,
+            "google.protobuf.Struct": _decode_struct,
+        }
+
+    def message(self, descriptor: Descriptor) -> Decode:
+        """The decoder of a message type from a JSON object."""
+        known = self._messages.get(descriptor.full_name)
+        if known is not None:
+            return known
+        fields: dict[str, Decode] = {}
+        full_name = descriptor.full_name
+
+        def decode(message: Message, value: Any, drift: Drift) -> None:
+            if type(value) is not dict:
+                raise MismatchError("an object", value)
+            for key, item in value.items():
+                if item is None:
+                    continue
+                decode_field = fields.get(key)
+                if decode_field is None:
+                    drift.unknown_field(full_name, key)
+                    continue
+                try:
+                    decode_field(message, item, drift)
+                except MismatchError as error:
+                    raise error.below(key) from None
+
+        self._messages[full_name] = decode
+        fields.update({wire_name(field): self.field(field) for field in descriptor.fields})
+        return decode
+
+    def field(self, field: FieldDescriptor) -> Decode:
+        """The decoder of one field's whole value, of the list or map where it is one."""
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            value = field.message_type.fields_by_name["value"]
+            if value.message_type is not None:
+                return _message_map_decoder(field.name, self.message(value.message_type))
+            return _scalar_map_decoder(field.name, _converter(value))
+        if field.message_type is not None:
+            decode = self.message(field.message_type)
+            return _message_list_decoder(field.name, decode) if field.is_repeated else _sub_decoder(field.name, decode)
+        convert = _converter(field)
+        return _scalar_list_decoder(field.name, convert) if field.is_repeated else _scalar_decoder(field.name, convert)
+
+
+def _sub_decoder(name: str, decode: Decode) -> Decode:
+    def decode_field(message: Message, value: Any, drift: Drift) -> None:
+        part = getattr(message, name)
+        part.SetInParent()
+        decode(part, value, drift)
+
+    return decode_field
+
+
+def _scalar_decoder(name: str, convert: Convert) -> Decode:
+    def decode_field(message: Message, value: Any, drift: Drift) -> None:
+        setattr(message, name, convert(value, drift))
+
+    return decode_field
+
+
+def _scalar_list_decoder(name: str, convert: Convert) -> Decode:
+    def decode_field(message: Message, value: Any, drift: Drift) -> None:
+        if type(value) is not list:
+            raise MismatchError("an array", value)
+        getattr(message, name).extend([convert(item, drift) for item in value if item is not None])
+
+    return decode_field
+
+
+def _message_list_decoder(name: str, decode: Decode) -> Decode:
+    def decode_field(message: Message, value: Any, drift: Drift) -> None:
+        if type(value) is not list:
+            raise MismatchError("an array", value)
+        add = getattr(message, name).add
+        for index, item in enumerate(value):
+            if item is None:
+                continue
+            try:
+                decode(add(), item, drift)
+            except MismatchError as error:
+                raise error.below(str(index)) from None
+
+    return decode_field
+
+
+def _scalar_map_decoder(name: str, convert: Convert) -> Decode:
+    def decode_field(message: Message, value: Any, drift: Drift) -> None:
+        if type(value) is not dict:
+            raise MismatchError("an object", value)
+        target = getattr(message, name)
+        for key, item in value.items():
+            if item is not None:
+                target[key] = convert(item, drift)
+
+    return decode_field
+
+
+def _message_map_decoder(name: str, decode: Decode) -> Decode:
+    def decode_field(message: Message, value: Any, drift: Drift) -> None:
+        if type(value) is not dict:
+            raise MismatchError("an object", value)
+        target = getattr(message, name)
+        for key, item in value.items():
+            if item is None:
+                continue
+            try:
+                decode(target[key], item, drift)
+            except MismatchError as error:
+                raise error.below(key) from None
+
+    return decode_field
+
+
+def _converter(field: FieldDescriptor) -> Convert:
+    kind = field.cpp_type
+    if kind in INTEGERS:
+        bits = 32 if kind in (FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_UINT32) else 64
+        signed = kind in (FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64)
+        return _integer_converter(bits, signed)
+    if kind in FLOATS:
+        return _convert_float
+    if kind == FieldDescriptor.CPPTYPE_BOOL:
+        return _convert_bool
+    if field.enum_type is not None:
+        return _enum_converter(field.enum_type)
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return _convert_string
+    raise ContractError(f"field {field.full_name}: vCenter's JSON has no form for bytes")
+
+
+def _convert_string(value: Any, drift: Drift) -> str:
+    if type(value) is not str:
+        raise MismatchError("a string", value)
+    return value
+
+
+def _convert_bool(value: Any, drift: Drift) -> bool:
+    if type(value) is not bool:
+        raise MismatchError("a boolean", value)
+    return value
+
+
+def _convert_float(value: Any, drift: Drift) -> float:
+    if type(value) is not float and type(value) is not int:
+        raise MismatchError("a number", value)
+    return value
+
+
+def _integer_converter(bits: int, signed: bool) -> Convert:
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    expected = f"an integer of {bits} bits"
+
+    def convert(value: Any, drift: Drift) -> int:
+        if type(value) is float and value.is_integer():
+            value = int(value)  # 4096.0 is an integer to JSON.
+        if type(value) is not int or not low <= value <= high:
+            raise MismatchError(expected, value)
+        return value
+
+    return convert
+
+
+def _enum_converter(descriptor: EnumDescriptor) -> Convert:
+    numbers = {name: number for number, name in enum_wire_names(descriptor).items()}
+    full_name = descriptor.full_name
+
+    def convert(value: Any, drift: Drift) -> int:
+        if type(value) is not str:
+            raise MismatchError("the name of an enum value", value)
+        number = numbers.get(value)
+        if number is None:
+            drift.unknown_enum_value(full_name, value)
+            return 0
+        return number
+
+    return convert
+
+
+def _decode_timestamp(message: Any, value: Any, drift: Drift) -> None:
+    if type(value) is not str:
+        raise MismatchError("a date and time", value)
+    try:
+        time = datetime.fromisoformat(value)
+        if time.tzinfo is None:
+            time = time.replace(tzinfo=UTC)
+        since = time - _EPOCH
+    except (ValueError, OverflowError):
+        raise MismatchError("a date and time as RFC 3339 has it", value) from None
+    message.seconds = since.days * 86400 + since.seconds
+    message.nanos = since.microseconds * 1000
+
+
+def _decode_struct(message: Any, value: Any, drift: Drift) -> None:
+    if type(value) is not dict:
+        raise MismatchError("an object", value)
+    _fill_struct(message, value, _MAX_DYNAMIC_DEPTH)
+
+
+def _fill_struct(struct: Any, value: dict[str, Any], depth: int) -> None:
+    struct.SetInParent()
+    for key, item in value.items():
+        _fill_dynamic(struct.fields[key], item, depth)
+
+
+def _fill_dynamic(target: Any, value: Any, depth: int) -> None:
+    if depth == 0:
+        raise MismatchError(f"nested at most {_MAX_DYNAMIC_DEPTH} levels deep", value)
+    if value is None:
+        target.null_value = 0
+    elif type(value) is bool:
+        target.bool_value = value
+    elif type(value) is str:
+        target.string_value = value
+    elif type(value) is dict:
+        _fill_struct(target.struct_value, value, depth - 1)
+    elif type(value) is list:
+        target.list_value.SetInParent()
+        for item in value:
+            _fill_dynamic(target.list_value.values.add(), item, depth - 1)
+    else:
+        target.number_value = value

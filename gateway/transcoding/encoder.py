@@ -1,0 +1,277 @@
+"""Compiles message types into functions that turn a message into vCenter's JSON and validate it on the way.
+
+Presence decides what is sent: a field that is set is sent, false, 0 and "" included; what is not set is left out. A
+required list or map is sent even when empty, since protobuf cannot tell empty from unset.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from gateway.contract.contract import Contract, ContractError, Union, enum_prefix, wire_name
+
+__all__ = ["Encode", "Encoders", "Violation", "enum_wire_names"]
+
+INTEGERS = frozenset(
+    {
+        FieldDescriptor.CPPTYPE_INT32,
+        FieldDescriptor.CPPTYPE_INT64,
+        FieldDescriptor.CPPTYPE_UINT32,
+        FieldDescriptor.CPPTYPE_UINT64,
+    }
+)
+FLOATS = frozenset({FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT})
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The range that google.protobuf.Timestamp allows: years 1 to 9999.
+_TIMESTAMP_SECONDS = range(-62135596800, 253402300800)
+_EXACT_DOUBLE = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One mistake in a request: the path of the field in the proto's names, and a sentence about it.
+
+    The sentence never holds the field's value, which may be a secret.
+    """
+
+    field: str
+    description: str
+
+    def below(self, parent: str) -> Violation:
+        """The same mistake seen from the message that has this one in its field `parent`."""
+        if not self.field:
+            return Violation(parent, self.description)
+        separator = "" if self.field.startswith("[") else "."
+        return Violation(f"{parent}{separator}{self.field}", self.description)
+
+
+Encode = Callable[[Any, list[Violation]], Any]
+"""Turns one value into JSON and appends what is wrong with it, with paths relative to the value."""
+
+
+def enum_wire_names(descriptor: EnumDescriptor) -> Mapping[int, str]:
+    """vCenter's names of an enum's values by number, without the UNSPECIFIED one."""
+    prefix = enum_prefix(descriptor)
+    names: dict[int, str] = {}
+    for value in descriptor.values:
+        if not value.name.startswith(prefix):
+            raise ContractError(f"enum {descriptor.full_name}: {value.name} does not start with {prefix}")
+        if value.number != 0:
+            names[value.number] = value.name.removeprefix(prefix)
+    return names
+
+
+class Encoders:
+    """Compiles and keeps one encoder a message type; types may contain themselves."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._messages: dict[str, Encode] = {
+            "google.protobuf.Timestamp": _encode_timestamp,
+            "google.protobuf.Struct": _encode_struct,
+        }
+
+    def value(self, field: FieldDescriptor) -> Encode:
+        """The encoder of a field's whole value: of the list or map where it is one."""
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            entry = field.message_type.fields_by_name
+            if entry["key"].type != FieldDescriptor.TYPE_STRING:
+                raise ContractError(f"field {field.full_name}: only strings can be keys of a map in JSON")
+            return _map_encoder(self._single(entry["value"]))
+        single = self._single(field)
+        return _list_encoder(single) if field.is_repeated else single
+
+    def message(self, descriptor: Descriptor) -> Encode:
+        """The encoder of a message type."""
+        known = self._messages.get(descriptor.full_name)
+        if known is not None:
+            return known
+        fields: dict[int, tuple[str, str, Encode]] = {}
+        required: dict[str, tuple[str, Any]] = {}
+        unions: list[_UnionCheck] = []
+
+        def encode(message: Message, violations: list[Violation]) -> dict[str, Any]:
+            result: dict[str, Any] = {}
+            before = len(violations)
+            for descriptor, value in message.ListFields():
+                name, wire, encode_value = fields[descriptor.number]
+                result[wire] = encode_value(value, violations)
+                if len(violations) > before:
+                    violations[before:] = [violation.below(name) for violation in violations[before:]]
+                    before = len(violations)
+            for wire, (name, empty) in required.items():
+                if wire not in result:
+                    if empty is None:
+                        violations.append(Violation(name, "is required"))
+                    else:
+                        result[wire] = empty
+            for check in unions:
+                check(result, violations)
+            return result
+
+        self._messages[descriptor.full_name] = encode
+        wires: dict[str, FieldDescriptor] = {}
+        for field in descriptor.fields:
+            wire = wire_name(field)
+            if wires.setdefault(wire, field) is not field:
+                raise ContractError(f"message {descriptor.full_name}: two fields are called {wire!r} in JSON")
+            fields[field.number] = (field.name, wire, self.value(field))
+        for name in self._contract.required(descriptor):
+            field = descriptor.fields_by_name[name]
+            required[wire_name(field)] = (name, _empty(field))
+        unions.extend(_union_check(descriptor, union) for union in self._contract.unions(descriptor))
+        return encode
+
+    def _single(self, field: FieldDescriptor) -> Encode:
+        kind = field.cpp_type
+        if kind in INTEGERS or kind == FieldDescriptor.CPPTYPE_BOOL or field.type == FieldDescriptor.TYPE_STRING:
+            return _encode_as_is
+        if kind in FLOATS:
+            return _encode_float
+        if field.enum_type is not None:
+            return _enum_encoder(field.enum_type)
+        if field.message_type is not None:
+            return self.message(field.message_type)
+        raise ContractError(f"field {field.full_name}: vCenter's JSON has no form for bytes")
+
+
+def _empty(field: FieldDescriptor) -> Any:
+    """What an empty list or map looks like in JSON; None for everything that can be absent."""
+    if not field.is_repeated:
+        return None
+    return {} if field.message_type is not None and field.message_type.GetOptions().map_entry else []
+
+
+def _encode_as_is(value: Any, violations: list[Violation]) -> Any:
+    return value
+
+
+def _encode_float(value: float, violations: list[Violation]) -> Any:
+    if not math.isfinite(value):
+        violations.append(Violation("", "must be a finite number"))
+    return value
+
+
+def _enum_encoder(descriptor: EnumDescriptor) -> Encode:
+    names = enum_wire_names(descriptor)
+    expected = "must be one of " + ", ".join(names.values())
+
+    def encode(value: int, violations: list[Violation]) -> Any:
+        name = names.get(value)
+        if name is None:
+            found = "is UNSPECIFIED" if value == 0 else f"has the unknown number {value}"
+            violations.append(Violation("", f"{found}; {expected}"))
+        return name
+
+    return encode
+
+
+def _list_encoder(single: Encode) -> Encode:
+    if single is _encode_as_is:
+        return lambda values, violations: list(values)
+
+    def encode(values: Any, violations: list[Violation]) -> list[Any]:
+        result = []
+        before = len(violations)
+        for index, value in enumerate(values):
+            result.append(single(value, violations))
+            if len(violations) > before:
+                violations[before:] = [violation.below(f"[{index}]") for violation in violations[before:]]
+                before = len(violations)
+        return result
+
+    return encode
+
+
+def _map_encoder(single: Encode) -> Encode:
+    def encode(values: Any, violations: list[Violation]) -> dict[str, Any]:
+        result = {}
+        before = len(violations)
+        for key in values:
+            result[key] = single(values[key], violations)
+            if len(violations) > before:
+                violations[before:] = [violation.below(f'["{key}"]') for violation in violations[before:]]
+                before = len(violations)
+        return result
+
+    return encode
+
+
+def _encode_timestamp(value: Any, violations: list[Violation]) -> str | None:
+    """RFC 3339 in UTC. vCenter works in milliseconds; finer digits are sent only where the caller gave them."""
+    if value.seconds not in _TIMESTAMP_SECONDS or not 0 <= value.nanos < 1_000_000_000:
+        violations.append(Violation("", "must be a time between the years 1 and 9999"))
+        return None
+    # isoformat pads the year to four digits, which strftime does not promise.
+    seconds = (_EPOCH + timedelta(seconds=value.seconds)).isoformat().removesuffix("+00:00")
+    digits = f"{value.nanos:09d}"
+    while len(digits) > 3 and digits.endswith("000"):
+        digits = digits[:-3]
+    return f"{seconds}.{digits}Z"
+
+
+def _encode_struct(value: Any, violations: list[Violation]) -> dict[str, Any]:
+    return {key: _encode_dynamic(item, violations) for key, item in value.fields.items()}
+
+
+def _encode_dynamic(value: Any, violations: list[Violation]) -> Any:
+    kind = value.WhichOneof("kind")
+    if kind == "struct_value":
+        return _encode_struct(value.struct_value, violations)
+    if kind == "list_value":
+        return [_encode_dynamic(item, violations) for item in value.list_value.values]
+    if kind == "number_value":
+        number = value.number_value
+        if not math.isfinite(number):
+            violations.append(Violation("", "must be a finite number"))
+        elif number.is_integer() and abs(number) <= _EXACT_DOUBLE:
+            # A Struct has no integers; vCenter has no use for 3.0 where it expects 3.
+            return int(number)
+        return number
+    return getattr(value, kind) if kind in ("string_value", "bool_value") else None
+
+
+_UnionCheck = Callable[[dict[str, Any], list[Violation]], None]
+
+
+def _union_check(descriptor: Descriptor, union: Union) -> _UnionCheck:
+    """Checks a union on the encoded message, and fills in the empty lists that its case requires."""
+    wires = {field.name: wire_name(field) for field in descriptor.fields}
+    tag = wires[union.tag]
+    members = {wires[name]: name for name in union.members}
+    cases = {
+        value: (
+            {wires[name]: (name, _empty(descriptor.fields_by_name[name])) for name in sorted(case.required)},
+            {wire for wire, name in members.items() if name not in case.required | case.optional},
+        )
+        for value, case in union.cases.items()
+    }
+    no_case: tuple[dict[str, tuple[str, Any]], set[str]] = ({}, set(members))
+
+    def check(result: dict[str, Any], violations: list[Violation]) -> None:
+        value = result.get(tag)
+        required, foreign = cases.get(value, no_case) if value is not None else no_case
+        for wire in foreign & result.keys():
+            if value is not None:
+                text = f"must not be set when {union.tag} is {value}"
+            elif tag in result:
+                continue  # The tag itself is wrong, which has been said.
+            else:
+                text = f"must not be set when {union.tag} is not"
+            violations.append(Violation(members[wire], text))
+        for wire, (name, empty) in required.items():
+            if wire not in result:
+                if empty is None:
+                    violations.append(Violation(name, f"is required when {union.tag} is {value}"))
+                else:
+                    result[wire] = empty
+
+    return check

@@ -1,0 +1,159 @@
+"""Reads vCenter's failed answers: vAPI errors, and the pages of whatever stands between the gateway and vCenter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+
+import orjson
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2
+
+from gateway.contract import Contract, Method
+from gateway.transcoding.decoder import Decoders, MismatchError, NoDrift
+from gateway.transcoding.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, VCENTER_DOMAIN, GatewayError
+
+__all__ = ["ErrorReader"]
+
+_ERROR = "vapi.std.errors.v1.Error"
+_MAX_RETRY_AFTER = 3600.0
+_BUSY_RETRY_DELAY = 1.0
+_PAGES: Mapping[int, str] = {
+    404: "vCenter has no such operation; it may be older than the API, or the URL leads to another server",
+    405: "vCenter has no such operation; it may be older than the API, or the URL leads to another server",
+    502: "the proxy in front of vCenter could not reach the service",
+    503: "the service behind vCenter's proxy is down or still starting",
+    504: "the proxy in front of vCenter gave up waiting for the service",
+}
+
+
+class ErrorReader:
+    """Compiled once; turns a failed answer into a GatewayError that has everything the answer said."""
+
+    def __init__(self, contract: Contract, decoders: Decoders) -> None:
+        self._error_class = contract.message_class(_ERROR)
+        descriptor = contract.messages[_ERROR]
+        self._fields = {field.name: decoders.field(field) for field in descriptor.fields}
+        self._data = [_DataShape(contract, decoders, message.full_name) for message in contract.error_data()]
+
+    def read(self, method: Method, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
+        """The error of an answer with an HTTP status of 300 or more."""
+        metadata = {"operation": method.operation, "http_status": str(status)}
+        retry_delay = _retry_after(headers)
+        payload = _vapi_error(body)
+        if payload is None:
+            return _page(status, headers, metadata, retry_delay)
+        error_type = payload.get("error_type")
+        if not isinstance(error_type, str) or not error_type:
+            error_type = None
+        code = BY_ERROR_TYPE.get(error_type or "")
+        if code is None:
+            code = BY_HTTP_STATUS.get(status, code_pb2.UNKNOWN)
+        error = self._decode(payload)
+        if error_type == "RESOURCE_BUSY" and retry_delay is None:
+            retry_delay = _BUSY_RETRY_DELAY
+        text = _text(error)
+        details: list[Message] = [error]
+        details += [shape for shape in (shape.read(payload.get("data")) for shape in self._data) if shape is not None]
+        if text:
+            details.append(error_details_pb2.LocalizedMessage(locale="en-US", message=text))
+        return GatewayError(
+            code,
+            error_type or f"HTTP_{status}",
+            text or f"vCenter reported {error_type or 'an error of no type'} (HTTP {status})",
+            domain=VCENTER_DOMAIN,
+            metadata=metadata,
+            details=details,
+            retry_delay=retry_delay,
+        )
+
+    def _decode(self, payload: dict[str, Any]) -> Message:
+        """The typed error. A part that cannot be read is left out: the rest of an error is better than none of it."""
+        error = self._error_class()
+        for name, value in payload.items():
+            decode = self._fields.get(name)
+            if decode is None or value is None:
+                continue
+            try:
+                decode(error, value, NoDrift())
+            except (MismatchError, RecursionError):
+                continue
+        return error
+
+
+class _DataShape:
+    """A structure that vCenter puts into the data of errors, recognized by its fields."""
+
+    def __init__(self, contract: Contract, decoders: Decoders, full_name: str) -> None:
+        descriptor = contract.messages[full_name]
+        self._class = contract.message_class(descriptor)
+        self._decode = decoders.message(descriptor)
+        self._names = {field.name for field in descriptor.fields}
+
+    def read(self, data: Any) -> Message | None:
+        if isinstance(data, dict) and len(data) == 1:
+            # Some releases wrap the fields in an object that is named after the structure.
+            (name, inner), *_ = data.items()
+            if "." in name and isinstance(inner, dict):
+                data = inner
+        if not isinstance(data, dict) or set(data) != self._names:
+            return None
+        message = self._class()
+        try:
+            self._decode(message, data, NoDrift())
+        except MismatchError:
+            return None
+        return message
+
+
+def _vapi_error(body: bytes) -> dict[str, Any] | None:
+    """The JSON object of a vAPI error, None where the body is something else."""
+    try:
+        payload = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if isinstance(payload, dict) and ("error_type" in payload or "messages" in payload):
+        return payload
+    return None
+
+
+def _text(error: Any) -> str:
+    """What to show a person: the first message that has a text, in the request's language where there is one."""
+    for message in error.messages:
+        if text := message.localized or message.default_message:
+            return cast(str, text)
+    return ""
+
+
+def _page(status: int, headers: Mapping[str, str], metadata: dict[str, str], retry_delay: float | None) -> GatewayError:
+    """An answer that is no vAPI error. Its body is not repeated: it is a page for browsers, if anything."""
+    code = BY_HTTP_STATUS.get(status, code_pb2.UNKNOWN)
+    if status == 404:
+        # Not an object that is missing but the operation itself: a caller who takes NOT_FOUND for "the machine is gone"
+        # must not be led astray.
+        code = code_pb2.UNIMPLEMENTED
+    kind = headers.get("content-type", "").partition(";")[0].strip()
+    text = f"vCenter answered HTTP {status} with {kind or 'no body'} instead of an error of its own"
+    if hint := _PAGES.get(status):
+        text += f": {hint}"
+    elif 300 <= status < 400:
+        text += ": redirects are not followed; the configured URL should be vCenter's own"
+    return GatewayError(code, f"HTTP_{status}", text, domain=VCENTER_DOMAIN, metadata=metadata, retry_delay=retry_delay)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that a Retry-After header asks to wait, at most an hour; None where there is none."""
+    value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    if value.isascii() and value.isdigit():
+        return min(float(value), _MAX_RETRY_AFTER)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return min(max(0.0, (date - datetime.now(UTC)).total_seconds()), _MAX_RETRY_AFTER)
