@@ -72,7 +72,7 @@ class Binding:
     def decode(self, response: RestResponse, drift: Drift | None = None) -> Message:
         """The response message of a successful answer. Raises GatewayError for every other one."""
         if not 200 <= response.status < 300:
-            raise self._errors.read(self.method, response.status, response.headers, response.body)
+            raise self._errors.read(self.method.operation, response.status, response.headers, response.body)
         message = self.response_class()
         if self._decode is None or (not response.body and response.status in (202, 204)):
             return message

@@ -11,7 +11,7 @@ import orjson
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2
 
-from gateway.contract import Contract, Method
+from gateway.contract import Contract
 from gateway.transcoding.decoder import Decoders, MismatchError, NoDrift
 from gateway.transcoding.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, VCENTER_DOMAIN, GatewayError
 
@@ -38,9 +38,9 @@ class ErrorReader:
         self._fields = {field.name: decoders.field(field) for field in descriptor.fields}
         self._data = [_DataShape(contract, decoders, message.full_name) for message in contract.error_data()]
 
-    def read(self, method: Method, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
+    def read(self, operation: str, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
         """The error of an answer with an HTTP status of 300 or more."""
-        metadata = {"operation": method.operation, "http_status": str(status)}
+        metadata = {"operation": operation, "http_status": str(status)}
         retry_delay = _retry_after(headers)
         payload = _vapi_error(body)
         if payload is None:

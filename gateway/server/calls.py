@@ -1,0 +1,126 @@
+"""Handles one rpc: bytes in, bytes or a rich status out. The same function for every rpc, made from its binding."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+import uuid
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import code_pb2, error_details_pb2
+
+from gateway.transcoding import Binding, GatewayError, Reason
+from gateway.vcenter.client import VCenter
+from gateway.vcenter.identity import Identity
+
+__all__ = ["CallRecord", "Identify", "Observe", "call_handler"]
+
+REQUEST_ID_HEADER = "x-request-id"
+_MAX_REQUEST_ID = 128
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """What there is to say about a finished call, for logs and metrics. Holds no identifiers and no secrets."""
+
+    rpc: str
+    """Service and rpc, for instance `vcenter.v1.VmService/ListVms`."""
+    code: str
+    """Name of the gRPC code."""
+    reason: str
+    """Reason of the error, empty for a call that succeeded."""
+    seconds: float
+    request_id: str
+
+
+Metadata = Iterable[tuple[str, str | bytes]]
+Identify = Callable[[Metadata], Identity]
+"""Finds out for whom a call is made. Raises GatewayError (UNAUTHENTICATED) for nobody."""
+Observe = Callable[[CallRecord], None]
+Handler = Callable[[bytes, Any], Awaitable[bytes]]
+
+
+def call_handler(binding: Binding, vcenter: VCenter, identify: Identify, observe: Observe) -> Handler:
+    """The handler of one rpc. It takes and returns serialized messages, so that a request that is no message of the
+    rpc's type is answered like every other mistake."""
+    rpc = binding.method.full_name
+    request_class = binding.request_class
+
+    async def handle(data: bytes, context: Any) -> bytes:
+        started = time.perf_counter()
+        metadata = context.invocation_metadata() or ()
+        request_id = _request_id(metadata)
+        code, reason = "CANCELLED", ""
+        try:
+            try:
+                message = request_class.FromString(data)
+            except DecodeError:
+                text = f"the request is not a valid {binding.method.input_type.full_name}"
+                raise GatewayError(code_pb2.INVALID_ARGUMENT, Reason.REQUEST_INVALID, text) from None
+            reply = await vcenter.call(binding, message, identify(metadata), context.time_remaining(), request_id)
+            context.set_trailing_metadata(((REQUEST_ID_HEADER, request_id),))
+            code = "OK"
+            return reply.SerializeToString()
+        except GatewayError as error:
+            code, reason = code_pb2.Code.Name(error.code), error.reason
+            return _refuse(context, error, request_id)
+        except Exception as error:
+            # The text of an unforeseen error may hold anything, a secret too: only where it happened is logged.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("unforeseen %s in %s, request %s\n%s", type(error).__name__, rpc, request_id, frames)
+            code, reason = "INTERNAL", Reason.GATEWAY_BUG
+            return _refuse(context, _bug(binding), request_id)
+        finally:
+            observe(CallRecord(rpc, code, reason, time.perf_counter() - started, request_id))
+
+    return handle
+
+
+def _refuse(context: Any, error: GatewayError, request_id: str) -> bytes:
+    """Ends the call with the error's status.
+
+    Not by abort(), which drops the trailing metadata: the details travel there.
+    """
+    error.details = (*error.details, error_details_pb2.RequestInfo(request_id=request_id))
+    status = error.status()
+    trailing: list[tuple[str, str | bytes]] = [
+        ("grpc-status-details-bin", status.SerializeToString()),
+        (REQUEST_ID_HEADER, request_id),
+    ]
+    if "may_have_executed" in error.metadata:
+        # Tells gRPC's own retry policy, wherever a client configured one, not to repeat the call.
+        trailing.append(("grpc-retry-pushback-ms", "-1"))
+    context.set_trailing_metadata(tuple(trailing))
+    context.set_code(_CODES[status.code])
+    context.set_details(status.message)
+    return b""
+
+
+def _request_id(metadata: Metadata) -> str:
+    """The caller's request id where it is fit for a header and a log line, else a new one."""
+    for key, value in metadata:
+        if (
+            key == REQUEST_ID_HEADER
+            and isinstance(value, str)
+            and 0 < len(value) <= _MAX_REQUEST_ID
+            and all("!" <= character <= "~" for character in value)
+        ):
+            return value
+    return uuid.uuid4().hex
+
+
+def _bug(binding: Binding) -> GatewayError:
+    metadata = {"operation": binding.method.operation}
+    if not binding.is_read_only:
+        metadata["may_have_executed"] = "true"
+    return GatewayError(
+        code_pb2.INTERNAL, Reason.GATEWAY_BUG, "the gateway failed; its log has the request id", metadata=metadata
+    )

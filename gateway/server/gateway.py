@@ -1,0 +1,169 @@
+"""Puts the parts together: contract, vCenter client, gRPC server, health and reflection; starts and stops them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from gateway.contract import Contract, load_contract
+from gateway.server.calls import Identify, Observe, call_handler
+from gateway.server.drift import CountingDrift
+from gateway.transcoding import Binding, compile_bindings
+from gateway.vcenter.client import VCenter
+from gateway.vcenter.options import VCenterOptions
+
+__all__ = ["Gateway", "ServerOptions"]
+
+_REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
+_MAX_PENDING = 100_000
+
+# The asyncio halves of the two libraries are not in their type information.
+_HealthServicer: Any = health.aio.HealthServicer  # type: ignore[attr-defined]
+_ReflectionServicer: Any = reflection.aio.ReflectionServicer  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How the gRPC side listens and stops."""
+
+    listen: str = "127.0.0.1:50051"
+    """Host and port; port 0 takes a free one."""
+    reuse_port: bool = False
+    """Whether several processes may listen on the same port. Off, a second gateway on the port fails to start."""
+    max_request_bytes: int = 4 * 1024 * 1024
+    max_response_bytes: int = 32 * 1024 * 1024
+    keepalive_seconds: float = 60.0
+    """An idle connection is probed this often, and closed when the client does not answer within 20 seconds."""
+    max_connection_age_seconds: float | None = None
+    """Connections are closed in an orderly way after about this long, so that clients find new replicas."""
+    settle_seconds: float = 0.0
+    """How long new calls are still taken after a stop began, until load balancers have noticed."""
+    grace_seconds: float = 30.0
+    """How long calls under way may take to finish after a stop began."""
+    reflection: bool = True
+
+
+class Gateway:
+    """One gateway in one process. Start and stop it within the same event loop."""
+
+    def __init__(
+        self,
+        vcenter: VCenterOptions,
+        identify: Identify,
+        *,
+        options: ServerOptions | None = None,
+        observe: Observe = lambda record: None,
+        contract: Contract | None = None,
+    ) -> None:
+        self.contract = contract or load_contract()
+        self.bindings: Mapping[str, Binding] = compile_bindings(self.contract)
+        self.options = options or ServerOptions()
+        self.drift = CountingDrift()
+        self.port = 0
+        self.vcenter: VCenter | None = None
+        self._vcenter_options = vcenter
+        self._identify = identify
+        self._observe = observe
+        self._server: grpc.aio.Server | None = None
+        self._health = _HealthServicer()
+
+    async def __aenter__(self) -> Gateway:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    async def start(self) -> int:
+        """Starts serving and returns the port. Raises OSError when the address cannot be used."""
+        self.vcenter = VCenter(self._vcenter_options, self.contract, self.drift)
+        server = grpc.aio.server(options=_channel_arguments(self.options))
+        server.add_generic_rpc_handlers(tuple(self._handlers(self.vcenter)))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        if self.options.reflection:
+            self._add_reflection(server)
+        try:
+            self.port = server.add_insecure_port(self.options.listen)
+        except RuntimeError:
+            self.port = 0
+        if not self.port:
+            await self.vcenter.close()
+            raise OSError(f"cannot listen on {self.options.listen}: the address is in use or not one of this machine")
+        await server.start()
+        self._server = server
+        for service in ("", *self.contract.services):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        return self.port
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Stops in order: health says NOT_SERVING, load balancers get time to notice, calls under way finish within
+        the grace period, the sessions with vCenter are closed. `grace` in seconds overrides the option."""
+        server, self._server = self._server, None
+        if server is not None:
+            await self._health.enter_graceful_shutdown()
+            await asyncio.sleep(self.options.settle_seconds)
+            # The listener closes now; new calls on open connections are told to go elsewhere.
+            await server.stop(self.options.grace_seconds if grace is None else grace)
+        if self.vcenter is not None:
+            await self.vcenter.close()
+            self.vcenter = None
+
+    async def wait(self) -> None:
+        """Returns when the server has stopped."""
+        if self._server is not None:
+            await self._server.wait_for_termination()
+
+    def _handlers(self, vcenter: VCenter) -> list[Any]:
+        services: dict[str, dict[str, Any]] = {}
+        for binding in self.bindings.values():
+            handle = call_handler(binding, vcenter, self._identify, self._observe)
+            methods = services.setdefault(binding.method.service, {})
+            methods[binding.method.name] = grpc.unary_unary_rpc_method_handler(handle)
+        return [grpc.method_handlers_generic_handler(service, methods) for service, methods in services.items()]
+
+    def _add_reflection(self, server: grpc.aio.Server) -> None:
+        """Reflection in both versions: new tools ask for v1 first, the library has v1alpha only. They are the same but
+        for the name."""
+        pool = self.contract.pool
+        for module in (health_pb2, reflection_pb2):
+            pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
+        names = (*self.contract.services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server, pool)
+        servicer = _ReflectionServicer(names, pool=pool)
+        handler = grpc.stream_stream_rpc_method_handler(
+            servicer.ServerReflectionInfo,
+            request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+            response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+        )
+        v1 = grpc.method_handlers_generic_handler(_REFLECTION_V1, {"ServerReflectionInfo": handler})
+        server.add_generic_rpc_handlers((v1,))
+
+
+def _channel_arguments(options: ServerOptions) -> list[tuple[str, Any]]:
+    arguments: list[tuple[str, Any]] = [
+        ("grpc.so_reuseport", int(options.reuse_port)),
+        ("grpc.max_receive_message_length", options.max_request_bytes),
+        ("grpc.max_send_message_length", options.max_response_bytes),
+        # Beyond about 1,000 calls that wait for the event loop, grpcio would cancel further ones without a word.
+        ("grpc.server.max_pending_requests", _MAX_PENDING),
+        ("grpc.server.max_pending_requests_hard_limit", _MAX_PENDING),
+        ("grpc.keepalive_time_ms", int(options.keepalive_seconds * 1000)),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # Clients may probe as often as every 10 seconds without being sent away for it.
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ]
+    if options.max_connection_age_seconds is not None:
+        arguments += [
+            ("grpc.max_connection_age_ms", int(options.max_connection_age_seconds * 1000)),
+            ("grpc.max_connection_age_grace_ms", int(options.grace_seconds * 1000)),
+        ]
+    return arguments

@@ -1,0 +1,136 @@
+"""The client the server uses: one call in, one answer or GatewayError out.
+
+Here the promises about repetition are kept. A mutating call is sent a second time only when vCenter certainly did not
+run it: there was no connection, or it answered 401 to an expired session. Calls without side effects are repeated on
+lost connections, 503 and RESOURCE_BUSY, with jitter and within the caller's deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf.message import Message
+from google.rpc import code_pb2
+
+from gateway.contract import Contract
+from gateway.transcoding import Binding, Drift, GatewayError, RestRequest, RestResponse
+from gateway.transcoding.decoder import Decoders
+from gateway.transcoding.error_response import ErrorReader
+from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
+from gateway.vcenter.options import VCenterOptions
+from gateway.vcenter.sessions import SessionPool
+from gateway.vcenter.transport import (
+    AnswerTimeoutError,
+    CertificateError,
+    NotSentError,
+    Transport,
+    TransportError,
+    transport_failure,
+)
+
+__all__ = ["VCenter"]
+
+MAX_RETRIES = 2
+_BACKOFF = 0.1
+_MAX_BACKOFF = 2.0
+_SESSION_CALL_TIMEOUT = 30.0
+_LOGOUT_TIMEOUT = 5.0
+
+
+class VCenter:
+    """One vCenter: its connections and the sessions of the callers who gave a password."""
+
+    def __init__(self, options: VCenterOptions, contract: Contract, drift: Drift | None = None) -> None:
+        self._options = options
+        self._transport = Transport(options)
+        self._drift = drift
+        self.sessions = SessionPool(self._send_session_call, ErrorReader(contract, Decoders(contract)))
+
+    async def close(self) -> None:
+        """Logs every session out and closes the connections."""
+        await self.sessions.close()
+        await self._transport.close()
+
+    async def call(
+        self, binding: Binding, message: Message, identity: Identity, timeout: float | None, request_id: str
+    ) -> Message:
+        """Makes one call for `identity`. `timeout` is the caller's remaining time in seconds, None without deadline.
+
+        Raises GatewayError. When cancelled, the HTTP request is closed.
+        """
+        request = binding.encode(message)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (self._options.timeout if timeout is None else timeout)
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                response = await self._send_as(request, identity, request_id, deadline)
+                return binding.decode(response, self._drift)
+            except TransportError as error:
+                failure = transport_failure(
+                    error, binding.method.operation, not (binding.is_read_only or isinstance(error, NotSentError))
+                )
+                again = not isinstance(error, CertificateError | AnswerTimeoutError) and (
+                    binding.is_read_only or isinstance(error, NotSentError)
+                )
+            except GatewayError as error:
+                failure = error
+                again = binding.is_read_only and _is_transient(error)
+            delay = random.uniform(0, min(_MAX_BACKOFF, _BACKOFF * 2**attempt))  # noqa: S311 - jitter, no secret
+            if failure.retry_delay is not None:
+                delay = max(delay, failure.retry_delay)
+            if not again or attempt > MAX_RETRIES or loop.time() + delay >= deadline:
+                raise failure
+            await asyncio.sleep(delay)
+
+    async def _send_as(
+        self, request: RestRequest, identity: Identity, request_id: str, deadline: float
+    ) -> RestResponse:
+        headers = {"X-Request-ID": request_id}
+        if isinstance(identity, SessionId):
+            return await self._send(request, {**headers, SESSION_HEADER: identity.value}, deadline)
+        session = await self._within(deadline, self.sessions.get(identity))
+        sent = self.sessions.now()
+        response = await self._send(request, {**headers, SESSION_HEADER: session.id}, deadline)
+        if response.status != 401:
+            return response
+        renewed = await self._within(deadline, self.sessions.renew(identity, session, sent))
+        if renewed is session:
+            return response
+        # A 401 ran nothing: the one case in which any call may be sent again.
+        return await self._send(request, {**headers, SESSION_HEADER: renewed.id}, deadline)
+
+    async def _send(self, request: RestRequest, headers: Mapping[str, str], deadline: float) -> RestResponse:
+        remaining = deadline - asyncio.get_running_loop().time()
+        if remaining <= 0:
+            raise NotSentTimeoutError("the deadline passed before vCenter was called")
+        return await self._transport.send(request, headers, remaining)
+
+    async def _send_session_call(self, request: RestRequest, headers: dict[str, str]) -> RestResponse:
+        timeout = _LOGOUT_TIMEOUT if request.method == "DELETE" else _SESSION_CALL_TIMEOUT
+        return await self._transport.send(request, headers, timeout)
+
+    async def _within(self, deadline: float, waiting: Any) -> Any:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await waiting
+        except TimeoutError:
+            raise NotSentTimeoutError("the deadline passed while the session with vCenter was opened") from None
+
+
+class NotSentTimeoutError(NotSentError, AnswerTimeoutError):
+    """The caller's time was over before the call was sent."""
+
+    reason = AnswerTimeoutError.reason
+    code = AnswerTimeoutError.code
+
+
+def _is_transient(error: GatewayError) -> bool:
+    """Whether the same read may well succeed a moment later."""
+    return error.reason == "RESOURCE_BUSY" or (
+        error.code == code_pb2.UNAVAILABLE and error.metadata.get("http_status") == "503"
+    )

@@ -1,0 +1,91 @@
+"""Who calls: reads a caller's vCenter identity from the metadata of a call."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from google.rpc import code_pb2
+
+from gateway.transcoding import GatewayError, Reason
+
+__all__ = ["Basic", "Identity", "SessionId", "identity_from_metadata"]
+
+SESSION_HEADER = "vmware-api-session-id"
+_MAX_SESSION_ID = 1024
+_MAX_AUTHORIZATION = 4096
+
+# Identities are told apart by a keyed digest, so that neither a map's keys nor a dump of it holds a password.
+_DIGEST_KEY = os.urandom(32)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionId:
+    """A session that the caller holds itself. It is forwarded as it is and never renewed."""
+
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Basic:
+    """A user name and a password, for which the gateway keeps a session."""
+
+    user: str
+    password: str = field(repr=False)
+
+    @property
+    def header(self) -> str:
+        """The value of an HTTP Authorization header."""
+        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+    @property
+    def digest(self) -> bytes:
+        """Tells one credential from another within this process, and nothing else."""
+        return hmac.digest(_DIGEST_KEY, f"{self.user}:{self.password}".encode(), hashlib.sha256)
+
+
+Identity = SessionId | Basic
+
+
+def identity_from_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> Identity | None:
+    """The identity a call carries, None where it carries none. A session id wins over a password.
+
+    Raises GatewayError (UNAUTHENTICATED, CREDENTIALS_MALFORMED) for one that cannot be read.
+    """
+    authorization: str | None = None
+    for key, value in metadata:
+        if key == SESSION_HEADER and isinstance(value, str):
+            return _session_id(value)
+        if key == "authorization" and isinstance(value, str):
+            authorization = value
+    return None if authorization is None else _basic(authorization)
+
+
+def _session_id(value: str) -> SessionId:
+    if not value or len(value) > _MAX_SESSION_ID or not all("!" <= character <= "~" for character in value):
+        raise _malformed(f"{SESSION_HEADER} must be 1 to {_MAX_SESSION_ID} printable ASCII characters")
+    return SessionId(value)
+
+
+def _basic(value: str) -> Basic:
+    scheme, _, encoded = value.partition(" ")
+    if scheme.lower() != "basic":
+        raise _malformed("authorization must be of the form 'Basic <base64 of user:password>'")
+    if len(value) > _MAX_AUTHORIZATION:
+        raise _malformed(f"authorization is longer than {_MAX_AUTHORIZATION} characters")
+    try:
+        user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise _malformed("the credentials in authorization are not base64 of UTF-8 text") from None
+    if not colon or not user:
+        raise _malformed("the credentials in authorization are not of the form user:password")
+    return Basic(user, password)
+
+
+def _malformed(message: str) -> GatewayError:
+    return GatewayError(code_pb2.UNAUTHENTICATED, Reason.CREDENTIALS_MALFORMED, message)

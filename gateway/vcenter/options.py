@@ -1,0 +1,62 @@
+"""Where vCenter is and how its certificate is checked."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+__all__ = ["VCenterOptions", "ssl_context"]
+
+_THUMBPRINT = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class VCenterOptions:
+    """How to reach one vCenter. Raises ValueError with a sentence for a value that makes no sense."""
+
+    url: str
+    """Scheme, host and optionally port, for instance `https://vcenter.example.com`."""
+    ca_file: str | None = None
+    """PEM file of the authorities to trust in place of the system's."""
+    thumbprint: str | None = None
+    """SHA-256 thumbprint of vCenter's own certificate; it is then trusted by this alone, whoever signed it."""
+    verify: bool = True
+    """False turns every check of the certificate off."""
+    connect_timeout: float = 10.0
+    """Seconds for DNS, TCP and TLS together."""
+    timeout: float = 60.0
+    """Seconds for a whole call when the caller sets no deadline."""
+    max_connections: int = 64
+    """Connections to vCenter; further calls wait for one within their deadline."""
+    max_response_bytes: int = 32 * 1024 * 1024
+    """Largest answer that is read."""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"the vCenter URL must look like https://vcenter.example.com, not {self.url!r}")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("the vCenter URL must not hold a user name or a password")
+        if parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise ValueError("the vCenter URL is scheme, host and port alone; the gateway adds the path")
+        object.__setattr__(self, "url", f"{parts.scheme}://{parts.netloc}")
+        if self.thumbprint is not None:
+            digits = self.thumbprint.lower().replace(":", "").replace(" ", "")
+            if not _THUMBPRINT.fullmatch(digits):
+                raise ValueError("the thumbprint must be a SHA-256 one: 64 hexadecimal digits, with or without colons")
+            object.__setattr__(self, "thumbprint", digits)
+
+
+def ssl_context(options: VCenterOptions) -> ssl.SSLContext:
+    """The TLS settings without the thumbprint, which the transports compare themselves.
+
+    Raises OSError or ssl.SSLError when the CA file cannot be read.
+    """
+    context = ssl.create_default_context(cafile=options.ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not options.verify or options.thumbprint is not None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

@@ -1,0 +1,165 @@
+"""One HTTP exchange with vCenter on asyncio. Foreign exceptions end here.
+
+A failure is told apart by the one thing that matters for repeating a call: whether vCenter can have got it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from google.rpc import code_pb2
+from yarl import URL
+
+from gateway import __version__
+from gateway.transcoding import GatewayError, Reason, RestRequest, RestResponse
+from gateway.vcenter.options import VCenterOptions, ssl_context
+
+__all__ = ["USER_AGENT", "ConnectionLostError", "NotSentError", "Transport", "TransportError"]
+
+USER_AGENT = f"vcenter-gateway/{__version__}"
+
+
+class TransportError(Exception):
+    """No answer came. `reason` and the text go to the caller."""
+
+    reason = Reason.VCENTER_UNREACHABLE
+    code: int = code_pb2.UNAVAILABLE
+
+
+class NotSentError(TransportError):
+    """vCenter certainly did not get the call: there was no connection."""
+
+
+class CertificateError(NotSentError):
+    """vCenter's certificate is not trusted; trying again does not help."""
+
+    reason = Reason.VCENTER_CERTIFICATE_INVALID
+
+
+class ConnectionLostError(TransportError):
+    """The connection broke after the call was sent, or while the answer came."""
+
+    reason = Reason.VCENTER_CONNECTION_LOST
+
+
+class AnswerTimeoutError(TransportError):
+    """The call was sent and no complete answer came in time."""
+
+    reason = Reason.VCENTER_TIMEOUT
+    code = code_pb2.DEADLINE_EXCEEDED
+
+
+class ConnectTimeoutError(NotSentError):
+    """There was no connection in time."""
+
+    reason = Reason.VCENTER_TIMEOUT
+
+
+class AnswerTooLargeError(TransportError):
+    """The answer exceeds the limit. The call was executed."""
+
+    reason = Reason.VCENTER_RESPONSE_TOO_LARGE
+    code = code_pb2.RESOURCE_EXHAUSTED
+
+
+class Transport:
+    """A pool of connections to one vCenter. To be made and closed within a running event loop."""
+
+    def __init__(self, options: VCenterOptions) -> None:
+        self._base = options.url
+        self._options = options
+        tls: aiohttp.Fingerprint | bool
+        connector_ssl = ssl_context(options)
+        if options.thumbprint is not None:
+            tls = aiohttp.Fingerprint(bytes.fromhex(options.thumbprint))
+            connector = aiohttp.TCPConnector(limit=options.max_connections, ssl=tls)
+        else:
+            connector = aiohttp.TCPConnector(limit=options.max_connections, ssl=connector_ssl)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+            skip_auto_headers=("Content-Type",),
+            # The environment's proxies are not for vCenter, and .netrc must not add credentials.
+            trust_env=False,
+        )
+        # aiohttp repeats PUT and DELETE by itself when a kept connection turns out to be closed. A mutating call must
+        # not be sent twice; what may be repeated is decided by the client, from the rpc's idempotency level.
+        self._session._retry_connection = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes all connections; calls under way fail."""
+        await self._session.close()
+
+    async def send(self, request: RestRequest, headers: Mapping[str, str], timeout: float) -> RestResponse:
+        """Sends one request, once, and reads the answer. `timeout` is in seconds and covers everything.
+
+        Cancelling the call closes the connection. Raises a TransportError.
+        """
+        if request.body is not None:
+            headers = {**headers, "Content-Type": "application/json"}
+        try:
+            async with self._session.request(
+                request.method,
+                URL(self._base + request.target, encoded=True),
+                data=request.body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=self._options.connect_timeout),
+            ) as response:
+                return RestResponse(
+                    response.status,
+                    {name.lower(): value for name, value in response.headers.items()},
+                    await self._read(response),
+                )
+        except (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch) as error:
+            raise CertificateError(_certificate_text(error)) from None
+        except aiohttp.ClientConnectorError as error:
+            raise NotSentError(f"vCenter cannot be reached: {error.os_error.strerror or error.os_error}") from None
+        except aiohttp.ConnectionTimeoutError:
+            raise ConnectTimeoutError("vCenter cannot be reached: no connection in time") from None
+        except TimeoutError:
+            raise AnswerTimeoutError("vCenter did not answer in time") from None
+        except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError):
+            raise ConnectionLostError("the connection to vCenter broke before its answer was complete") from None
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        limit = self._options.max_response_bytes
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            if size > limit:
+                response.close()
+                raise AnswerTooLargeError(f"vCenter's answer is larger than {limit} bytes")
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _certificate_text(error: Exception) -> str:
+    if isinstance(error, aiohttp.ServerFingerprintMismatch):
+        found = error.got.hex(":")
+        return f"vCenter's certificate has the SHA-256 thumbprint {found}, which is not the configured one"
+    cause = getattr(error, "certificate_error", None)
+    why = getattr(cause, "verify_message", "") or "it is not trusted"
+    return f"vCenter's certificate was refused: {why}"
+
+
+def transport_failure(error: TransportError, operation: str, may_have_executed: bool) -> GatewayError:
+    """The status of a call that got no answer."""
+    metadata = {"operation": operation}
+    if may_have_executed:
+        metadata["may_have_executed"] = "true"
+    return GatewayError(error.code, error.reason, str(error), metadata=metadata)
