@@ -1,0 +1,290 @@
+"""The world behind the simulated vCenter: machines, networks, files, policies, and what is due to happen to them.
+
+The same options always give the same inventory. Machines are `vm-1001`, `vm-1002`... ; what tests may rely on:
+
+- `vm-1001` (`LINUX_ON`): powered on, Linux with running tools, CPU and memory hot-add; SATA CD-ROM `16000` with an ISO
+  file, not connected; IDE CD-ROM `3000`; SCSI disks `2000` and `2001`; nics `4000` (connected) and `4001` (not); floppy
+  `8000`, serial port `9000`, parallel port `10000`.
+- `vm-1002` (`LINUX_OFF`): the same hardware, powered off.
+- `vm-1003` (`NO_HOT_ADD`): powered on, Linux, neither CPU nor memory hot-add.
+- With at least eight machines, the last ones are, counted from the end: a template (`TEMPLATE`), one whose configuration
+  is inaccessible (`INACCESSIBLE`), one that is busy (`BUSY`), one that is suspended (`SUSPENDED`) and a powered-on Windows
+  (`WINDOWS`). So of twenty machines `vm-1020` is the template and `vm-1016` the Windows one.
+
+The other machines vary in power state, guest, and kinds of disks, CD-ROMs and ports.
+"""
+
+import heapq
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
+from random import Random
+from typing import Any
+
+from gateway.simulator.guest import Guest
+from gateway.simulator.machine import (
+    Address,
+    Boot,
+    Cdrom,
+    Cpu,
+    Device,
+    Disk,
+    Memory,
+    Nic,
+    Placement,
+    PowerState,
+    ScsiAdapter,
+    SerialPort,
+    VirtualMachine,
+)
+
+__all__ = [
+    "BUSY",
+    "INACCESSIBLE",
+    "ISO_FILES",
+    "LINUX_OFF",
+    "LINUX_ON",
+    "NO_HOT_ADD",
+    "STORAGE_POLICIES",
+    "SUSPENDED",
+    "TEMPLATE",
+    "WINDOWS",
+    "Inventory",
+    "Network",
+    "device_id",
+    "nic_backing",
+]
+
+# Positions in the inventory; negative ones count from the end and hold for at least eight machines.
+LINUX_ON, LINUX_OFF, NO_HOT_ADD = 0, 1, 2
+TEMPLATE, INACCESSIBLE, BUSY, SUSPENDED, WINDOWS = -1, -2, -3, -4, -5
+_SPECIALS_FROM = 8
+
+ISO_FILES = (
+    "[datastore1] iso/ubuntu-22.04-live-server-amd64.iso",
+    "[datastore1] iso/windows-server-2022.iso",
+)
+_OTHER_FILES = ("[datastore1] floppies/pvscsi-drivers.flp", "[datastore1] floppies/boot.flp")
+# Virtual disks that belong to no machine, with their capacity in bytes.
+_SPARE_DISKS = {"[datastore1] spare/spare-1.vmdk": 10 << 30, "[datastore1] spare/spare-2.vmdk": 20 << 30}
+
+STORAGE_POLICIES = {
+    "aa6d5a82-1c88-45da-85d3-3d74b91a5bad": "vSAN Default Storage Policy",
+    "f4e5bade-15a2-4805-bf8e-52318c4ce443": "VVol No Requirements Policy",
+    "b4ea5ab6-1d9c-4a5e-9a0b-7d2f4c0e8d11": "Gold",
+}
+_COMPUTE_POLICIES = {
+    "7a1c1cb9-1b8a-4f2c-8f35-62a1c3f8a0d1": "COMPLIANT",
+    "c3f7d9a4-5c0e-4c57-9b5e-2f90b1d7e6a2": "NOT_COMPLIANT",
+}
+
+# Datacenter, cluster (None: a standalone host), hosts, folder of machines, resource pool.
+_SITES: tuple[tuple[str, str | None, tuple[str, ...], str, str], ...] = (
+    ("datacenter-3", "domain-c8", ("host-10", "host-13"), "group-v4", "resgroup-9"),
+    ("datacenter-3", "domain-c8", ("host-10", "host-13"), "group-v31", "resgroup-33"),
+    ("datacenter-21", "domain-c26", ("host-28",), "group-v22", "resgroup-27"),
+    ("datacenter-21", None, ("host-29",), "group-v22", "resgroup-30"),
+)
+
+_ROLES = ("web", "db", "app", "build", "cache", "mail", "proxy")
+_GUESTS = ("UBUNTU_64", "RHEL_8_64", "DEBIAN_11_64", "WINDOWS_SERVER_2019", "SLES_15_64", "VMWARE_PHOTON_64")
+_POWER: tuple[PowerState, ...] = ("POWERED_ON", "POWERED_OFF", "POWERED_ON", "POWERED_ON", "SUSPENDED", "POWERED_OFF")
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network nics can be attached to; `type` is the nic backing type it takes."""
+
+    network: str
+    name: str
+    type: str
+    switch_uuid: str | None = None
+
+
+def device_id(address: Address) -> str:
+    """The identifier vCenter gives a storage device: it follows from where the device is attached."""
+    first, units = {"IDE": (3000, 2), "SCSI": (2000, 16), "SATA": (16000, 30), "NVME": (32000, 15)}[address.adapter]
+    return str(first + units * address.bus + address.unit)
+
+
+class Inventory:
+    """All machines and what they stand on; also the agenda of things that happen later."""
+
+    def __init__(self, vms: int, seed: int, started: datetime, transition: timedelta) -> None:
+        self.transition = transition
+        self.networks = {
+            network.network: network
+            for network in (
+                Network("network-12", "VM Network", "STANDARD_PORTGROUP"),
+                Network("network-14", "Backup Network", "STANDARD_PORTGROUP"),
+                Network(
+                    "dvportgroup-17",
+                    "Production",
+                    "DISTRIBUTED_PORTGROUP",
+                    "50 2e 1d 4c 6b 8a 9f 70-12 3d 5e 6f 80 91 a2 b3",
+                ),
+                Network("network-o23", "segment-a", "OPAQUE_NETWORK", "9f2d7f0e-6a86-4d8f-b5a3-0f7a2a5f6f31"),
+            )
+        }
+        self.storage_policies = dict(STORAGE_POLICIES)
+        self.files = {*ISO_FILES, *_OTHER_FILES}
+        self.disk_files = dict(_SPARE_DISKS)
+        self._macs = count()
+        self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
+        self._agenda_order = count()
+        self.machines: dict[str, VirtualMachine] = {}
+        for index in range(vms):
+            machine = _build(self, index, vms, Random(f"{seed}/{index}"), started)  # noqa: S311 - not a secret
+            self.machines[machine.vm] = machine
+
+    def machine_at(self, position: int) -> VirtualMachine:
+        """The machine at one of the documented positions (`LINUX_ON`, `TEMPLATE`...)."""
+        return list(self.machines.values())[position]
+
+    def next_mac(self) -> str:
+        """A free address from the range vCenter assigns from."""
+        number = next(self._macs)
+        return f"00:50:56:{0x80 + (number >> 16 & 0x3F):02x}:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
+
+    def owners(self, vmdk_file: str) -> list[VirtualMachine]:
+        """The machines a disk file is attached to."""
+        return [
+            machine
+            for machine in self.machines.values()
+            if any(disk.vmdk_file == vmdk_file for disk in machine.disks.values())
+        ]
+
+    def schedule(self, due: datetime, action: Callable[[], None]) -> None:
+        """Has the action carried out as soon as the clock has reached the time; nothing runs in the background."""
+        heapq.heappush(self._agenda, (due, next(self._agenda_order), action))
+
+    def settle(self, now: datetime) -> None:
+        """Carries out whatever is due; called before each request is looked at."""
+        while self._agenda and self._agenda[0][0] <= now:
+            heapq.heappop(self._agenda)[2]()
+
+
+def _build(inventory: Inventory, index: int, total: int, rng: Random, started: datetime) -> VirtualMachine:
+    special = index - total if total >= _SPECIALS_FROM and index >= total + WINDOWS else None
+    name = f"{_ROLES[index % len(_ROLES)]}-{index + 1:04d}"
+    guest_os, power = _GUESTS[index % len(_GUESTS)], _POWER[index % len(_POWER)]
+    if special is not None:
+        guest_os = "WINDOWS_SERVER_2019" if special == WINDOWS else "UBUNTU_64"
+        power = {TEMPLATE: "POWERED_OFF", SUSPENDED: "SUSPENDED"}.get(special, "POWERED_ON")  # type: ignore[assignment]
+    datacenter, cluster, hosts, folder, pool = _SITES[index % len(_SITES)]
+    machine = VirtualMachine(
+        vm=f"vm-{1001 + index}",
+        name=name,
+        guest_os=guest_os,
+        placement=Placement(folder, datacenter, hosts[index % len(hosts)], cluster, pool),
+        guest=Guest.build(index, name, guest_os, rng),
+        instance_uuid=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+        bios_uuid=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+        boot=Boot(type="EFI" if "WINDOWS" in guest_os else "BIOS"),
+        home_storage_policy=rng.choice([None, *STORAGE_POLICIES]),
+        compute_policies=dict(_COMPUTE_POLICIES) if index % 2 == 0 else {},
+        busy=special == BUSY,
+        inaccessible=special == INACCESSIBLE,
+        template=special == TEMPLATE,
+    )
+    _add_hardware(inventory, machine, index, rng)
+    # Whoever is on has been on for a day: its tools had the time to start.
+    machine.power_state = "POWERED_OFF"
+    machine.set_power_state(power, started - timedelta(days=1), clean=True)
+    if power == "SUSPENDED":
+        for device in machine.connectable():
+            device.state = "NOT_CONNECTED"
+    return machine
+
+
+def _add_hardware(inventory: Inventory, machine: VirtualMachine, index: int, rng: Random) -> None:
+    cores = 2 if index < 3 else rng.choice([1, 2, 4, 8])
+    size = 4096 if index < 3 else rng.choice([2048, 4096, 8192, 16384])
+    hot_add = index != NO_HOT_ADD and index % 3 != 2
+    machine.cpu = Cpu(cores, 2 if cores >= 4 else 1, hot_add, False)
+    machine.memory = Memory(size, hot_add, size)
+
+    machine.scsi_adapters["1000"] = ScsiAdapter(0)
+    machine.sata_adapters["15000"] = 0
+    adapters = ["SCSI"] if index < 3 else ["SCSI", ("SCSI", "SATA", "NVME", "IDE")[index % 4]]
+    addresses = [Address("SCSI", 0, 0)]
+    match adapters[-1]:
+        case "SATA":
+            addresses.append(Address("SATA", 0, 1))
+        case "NVME":
+            machine.nvme_adapters["31000"] = 0
+            addresses.append(Address("NVME", 0, 0))
+        case "IDE":
+            addresses.append(Address("IDE", 0, 1))
+        case _:
+            addresses.append(Address("SCSI", 0, 1))
+    for number, address in enumerate(addresses):
+        suffix = f"_{number}" if number else ""
+        file = f"{machine.directory}/{machine.name}{suffix}.vmdk"
+        capacity = (16 if number == 0 else 40) * _GIB
+        inventory.disk_files[file] = capacity
+        machine.disks[device_id(address)] = Disk(
+            f"Hard disk {number + 1}", address, file, capacity, rng.choice([None, *STORAGE_POLICIES])
+        )
+
+    for number in range(2 if index < 3 else rng.choice([1, 1, 2])):
+        network = "network-12" if number == 0 else "dvportgroup-17"
+        machine.nics[str(4000 + number)] = Nic(
+            f"Network adapter {number + 1}",
+            nic_backing(inventory, network, str(index)),
+            start_connected=number == 0,
+            allow_guest_control=True,
+            mac_address=inventory.next_mac(),
+            pci_slot_number=192 + 32 * number,
+            upt_compatibility_enabled=number > 0,
+        )
+
+    everything = index < 2
+    if everything or index % 3:
+        machine.cdroms["16000"] = Cdrom(
+            "CD/DVD drive 1",
+            {"type": "ISO_FILE", "iso_file": ISO_FILES["WINDOWS" in machine.guest_os]},
+            address=Address("SATA", 0, 0),
+            allow_guest_control=True,
+        )
+    if everything or not index % 3:
+        machine.cdroms["3000"] = Cdrom(
+            f"CD/DVD drive {len(machine.cdroms) + 1}",
+            {"type": "CLIENT_DEVICE", "device_access_type": "PASSTHRU"},
+            address=Address("IDE", 0, 0),
+            allow_guest_control=True,
+        )
+    if everything or index % 4 == 0:
+        machine.floppies["8000"] = Device("Floppy drive 1", {"type": "CLIENT_DEVICE"}, allow_guest_control=True)
+    if everything or index % 5 == 0:
+        machine.serial_ports["9000"] = SerialPort(
+            "Serial port 1",
+            {"type": "NETWORK_SERVER", "network_location": f"telnet://:{20000 + index}"},
+            allow_guest_control=True,
+            yield_on_poll=True,
+        )
+    if everything or index % 7 == 0:
+        machine.parallel_ports["10000"] = Device(
+            "Parallel port 1", {"type": "FILE", "file": f"{machine.directory}/parallel.out"}, allow_guest_control=True
+        )
+    machine.boot_devices = [{"type": "DISK", "disks": [next(iter(machine.disks))]}, {"type": "ETHERNET", "nic": "4000"}]
+
+
+def nic_backing(inventory: Inventory, network_id: str, port: str) -> dict[str, Any]:
+    """The backing of a nic on that network, as `get` returns it; `port` is used on distributed switches."""
+    network = inventory.networks[network_id]
+    backing: dict[str, Any] = {"type": network.type, "network": network_id}
+    match network.type:
+        case "STANDARD_PORTGROUP":
+            backing["network_name"] = network.name
+        case "DISTRIBUTED_PORTGROUP":
+            backing["distributed_switch_uuid"] = network.switch_uuid
+            backing["distributed_port"] = port
+            backing["connection_cookie"] = 1_000_000 + int(port) if port.isdigit() else 1_000_000
+        case "OPAQUE_NETWORK":
+            backing["opaque_network_type"] = "nsx.LogicalSwitch"
+            backing["opaque_network_id"] = network.switch_uuid
+    return backing

@@ -1,0 +1,256 @@
+"""The state of one simulated virtual machine, and the preconditions many operations share.
+
+Operations change these plain, mutable objects directly; there is one event loop and a handler never waits, so no
+operation ever sees another one half done.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from gateway.simulator import errors
+
+if TYPE_CHECKING:
+    from gateway.simulator.guest import Guest
+
+__all__ = [
+    "Address",
+    "Boot",
+    "Cdrom",
+    "Cpu",
+    "Device",
+    "Disk",
+    "Memory",
+    "Nic",
+    "Placement",
+    "PowerState",
+    "ScsiAdapter",
+    "SerialPort",
+    "VirtualMachine",
+    "invalid_power_state",
+]
+
+PowerState = Literal["POWERED_OFF", "POWERED_ON", "SUSPENDED"]
+
+_STATE_NAMES = {"POWERED_OFF": "Powered off", "POWERED_ON": "Powered on", "SUSPENDED": "Suspended"}
+
+
+def invalid_power_state(state: PowerState) -> errors.Message:
+    """The second message vCenter adds wherever the power state is what stands in the way."""
+    name = _STATE_NAMES[state]
+    text = f"The attempted operation cannot be performed in the current state ({name})."
+    return errors.Message("vmsg.InvalidPowerState.summary", text, (name,))
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the machine lives: the identifiers ListVms filters by."""
+
+    folder: str
+    datacenter: str
+    host: str
+    cluster: str | None
+    resource_pool: str
+
+
+@dataclass(slots=True)
+class Cpu:
+    """Virtual CPUs; `count` is in cores."""
+
+    count: int = 2
+    cores_per_socket: int = 1
+    hot_add_enabled: bool = False
+    hot_remove_enabled: bool = False
+
+
+@dataclass(slots=True)
+class Memory:
+    """Memory, in MiB. The machine may grow to 16 times what it was powered on with."""
+
+    size_mib: int = 4096
+    hot_add_enabled: bool = False
+    power_on_size_mib: int = 4096
+
+
+@dataclass(slots=True)
+class Boot:
+    """Boot settings; delays in milliseconds."""
+
+    type: str = "BIOS"
+    efi_legacy_boot: bool = False
+    network_protocol: str = "IPV4"
+    delay: int = 0
+    retry: bool = False
+    retry_delay: int = 10000
+    enter_setup_mode: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a storage device is attached. On IDE, bus 0 is the primary adapter and unit 0 the master."""
+
+    adapter: str
+    bus: int
+    unit: int
+
+
+@dataclass(slots=True)
+class Device:
+    """A device that can be connected: floppy drives and parallel ports as they are, others with more to tell.
+
+    `backing` is the backing as `get` returns it, in JSON form.
+    """
+
+    label: str
+    backing: dict[str, Any]
+    state: str = "NOT_CONNECTED"
+    start_connected: bool = False
+    allow_guest_control: bool = False
+
+
+@dataclass(slots=True)
+class SerialPort(Device):
+    """A serial port."""
+
+    yield_on_poll: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Cdrom(Device):
+    """A CD-ROM device on an IDE or SATA adapter."""
+
+    address: Address
+
+
+@dataclass(slots=True, kw_only=True)
+class Nic(Device):
+    """A virtual Ethernet adapter."""
+
+    type: str = "VMXNET3"
+    mac_type: str = "ASSIGNED"
+    mac_address: str
+    pci_slot_number: int | None = None
+    wake_on_lan_enabled: bool = True
+    upt_compatibility_enabled: bool = False
+    upt_v2_compatibility_enabled: bool | None = None
+
+
+@dataclass(slots=True)
+class Disk:
+    """A virtual disk; `capacity` in bytes."""
+
+    label: str
+    address: Address
+    vmdk_file: str
+    capacity: int
+    storage_policy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScsiAdapter:
+    """A SCSI adapter; unit 7 of its bus is its own."""
+
+    bus: int
+    type: str = "PVSCSI"
+    pci_slot_number: int = 160
+
+
+@dataclass(slots=True)
+class VirtualMachine:
+    """Everything vCenter knows about one virtual machine."""
+
+    vm: str
+    name: str
+    guest_os: str
+    placement: Placement
+    guest: "Guest"
+    instance_uuid: str
+    bios_uuid: str
+    hardware_version: str = "VMX_19"
+    power_state: PowerState = "POWERED_OFF"
+    clean_power_off: bool = True
+
+    cpu: Cpu = field(default_factory=Cpu)
+    memory: Memory = field(default_factory=Memory)
+    boot: Boot = field(default_factory=Boot)
+    boot_devices: list[dict[str, Any]] = field(default_factory=list)
+    disks: dict[str, Disk] = field(default_factory=dict)
+    nics: dict[str, Nic] = field(default_factory=dict)
+    cdroms: dict[str, Cdrom] = field(default_factory=dict)
+    floppies: dict[str, Device] = field(default_factory=dict)
+    serial_ports: dict[str, SerialPort] = field(default_factory=dict)
+    parallel_ports: dict[str, Device] = field(default_factory=dict)
+    scsi_adapters: dict[str, ScsiAdapter] = field(default_factory=dict)
+    sata_adapters: dict[str, int] = field(default_factory=dict)
+    nvme_adapters: dict[str, int] = field(default_factory=dict)
+
+    # Compute policies by identifier, with the compliance of the machine (`COMPLIANT`, `NOT_COMPLIANT`...).
+    compute_policies: dict[str, str] = field(default_factory=dict)
+    # Storage policy of the machine's home directory; those of its disks stand with the disks.
+    home_storage_policy: str | None = None
+
+    busy: bool = False
+    inaccessible: bool = False
+    template: bool = False
+
+    @property
+    def directory(self) -> str:
+        """The datastore folder that holds the machine's files."""
+        return f"[datastore1] {self.name}"
+
+    def connectable(self) -> list[Device]:
+        """Every device that has a connection state."""
+        return [
+            *self.nics.values(),
+            *self.cdroms.values(),
+            *self.floppies.values(),
+            *self.serial_ports.values(),
+            *self.parallel_ports.values(),
+        ]
+
+    def set_power_state(self, state: PowerState, now: datetime, *, clean: bool = False) -> None:
+        """Changes the power state with everything that follows from it: devices, guest, clean shutdown flag."""
+        before, self.power_state = self.power_state, state
+        self.clean_power_off = clean
+        if state == "POWERED_ON" and before == "POWERED_OFF":
+            self.memory.power_on_size_mib = self.memory.size_mib
+            self.boot.enter_setup_mode = False
+            for device in self.connectable():
+                device.state = "CONNECTED" if device.start_connected else "NOT_CONNECTED"
+        elif state == "POWERED_OFF":
+            for device in self.connectable():
+                device.state = "NOT_CONNECTED"
+        self.guest.power_changed(state, now)
+
+    def require_accessible(self) -> None:
+        """RESOURCE_INACCESSIBLE when the host or datastore that holds the configuration is gone."""
+        if self.inaccessible:
+            raise errors.resource_inaccessible(
+                "com.vmware.api.vcenter.vm.configuration_inaccessible",
+                "The configuration of the virtual machine with identifier '{0}' cannot be accessed.",
+                self.vm,
+            )
+
+    def require_not_busy(self) -> None:
+        """RESOURCE_BUSY while another operation runs on the machine."""
+        if self.busy:
+            raise errors.resource_busy(
+                "vmsg.TaskInProgress.summary",
+                "The operation is not allowed while another task is in progress on the virtual machine '{0}'.",
+                self.vm,
+            )
+
+    def require_powered_on(self, message_id: str, text: str) -> None:
+        """NOT_ALLOWED_IN_CURRENT_STATE unless the machine is powered on; the message says what needs it."""
+        if self.power_state != "POWERED_ON":
+            raise self.not_allowed_in_power_state(message_id, text)
+
+    def require_powered_off(self, message_id: str, text: str) -> None:
+        """NOT_ALLOWED_IN_CURRENT_STATE unless the machine is powered off; the message says what needs it."""
+        if self.power_state != "POWERED_OFF":
+            raise self.not_allowed_in_power_state(message_id, text)
+
+    def not_allowed_in_power_state(self, message_id: str, text: str) -> errors.VapiError:
+        """The error for what the current power state forbids, with both of vCenter's messages."""
+        messages = [errors.Message(message_id, text), invalid_power_state(self.power_state)]
+        return errors.VapiError("NOT_ALLOWED_IN_CURRENT_STATE", messages)

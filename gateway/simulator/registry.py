@@ -1,0 +1,82 @@
+"""Which function carries out which operation, and what it is given.
+
+A handler is a plain function from a `Call` to the JSON result: no HTTP, no waiting. The request has been authenticated,
+authorized and checked against the catalogue before it is called; what it raises is a `VapiError`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gateway.simulator import errors
+from gateway.simulator.catalogue import Catalogue, load
+from gateway.simulator.inventory import Inventory
+from gateway.simulator.machine import VirtualMachine
+from gateway.simulator.sessions import User
+
+__all__ = ["Call", "Handler", "Json", "handlers", "missing_operations", "operation"]
+
+# A JSON value. Any, since bodies have been validated against the catalogue before a handler sees them.
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to one operation, ready to be carried out."""
+
+    operation: str
+    inventory: Inventory
+    path: Mapping[str, str]
+    query: Mapping[str, list[str]]
+    body: Json
+    user: User
+    clock: Callable[[], datetime]
+
+    def now(self) -> datetime:
+        """The simulator's time, in UTC; tests inject it."""
+        return self.clock()
+
+    @property
+    def vm(self) -> VirtualMachine:
+        """The virtual machine of the path parameter `vm`; NOT_FOUND when there is none."""
+        identifier = self.path["vm"]
+        machine = self.inventory.machines.get(identifier)
+        if machine is None:
+            raise errors.not_found("vm", identifier)
+        return machine
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The request body as an object; empty when the operation takes none."""
+        return self.body if isinstance(self.body, dict) else {}
+
+
+Handler = Callable[[Call], Json]
+
+_HANDLERS: dict[str, Handler] = {}
+
+
+def operation(service: str, name: str) -> Callable[[Handler], Handler]:
+    """Registers the function as the handler of `service.name`; a name the catalogue lacks, or a second handler, fails."""
+    key = f"{service}.{name}"
+
+    def register(handler: Handler) -> Handler:
+        if key not in load().operations:
+            raise LookupError(f"the catalogue has no operation {key}")
+        if key in _HANDLERS:
+            raise LookupError(f"operation {key} has two handlers")
+        _HANDLERS[key] = handler
+        return handler
+
+    return register
+
+
+def handlers() -> Mapping[str, Handler]:
+    """Every registered handler by operation id."""
+    return _HANDLERS
+
+
+def missing_operations(catalogue: Catalogue) -> list[str]:
+    """The operations of the catalogue that nobody carries out; empty in a complete simulator."""
+    return sorted(catalogue.operations.keys() - _HANDLERS.keys())

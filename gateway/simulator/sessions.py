@@ -1,0 +1,183 @@
+"""Users, their sessions, and all the ways vCenter refuses to give one: wrong password, lockout, session cap, expiry."""
+
+import secrets
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from gateway.simulator import errors
+
+__all__ = ["CHALLENGE", "DEFAULT_USERS", "Privilege", "Session", "SessionLimits", "Sessions", "User"]
+
+Privilege = str
+READ: Privilege = "read"
+WRITE: Privilege = "write"
+
+CHALLENGE = (
+    'Basic realm="VAPI endpoint",SIGN realm=8071d07acde1696c78beb1fb27afaafc7371c346,service="VAPI endpoint",'
+    'sts="https://vcenter.vsphere.local/sts/STSService/vsphere.local"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account: what it may do, and the password it logs in with."""
+
+    name: str
+    password: str = field(repr=False)
+    privileges: frozenset[Privilege] = frozenset({READ, WRITE})
+
+    def require(self, privilege: Privilege, operation: str) -> None:
+        """UNAUTHORIZED unless the user holds the privilege."""
+        if privilege not in self.privileges:
+            raise errors.unauthorized(
+                "vapi.security.authorization.invalid",
+                "Unable to authorize user: {0} is not permitted for {1}.",
+                operation,
+                self.name,
+            )
+
+
+DEFAULT_USERS: tuple[User, ...] = (
+    User("administrator@vsphere.local", "VMware1!"),
+    User("readonly@vsphere.local", "VMware1!", frozenset({READ})),
+    User("noaccess@vsphere.local", "VMware1!", frozenset()),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """When sessions end and logins are refused; times in seconds, with the defaults of vCenter 7."""
+
+    idle: float = 1800
+    absolute: float = 86400
+    total: int = 1000
+    per_user: int = 550
+    lockout_attempts: int = 5
+    lockout_window: float = 180
+    lockout_duration: float = 300
+
+
+@dataclass(slots=True)
+class Session:
+    """One login; its identifier is a secret and stays out of every representation."""
+
+    identifier: str = field(repr=False)
+    user: User
+    created: datetime
+    last_accessed: datetime
+
+
+class Sessions:
+    """Every open session of the simulated vCenter, with counters for whoever wants to know who logged in how often."""
+
+    def __init__(self, users: Iterable[User], limits: SessionLimits, clock: Callable[[], datetime]) -> None:
+        self._users = {user.name.casefold(): user for user in users}
+        self._limits = limits
+        self._clock = clock
+        self._sessions: dict[str, Session] = {}
+        self._failures: defaultdict[str, deque[datetime]] = defaultdict(deque)
+        self._locked_until: dict[str, datetime] = {}
+        self.logins = 0
+        self.rejected_logins = 0
+        self.refused_by_cap = 0
+        self.logouts = 0
+
+    def counts(self) -> Mapping[str, int]:
+        """How many logins there were, and how many sessions are open now."""
+        return {
+            "logins": self.logins,
+            "rejected_logins": self.rejected_logins,
+            "refused_by_cap": self.refused_by_cap,
+            "logouts": self.logouts,
+            "open": len(self.open_sessions()),
+        }
+
+    def open_sessions(self) -> list[Session]:
+        """The sessions that have not expired, oldest first."""
+        now = self._clock()
+        for session in [session for session in self._sessions.values() if self._expired(session, now)]:
+            del self._sessions[session.identifier]
+        return list(self._sessions.values())
+
+    def set_password(self, user: str, password: str) -> None:
+        """Changes a user's password; open sessions stay, as they do in vCenter."""
+        old = self._users[user.casefold()]
+        self._users[user.casefold()] = User(old.name, password, old.privileges)
+
+    def expire_all(self) -> None:
+        """Ends every session at once, as a restart of vCenter does."""
+        self._sessions.clear()
+
+    def login(self, name: str, password: str) -> Session:
+        """Opens a session. UNAUTHENTICATED for a wrong password or a locked account, SERVICE_UNAVAILABLE at the cap."""
+        now = self._clock()
+        key = name.casefold()
+        user = self._users.get(key)
+        locked = self._locked_until.get(key, now) > now
+        right = user is not None and secrets.compare_digest(user.password.encode(), password.encode())
+        if user is None or locked or not right:
+            self.rejected_logins += 1
+            if not locked:
+                self._count_failure(key, now)
+            raise errors.unauthenticated(
+                "com.vmware.vapi.endpoint.method.authentication.required",
+                "Authentication required.",
+                challenge=CHALLENGE,
+            )
+        self._failures.pop(key, None)
+        self._require_room(user)
+        session = Session(secrets.token_hex(16), user, now, now)
+        self._sessions[session.identifier] = session
+        self.logins += 1
+        return session
+
+    def find(self, identifier: str | None) -> Session:
+        """The live session with that identifier, marked as used now; UNAUTHENTICATED when there is none."""
+        now = self._clock()
+        session = self._sessions.get(identifier or "")
+        if session is not None and self._expired(session, now):
+            del self._sessions[session.identifier]
+            session = None
+        if session is None:
+            raise errors.unauthenticated(
+                "com.vmware.vapi.endpoint.method.authentication.required",
+                "Authentication required.",
+                challenge=CHALLENGE,
+            )
+        session.last_accessed = now
+        return session
+
+    def logout(self, identifier: str | None) -> None:
+        """Ends a session; UNAUTHENTICATED when there is none."""
+        session = self.find(identifier)
+        del self._sessions[session.identifier]
+        self.logouts += 1
+
+    def _expired(self, session: Session, now: datetime) -> bool:
+        idle = now - session.last_accessed
+        age = now - session.created
+        return idle >= timedelta(seconds=self._limits.idle) or age >= timedelta(seconds=self._limits.absolute)
+
+    def _count_failure(self, key: str, now: datetime) -> None:
+        failures = self._failures[key]
+        failures.append(now)
+        while failures and now - failures[0] > timedelta(seconds=self._limits.lockout_window):
+            failures.popleft()
+        if len(failures) >= self._limits.lockout_attempts:
+            failures.clear()
+            self._locked_until[key] = now + timedelta(seconds=self._limits.lockout_duration)
+
+    def _require_room(self, user: User) -> None:
+        sessions = self.open_sessions()
+        per_user = Counter(session.user.name for session in sessions)
+        if len(sessions) >= self._limits.total or per_user[user.name] >= self._limits.per_user:
+            self.refused_by_cap += 1
+            raise errors.service_unavailable(
+                "com.vmware.vapi.endpoint.failedToLoginMaxUserSessionCountReached",
+                "User session count is limited to {0}. Existing sessions are {1} for user '{2}'.",
+                str(min(self._limits.per_user, self._limits.total)),
+                str(per_user[user.name]),
+                user.name,
+            )
