@@ -1,0 +1,167 @@
+"""Puts the settings together from flags, environment and file, and says in one line what is wrong with each.
+
+The merging is done here rather than by a library because every message has to name the place a value came from.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from gateway.settings import VARIABLE_PREFIX, Settings, all_settings
+
+__all__ = ["SettingsError", "load_settings"]
+
+_CONFIG_VARIABLE = f"{VARIABLE_PREFIX}CONFIG"
+_MAX_SHOWN = 200
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used. `problems` has one line a mistake, none with a secret."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value that somebody set, and where."""
+
+    origin: str
+    value: Any
+
+
+def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+    """Puts the settings together and checks them.
+
+    `flags` holds the flags that were given, by their names without dashes; `config` among them is the path of the file.
+    `environ` is the process's environment unless given. Raises SettingsError with every mistake there is.
+    """
+    environ = os.environ if environ is None else environ
+    problems: list[str] = []
+    given: dict[str, _Given] = {}
+    if flags.get("config"):
+        given |= _from_file(str(flags["config"]), "--config (flag)", problems)
+    elif environ.get(_CONFIG_VARIABLE):
+        given |= _from_file(environ[_CONFIG_VARIABLE], f"{_CONFIG_VARIABLE} (environment variable)", problems)
+    given |= _from_environment(environ, problems)
+    for setting in all_settings():
+        if (value := flags.get(setting.name)) is not None:
+            given[setting.key] = _Given(f"--{setting.name} (flag)", value)
+    return _validate(given, problems)
+
+
+def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
+    values: dict[str, dict[str, Any]] = {}
+    for key, item in given.items():
+        section, field = key.split(".")
+        values.setdefault(section, {})[field] = item.value
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        by_key = {setting.key: setting for setting in all_settings()}
+        for entry in error.errors(include_url=False):
+            context = entry.get("ctx", {})
+            if not entry["loc"]:
+                origins = [given[key].origin for key in context["concerns"] if key in given]
+                problems.append(entry["msg"] + (f"; set by {' and '.join(origins)}" if origins else ""))
+                continue
+            setting = by_key[".".join(map(str, entry["loc"][:2]))]
+            item = given[setting.key]
+            why = f" ({_shown(str(context['error']))})" if entry["type"] == "value_error" else ""
+            problems.append(f"{item.origin}: {_shown(repr(item.value))} is not valid{why}; it takes {setting.takes}")
+        raise SettingsError(problems) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _shown(text: str) -> str:
+    """A value as it may be shown: what stands before an @ may be a URL's password."""
+    if "@" in text:
+        text = f"***{text[text.rindex('@') :]}"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}... (cut)"
+
+
+def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[str, _Given]:
+    by_variable = {setting.variable: setting for setting in all_settings()}
+    given = {}
+    for variable, value in sorted(environ.items()):
+        if not variable.startswith(VARIABLE_PREFIX) or variable == _CONFIG_VARIABLE:
+            continue
+        if variable not in by_variable:
+            hint = _hint(variable, [*by_variable, _CONFIG_VARIABLE], VARIABLE_PREFIX)
+            problems.append(f"{variable} (environment variable): there is no such setting{hint}")
+        elif value:
+            given[by_variable[variable].key] = _Given(f"{variable} (environment variable)", value)
+    return given
+
+
+def _from_file(path: str, origin: str, problems: list[str]) -> dict[str, _Given]:
+    try:
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        problems.append(f"{origin}: {path!r} cannot be read ({error.strerror}); it takes a YAML file")
+        return {}
+    except UnicodeDecodeError:
+        problems.append(f"{origin}: {path!r} is not UTF-8 text; it takes a YAML file")
+        return {}
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
+        problems.append(f"{place}: this is not valid YAML: {error.problem}")
+        return {}
+    except yaml.YAMLError:
+        problems.append(f"{path}: this is not valid YAML")
+        return {}
+    if content is not None and not isinstance(content, dict):
+        problems.append(f"{path}: it takes sections such as `server:` with keys below them")
+        return {}
+    return dict(_from_sections(path, content or {}, problems))
+
+
+def _from_sections(path: str, content: Mapping[Any, Any], problems: list[str]) -> Iterator[tuple[str, _Given]]:
+    sections = list(Settings.model_fields)
+    for section, values in content.items():
+        if section not in sections:
+            problems.append(f"{path}:{section} (file): there is no such section{_hint(str(section), sections)}")
+            continue
+        fields = [setting.field for setting in all_settings() if setting.section == section]
+        if values is not None and not isinstance(values, dict):
+            problems.append(f"{path}:{section} (file): it takes keys below it: {', '.join(fields)}")
+            continue
+        for field, value in (values or {}).items():
+            key = f"{section}.{field}"
+            if field in fields:
+                yield key, _Given(f"{path}:{key} (file)", value)
+            else:
+                problems.append(f"{path}:{key} (file): there is no such setting{_hint(str(field), fields)}")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is a mistake: the first of the two would be lost without a word."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} occurs twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _hint(name: str, known: list[str], prefix: str = "") -> str:
+    """A suggestion for a misspelt name. The prefix that all names share is no likeness."""
+    ends = [item.removeprefix(prefix) for item in known]
+    matches = difflib.get_close_matches(name.removeprefix(prefix), ends, n=1, cutoff=0.6)
+    return f"; did you mean {prefix}{matches[0]}?" if matches else ""

@@ -1,0 +1,271 @@
+"""Settings: their names, which source wins, and what is said about mistakes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.configuration import SettingsError, load_settings
+from gateway.settings import (
+    ServerSettings,
+    Settings,
+    SimulatorSettings,
+    all_settings,
+    is_loopback,
+    reference_table,
+    split_address,
+)
+
+VCENTER = {"GATEWAY_VCENTER": "https://vc.example.com"}
+DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+
+def problems(flags: dict[str, object], environ: dict[str, str]) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(flags, environ)
+    return caught.value.problems
+
+
+@pytest.fixture
+def config(tmp_path: Path):
+    def write(text: str) -> str:
+        path = tmp_path / "gateway.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_defaults_serve_loopback_only() -> None:
+    """Without further settings the gateway listens on the loopback address, alone, with reflection."""
+    settings = load_settings({}, VCENTER)
+    assert settings.server == ServerSettings()
+    assert settings.server.listen == "127.0.0.1:50051"
+    assert settings.server.workers == 1
+    assert settings.server.reflection
+    assert settings.vcenter.verify
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "expected"),
+    [
+        pytest.param({}, {}, 2, id="file"),
+        pytest.param({}, {"GATEWAY_WORKERS": "3"}, 3, id="environment-beats-file"),
+        pytest.param({"workers": "4"}, {"GATEWAY_WORKERS": "3"}, 4, id="flag-beats-both"),
+        pytest.param({}, {"GATEWAY_WORKERS": ""}, 2, id="empty-variable-is-unset"),
+        pytest.param({"workers": None}, {}, 2, id="flag-that-was-not-given"),
+    ],
+)
+def test_precedence(config, flags: dict[str, object], environ: dict[str, str], expected: int) -> None:
+    """A flag beats the environment, which beats the file."""
+    path = config("server: {workers: 2}\nsimulator: {enabled: true}")
+    assert load_settings({"config": path, **flags}, environ).server.workers == expected
+
+
+def test_sources_are_merged_by_key(config) -> None:
+    """A source that sets one key of a section leaves the section's other keys to the sources below."""
+    path = config("vcenter: {url: https://file.example.com, max_connections: 7}\nserver:\n")
+    settings = load_settings({"config": path, "vcenter-verify": False}, VCENTER)
+    assert (settings.vcenter.url, settings.vcenter.max_connections) == ("https://vc.example.com", 7)
+    assert not settings.vcenter.verify
+
+
+def test_config_file_from_environment(config) -> None:
+    """GATEWAY_CONFIG names the file as --config does."""
+    path = config("simulator: {enabled: yes, vms: 3}")
+    assert load_settings({}, {"GATEWAY_CONFIG": path}).simulator == SimulatorSettings(enabled=True, vms=3)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "key", "expected"),
+    [
+        ("GATEWAY_MAX_REQUEST_BYTES", "2MiB", "max_request_bytes", 2 * 1024**2),
+        ("GATEWAY_MAX_REQUEST_BYTES", "65536", "max_request_bytes", 65536),
+        ("GATEWAY_REFLECTION", "no", "reflection", False),
+        ("GATEWAY_GRACE_SECONDS", "0.5", "grace_seconds", 0.5),
+        ("GATEWAY_LISTEN", "[::1]:0", "listen", "[::1]:0"),
+    ],
+)
+def test_values_from_text(variable: str, value: str, key: str, expected: object) -> None:
+    """Values of the environment are text and are read as what the setting takes."""
+    assert getattr(load_settings({}, {**VCENTER, variable: value}).server, key) == expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "line"),
+    [
+        pytest.param(
+            {"workers": "many"},
+            VCENTER,
+            "--workers (flag): 'many' is not valid; it takes a whole number from 1 to 64",
+            id="flag",
+        ),
+        pytest.param(
+            {},
+            {**VCENTER, "GATEWAY_LISTEN": "50051"},
+            "GATEWAY_LISTEN (environment variable): '50051' is not valid (not of the form HOST:PORT); it takes "
+            "HOST:PORT, for instance 127.0.0.1:50051, 0.0.0.0:50051 or [::1]:50051",
+            id="environment",
+        ),
+        pytest.param(
+            {},
+            {**VCENTER, "GATEWAY_LISTN": "127.0.0.1:1"},
+            "GATEWAY_LISTN (environment variable): there is no such setting; did you mean GATEWAY_LISTEN?",
+            id="unknown-variable",
+        ),
+        pytest.param(
+            {"config": "/nonexistent.yaml"},
+            VCENTER,
+            "--config (flag): '/nonexistent.yaml' cannot be read (No such file or directory); it takes a YAML file",
+            id="file-missing",
+        ),
+        pytest.param(
+            {},
+            {},
+            "there is no vCenter to serve: give --vcenter URL, or --simulator for the embedded one",
+            id="no-vcenter",
+        ),
+        pytest.param(
+            {"simulator": True},
+            VCENTER,
+            "a vCenter and the simulator exclude each other: keep one of them; set by GATEWAY_VCENTER "
+            "(environment variable) and --simulator (flag)",
+            id="both",
+        ),
+        pytest.param(
+            {"vcenter-ca-file": "/nonexistent.pem"},
+            VCENTER,
+            "--vcenter-ca-file (flag): '/nonexistent.pem' is not valid (cannot be read: No such file or directory); "
+            "it takes a file with certificates in PEM form",
+            id="ca-file-missing",
+        ),
+        pytest.param(
+            {"vcenter-thumbprint": "ab:cd"},
+            VCENTER,
+            "--vcenter-thumbprint (flag): 'ab:cd' is not valid (the thumbprint must be a SHA-256 one: 64 hexadecimal "
+            "digits, with or without colons); it takes a SHA-256 thumbprint: 64 hexadecimal digits, with or without "
+            "colons",
+            id="thumbprint",
+        ),
+    ],
+)
+def test_mistakes(flags: dict[str, object], environ: dict[str, str], line: str) -> None:
+    """A mistake gives one line with the option, where it was set, the value and what it takes."""
+    assert problems(flags, environ) == [line]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        pytest.param(
+            "server: {worker: 2}",
+            "{}:server.worker (file): there is no such setting; did you mean workers?",
+            id="unknown-key",
+        ),
+        pytest.param(
+            "sever: {workers: 2}", "{}:sever (file): there is no such section; did you mean server?", id="section"
+        ),
+        pytest.param(
+            "server: {workers: 0}",
+            "{}:server.workers (file): 0 is not valid; it takes a whole number from 1 to 64",
+            id="value",
+        ),
+        pytest.param("log: debug", "{}:log (file): it takes keys below it: level, format", id="section-is-text"),
+        pytest.param("- a", "{}: it takes sections such as `server:` with keys below them", id="list"),
+        pytest.param("server: {workers: 2", "{}:1:20: this is not valid YAML: ", id="syntax"),
+        pytest.param(
+            "log: {level: info}\nlog: {format: json}", "{}:2:1: this is not valid YAML: 'log' occurs twice", id="twice"
+        ),
+        pytest.param("? [a]\n: 1", "{}:1:3: this is not valid YAML: found unhashable key", id="odd-key"),
+    ],
+)
+def test_mistakes_in_the_file(config, text: str, line: str) -> None:
+    """A mistake in the file names the file and the key, or the line where it is not YAML."""
+    path = config(text)
+    [problem] = problems({"config": path}, VCENTER)
+    assert problem.startswith(line.format(path))
+
+
+def test_every_mistake_is_reported_at_once(config) -> None:
+    """Mistakes of all sources are reported together."""
+    path = config("server: {workers: none, colour: red}")
+    assert len(problems({"config": path, "log-level": "loud"}, {**VCENTER, "GATEWAY_COLOUR": "red"})) == 4
+
+
+@pytest.mark.parametrize("url", ["https://root:hunter2@vc", "https://root:hun/ter2@vc", "root:hunter2@vc", "hunter2@"])
+def test_passwords_in_a_url_are_not_shown(url: str) -> None:
+    """A password that somebody put into the vCenter URL is refused and not repeated."""
+    [problem] = problems({"vcenter": url}, {})
+    assert "ter2" not in problem
+    assert problem.startswith("--vcenter (flag): ***@")
+
+
+def test_values_of_unknown_keys_are_not_shown(config) -> None:
+    """The value of a key that does not exist may be a secret and is not repeated."""
+    path = config("vcenter: {url: https://vc, password: hunter2}")
+    assert problems({"config": path}, {"GATEWAY_PASSWORD": "hunter2"}) == [
+        f"{path}:vcenter.password (file): there is no such setting",
+        "GATEWAY_PASSWORD (environment variable): there is no such setting",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("listen", "simulator", "allowed"),
+    [
+        ("127.0.0.1:1", True, True),
+        ("localhost:1", True, True),
+        ("[::1]:1", True, True),
+        ("127.8.0.1:1", True, True),
+        ("0.0.0.0:1", True, False),
+        ("[::]:1", True, False),
+        ("10.0.0.1:1", True, False),
+        ("gateway.example.com:1", True, False),
+        ("127.0.0.1:1", False, False),
+    ],
+)
+def test_anonymous_callers(listen: str, simulator: bool, allowed: bool) -> None:
+    """Callers without identity are let in only with the simulator and only on a loopback address."""
+    flags = {"simulator": True} if simulator else {"vcenter": "https://vc"}
+    assert load_settings({"listen": listen, **flags}, {}).anonymous_allowed is allowed
+
+
+@pytest.mark.parametrize("text", ["", "host", ":1", "host:", "host:65536", "::1:5", "[::1]", "[x]:1", "a b:1", "h:1/x"])
+def test_addresses_that_are_none(text: str) -> None:
+    """What is not HOST:PORT is refused."""
+    with pytest.raises(ValueError, match="HOST:PORT"):
+        split_address(text)
+
+
+def test_addresses() -> None:
+    """An IPv6 host stands in brackets, and a host name is not mistaken for the loopback address."""
+    assert split_address("[fe80::1]:80") == ("fe80::1", 80)
+    assert split_address("vc.example.com:443") == ("vc.example.com", 443)
+    assert not is_loopback("localhost.example.com")
+
+
+def test_settings_are_immutable() -> None:
+    """Settings cannot be changed once they are checked."""
+    settings = Settings(simulator=SimulatorSettings(enabled=True))
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.server.workers = 2  # type: ignore[misc]
+
+
+def test_settings_survive_the_way_to_a_worker() -> None:
+    """A worker process that gets the settings as JSON has the same ones."""
+    settings = load_settings({"max-request-bytes": "1MiB"}, VCENTER)
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings
+
+
+def test_names_are_distinct_and_described() -> None:
+    """No two settings share a flag or a variable, and each says what it means and takes."""
+    settings = all_settings()
+    assert Counter(setting.variable for setting in settings).most_common(1)[0][1] == 1
+    assert all(setting.description.endswith(".") and setting.takes for setting in settings)
+
+
+def test_document_has_every_setting() -> None:
+    """docs/configuration.md holds the table of all settings as the model has it (gateway.settings.reference_table)."""
+    assert reference_table() in DOCUMENT.read_text()
