@@ -1,0 +1,147 @@
+"""Logs: one stream, one form, and no secret in it.
+
+Everything the process writes goes through the same processors: the line per rpc, the gateway's own messages, and those
+of the libraries. Secrets are cut out twice, since either way alone has holes: by the name of the field that holds them,
+and by their look in running text. Values that are neither text nor number appear as the name of their type only, so
+that a message or a set of headers cannot be logged by mistake.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TextIO
+
+import orjson
+import structlog
+
+from gateway.settings import LogSettings
+
+if TYPE_CHECKING:
+    from gateway.server.calls import CallRecord
+
+__all__ = ["call_logger", "configure_logs", "redact"]
+
+HIDDEN = "***"
+
+_HIDDEN_NAMES = (
+    r"(?:password|passwd|passphrase|secret|authorization|cookie|session[-_ ]?id|token|credential|saml"
+    r"|(?:private|api|product)[-_ ]?key|header|metadata)"
+)
+_SECRET_NAME = re.compile(_HIDDEN_NAMES, re.IGNORECASE)
+_SCHEME_AND_SECRET = re.compile(r"\b(Basic|Bearer) [A-Za-z0-9+/=._~-]{8,}")
+_USER_INFO = re.compile(r"//[^/\s@]+@")
+# name=value, name: value, "name": "value", ("name", "value")
+_NAME_AND_SECRET = re.compile(
+    rf"""({_HIDDEN_NAMES}[\w-]*(?:["']\s*[:,]|\s*[:=])\s*)"""
+    r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&)}\]]+)""",
+    re.IGNORECASE,
+)
+_TROUBLE = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS"})
+_MAX_DEPTH = 4
+
+EventDict = structlog.typing.EventDict
+
+
+def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
+    """Sends all logs of the process to `stream`, standard error unless given."""
+    stream = stream or sys.stderr
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    ending: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        redact,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+    ]
+    if settings.format == "console" or (settings.format == "auto" and stream.isatty()):
+        ending.append(_console(stream))
+    else:
+        ending.append(_render_json)
+    structlog.configure(
+        processors=ending,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
+        )
+    )
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+
+
+def call_logger() -> Callable[[CallRecord], None]:
+    """The function that writes one line for a finished rpc. To be made after `configure_logs`."""
+    write = structlog.get_logger().bind()
+
+    def log_call(record: CallRecord) -> None:
+        level = logging.WARNING if record.code in _TROUBLE else logging.INFO
+        fields: dict[str, Any] = {"rpc": record.rpc, "code": record.code}
+        if record.reason:
+            fields["reason"] = record.reason
+        # A closed pipe or a full disk must not fail the call that the line is about.
+        with contextlib.suppress(OSError, ValueError):
+            write.log(
+                level, "call", **fields, duration_ms=round(record.seconds * 1000, 3), request_id=record.request_id
+            )
+
+    return log_call
+
+
+def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Cuts secrets out of an event."""
+    return {name: HIDDEN if _is_secret(name) else _clean(value) for name, value in event.items()}
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
+def _clean(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, str):
+        return _clean_text(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if depth < _MAX_DEPTH:
+        if isinstance(value, dict):
+            return {
+                str(name): HIDDEN if _is_secret(str(name)) else _clean(inner, depth + 1)
+                for name, inner in value.items()
+            }
+        if isinstance(value, list | tuple | set | frozenset):
+            return [_clean(inner, depth + 1) for inner in value]
+    return f"<{type(value).__name__}>"
+
+
+def _clean_text(text: str) -> str:
+    # Asking first for a character that the pattern needs spares nearly every text the search.
+    if " " in text:
+        text = _SCHEME_AND_SECRET.sub(rf"\1 {HIDDEN}", text)
+    if "@" in text:
+        text = _USER_INFO.sub(f"//{HIDDEN}@", text)
+    if "=" in text or ":" in text or "," in text:
+        text = _NAME_AND_SECRET.sub(rf"\1{HIDDEN}", text)
+    return text
+
+
+def _render_json(_logger: Any, _method: str, event: EventDict) -> str:
+    """One line of JSON that begins with what people look for first."""
+    first = {name: event.pop(name) for name in ("time", "level", "event") if name in event}
+    return orjson.dumps({**first, **event}).decode()
+
+
+def _console(stream: TextIO) -> structlog.dev.ConsoleRenderer:
+    return structlog.dev.ConsoleRenderer(
+        colors=stream.isatty(),
+        timestamp_key="time",
+        sort_keys=False,
+        exception_formatter=structlog.dev.plain_traceback,  # The others print the values of local variables.
+    )
