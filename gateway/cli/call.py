@@ -1,0 +1,198 @@
+"""`call`: makes one call from the shell."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import grpc
+from click.shell_completion import CompletionItem
+from google.protobuf import json_format
+
+from gateway.cli.failure import CallError
+from gateway.cli.identity import identity_options, read_identity
+from gateway.cli.request_json import RequestError, parse_request
+from gateway.cli.target import Call, call_gateway, call_vcenter
+from gateway.contract import load_contract
+from gateway.settings import is_loopback, split_address
+from gateway.transcoding import compile_bindings
+from gateway.vcenter.identity import Identity
+from gateway.vcenter.options import VCenterOptions
+
+__all__ = ["call"]
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def _complete_rpc(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name) for name in load_contract().methods if incomplete.lower() in name.lower()]
+
+
+@click.command(
+    epilog="""
+The REQUEST is a JSON object with the fields of the rpc's request, {} when left out. Enum values may be written as in
+the protos (CDROM_BACKING_TYPE_ISO_FILE) or as vCenter writes them (ISO_FILE). The answer is JSON on standard output, an
+error goes to standard error.
+
+\b
+Examples:
+  vcenter-gateway call vcenter.v1.VmService/ListVms
+  vcenter-gateway call ListVms '{"power_states": ["POWERED_ON"]}'
+  vcenter-gateway call vcenter.vm.hardware.v1.CdromService/ConnectCdrom '{"vm": "vm-1001", "cdrom": "16000"}'
+  vcenter-gateway call --target gateway.example.com:443 --user me@vsphere.local CpuService/GetCpu @request.json
+  vcenter-gateway call --vcenter https://vcenter.example.com --user me@vsphere.local ListVms
+
+\b
+Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 identity missing or refused, 5 timeout
+"""
+)
+@click.argument("rpc", shell_complete=_complete_rpc)
+@click.argument("request_text", metavar="[REQUEST | @FILE | -]", default="{}")
+@click.option(
+    "--target",
+    metavar="HOST:PORT",
+    default="127.0.0.1:50051",
+    show_default=True,
+    envvar="VCENTER_GATEWAY",
+    help="The gateway. Also the variable VCENTER_GATEWAY.",
+)
+@click.option("--vcenter", metavar="URL", help="Calls this vCenter itself, without a gateway.")
+@identity_options
+@click.option(
+    "--tls/--plaintext", default=None, help="How to talk to the gateway. Plain text on a loopback address, else TLS."
+)
+@click.option("--ca", type=_FILE, metavar="FILE", help="Authorities to trust, in PEM form.")
+@click.option("--cert", type=_FILE, metavar="FILE", help="Own certificate, for a gateway that asks for one.")
+@click.option("--key", type=_FILE, metavar="FILE", help="Key of the own certificate.")
+@click.option("--thumbprint", metavar="SHA256", help="Trusts the vCenter that has this certificate.")
+@click.option("--no-verify", is_flag=True, help="Does not check vCenter's certificate. For experiments.")
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    default=60.0,
+    show_default=True,
+    help="Gives up after this time.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Prints an error as JSON on standard output.")
+def call(
+    rpc: str,
+    request_text: str,
+    target: str,
+    vcenter: str | None,
+    user: str | None,
+    password_file: Path | None,
+    session_id: str | None,
+    tls: bool | None,
+    ca: Path | None,
+    cert: Path | None,
+    key: Path | None,
+    thumbprint: str | None,
+    no_verify: bool,
+    deadline: float,
+    as_json: bool,
+) -> None:
+    """Calls one RPC and prints the answer as JSON."""
+    contract = load_contract()
+    name = _resolve(rpc, list(contract.methods))
+    try:
+        request = parse_request(_read(request_text), contract.methods[name].input_type, contract)
+    except RequestError as error:
+        raise click.UsageError(str(error)) from None
+    identity = read_identity(user, password_file, session_id)
+    if vcenter is not None:
+        if tls is not None or cert or key:
+            raise click.UsageError("--tls, --plaintext, --cert and --key are about a gateway; leave out --vcenter")
+        options = _vcenter_options(vcenter, ca, thumbprint, no_verify)
+        make_call = call_vcenter(options, _required(identity), contract)
+    else:
+        if thumbprint or no_verify:
+            raise click.UsageError("--thumbprint and --no-verify are about a vCenter; give --vcenter URL too")
+        make_call = call_gateway(target, _credentials(target, tls, ca, cert, key), identity, contract)
+    _print(make_call, name, request, deadline, as_json)
+
+
+def _print(make_call: Call, name: str, request: object, deadline: float, as_json: bool) -> None:
+    contract = load_contract()
+    try:
+        response = make_call(compile_bindings(contract)[name], request, deadline)  # type: ignore[arg-type]
+    except CallError as error:
+        if as_json:
+            click.echo(json.dumps(error.to_json(), indent=2))
+        else:
+            click.echo("\n".join(error.lines()), err=True)
+        sys.exit(error.exit)
+    click.echo(json_format.MessageToJson(response, preserving_proto_field_name=True))
+
+
+def _resolve(text: str, names: list[str]) -> str:
+    """The full name of an rpc. The beginning may be left out where the end is unambiguous."""
+    wanted = text.strip("/").replace(".", "/").lower()
+    by_path = {name.replace(".", "/").lower(): name for name in names}
+    if wanted in by_path:
+        return by_path[wanted]
+    matches = [name for path, name in by_path.items() if path.endswith(f"/{wanted}")]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise click.UsageError(f"{text!r} is the end of several rpcs: {', '.join(matches)}")
+    raise click.UsageError(f"there is no rpc {text!r}; {_suggestion(wanted, by_path)}")
+
+
+def _suggestion(wanted: str, by_path: Mapping[str, str]) -> str:
+    ends = {path.split("/", path.count("/") - wanted.count("/"))[-1]: name for path, name in by_path.items()}
+    close = difflib.get_close_matches(wanted, ends, n=3, cutoff=0.75)
+    return f"did you mean {' or '.join(ends[end] for end in close)}?" if close else "see `vcenter-gateway routes`"
+
+
+def _read(text: str) -> str:
+    if text != "-" and not text.startswith("@"):
+        return text
+    try:
+        return sys.stdin.read() if text == "-" else Path(text[1:]).read_text(encoding="utf-8")
+    except OSError as error:
+        raise click.UsageError(f"{text[1:]} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise click.UsageError("the request is not UTF-8 text") from None
+
+
+def _required(identity: Identity | None) -> Identity:
+    if identity is None:
+        raise click.UsageError("vCenter wants to know who calls: give --user NAME, or --session-id ID")
+    return identity
+
+
+def _vcenter_options(url: str, ca: Path | None, thumbprint: str | None, no_verify: bool) -> VCenterOptions:
+    try:
+        return VCenterOptions(url, str(ca) if ca else None, thumbprint, not no_verify)
+    except ValueError as error:
+        # What stands before an @ may be a password.
+        text = "--vcenter takes scheme, host and port alone; say who you are with --user"
+        raise click.UsageError(text if "@" in url else str(error)) from None
+
+
+def _credentials(
+    target: str, tls: bool | None, ca: Path | None, cert: Path | None, key: Path | None
+) -> grpc.ChannelCredentials | None:
+    """The TLS side of the connection to a gateway, None for plain text."""
+    try:
+        host, _ = split_address(target)
+    except ValueError:
+        raise click.UsageError(f"--target takes HOST:PORT, for instance 127.0.0.1:50051, not {target!r}") from None
+    if tls is None:
+        tls = not is_loopback(host) or any((ca, cert, key))
+    if not tls:
+        if ca or cert or key:
+            raise click.UsageError("--ca, --cert and --key need TLS; leave out --plaintext")
+        return None
+    if bool(cert) != bool(key):
+        raise click.UsageError("--cert and --key belong together")
+    try:
+        files = [path.read_bytes() if path else None for path in (ca, key, cert)]
+    except OSError as error:
+        raise click.UsageError(f"{error.filename} cannot be read: {error.strerror}") from None
+    return grpc.ssl_channel_credentials(*files)

@@ -1,0 +1,97 @@
+"""`routes`, `descriptors` and `version`: what this gateway offers, without calling anything."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from pathlib import Path
+
+import click
+import grpc
+
+from gateway import __version__
+from gateway.cli.exits import Exit
+from gateway.contract import load_contract
+
+__all__ = ["descriptors", "routes", "version"]
+
+
+@click.command(
+    epilog="""
+\b
+Examples:
+  vcenter-gateway routes
+  vcenter-gateway routes Cdrom
+  vcenter-gateway routes --json | jq -r '.[] | select(.idempotency == "NO_SIDE_EFFECTS") | .rpc'
+"""
+)
+@click.argument("words", nargs=-1, metavar="[WORD]...")
+@click.option("--json", "as_json", is_flag=True, help="Prints JSON, with the errors each rpc can end in.")
+def routes(words: tuple[str, ...], as_json: bool) -> None:
+    """Lists every rpc with the REST call it becomes; WORDs narrow the list down."""
+    methods = [
+        method
+        for method in load_contract().methods.values()
+        if all(word.lower() in f"{method.full_name} {method.operation}".lower() for word in words)
+    ]
+    if as_json:
+        entries = [
+            {
+                "rpc": method.full_name,
+                "verb": method.rule.verb,
+                "url": method.rule.path,
+                "body": method.rule.body or None,
+                "request": method.input_type.full_name,
+                "response": method.output_type.full_name,
+                "idempotency": method.idempotency.name,
+                "errors": list(method.errors),
+            }
+            for method in methods
+        ]
+        click.echo(json.dumps(entries, indent=2))
+        return
+    if not methods:
+        click.echo(f"no rpc has {' and '.join(words)} in its name or its URL", err=True)
+        sys.exit(Exit.FAILED)
+    rpc = max(len(method.full_name) for method in methods)
+    verb = max(len(method.rule.verb) for method in methods)
+    click.echo(f"{'RPC':{rpc}}  {'VERB':{verb}}  URL")
+    for method in methods:
+        click.echo(f"{method.full_name:{rpc}}  {method.rule.verb:{verb}}  {method.rule.path}")
+
+
+@click.command(
+    epilog="""
+\b
+Examples:
+  vcenter-gateway descriptors -o vcenter.binpb
+  grpcurl -protoset vcenter.binpb describe vcenter.v1.VmService
+"""
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write.")
+def descriptors(output: Path | None) -> None:
+    """Writes the compiled protos: a FileDescriptorSet with imports and comments.
+
+    Without -o it goes to standard output, which must not be a terminal.
+    """
+    content = load_contract().descriptor_set
+    if output is not None:
+        try:
+            output.write_bytes(content)
+        except OSError as error:
+            raise click.UsageError(f"{output} cannot be written: {error.strerror}") from None
+    elif sys.stdout.isatty():
+        raise click.UsageError("this is binary: name a file with -o, or redirect the output")
+    else:
+        sys.stdout.buffer.write(content)
+
+
+@click.command()
+def version() -> None:
+    """Prints the version of the gateway and of what it runs on."""
+    contract = load_contract()
+    click.echo(f"vcenter-gateway {__version__} ({len(contract.services)} services, {len(contract.methods)} rpcs)")
+    click.echo(
+        f"Python {platform.python_version()}, grpcio {grpc.__version__}, {platform.system()} {platform.machine()}"
+    )

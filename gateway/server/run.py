@@ -1,0 +1,126 @@
+"""Serves until a signal comes: what one process of the gateway does, made from its settings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from google.rpc import code_pb2
+
+from gateway.logs import call_logger
+from gateway.server.calls import Identify
+from gateway.server.gateway import Gateway, ServerOptions
+from gateway.settings import ServerSettings, Settings
+from gateway.transcoding import GatewayError, Reason
+from gateway.vcenter.identity import Basic, Identity, identity_from_metadata
+
+__all__ = ["Backend", "run", "simulator"]
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A running simulator: where it is, and who may log in there."""
+
+    url: str
+    user: str
+    password: str = field(repr=False)
+
+
+async def simulator(settings: Settings, stack: AsyncExitStack) -> Backend:
+    """Starts the embedded vCenter on a free port of the loopback address; leaving `stack` stops it."""
+    # Only here, since a gateway in front of a real vCenter has no use for it.
+    from gateway.simulator import Simulator, SimulatorOptions
+
+    vcenter = Simulator(SimulatorOptions(vms=settings.simulator.vms))
+    await vcenter.start()
+    stack.push_async_callback(vcenter.stop)
+    return Backend(vcenter.url, vcenter.user, vcenter.password)
+
+
+async def run(
+    settings: Settings,
+    on_ready: Callable[[int], None],
+    *,
+    backend: Backend | None = None,
+    reuse_port: bool = False,
+) -> None:
+    """Serves until SIGTERM or SIGINT, then lets the calls under way finish; a second signal ends the process at once.
+
+    `on_ready` gets the port as soon as calls are taken. `backend` is a simulator that runs elsewhere; without it, one
+    is started where the settings ask for it. Raises OSError when the address cannot be used, ContractError when the
+    package was built from wrong protos.
+    """
+    async with AsyncExitStack() as stack:
+        if settings.simulator.enabled and backend is None:
+            backend = await simulator(settings, stack)
+        anonymous = Basic(backend.user, backend.password) if backend and settings.anonymous_allowed else None
+        if not settings.vcenter.verify:
+            _log.warning("vCenter's certificate is NOT verified: anybody on the way can read and change everything")
+        vcenter = settings.vcenter.options(backend.url if backend else None)
+        gateway = Gateway(
+            vcenter,
+            _identify(anonymous),
+            options=_server_options(settings.server, reuse_port),
+            observe=call_logger(),
+        )
+        stopping = _stop_event()
+        port = await gateway.start()
+        stack.push_async_callback(gateway.stop)
+        _log.info("serving %s on port %d", vcenter.url, port)
+        on_ready(port)
+        await stopping.wait()
+        _log.info("stopping: calls under way have %g s to finish", settings.server.grace_seconds)
+    _log.info("stopped")
+
+
+def _stop_event() -> asyncio.Event:
+    """Set by the first stop signal, which then gets its default meaning back."""
+    loop = asyncio.get_running_loop()
+    event = asyncio.Event()
+
+    def stop() -> None:
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+        event.set()
+
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop)
+    return event
+
+
+def _identify(anonymous: Basic | None) -> Identify:
+    """Takes the caller's identity from the call; `anonymous` is that of callers who bring none."""
+
+    def identify(metadata: Iterable[tuple[str, str | bytes]]) -> Identity:
+        identity = identity_from_metadata(metadata) or anonymous
+        if identity is None:
+            raise GatewayError(
+                code_pb2.UNAUTHENTICATED,
+                Reason.CREDENTIALS_MISSING,
+                "the call carries no identity: send vmware-api-session-id, or authorization: Basic ... in the metadata",
+            )
+        return identity
+
+    return identify
+
+
+def _server_options(server: ServerSettings, reuse_port: bool) -> ServerOptions:
+    return ServerOptions(
+        listen=server.listen,
+        reuse_port=reuse_port,
+        max_request_bytes=server.max_request_bytes,
+        max_response_bytes=server.max_response_bytes,
+        keepalive_seconds=server.keepalive_seconds,
+        max_connection_age_seconds=server.max_connection_age_seconds,
+        settle_seconds=server.settle_seconds,
+        grace_seconds=server.grace_seconds,
+        reflection=server.reflection,
+    )
