@@ -1,0 +1,189 @@
+"""The steps of `check`: from the name in the URL to a list of virtual machines, each with advice when it fails.
+
+Every step rests on the one before it, so the first failure is the one to mend and the rest is not tried.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from google.rpc import code_pb2
+
+from gateway.cli.exits import Exit
+from gateway.cli.step import State, Step, StepError, take
+from gateway.cli.tls_check import check_tls
+from gateway.contract import Contract
+from gateway.transcoding import GatewayError, RestRequest, compile_bindings
+from gateway.transcoding.decoder import Decoders
+from gateway.transcoding.error_response import ErrorReader
+from gateway.vcenter.blocking import BlockingVCenter
+from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
+from gateway.vcenter.options import VCenterOptions
+from gateway.vcenter.transport import TransportError
+
+__all__ = ["run_checks"]
+
+_LIST = "vcenter.v1.VmService/ListVms"
+_SESSION = RestRequest("GET", "/api/session", None)
+
+
+def run_checks(options: VCenterOptions, identity: Identity | None, contract: Contract) -> Iterator[Step]:
+    """Takes the steps one after the other and yields each as soon as it is done."""
+    checks = _Checks(options, contract)
+    steps: list[tuple[str, Callable[[], str]]] = [
+        ("DNS", checks.dns),
+        ("TCP", checks.tcp),
+        ("TLS", checks.tls),
+        ("API", checks.api),
+        ("login", lambda: checks.login(identity)),
+        ("list", checks.list),
+    ]
+    skip = ""
+    try:
+        for name, check in steps:
+            if name == "login" and identity is None and not skip:
+                skip = "no user was given: add --user NAME to test the login too"
+            if skip:
+                yield Step(name, State.SKIPPED, skip)
+                continue
+            step = take(name, check)
+            if step.state is State.FAILED:
+                skip = f"not tried, since {name} failed"
+            yield step
+    finally:
+        checks.close()
+
+
+class _Checks:
+    """The steps. Each returns what it found; raises StepError."""
+
+    def __init__(self, options: VCenterOptions, contract: Contract) -> None:
+        self._options = options
+        self._contract = contract
+        self._errors = ErrorReader(contract, Decoders(contract))
+        parts = urlsplit(options.url)
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._addresses: list[str] = []
+        self._vcenter: BlockingVCenter | None = None
+
+    def close(self) -> None:
+        if self._vcenter is not None:
+            self._vcenter.close()
+
+    def dns(self) -> str:
+        try:
+            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise StepError(
+                f"the name {self._host} is not known: {getattr(error, 'strerror', None) or error}",
+                "Check the spelling of the URL, and whether this machine's DNS server knows vCenter's name "
+                f"(`getent hosts {self._host}`).",
+                Exit.UNREACHABLE,
+            ) from None
+        self._addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
+        return f"{self._host} is {', '.join(self._addresses)}"
+
+    def tcp(self) -> str:
+        failures: list[OSError] = []
+        for address in self._addresses:
+            try:
+                socket.create_connection((address, self._port), self._options.connect_timeout).close()
+            except OSError as error:
+                failures.append(error)
+        place = f"port {self._port} of {self._host}"
+        if not failures:
+            return f"{place} takes connections"
+        if len(failures) < len(self._addresses):
+            raise StepError(
+                f"{place} takes connections at {len(self._addresses) - len(failures)} of {len(self._addresses)} "
+                "addresses",
+                "Remove the addresses that do not answer from the DNS: each costs time when a connection is made.",
+            )
+        if isinstance(failures[0], ConnectionRefusedError):
+            raise StepError(
+                f"{place} refused the connection",
+                "The machine is up, but nothing listens there. Check the port in the URL, and whether vCenter's "
+                "services are running.",
+                Exit.UNREACHABLE,
+            )
+        raise StepError(
+            f"{place} cannot be reached: {failures[0].strerror or 'no answer in time'}",
+            "Nothing came back: look for a firewall or a missing route between this machine and vCenter.",
+            Exit.UNREACHABLE,
+        )
+
+    def tls(self) -> str:
+        return check_tls(self._options, self._host, self._port)
+
+    def api(self) -> str:
+        """Asks without identity: vCenter says that it wants one, anything else is not vCenter."""
+        self._vcenter = BlockingVCenter(self._options, SessionId("none"), self._contract)
+        failure = self._get(self._vcenter, {})
+        if failure is None or failure.reason == "UNAUTHENTICATED":
+            return "vCenter's API answers"
+        advice = "Check that the URL is vCenter's own, and that it is version 7.0 Update 2 or later."
+        if failure.code == code_pb2.UNAVAILABLE:
+            advice = "vCenter may still be starting: try again in some minutes; then look at its services."
+        raise StepError(failure.message, advice, Exit.FAILED)
+
+    def login(self, identity: Identity | None) -> str:
+        assert identity is not None  # noqa: S101 - the step is skipped otherwise
+        self.close()
+        vcenter = self._vcenter = BlockingVCenter(self._options, identity, self._contract)
+        if isinstance(identity, SessionId):
+            failure = self._get(vcenter, {SESSION_HEADER: identity.value})
+            if failure is None:
+                return "not needed: the session id that was given is valid"
+            raise StepError(
+                f"vCenter did not accept the session id: {failure.message}",
+                "Sessions end after some minutes without a call: open a new one, or give --user.",
+                Exit.IDENTITY,
+            )
+        try:
+            vcenter.login(self._options.timeout)
+        except TransportError as error:
+            raise _unanswered(error) from None
+        except GatewayError as error:
+            if error.code == code_pb2.UNAUTHENTICATED:
+                raise StepError(
+                    f"vCenter rejected the user name {identity.user} or the password",
+                    "User names have their domain: administrator@vsphere.local. Do not try too often: after five "
+                    "wrong passwords within minutes vCenter locks the account for a while.",
+                    Exit.IDENTITY,
+                ) from None
+            advice = "See the message; when vCenter has too many sessions, wait until some of them have ended."
+            raise StepError(f"the login failed: {error.message}", advice, Exit.FAILED) from None
+        return f"{identity.user} logged in"
+
+    def list(self) -> str:
+        """A call as the gateway makes it, through the whole translation."""
+        assert self._vcenter is not None  # noqa: S101 - login comes first
+        binding = compile_bindings(self._contract)[_LIST]
+        try:
+            response: Any = self._vcenter.call(binding, binding.request_class(), self._options.timeout)
+        except GatewayError as error:
+            if error.code == code_pb2.RESOURCE_EXHAUSTED:
+                return "vCenter has more virtual machines than it lists at once"
+            advice = "The user lacks a privilege." if error.code == code_pb2.PERMISSION_DENIED else "See the message."
+            raise StepError(f"the virtual machines cannot be listed: {error.message}", advice, Exit.FAILED) from None
+        return f"{len(response.vms)} virtual machines are visible"
+
+    def _get(self, vcenter: BlockingVCenter, headers: dict[str, str]) -> GatewayError | None:
+        """Asks for the session of these headers: None when there is one, else what vCenter said."""
+        try:
+            response = vcenter.send(_SESSION, headers, self._options.timeout)
+        except TransportError as error:
+            raise _unanswered(error) from None
+        if 200 <= response.status < 300:
+            return None
+        return self._errors.read("GET /api/session", response.status, response.headers, response.body)
+
+
+def _unanswered(error: TransportError) -> StepError:
+    return StepError(
+        str(error), "The connection works, the answer does not come: see vCenter's services.", Exit.TIMEOUT
+    )
