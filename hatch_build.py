@@ -1,4 +1,4 @@
-"""Compiles the protos into the package at build time, so that an installed gateway needs neither protoc nor .proto files."""
+"""Compiles the protos into the package at build time: an installed gateway needs neither protoc nor .proto files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,10 @@
-"""Compiles protos/ into one descriptor set with imports and comments: the only generated file the gateway needs.
+"""Compiles protos/ into descriptor sets with imports.
 
-Used by the build (hatch_build.py) and by `make generate`. The google/api protos come from the installed
-googleapis-common-protos, those of google/protobuf from grpcio-tools.
+    compile_protos.py              gateway/contract/descriptors.binpb, with comments: what the gateway is made from
+    compile_protos.py --released   protos/released.binpb, without them: what `buf breaking` compares later protos with
+
+The first is made by the build (hatch_build.py) and by `make generate`, the second by `make release`. The google/api
+protos come from the installed googleapis-common-protos, those of google/protobuf from grpcio-tools.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from grpc_tools import protoc
 __all__ = ["compile_protos"]
 
 
-def compile_protos(protos: Path, output: Path) -> None:
+def compile_protos(protos: Path, output: Path, *, comments: bool = True) -> None:
     """Writes the FileDescriptorSet of every .proto below `protos` to `output`.
 
     Raises SystemExit when protoc finds a mistake; protoc itself has then said which.
@@ -26,11 +29,16 @@ def compile_protos(protos: Path, output: Path) -> None:
     includes = [protos, googleapis, Path(grpc_tools.__file__).parent / "_proto"]
     output.parent.mkdir(parents=True, exist_ok=True)
     arguments = [f"--proto_path={path}" for path in includes]
-    arguments += ["--include_imports", "--include_source_info", f"--descriptor_set_out={output}"]
+    arguments += ["--include_imports", f"--descriptor_set_out={output}"]
+    if comments:
+        arguments.append("--include_source_info")
     if protoc.main(["protoc", *arguments, *files]) != 0:
         sys.exit("protoc failed")
 
 
 if __name__ == "__main__":
     root = Path(__file__).resolve().parents[1]
-    compile_protos(root / "protos", root / "gateway" / "contract" / "descriptors.binpb")
+    if "--released" in sys.argv[1:]:
+        compile_protos(root / "protos", root / "protos" / "released.binpb", comments=False)
+    else:
+        compile_protos(root / "protos", root / "gateway" / "contract" / "descriptors.binpb")

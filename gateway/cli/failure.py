@@ -113,7 +113,7 @@ def _unpack(packed: any_pb2.Any, contract: Contract) -> Message | None:
         kind = getattr(error_details_pb2, name.removeprefix("google.rpc."), None)
     elif name in contract.messages:
         kind = contract.message_class(name)
-    if kind is None:
+    if not (isinstance(kind, type) and issubclass(kind, Message)):
         return None
     try:
         message: Message = kind.FromString(packed.value)

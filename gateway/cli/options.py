@@ -14,7 +14,14 @@ from gateway.settings import Setting, Settings, all_settings
 
 __all__ = ["SettingsCommand", "checked_settings", "settings_options"]
 
-_TITLES = {"server": "Server", "vcenter": "vCenter", "simulator": "Simulator", "log": "Log"}
+_TITLES = {
+    "server": "Server",
+    "tls": "TLS",
+    "vcenter": "vCenter",
+    "simulator": "Simulator",
+    "auth": "Caller",
+    "log": "Log",
+}
 _MAIN = ("listen", "vcenter", "simulator", "workers", "config")
 
 

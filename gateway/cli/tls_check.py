@@ -51,7 +51,8 @@ def check_tls(options: VCenterOptions, host: str, port: int) -> str:
         _verify(options, host, port, certificate, thumbprint)
     days = (certificate.not_valid_after_utc - datetime.now(UTC)).days
     if days < _SOON_DAYS:
-        raise StepError(text, f"The certificate ends in {days} days: renew it in time.")
+        when = f"ends in {days} days" if days >= 0 else "has ended"
+        raise StepError(text, f"The certificate {when}: renew it.")
     return text
 
 

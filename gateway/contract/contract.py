@@ -66,8 +66,6 @@ class Method:
     idempotency: Idempotency
     errors: tuple[str, ...]
     """Documented vAPI error types, for instance `NOT_FOUND`."""
-    comment: str
-    """The rpc's comment in the proto."""
 
     @property
     def full_name(self) -> str:
@@ -80,9 +78,9 @@ class Method:
         return f"{self.rule.verb} {self.rule.path}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contract:
-    """All services of the descriptor set, with the pool their messages live in."""
+    """All services of the descriptor set, with the pool their messages live in. Two are equal when they are one."""
 
     descriptor_set: bytes = field(repr=False)
     pool: descriptor_pool.DescriptorPool = field(repr=False)
@@ -132,6 +130,16 @@ def enum_prefix(descriptor: EnumDescriptor) -> str:
     return zero.name.removesuffix("UNSPECIFIED")
 
 
+def map_value(descriptor: FieldDescriptor) -> FieldDescriptor | None:
+    """The field of a map's values, None where the field is no map. Raises ContractError for keys JSON cannot have."""
+    entry = descriptor.message_type
+    if entry is None or not entry.GetOptions().map_entry:
+        return None
+    if entry.fields_by_name["key"].type != FieldDescriptor.TYPE_STRING:
+        raise ContractError(f"field {descriptor.full_name}: only strings can be keys of a map in JSON")
+    return entry.fields_by_name["value"]
+
+
 @cache
 def load_contract() -> Contract:
     """The contract that was compiled into the package.
@@ -152,10 +160,16 @@ def build_contract(descriptor_set: bytes) -> Contract:
         raise ContractError("the descriptor set cannot be read") from None
     pool = descriptor_pool.DescriptorPool()
     for file in files:
-        pool.AddSerializedFile(file.SerializeToString())
-    # Options are read with the pool's own classes: those know the pool's own extensions.
-    set_class = message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileDescriptorSet"))
-    reader = _Reader(pool)
+        try:
+            pool.AddSerializedFile(file.SerializeToString())
+        except TypeError as error:
+            raise ContractError(f"{file.name}: {error}") from None
+    try:
+        # Options are read with the pool's own classes: those know the pool's own extensions.
+        set_class = message_factory.GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FileDescriptorSet"))
+        reader = _Reader(pool)
+    except KeyError as error:
+        raise ContractError(f"the descriptor set is not complete: {error.args[0]}") from None
     for file in cast(Any, set_class.FromString(descriptor_set)).file:
         reader.read_file(file)
     return Contract(
@@ -189,18 +203,14 @@ class _Reader:
         self.error_data: set[str] = set()
 
     def read_file(self, file: Any) -> None:
+        prefix = f"{file.package}." if file.package else ""
         for message in file.message_type:
-            self._read_message(f"{file.package}.{message.name}", message)
-        for index, service in enumerate(file.service):
-            full_name = f"{file.package}.{service.name}"
+            self._read_message(prefix + message.name, message)
+        for service in file.service:
+            full_name = prefix + service.name
             self.services[full_name] = self._pool.FindServiceByName(full_name)
-            comments = {
-                tuple(location.path): location.leading_comments
-                for location in file.source_code_info.location
-                if location.leading_comments
-            }
-            for number, method in enumerate(service.method):
-                self._read_method(full_name, method, comments.get((6, index, 2, number), ""))
+            for method in service.method:
+                self._read_method(full_name, method)
 
     def _read_message(self, full_name: str, message: Any) -> None:
         descriptor = self.messages[full_name] = self._pool.FindMessageTypeByName(full_name)
@@ -233,7 +243,7 @@ class _Reader:
             cases[case.value] = UnionCase(frozenset(case.required), frozenset(case.optional))
         return Union(option.tag, cases)
 
-    def _read_method(self, service: str, method: Any, comment: str) -> None:
+    def _read_method(self, service: str, method: Any) -> None:
         where = f"rpc {service}/{method.name}"
         if method.client_streaming or method.server_streaming:
             raise ContractError(f"{where}: streaming rpcs cannot be translated")
@@ -262,5 +272,4 @@ class _Reader:
                 error_types.values_by_number[number].name.removeprefix(prefix)
                 for number in options.Extensions[self._errors]
             ),
-            comment=comment.strip(),
         )

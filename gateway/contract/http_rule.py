@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
 
 __all__ = ["HttpRule", "HttpRuleError", "Variable", "parse_http_rule"]
 
 _VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
-_LITERAL = re.compile(r"[A-Za-z0-9._~-]+")
+_TEXT = r"[A-Za-z0-9._~-]+"  # What no URL escapes: a literal is sent as it is written.
+_LITERAL = re.compile(_TEXT)
+_QUERY = re.compile(f"{_TEXT}={_TEXT}(?:&{_TEXT}={_TEXT})*")
 _VERBS = frozenset({"get", "put", "post", "delete", "patch"})
 
 
@@ -55,11 +56,9 @@ def parse_http_rule(verb: str, path: str, body: str, response_body: str) -> Http
         raise HttpRuleError(f"the HTTP method {verb!r} is not one of {', '.join(sorted(_VERBS))}")
     if not path.startswith("/"):
         raise HttpRuleError(f"the path {path!r} does not start with a slash")
-    parts = urlsplit(path)
-    if parts.fragment or parts.netloc:
-        raise HttpRuleError(f"the path {path!r} has more than a path and a query")
     segments: list[str | Variable] = []
-    for text in parts.path[1:].split("/"):
+    plain, mark, query = path.partition("?")
+    for text in plain[1:].split("/"):
         if match := _VARIABLE.fullmatch(text):
             segments.append(Variable(match.group(1)))
         elif _LITERAL.fullmatch(text) and text not in (".", ".."):
@@ -69,11 +68,8 @@ def parse_http_rule(verb: str, path: str, body: str, response_body: str) -> Http
     names = [segment.name for segment in segments if isinstance(segment, Variable)]
     if len(names) != len(set(names)):
         raise HttpRuleError(f"a variable occurs twice in {path!r}")
-    if parts.query:
-        try:
-            parse_qsl(parts.query, strict_parsing=True)
-        except ValueError:
-            raise HttpRuleError(f"the query {parts.query!r} is not of the form name=value") from None
+    if mark and not _QUERY.fullmatch(query):
+        raise HttpRuleError(f"the query {query!r} is not of the form name=value")
     if body and verb in ("get", "delete"):
         raise HttpRuleError(f"{verb.upper()} takes no body")
-    return HttpRule(verb.upper(), path, tuple(segments), parts.query, body, response_body)
+    return HttpRule(verb.upper(), path, tuple(segments), query, body, response_body)

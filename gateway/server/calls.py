@@ -22,6 +22,10 @@ __all__ = ["CallRecord", "Identify", "Observe", "call_handler"]
 
 REQUEST_ID_HEADER = "x-request-id"
 _MAX_REQUEST_ID = 128
+# What is kept of the caller's time for the way back: a status that comes after the deadline is thrown away by the
+# caller's gRPC, and with it the news that the call may have been executed.
+_SHARE_FOR_THE_ANSWER = 0.1
+_MAX_SECONDS_FOR_THE_ANSWER = 0.2
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 _log = logging.getLogger(__name__)
@@ -48,9 +52,11 @@ Observe = Callable[[CallRecord], None]
 Handler = Callable[[bytes, Any], Awaitable[bytes]]
 
 
-def call_handler(binding: Binding, vcenter: VCenter, identify: Identify, observe: Observe) -> Handler:
+def call_handler(
+    binding: Binding, vcenter: VCenter, identify: Identify, observe: Observe, max_response_bytes: int = 2**31 - 1
+) -> Handler:
     """The handler of one rpc. It takes and returns serialized messages, so that a request that is no message of the
-    rpc's type is answered like every other mistake."""
+    rpc's type, and a response that is too large for gRPC to send, are answered like every other mistake."""
     rpc = binding.method.full_name
     request_class = binding.request_class
 
@@ -65,10 +71,15 @@ def call_handler(binding: Binding, vcenter: VCenter, identify: Identify, observe
             except DecodeError:
                 text = f"the request is not a valid {binding.method.input_type.full_name}"
                 raise GatewayError(code_pb2.INVALID_ARGUMENT, Reason.REQUEST_INVALID, text) from None
-            reply = await vcenter.call(binding, message, identify(metadata), context.time_remaining(), request_id)
+            timeout = _time_for_vcenter(context.time_remaining())
+            reply = await vcenter.call(binding, message, identify(metadata), timeout, request_id)
+            response = reply.SerializeToString()
+            if len(response) > max_response_bytes:
+                text = f"the response has {len(response)} bytes; the gateway sends at most {max_response_bytes}"
+                raise _failure(binding, code_pb2.RESOURCE_EXHAUSTED, Reason.VCENTER_RESPONSE_TOO_LARGE, text)
             context.set_trailing_metadata(((REQUEST_ID_HEADER, request_id),))
             code = "OK"
-            return reply.SerializeToString()
+            return response
         except GatewayError as error:
             code, reason = code_pb2.Code.Name(error.code), error.reason
             return _refuse(context, error, request_id)
@@ -77,7 +88,8 @@ def call_handler(binding: Binding, vcenter: VCenter, identify: Identify, observe
             frames = "".join(traceback.format_tb(error.__traceback__))
             _log.error("unforeseen %s in %s, request %s\n%s", type(error).__name__, rpc, request_id, frames)
             code, reason = "INTERNAL", Reason.GATEWAY_BUG
-            return _refuse(context, _bug(binding), request_id)
+            text = "the gateway failed; its log has the request id"
+            return _refuse(context, _failure(binding, code_pb2.INTERNAL, Reason.GATEWAY_BUG, text), request_id)
         finally:
             observe(CallRecord(rpc, code, reason, time.perf_counter() - started, request_id))
 
@@ -89,8 +101,17 @@ def _refuse(context: Any, error: GatewayError, request_id: str) -> bytes:
 
     Not by abort(), which drops the trailing metadata: the details travel there.
     """
-    error.details = (*error.details, error_details_pb2.RequestInfo(request_id=request_id))
-    status = error.status()
+    # A new one, since calls that waited for the same login end in the same error.
+    own = GatewayError(
+        error.code,
+        error.reason,
+        error.message,
+        domain=error.domain,
+        metadata=error.metadata,
+        details=(*error.details, error_details_pb2.RequestInfo(request_id=request_id)),
+        retry_delay=error.retry_delay,
+    )
+    status = own.status()
     trailing: list[tuple[str, str | bytes]] = [
         ("grpc-status-details-bin", status.SerializeToString()),
         (REQUEST_ID_HEADER, request_id),
@@ -102,6 +123,13 @@ def _refuse(context: Any, error: GatewayError, request_id: str) -> bytes:
     context.set_code(_CODES[status.code])
     context.set_details(status.message)
     return b""
+
+
+def _time_for_vcenter(remaining: float | None) -> float | None:
+    """How long vCenter may take, in seconds; None where the caller has set no deadline."""
+    if remaining is None:
+        return None
+    return remaining - min(_MAX_SECONDS_FOR_THE_ANSWER, _SHARE_FOR_THE_ANSWER * remaining)
 
 
 def _request_id(metadata: Metadata) -> str:
@@ -117,10 +145,9 @@ def _request_id(metadata: Metadata) -> str:
     return uuid.uuid4().hex
 
 
-def _bug(binding: Binding) -> GatewayError:
+def _failure(binding: Binding, code: int, reason: Reason, text: str) -> GatewayError:
+    """The error of a call that vCenter may have carried out all the same."""
     metadata = {"operation": binding.method.operation}
     if not binding.is_read_only:
         metadata["may_have_executed"] = "true"
-    return GatewayError(
-        code_pb2.INTERNAL, Reason.GATEWAY_BUG, "the gateway failed; its log has the request id", metadata=metadata
-    )
+    return GatewayError(code, reason, text, metadata=metadata)

@@ -10,23 +10,22 @@ from typing import Any
 import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from gateway.contract import Contract, load_contract
 from gateway.server.calls import Identify, Observe, call_handler
+from gateway.server.drain import Drain
 from gateway.server.drift import CountingDrift
+from gateway.server.reflection import add_reflection
 from gateway.transcoding import Binding, compile_bindings
 from gateway.vcenter.client import VCenter
 from gateway.vcenter.options import VCenterOptions
 
 __all__ = ["Gateway", "ServerOptions"]
 
-_REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 _MAX_PENDING = 100_000
 
-# The asyncio halves of the two libraries are not in their type information.
+# The asyncio half of the library is not in its type information.
 _HealthServicer: Any = health.aio.HealthServicer  # type: ignore[attr-defined]
-_ReflectionServicer: Any = reflection.aio.ReflectionServicer  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +72,7 @@ class Gateway:
         self._observe = observe
         self._server: grpc.aio.Server | None = None
         self._health = _HealthServicer()
+        self._drain = Drain()
 
     async def __aenter__(self) -> Gateway:
         await self.start()
@@ -88,7 +88,7 @@ class Gateway:
         server.add_generic_rpc_handlers(tuple(self._handlers(self.vcenter)))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if self.options.reflection:
-            self._add_reflection(server)
+            add_reflection(server, self.contract)
         try:
             self.port = server.add_insecure_port(self.options.listen)
         except RuntimeError:
@@ -110,7 +110,7 @@ class Gateway:
             await self._health.enter_graceful_shutdown()
             await asyncio.sleep(self.options.settle_seconds)
             # The listener closes now; new calls on open connections are told to go elsewhere.
-            await server.stop(self.options.grace_seconds if grace is None else grace)
+            await self._drain.close(server, self.options.grace_seconds if grace is None else grace)
         if self.vcenter is not None:
             await self.vcenter.close()
             self.vcenter = None
@@ -123,27 +123,10 @@ class Gateway:
     def _handlers(self, vcenter: VCenter) -> list[Any]:
         services: dict[str, dict[str, Any]] = {}
         for binding in self.bindings.values():
-            handle = call_handler(binding, vcenter, self._identify, self._observe)
+            handle = call_handler(binding, vcenter, self._identify, self._observe, self.options.max_response_bytes)
             methods = services.setdefault(binding.method.service, {})
-            methods[binding.method.name] = grpc.unary_unary_rpc_method_handler(handle)
+            methods[binding.method.name] = grpc.unary_unary_rpc_method_handler(self._drain.watched(handle))
         return [grpc.method_handlers_generic_handler(service, methods) for service, methods in services.items()]
-
-    def _add_reflection(self, server: grpc.aio.Server) -> None:
-        """Reflection in both versions: new tools ask for v1 first, the library has v1alpha only. They are the same but
-        for the name."""
-        pool = self.contract.pool
-        for module in (health_pb2, reflection_pb2):
-            pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
-        names = (*self.contract.services, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server, pool)
-        servicer = _ReflectionServicer(names, pool=pool)
-        handler = grpc.stream_stream_rpc_method_handler(
-            servicer.ServerReflectionInfo,
-            request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
-            response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
-        )
-        v1 = grpc.method_handlers_generic_handler(_REFLECTION_V1, {"ServerReflectionInfo": handler})
-        server.add_generic_rpc_handlers((v1,))
 
 
 def _channel_arguments(options: ServerOptions) -> list[tuple[str, Any]]:

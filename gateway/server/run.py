@@ -18,7 +18,7 @@ from gateway.settings import ServerSettings, Settings
 from gateway.transcoding import GatewayError, Reason
 from gateway.vcenter.identity import Basic, Identity, identity_from_metadata
 
-__all__ = ["Backend", "run", "simulator"]
+__all__ = ["Backend", "identify_or", "run", "simulator", "stop_event"]
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -67,11 +67,11 @@ async def run(
         vcenter = settings.vcenter.options(backend.url if backend else None)
         gateway = Gateway(
             vcenter,
-            _identify(anonymous),
+            identify_or(anonymous),
             options=_server_options(settings.server, reuse_port),
             observe=call_logger(),
         )
-        stopping = _stop_event()
+        stopping = stop_event()
         port = await gateway.start()
         stack.push_async_callback(gateway.stop)
         _log.info("serving %s on port %d", vcenter.url, port)
@@ -81,7 +81,7 @@ async def run(
     _log.info("stopped")
 
 
-def _stop_event() -> asyncio.Event:
+def stop_event() -> asyncio.Event:
     """Set by the first stop signal, which then gets its default meaning back."""
     loop = asyncio.get_running_loop()
     event = asyncio.Event()
@@ -96,7 +96,7 @@ def _stop_event() -> asyncio.Event:
     return event
 
 
-def _identify(anonymous: Basic | None) -> Identify:
+def identify_or(anonymous: Basic | None) -> Identify:
     """Takes the caller's identity from the call; `anonymous` is that of callers who bring none."""
 
     def identify(metadata: Iterable[tuple[str, str | bytes]]) -> Identity:

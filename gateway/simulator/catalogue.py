@@ -1,7 +1,7 @@
 """The facts of vCenter's REST API, loaded from the packaged catalogue into typed, immutable values.
 
-The simulator knows its operations, structures and errors from here and from nowhere else: sharing a description with the
-gateway would let one mistake cancel out another.
+The simulator knows its operations, structures and errors from here and from nowhere else: sharing a description with
+the gateway would let one mistake cancel out another.
 """
 
 import json
@@ -59,7 +59,10 @@ class Enumeration:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation with its REST call. `body` is a structure, inline fields under the operation's own name, or None."""
+    """One operation with its REST call.
+
+    `body` is a structure, inline fields under the operation's own name, or None.
+    """
 
     service: str
     name: str

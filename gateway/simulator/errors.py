@@ -1,7 +1,7 @@
 """The one exception an operation raises, and how vCenter would put it on the wire.
 
-Every failure of the simulated vCenter is a `VapiError`: one of the 25 standard error types with its messages. The server
-turns it into the HTTP status and the JSON body of the `/api` dialect; nothing else decides about error bodies.
+Every failure of the simulated vCenter is a `VapiError`: one of the 25 standard error types with its messages. The
+endpoint turns it into the HTTP status and the JSON body of the `/api` dialect; nothing else decides about error bodies.
 """
 
 from collections.abc import Sequence
@@ -107,9 +107,7 @@ class VapiError(Exception):
         return body
 
 
-def of_type(
-    error_type: str, message_id: str, text: str, *args: str, data: dict[str, Any] | None = None
-) -> VapiError:
+def of_type(error_type: str, message_id: str, text: str, *args: str, data: dict[str, Any] | None = None) -> VapiError:
     """An error with one message; `{0}`, `{1}` in the text are replaced by the arguments, as vCenter's catalogs do."""
     for position, value in enumerate(args):
         text = text.replace(f"{{{position}}}", value)
@@ -120,7 +118,9 @@ def not_found(kind: str, identifier: str, *, data: dict[str, Any] | None = None)
     """NOT_FOUND of a virtual machine (`vm`) or of any other kind of thing, which is named by the kind."""
     if kind == "vm":
         text = "Virtual machine with identifier '{0}' does not exist."
-        return of_type("NOT_FOUND", "com.vmware.api.vcenter.vm.not_found", text, f"{identifier}:{INSTANCE_UUID}", data=data)
+        return of_type(
+            "NOT_FOUND", "com.vmware.api.vcenter.vm.not_found", text, f"{identifier}:{INSTANCE_UUID}", data=data
+        )
     text = kind.replace("_", " ").capitalize() + " with identifier '{0}' does not exist."
     return of_type("NOT_FOUND", f"com.vmware.api.vcenter.{kind}.not_found", text, identifier, data=data)
 

@@ -7,15 +7,17 @@ The same options always give the same inventory. Machines are `vm-1001`, `vm-100
   `8000`, serial port `9000`, parallel port `10000`.
 - `vm-1002` (`LINUX_OFF`): the same hardware, powered off.
 - `vm-1003` (`NO_HOT_ADD`): powered on, Linux, neither CPU nor memory hot-add.
-- With at least eight machines, the last ones are, counted from the end: a template (`TEMPLATE`), one whose configuration
-  is inaccessible (`INACCESSIBLE`), one that is busy (`BUSY`), one that is suspended (`SUSPENDED`) and a powered-on Windows
-  (`WINDOWS`). So of twenty machines `vm-1020` is the template and `vm-1016` the Windows one.
+- Of eight machines or more, the last ones are, counted from the end: one whose configuration is inaccessible
+  (`INACCESSIBLE`), one that is busy (`BUSY`), one that is suspended (`SUSPENDED`) and a powered-on Windows (`WINDOWS`).
+  After them comes a template (`TEMPLATE`), which is in no list, as in vCenter, and is not counted. So of twenty
+  machines `vm-1017` is the Windows one and `vm-1020` the inaccessible one, and `vm-1021` is the template.
 
 The other machines vary in power state, guest, and kinds of disks, CD-ROMs and ports.
 """
 
 import heapq
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +25,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
+from gateway.simulator.customization import STORED_SPECS
 from gateway.simulator.guest import Guest
 from gateway.simulator.machine import (
     Address,
@@ -92,6 +95,7 @@ _ROLES = ("web", "db", "app", "build", "cache", "mail", "proxy")
 _GUESTS = ("UBUNTU_64", "RHEL_8_64", "DEBIAN_11_64", "WINDOWS_SERVER_2019", "SLES_15_64", "VMWARE_PHOTON_64")
 _POWER: tuple[PowerState, ...] = ("POWERED_ON", "POWERED_OFF", "POWERED_ON", "POWERED_ON", "SUSPENDED", "POWERED_OFF")
 _GIB = 1 << 30
+_HOST_MEMORY_MIB = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +134,41 @@ class Inventory:
             )
         }
         self.storage_policies = dict(STORAGE_POLICIES)
+        self.compute_policies = set(_COMPUTE_POLICIES)
+        self.console_ticket_types = {"VMRC", "WEBMKS"}
+        self.customization_specs = dict(STORED_SPECS)
         self.files = {*ISO_FILES, *_OTHER_FILES}
         self.disk_files = dict(_SPARE_DISKS)
         self._macs = count()
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._agenda_order = count()
         self.machines: dict[str, VirtualMachine] = {}
-        for index in range(vms):
-            machine = _build(self, index, vms, Random(f"{seed}/{index}"), started)  # noqa: S311 - not a secret
+        total = vms + 1 if vms >= _SPECIALS_FROM else vms
+        for index in range(total):
+            machine = _build(self, index, total, Random(f"{seed}/{index}"), started)  # noqa: S311 - not a secret
             self.machines[machine.vm] = machine
+        self.host_memory_mib = self._host_memory()
+        """What each host has for its virtual machines."""
 
     def machine_at(self, position: int) -> VirtualMachine:
         """The machine at one of the documented positions (`LINUX_ON`, `TEMPLATE`...)."""
         return list(self.machines.values())[position]
+
+    def _host_memory(self) -> dict[str, int]:
+        """As much as hosts usually have, and where an inventory is larger, twice what its machines need."""
+        needed: Counter[str] = Counter()
+        for machine in self.machines.values():
+            needed[machine.placement.host] += machine.memory.size_mib
+        hosts = {host for _, _, site_hosts, _, _ in _SITES for host in site_hosts}
+        return {host: max(_HOST_MEMORY_MIB, 2 * needed[host]) for host in hosts}
+
+    def memory_in_use_mib(self, host: str) -> int:
+        """The memory of the machines that are on."""
+        return sum(
+            machine.memory.size_mib
+            for machine in self.machines.values()
+            if machine.placement.host == host and machine.power_state == "POWERED_ON"
+        )
 
     def next_mac(self) -> str:
         """A free address from the range vCenter assigns from."""
@@ -168,7 +194,7 @@ class Inventory:
 
 
 def _build(inventory: Inventory, index: int, total: int, rng: Random, started: datetime) -> VirtualMachine:
-    special = index - total if total >= _SPECIALS_FROM and index >= total + WINDOWS else None
+    special = index - total if total > _SPECIALS_FROM and index >= total + WINDOWS else None
     name = f"{_ROLES[index % len(_ROLES)]}-{index + 1:04d}"
     guest_os, power = _GUESTS[index % len(_GUESTS)], _POWER[index % len(_POWER)]
     if special is not None:
@@ -180,7 +206,7 @@ def _build(inventory: Inventory, index: int, total: int, rng: Random, started: d
         name=name,
         guest_os=guest_os,
         placement=Placement(folder, datacenter, hosts[index % len(hosts)], cluster, pool),
-        guest=Guest.build(index, name, guest_os, rng),
+        guest=Guest.build(index, name, guest_os, rng, inventory.transition),
         instance_uuid=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
         bios_uuid=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
         boot=Boot(type="EFI" if "WINDOWS" in guest_os else "BIOS"),
@@ -191,12 +217,13 @@ def _build(inventory: Inventory, index: int, total: int, rng: Random, started: d
         template=special == TEMPLATE,
     )
     _add_hardware(inventory, machine, index, rng)
+    machine.guest.mount(machine.disks)
     # Whoever is on has been on for a day: its tools had the time to start.
     machine.power_state = "POWERED_OFF"
-    machine.set_power_state(power, started - timedelta(days=1), clean=True)
+    yesterday = started - timedelta(days=1)
     if power == "SUSPENDED":
-        for device in machine.connectable():
-            device.state = "NOT_CONNECTED"
+        machine.set_power_state("POWERED_ON", yesterday - timedelta(hours=1))
+    machine.set_power_state(power, yesterday, clean=True)
     return machine
 
 

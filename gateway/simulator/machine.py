@@ -26,20 +26,24 @@ __all__ = [
     "PowerState",
     "ScsiAdapter",
     "SerialPort",
+    "ToolsInstaller",
     "VirtualMachine",
     "invalid_power_state",
 ]
 
 PowerState = Literal["POWERED_OFF", "POWERED_ON", "SUSPENDED"]
 
+# The slots that hosts give to adapters, in the order in which they take them; those below 16 belong to the chipset.
+_FIRST_PCI_SLOT = 16
+_PCI_SLOTS = tuple(base + 32 * number for base in (160, 1184, 2208, 3232) for number in range(4))
+
 _STATE_NAMES = {"POWERED_OFF": "Powered off", "POWERED_ON": "Powered on", "SUSPENDED": "Suspended"}
 
 
 def invalid_power_state(state: PowerState) -> errors.Message:
     """The second message vCenter adds wherever the power state is what stands in the way."""
-    name = _STATE_NAMES[state]
-    text = f"The attempted operation cannot be performed in the current state ({name})."
-    return errors.Message("vmsg.InvalidPowerState.summary", text, (name,))
+    text = f"The attempted operation cannot be performed in the current state ({_STATE_NAMES[state]})."
+    return errors.Message("vmsg.InvalidPowerState.summary", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,8 @@ class Nic(Device):
 
     type: str = "VMXNET3"
     mac_type: str = "ASSIGNED"
-    mac_address: str
+    # None until the machine is powered on, for an address that is generated then; so are unset slots.
+    mac_address: str | None
     pci_slot_number: int | None = None
     wake_on_lan_enabled: bool = True
     upt_compatibility_enabled: bool = False
@@ -153,6 +158,16 @@ class ScsiAdapter:
     bus: int
     type: str = "PVSCSI"
     pci_slot_number: int = 160
+
+
+@dataclass(frozen=True, slots=True)
+class ToolsInstaller:
+    """The tools' installer in a CD-ROM drive, and what the drive is given back when it is taken out."""
+
+    cdrom: str
+    image: str
+    backing: dict[str, Any]
+    state: str
 
 
 @dataclass(slots=True)
@@ -188,6 +203,9 @@ class VirtualMachine:
     compute_policies: dict[str, str] = field(default_factory=dict)
     # Storage policy of the machine's home directory; those of its disks stand with the disks.
     home_storage_policy: str | None = None
+    tools_installer: ToolsInstaller | None = None
+    # The devices that were connected when the machine was suspended, and are again when it resumes.
+    connected_at_suspension: list[Device] = field(default_factory=list)
 
     busy: bool = False
     inaccessible: bool = False
@@ -208,16 +226,54 @@ class VirtualMachine:
             *self.parallel_ports.values(),
         ]
 
+    def occupied_addresses(self) -> set[Address]:
+        """Where disks and CD-ROM devices are attached."""
+        return {disk.address for disk in self.disks.values()} | {cdrom.address for cdrom in self.cdroms.values()}
+
+    def settle_nics(self) -> None:
+        """Gives the nics what they need to run: free PCI slots where theirs are unset, invalid or taken; addresses."""
+        taken = {adapter.pci_slot_number for adapter in self.scsi_adapters.values()}
+        unsettled = []
+        for nic in self.nics.values():
+            if nic.pci_slot_number is None or nic.pci_slot_number < _FIRST_PCI_SLOT or nic.pci_slot_number in taken:
+                unsettled.append(nic)
+            else:
+                taken.add(nic.pci_slot_number)
+        free = (slot for slot in _PCI_SLOTS if slot not in taken)
+        for nic in unsettled:
+            nic.pci_slot_number = next(free)
+        for nic in self.nics.values():
+            if nic.mac_address is None:
+                nic.mac_address = self.generated_mac()
+
+    def generated_mac(self) -> str:
+        """A free address as the host makes them, from the machine's BIOS UUID."""
+        taken = {nic.mac_address for nic in self.nics.values()}
+        number = int(self.bios_uuid[-6:], 16)
+        while True:
+            address = "00:0c:29:" + number.to_bytes(3, "big").hex(":")
+            if address not in taken:
+                return address
+            number = (number + 10) % (1 << 24)
+
     def set_power_state(self, state: PowerState, now: datetime, *, clean: bool = False) -> None:
         """Changes the power state with everything that follows from it: devices, guest, clean shutdown flag."""
         before, self.power_state = self.power_state, state
         self.clean_power_off = clean
+        if state == "POWERED_ON" and before != "SUSPENDED":
+            # The firmware starts: switched on, or reset.
+            self.boot.enter_setup_mode = False
         if state == "POWERED_ON" and before == "POWERED_OFF":
             self.memory.power_on_size_mib = self.memory.size_mib
-            self.boot.enter_setup_mode = False
+            self.settle_nics()
             for device in self.connectable():
                 device.state = "CONNECTED" if device.start_connected else "NOT_CONNECTED"
-        elif state == "POWERED_OFF":
+        elif state == "POWERED_ON" and before == "SUSPENDED":
+            for device in self.connected_at_suspension:
+                device.state = "CONNECTED"
+        elif state != "POWERED_ON":
+            if state == "SUSPENDED":
+                self.connected_at_suspension = [item for item in self.connectable() if item.state == "CONNECTED"]
             for device in self.connectable():
                 device.state = "NOT_CONNECTED"
         self.guest.power_changed(state, now)

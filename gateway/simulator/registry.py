@@ -58,7 +58,10 @@ _HANDLERS: dict[str, Handler] = {}
 
 
 def operation(service: str, name: str) -> Callable[[Handler], Handler]:
-    """Registers the function as the handler of `service.name`; a name the catalogue lacks, or a second handler, fails."""
+    """Registers the function as the handler of `service.name`.
+
+    Raises LookupError for a name that the catalogue lacks, and for a second handler.
+    """
     key = f"{service}.{name}"
 
     def register(handler: Handler) -> Handler:

@@ -172,12 +172,13 @@ class Sessions:
     def _require_room(self, user: User) -> None:
         sessions = self.open_sessions()
         per_user = Counter(session.user.name for session in sessions)
-        if len(sessions) >= self._limits.total or per_user[user.name] >= self._limits.per_user:
+        full = len(sessions) >= self._limits.total
+        if full or per_user[user.name] >= self._limits.per_user:
             self.refused_by_cap += 1
             raise errors.service_unavailable(
                 "com.vmware.vapi.endpoint.failedToLoginMaxUserSessionCountReached",
                 "User session count is limited to {0}. Existing sessions are {1} for user '{2}'.",
-                str(min(self._limits.per_user, self._limits.total)),
+                str(self._limits.total if full else self._limits.per_user),
                 str(per_user[user.name]),
                 user.name,
             )

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import orjson
 from google.protobuf.descriptor import FieldDescriptor
@@ -17,9 +18,9 @@ from google.rpc import code_pb2
 
 from gateway.contract import Contract, ContractError, Idempotency, Method, Variable
 from gateway.contract.contract import wire_name
-from gateway.transcoding.decoder import Decode, Decoders, Drift, MismatchError, NoDrift
+from gateway.transcoding.decoder import MAX_DEPTH, Decode, Decoders, Drift, MismatchError, NoDrift
 from gateway.transcoding.encoder import INTEGERS, Encode, Encoders, Violation
-from gateway.transcoding.error_response import ErrorReader
+from gateway.transcoding.error_response import ErrorReader, media_type
 from gateway.transcoding.errors import GatewayError, Reason
 
 __all__ = ["MAX_TARGET_BYTES", "Binding", "RestRequest", "RestResponse", "compile_bindings"]
@@ -74,18 +75,16 @@ class Binding:
         if not 200 <= response.status < 300:
             raise self._errors.read(self.method.operation, response.status, response.headers, response.body)
         message = self.response_class()
-        if self._decode is None or (not response.body and response.status in (202, 204)):
+        if not response.body and (self._decode is None or response.status in (202, 204)):
             return message
         try:
             value = orjson.loads(response.body)
-            if value is not None:
-                self._decode(message, value, drift or NoDrift())
+            if value is not None and self._decode is not None:
+                self._decode(message, value, NoDrift() if drift is None else drift, MAX_DEPTH)
         except orjson.JSONDecodeError:
             raise self._invalid(response, _not_json(response)) from None
         except MismatchError as error:
             raise self._invalid(response, f"does not fit the contract: {error}") from None
-        except RecursionError:
-            raise self._invalid(response, "is nested too deeply") from None
         return message
 
     def _invalid(self, response: RestResponse, what: str) -> GatewayError:
@@ -101,7 +100,7 @@ class Binding:
 
 
 def _not_json(response: RestResponse) -> str:
-    kind = response.headers.get("content-type", "").partition(";")[0].strip()
+    kind = media_type(response.headers)
     if not response.body:
         return "is empty where a result was expected"
     if kind and kind != "application/json":
@@ -109,8 +108,12 @@ def _not_json(response: RestResponse) -> str:
     return "is not complete JSON"
 
 
+@cache
 def compile_bindings(contract: Contract) -> Mapping[str, Binding]:
-    """Compiles all rpcs, by full name. Raises ContractError with the rpc's name when one cannot be translated."""
+    """Compiles all rpcs of a contract, once a process, and gives them by full name.
+
+    Raises ContractError with the rpc's name when one cannot be translated.
+    """
     encoders, decoders = Encoders(contract), Decoders(contract)
     errors = ErrorReader(contract, decoders)
     bindings = {}
@@ -152,6 +155,9 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
     query = {wire_name(f): f for name, f in fields.items() if name not in (*rule.variables, rule.body)}
     if rule.body == "*":
         query = {}
+    for wire, _ in parse_qsl(rule.query):
+        if wire in query:
+            raise ContractError(f"the query has {wire!r} already, which {query[wire].name!r} would fill as well")
     literals = [f"/{segment}" if isinstance(segment, str) else "/{}" for segment in rule.segments]
     template = "".join(literals)
     variables = [_path_variable(fields[s.name]) for s in rule.segments if isinstance(s, Variable)]

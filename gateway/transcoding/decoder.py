@@ -14,12 +14,14 @@ from typing import Any, Protocol
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from gateway.contract.contract import Contract, ContractError, wire_name
-from gateway.transcoding.encoder import FLOATS, INTEGERS, enum_wire_names
+from gateway.contract.contract import Contract, ContractError, map_value, wire_name
+from gateway.transcoding.encoder import FLOATS, INTEGERS, TIMESTAMP_SECONDS, enum_wire_names
 
-__all__ = ["Decode", "Decoders", "Drift", "MismatchError", "NoDrift"]
+__all__ = ["MAX_DEPTH", "Decode", "Decoders", "Drift", "MismatchError", "NoDrift"]
 
-_MAX_DYNAMIC_DEPTH = 64
+MAX_DEPTH = 99
+"""How many messages may stand inside each other below the outermost one. Protobuf's parsers accept no more by default,
+those of the clients included; an entry of a map counts as a message of its own."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JSON_TYPES = {
     str: "a string",
@@ -66,8 +68,9 @@ class MismatchError(Exception):
         return f"{'.'.join(self.path) or 'the result'} should be {self.expected} but is {self.found}"
 
 
-Decode = Callable[[Message, Any, Drift], None]
-"""Reads a JSON value into a message: into one of its fields, or into the message as a whole."""
+Decode = Callable[[Message, Any, Drift, int], None]
+"""Reads a JSON value into a message: into one of its fields, or into the message as a whole. The number is how deep
+messages may still stand below that message."""
 Convert = Callable[[Any, Drift], Any]
 """Turns one JSON value into a value that protobuf takes."""
 
@@ -90,9 +93,10 @@ class Decoders:
         fields: dict[str, Decode] = {}
         full_name = descriptor.full_name
 
-        def decode(message: Message, value: Any, drift: Drift) -> None:
+        def decode(message: Message, value: Any, drift: Drift, depth: int) -> None:
             if type(value) is not dict:
                 raise MismatchError("an object", value)
+            _check_depth(depth, value)
             for key, item in value.items():
                 if item is None:
                     continue
@@ -101,7 +105,7 @@ class Decoders:
                     drift.unknown_field(full_name, key)
                     continue
                 try:
-                    decode_field(message, item, drift)
+                    decode_field(message, item, drift, depth)
                 except MismatchError as error:
                     raise error.below(key) from None
 
@@ -111,11 +115,10 @@ class Decoders:
 
     def field(self, field: FieldDescriptor) -> Decode:
         """The decoder of one field's whole value, of the list or map where it is one."""
-        if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            value = field.message_type.fields_by_name["value"]
-            if value.message_type is not None:
-                return _message_map_decoder(field.name, self.message(value.message_type))
-            return _scalar_map_decoder(field.name, _converter(value))
+        if (of_map := map_value(field)) is not None:
+            if of_map.message_type is not None:
+                return _message_map_decoder(field.name, self.message(of_map.message_type))
+            return _scalar_map_decoder(field.name, _converter(of_map))
         if field.message_type is not None:
             decode = self.message(field.message_type)
             return _message_list_decoder(field.name, decode) if field.is_repeated else _sub_decoder(field.name, decode)
@@ -123,33 +126,45 @@ class Decoders:
         return _scalar_list_decoder(field.name, convert) if field.is_repeated else _scalar_decoder(field.name, convert)
 
 
+def _check_depth(depth: int, value: Any) -> None:
+    if depth < 0:
+        raise MismatchError("less deeply nested", value)
+
+
 def _sub_decoder(name: str, decode: Decode) -> Decode:
-    def decode_field(message: Message, value: Any, drift: Drift) -> None:
+    def decode_field(message: Message, value: Any, drift: Drift, depth: int) -> None:
         part = getattr(message, name)
-        part.SetInParent()
-        decode(part, value, drift)
+        decode(part, value, drift, depth - 1)
+        part.SetInParent()  # An object without fields is there all the same.
 
     return decode_field
 
 
 def _scalar_decoder(name: str, convert: Convert) -> Decode:
-    def decode_field(message: Message, value: Any, drift: Drift) -> None:
+    def decode_field(message: Message, value: Any, drift: Drift, depth: int) -> None:
         setattr(message, name, convert(value, drift))
 
     return decode_field
 
 
 def _scalar_list_decoder(name: str, convert: Convert) -> Decode:
-    def decode_field(message: Message, value: Any, drift: Drift) -> None:
+    def decode_field(message: Message, value: Any, drift: Drift, depth: int) -> None:
         if type(value) is not list:
             raise MismatchError("an array", value)
-        getattr(message, name).extend([convert(item, drift) for item in value if item is not None])
+        append = getattr(message, name).append
+        for index, item in enumerate(value):
+            if item is None:
+                continue
+            try:
+                append(convert(item, drift))
+            except MismatchError as error:
+                raise error.below(str(index)) from None
 
     return decode_field
 
 
 def _message_list_decoder(name: str, decode: Decode) -> Decode:
-    def decode_field(message: Message, value: Any, drift: Drift) -> None:
+    def decode_field(message: Message, value: Any, drift: Drift, depth: int) -> None:
         if type(value) is not list:
             raise MismatchError("an array", value)
         add = getattr(message, name).add
@@ -157,7 +172,7 @@ def _message_list_decoder(name: str, decode: Decode) -> Decode:
             if item is None:
                 continue
             try:
-                decode(add(), item, drift)
+                decode(add(), item, drift, depth - 1)
             except MismatchError as error:
                 raise error.below(str(index)) from None
 
@@ -165,19 +180,24 @@ def _message_list_decoder(name: str, decode: Decode) -> Decode:
 
 
 def _scalar_map_decoder(name: str, convert: Convert) -> Decode:
-    def decode_field(message: Message, value: Any, drift: Drift) -> None:
+    def decode_field(message: Message, value: Any, drift: Drift, depth: int) -> None:
         if type(value) is not dict:
             raise MismatchError("an object", value)
         target = getattr(message, name)
+        _check_depth(depth - 1, value)
         for key, item in value.items():
-            if item is not None:
+            if item is None:
+                continue
+            try:
                 target[key] = convert(item, drift)
+            except MismatchError as error:
+                raise error.below(key) from None
 
     return decode_field
 
 
 def _message_map_decoder(name: str, decode: Decode) -> Decode:
-    def decode_field(message: Message, value: Any, drift: Drift) -> None:
+    def decode_field(message: Message, value: Any, drift: Drift, depth: int) -> None:
         if type(value) is not dict:
             raise MismatchError("an object", value)
         target = getattr(message, name)
@@ -185,7 +205,7 @@ def _message_map_decoder(name: str, decode: Decode) -> Decode:
             if item is None:
                 continue
             try:
-                decode(target[key], item, drift)
+                decode(target[key], item, drift, depth - 2)
             except MismatchError as error:
                 raise error.below(key) from None
 
@@ -257,35 +277,37 @@ def _enum_converter(descriptor: EnumDescriptor) -> Convert:
     return convert
 
 
-def _decode_timestamp(message: Any, value: Any, drift: Drift) -> None:
+def _decode_timestamp(message: Any, value: Any, drift: Drift, depth: int) -> None:
+    _check_depth(depth, value)
     if type(value) is not str:
         raise MismatchError("a date and time", value)
     try:
         time = datetime.fromisoformat(value)
-        if time.tzinfo is None:
-            time = time.replace(tzinfo=UTC)
-        since = time - _EPOCH
-    except (ValueError, OverflowError):
+    except ValueError:
         raise MismatchError("a date and time as RFC 3339 has it", value) from None
-    message.seconds = since.days * 86400 + since.seconds
-    message.nanos = since.microseconds * 1000
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
+    since = time - _EPOCH
+    seconds = since.days * 86400 + since.seconds
+    if seconds not in TIMESTAMP_SECONDS:
+        raise MismatchError("a date and time between the years 1 and 9999", value)
+    message.seconds, message.nanos = seconds, since.microseconds * 1000
 
 
-def _decode_struct(message: Any, value: Any, drift: Drift) -> None:
+def _decode_struct(message: Any, value: Any, drift: Drift, depth: int) -> None:
     if type(value) is not dict:
         raise MismatchError("an object", value)
-    _fill_struct(message, value, _MAX_DYNAMIC_DEPTH)
-
-
-def _fill_struct(struct: Any, value: dict[str, Any], depth: int) -> None:
-    struct.SetInParent()
+    _check_depth(depth, value)
+    message.SetInParent()
     for key, item in value.items():
-        _fill_dynamic(struct.fields[key], item, depth)
+        try:
+            _check_depth(depth - 2, item)  # The entry, and the value in it.
+            _decode_dynamic(message.fields[key], item, drift, depth - 2)
+        except MismatchError as error:
+            raise error.below(key) from None
 
 
-def _fill_dynamic(target: Any, value: Any, depth: int) -> None:
-    if depth == 0:
-        raise MismatchError(f"nested at most {_MAX_DYNAMIC_DEPTH} levels deep", value)
+def _decode_dynamic(target: Any, value: Any, drift: Drift, depth: int) -> None:
     if value is None:
         target.null_value = 0
     elif type(value) is bool:
@@ -293,10 +315,15 @@ def _fill_dynamic(target: Any, value: Any, depth: int) -> None:
     elif type(value) is str:
         target.string_value = value
     elif type(value) is dict:
-        _fill_struct(target.struct_value, value, depth - 1)
+        _decode_struct(target.struct_value, value, drift, depth - 1)
     elif type(value) is list:
+        _check_depth(depth - 1, value)
         target.list_value.SetInParent()
-        for item in value:
-            _fill_dynamic(target.list_value.values.add(), item, depth - 1)
+        for index, item in enumerate(value):
+            try:
+                _check_depth(depth - 2, item)  # The list, and the value in it.
+                _decode_dynamic(target.list_value.values.add(), item, drift, depth - 2)
+            except MismatchError as error:
+                raise error.below(str(index)) from None
     else:
         target.number_value = value

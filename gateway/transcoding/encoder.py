@@ -15,7 +15,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from gateway.contract.contract import Contract, ContractError, Union, enum_prefix, wire_name
+from gateway.contract.contract import Contract, ContractError, Union, enum_prefix, map_value, wire_name
 
 __all__ = ["Encode", "Encoders", "Violation", "enum_wire_names"]
 
@@ -30,8 +30,8 @@ INTEGERS = frozenset(
 FLOATS = frozenset({FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT})
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# The range that google.protobuf.Timestamp allows: years 1 to 9999.
-_TIMESTAMP_SECONDS = range(-62135596800, 253402300800)
+TIMESTAMP_SECONDS = range(-62135596800, 253402300800)
+"""What google.protobuf.Timestamp allows: the years 1 to 9999."""
 _EXACT_DOUBLE = 2**53
 
 
@@ -81,11 +81,8 @@ class Encoders:
 
     def value(self, field: FieldDescriptor) -> Encode:
         """The encoder of a field's whole value: of the list or map where it is one."""
-        if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            entry = field.message_type.fields_by_name
-            if entry["key"].type != FieldDescriptor.TYPE_STRING:
-                raise ContractError(f"field {field.full_name}: only strings can be keys of a map in JSON")
-            return _map_encoder(self._single(entry["value"]))
+        if (of_map := map_value(field)) is not None:
+            return _map_encoder(self._single(of_map))
         single = self._single(field)
         return _list_encoder(single) if field.is_repeated else single
 
@@ -118,15 +115,10 @@ class Encoders:
             return result
 
         self._messages[descriptor.full_name] = encode
-        wires: dict[str, FieldDescriptor] = {}
         for field in descriptor.fields:
-            wire = wire_name(field)
-            if wires.setdefault(wire, field) is not field:
-                raise ContractError(f"message {descriptor.full_name}: two fields are called {wire!r} in JSON")
-            fields[field.number] = (field.name, wire, self.value(field))
-        for name in self._contract.required(descriptor):
-            field = descriptor.fields_by_name[name]
-            required[wire_name(field)] = (name, _empty(field))
+            fields[field.number] = (field.name, wire_name(field), self.value(field))
+            if field.name in self._contract.required(descriptor):
+                required[wire_name(field)] = (field.name, _empty(field))
         unions.extend(_union_check(descriptor, union) for union in self._contract.unions(descriptor))
         return encode
 
@@ -147,7 +139,7 @@ def _empty(field: FieldDescriptor) -> Any:
     """What an empty list or map looks like in JSON; None for everything that can be absent."""
     if not field.is_repeated:
         return None
-    return {} if field.message_type is not None and field.message_type.GetOptions().map_entry else []
+    return [] if map_value(field) is None else {}
 
 
 def _encode_as_is(value: Any, violations: list[Violation]) -> Any:
@@ -207,7 +199,7 @@ def _map_encoder(single: Encode) -> Encode:
 
 def _encode_timestamp(value: Any, violations: list[Violation]) -> str | None:
     """RFC 3339 in UTC. vCenter works in milliseconds; finer digits are sent only where the caller gave them."""
-    if value.seconds not in _TIMESTAMP_SECONDS or not 0 <= value.nanos < 1_000_000_000:
+    if value.seconds not in TIMESTAMP_SECONDS or not 0 <= value.nanos < 1_000_000_000:
         violations.append(Violation("", "must be a time between the years 1 and 9999"))
         return None
     # isoformat pads the year to four digits, which strftime does not promise.
@@ -218,8 +210,8 @@ def _encode_timestamp(value: Any, violations: list[Violation]) -> str | None:
     return f"{seconds}.{digits}Z"
 
 
-def _encode_struct(value: Any, violations: list[Violation]) -> dict[str, Any]:
-    return {key: _encode_dynamic(item, violations) for key, item in value.fields.items()}
+def _encode_struct(value: Any, violations: list[Violation]) -> Any:
+    return _encode_dynamic_map(value.fields, violations)
 
 
 def _encode_dynamic(value: Any, violations: list[Violation]) -> Any:
@@ -227,7 +219,7 @@ def _encode_dynamic(value: Any, violations: list[Violation]) -> Any:
     if kind == "struct_value":
         return _encode_struct(value.struct_value, violations)
     if kind == "list_value":
-        return [_encode_dynamic(item, violations) for item in value.list_value.values]
+        return _encode_dynamic_list(value.list_value.values, violations)
     if kind == "number_value":
         number = value.number_value
         if not math.isfinite(number):
@@ -237,6 +229,10 @@ def _encode_dynamic(value: Any, violations: list[Violation]) -> Any:
             return int(number)
         return number
     return getattr(value, kind) if kind in ("string_value", "bool_value") else None
+
+
+_encode_dynamic_map = _map_encoder(_encode_dynamic)
+_encode_dynamic_list = _list_encoder(_encode_dynamic)
 
 
 _UnionCheck = Callable[[dict[str, Any], list[Violation]], None]
@@ -259,7 +255,7 @@ def _union_check(descriptor: Descriptor, union: Union) -> _UnionCheck:
     def check(result: dict[str, Any], violations: list[Violation]) -> None:
         value = result.get(tag)
         required, foreign = cases.get(value, no_case) if value is not None else no_case
-        for wire in foreign & result.keys():
+        for wire in [wire for wire in result if wire in foreign]:
             if value is not None:
                 text = f"must not be set when {union.tag} is {value}"
             elif tag in result:

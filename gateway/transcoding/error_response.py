@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,14 +13,16 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2
 
 from gateway.contract import Contract
-from gateway.transcoding.decoder import Decoders, MismatchError, NoDrift
+from gateway.contract.contract import wire_name
+from gateway.transcoding.decoder import MAX_DEPTH, Decoders, MismatchError, NoDrift
 from gateway.transcoding.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, VCENTER_DOMAIN, GatewayError
 
-__all__ = ["ErrorReader"]
+__all__ = ["ErrorReader", "media_type"]
 
 _ERROR = "vapi.std.errors.v1.Error"
 _MAX_RETRY_AFTER = 3600.0
 _BUSY_RETRY_DELAY = 1.0
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100}")
 _PAGES: Mapping[int, str] = {
     404: "vCenter has no such operation; it may be older than the API, or the URL leads to another server",
     405: "vCenter has no such operation; it may be older than the API, or the URL leads to another server",
@@ -35,7 +38,7 @@ class ErrorReader:
     def __init__(self, contract: Contract, decoders: Decoders) -> None:
         self._error_class = contract.message_class(_ERROR)
         descriptor = contract.messages[_ERROR]
-        self._fields = {field.name: decoders.field(field) for field in descriptor.fields}
+        self._fields = {wire_name(field): decoders.field(field) for field in descriptor.fields}
         self._data = [_DataShape(contract, decoders, message.full_name) for message in contract.error_data()]
 
     def read(self, operation: str, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
@@ -44,7 +47,7 @@ class ErrorReader:
         retry_delay = _retry_after(headers)
         payload = _vapi_error(body)
         if payload is None:
-            return _page(status, headers, metadata, retry_delay)
+            return _page(status, headers, body, metadata, retry_delay)
         error_type = payload.get("error_type")
         if not isinstance(error_type, str) or not error_type:
             error_type = None
@@ -69,17 +72,19 @@ class ErrorReader:
             retry_delay=retry_delay,
         )
 
-    def _decode(self, payload: dict[str, Any]) -> Message:
+    def _decode(self, payload: dict[str, Any]) -> Any:
         """The typed error. A part that cannot be read is left out: the rest of an error is better than none of it."""
-        error = self._error_class()
+        error: Any = self._error_class()
         for name, value in payload.items():
             decode = self._fields.get(name)
             if decode is None or value is None:
                 continue
             try:
-                decode(error, value, NoDrift())
-            except (MismatchError, RecursionError):
+                decode(error, value, NoDrift(), MAX_DEPTH)
+            except MismatchError:
                 continue
+        if not error.error_type:
+            error.ClearField("error_type")
         return error
 
 
@@ -90,7 +95,7 @@ class _DataShape:
         descriptor = contract.messages[full_name]
         self._class = contract.message_class(descriptor)
         self._decode = decoders.message(descriptor)
-        self._names = {field.name for field in descriptor.fields}
+        self._names = {wire_name(field) for field in descriptor.fields}
 
     def read(self, data: Any) -> Message | None:
         if isinstance(data, dict) and len(data) == 1:
@@ -102,7 +107,7 @@ class _DataShape:
             return None
         message = self._class()
         try:
-            self._decode(message, data, NoDrift())
+            self._decode(message, data, NoDrift(), MAX_DEPTH)
         except MismatchError:
             return None
         return message
@@ -127,15 +132,23 @@ def _text(error: Any) -> str:
     return ""
 
 
-def _page(status: int, headers: Mapping[str, str], metadata: dict[str, str], retry_delay: float | None) -> GatewayError:
+def media_type(headers: Mapping[str, str]) -> str:
+    """The media type that an answer states, in lower case; empty where it states none that could be shown."""
+    stated = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return stated if _MEDIA_TYPE.fullmatch(stated) else ""
+
+
+def _page(
+    status: int, headers: Mapping[str, str], body: bytes, metadata: dict[str, str], retry_delay: float | None
+) -> GatewayError:
     """An answer that is no vAPI error. Its body is not repeated: it is a page for browsers, if anything."""
     code = BY_HTTP_STATUS.get(status, code_pb2.UNKNOWN)
     if status == 404:
         # Not an object that is missing but the operation itself: a caller who takes NOT_FOUND for "the machine is gone"
         # must not be led astray.
         code = code_pb2.UNIMPLEMENTED
-    kind = headers.get("content-type", "").partition(";")[0].strip()
-    text = f"vCenter answered HTTP {status} with {kind or 'no body'} instead of an error of its own"
+    kind = (media_type(headers) or "something unknown") if body else "no body"
+    text = f"vCenter answered HTTP {status} with {kind} instead of an error of its own"
     if hint := _PAGES.get(status):
         text += f": {hint}"
     elif 300 <= status < 400:
@@ -152,7 +165,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return min(float(value), _MAX_RETRY_AFTER)
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)

@@ -9,10 +9,10 @@ The domain of the `google.rpc.ErrorInfo` tells the first two (`vcenter.vmware.co
 
 from __future__ import annotations
 
-import base64
 import enum
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any, cast
 from urllib.parse import quote
 
 from google.protobuf.message import Message
@@ -116,8 +116,14 @@ class Reason(enum.StrEnum):
     """vCenter's answer cannot be read or does not fit the contract."""
     VCENTER_RESPONSE_TOO_LARGE = "VCENTER_RESPONSE_TOO_LARGE"
     """vCenter's answer is larger than the gateway accepts."""
-    SHUTTING_DOWN = "SHUTTING_DOWN"
-    """The gateway is stopping; another one can take the call."""
+    VCENTER_CIRCUIT_OPEN = "VCENTER_CIRCUIT_OPEN"
+    """vCenter did not answer several calls in a row, so this one was not sent."""
+    OVERLOADED = "OVERLOADED"
+    """Too many calls wait for vCenter; this one was not sent."""
+    CALLER_REJECTED = "CALLER_REJECTED"
+    """The caller's bearer token or certificate is not accepted. vCenter was not called."""
+    POLICY_DENIED = "POLICY_DENIED"
+    """The policy does not allow the caller this rpc on this machine. vCenter was not called."""
     GATEWAY_BUG = "GATEWAY_BUG"
     """The gateway failed in a way it did not foresee."""
 
@@ -158,134 +164,128 @@ class GatewayError(Exception):
         return cls(code_pb2.INVALID_ARGUMENT, Reason.REQUEST_INVALID, listed, details=[bad_request])
 
     def status(self) -> status_pb2.Status:
-        """The google.rpc.Status, cut to what fits into the headers of a response."""
-        info = error_details_pb2.ErrorInfo(reason=self.reason, domain=self.domain, metadata=self.metadata)
-        details: list[Message] = [info, *self.details]
+        """The google.rpc.Status, cut to what fits into the headers of a response.
+
+        Where a detail had to be cut, the metadata of the ErrorInfo has `details_cut`.
+        """
+        info = error_details_pb2.ErrorInfo(
+            reason=_valid(self.reason),
+            domain=_valid(self.domain),
+            metadata={_valid(name): _valid(value) for name, value in self.metadata.items()},
+        )
+        details: list[Message] = [*self.details]
         if self.retry_delay is not None:
             retry = error_details_pb2.RetryInfo()
             retry.retry_delay.FromNanoseconds(round(self.retry_delay * 1e9))
             details.append(retry)
-        return _fit(self.code, _cut_message(self.message), details)
+        return _fit(self.code, _cut_message(_valid(self.message)), info, details)
 
     def __repr__(self) -> str:
         return f"GatewayError({code_pb2.Code.Name(self.code)}, {self.reason}, {self.message!r})"
 
 
-def _cut_message(message: str) -> str:
-    """Bounds the message as gRPC sends it: percent-encoded, where one character can take twelve bytes."""
-    if len(message) * 12 <= MAX_MESSAGE_BYTES or len(quote(message, safe=_UNESCAPED)) <= MAX_MESSAGE_BYTES:
-        return message
-    low, high = 0, len(message)
-    note = " [cut]"
-    while low < high:
-        middle = (low + high + 1) // 2
-        if len(quote(message[:middle], safe=_UNESCAPED)) + len(note) + 2 <= MAX_MESSAGE_BYTES:
-            low = middle
-        else:
-            high = middle - 1
-    return message[:low] + note
+def _valid(text: str) -> str:
+    """Header fields can hold bytes that are no UTF-8; protobuf refuses what Python makes of them."""
+    return text.encode(errors="replace").decode()
 
 
 _UNESCAPED = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
+_SHORTEST_TEXT = 64
+_READABLE_TEXT = 256
+_INFO_ITEMS = 8
+_NOTE_BYTES = len(" [cut: 1000000000 more characters]")
 
 
-def _fit(code: int, message: str, details: Sequence[Message]) -> status_pb2.Status:
-    """Packs the details; where they are too large, cuts the longest text until they fit, and says so in the text.
+def _cut_message(message: str) -> str:
+    """Bounds the message as gRPC sends it: percent-encoded, where one character can take twelve bytes."""
+    if len(message) <= MAX_MESSAGE_BYTES and _escaped_size(message) <= MAX_MESSAGE_BYTES:
+        return message
+    note = " [cut]"
+    room = MAX_MESSAGE_BYTES - len(note)
+    return message[: _largest(0, room, lambda length: _escaped_size(message[:length]) <= room)] + note
 
-    Works on copies. Should texts alone not be the reason, the longest list or map loses its end.
+
+def _escaped_size(message: str) -> int:
+    return len(quote(message, safe=_UNESCAPED))
+
+
+def _fit(code: int, message: str, info: error_details_pb2.ErrorInfo, details: Sequence[Message]) -> status_pb2.Status:
+    """Packs the details. Where they are too large, lists and maps lose their ends, and texts as well.
+
+    Both only as far as needed, and lists first: a few entries that can be read say more than many stumps. A detail that
+    is still too large is left out as a whole; the ErrorInfo never is.
     """
-    copies = []
+    status = _pack(code, message, [info, *details])
+    if status.ByteSize() <= MAX_DETAILS_BYTES:
+        return status
+    info.metadata["details_cut"] = "true"
+    remaining = list(details)
+
+    def shortened(items: int, size: int) -> status_pb2.Status:
+        kept = [_shortened(info, max(items, _INFO_ITEMS), size)]
+        return _pack(code, message, kept + [_shortened(detail, items, size) for detail in remaining])
+
+    def fits(items: int, size: int) -> bool:
+        total: int = shortened(items, size).ByteSize()
+        return total <= MAX_DETAILS_BYTES
+
+    while not fits(1, _SHORTEST_TEXT):
+        remaining.remove(max(remaining, key=lambda detail: _shortened(detail, 1, _SHORTEST_TEXT).ByteSize()))
+    items = _largest(1, MAX_DETAILS_BYTES, lambda items: fits(items, _READABLE_TEXT))
+    size = _largest(_SHORTEST_TEXT, MAX_DETAILS_BYTES, lambda size: fits(items, size))
+    return shortened(items, size)
+
+
+def _pack(code: int, message: str, details: Iterable[Message]) -> status_pb2.Status:
+    status = status_pb2.Status(code=code, message=message)
     for detail in details:
-        copy = type(detail)()
-        copy.CopyFrom(detail)
-        copies.append(copy)
-    while True:
-        status = status_pb2.Status(code=code, message=message)
-        for copy in copies:
-            status.details.add().Pack(copy)
-        excess = status.ByteSize() - MAX_DETAILS_BYTES
-        if excess <= 0:
-            return status
-        if not (_cut_longest_text(copies, excess) or _cut_longest_list(copies)):
-            copies.pop()  # Nothing left to shorten: a detail of many small parts goes as a whole.
+        status.details.add().Pack(detail)
+    return status
 
 
-_SHORTEST_CUT = 64
+def _largest(low: int, high: int, fits: Callable[[int], bool]) -> int:
+    """The largest number up to `high` that fits, at least `low`.
+
+    Approaches it from below, so that what is far too large is never tried.
+    """
+    step = 1
+    while low + step <= high and fits(low + step):
+        low += step
+        step *= 2
+    while step := step // 2:
+        if low + step <= high and fits(low + step):
+            low += step
+    return low
 
 
-def _cut_longest_text(messages: Sequence[Message], excess: int) -> bool:
-    longest: tuple[int, Any] | None = None
-    for message in messages:
-        for size, replace, text in _texts(message):
-            if size > _SHORTEST_CUT * 2 and (longest is None or size > longest[0]):
-                longest = (size, (replace, text))
-    if longest is None:
-        return False
-    size, (replace, text) = longest
-    keep = max(_SHORTEST_CUT, size - excess - 48)
-    kept = text.encode()[:keep].decode(errors="ignore")
-    shortened = f"{kept} [cut: {len(text) - len(kept)} more characters]"
-    if len(shortened.encode()) >= size:
-        return False
-    replace(shortened)
-    return True
+def _shortened(message: Any, items: int, size: int) -> Message:
+    """A copy whose lists and maps have at most `items` entries, and whose texts have at most `size` bytes."""
 
+    def short(value: Any) -> Any:
+        if isinstance(value, str):
+            return _cut(value, size)
+        return _shortened(value, items, size) if isinstance(value, Message) else value
 
-def _texts(message: Any) -> Iterable[tuple[int, Any, str]]:
-    """All string values below a message: size in bytes, a function that replaces the value, the value."""
+    result: Any = type(message)()
     for field, value in message.ListFields():
-        if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            for key in value:
-                if field.message_type.fields_by_name["value"].message_type is not None:
-                    yield from _texts(value[key])
-                elif isinstance(value[key], str):
-                    yield len(value[key].encode()), _item_setter(value, key), value[key]
+        target = getattr(result, field.name)
+        if field.is_repeated and isinstance(value, Mapping):
+            for key in islice(value, items):
+                if isinstance(value[key], Message):
+                    target[short(key)].CopyFrom(short(value[key]))
+                else:
+                    target[short(key)] = short(value[key])
+        elif field.is_repeated:
+            target.extend(short(item) for item in islice(value, items))
         elif field.message_type is not None:
-            for part in value if field.is_repeated else (value,):
-                yield from _texts(part)
-        elif field.type == field.TYPE_STRING and field.is_repeated:
-            for index, text in enumerate(value):
-                yield len(text.encode()), _item_setter(value, index), text
-        elif field.type == field.TYPE_STRING:
-            yield len(value.encode()), _field_setter(message, field.name), value
-
-
-def _item_setter(container: Any, key: Any) -> Any:
-    return lambda text: container.__setitem__(key, text)
-
-
-def _field_setter(message: Any, name: str) -> Any:
-    return lambda text: setattr(message, name, text)
-
-
-def _cut_longest_list(messages: Sequence[Message]) -> bool:
-    lists = [found for message in messages for found in _lists(message) if len(found) > 1]
-    if not lists:
-        return False
-    longest = max(lists, key=len)
-    if hasattr(longest, "keys"):
-        for key in list(longest)[len(longest) // 2 :]:
-            del longest[key]
-    else:
-        del longest[len(longest) // 2 :]
-    return True
-
-
-def _lists(message: Any) -> Iterable[Any]:
-    for field, value in message.ListFields():
-        if field.is_repeated:
-            yield value
-        if field.message_type is None:
-            continue
-        if field.message_type.GetOptions().map_entry:
-            if field.message_type.fields_by_name["value"].message_type is not None:
-                for key in value:
-                    yield from _lists(value[key])
+            target.CopyFrom(short(value))
         else:
-            for part in value if field.is_repeated else (value,):
-                yield from _lists(part)
+            setattr(result, field.name, short(value))
+    return cast(Message, result)
 
 
-def encoded_header_bytes(status: status_pb2.Status) -> int:
-    """What a status takes in a response's headers: the message percent-encoded and the details in base64."""
-    return len(quote(status.message, safe=_UNESCAPED)) + len(base64.b64encode(status.SerializeToString()))
+def _cut(text: str, size: int) -> str:
+    if len(text) <= size and len(text.encode()) <= size:
+        return text
+    kept = text[:size].encode()[: size - _NOTE_BYTES].decode(errors="ignore")
+    return f"{kept} [cut: {len(text) - len(kept)} more characters]"

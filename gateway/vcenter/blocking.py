@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import ssl
 import time
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
-import orjson
 import requests
+import urllib3
 from google.protobuf.message import Message
-from google.rpc import code_pb2
 from requests.adapters import HTTPAdapter
 
 from gateway.contract import Contract, load_contract
-from gateway.transcoding import Binding, GatewayError, Reason, RestRequest, RestResponse
+from gateway.transcoding import Binding, Reason, RestRequest, RestResponse
 from gateway.transcoding.decoder import Decoders
 from gateway.transcoding.error_response import ErrorReader
 from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
 from gateway.vcenter.options import VCenterOptions, ssl_context
-from gateway.vcenter.sessions import LOGIN, LOGOUT
+from gateway.vcenter.sessions import LOGIN, LOGOUT, read_session_id
 from gateway.vcenter.transport import (
     USER_AGENT,
     AnswerTimeoutError,
@@ -27,7 +28,11 @@ from gateway.vcenter.transport import (
     ConnectionLostError,
     ConnectTimeoutError,
     NotSentError,
+    NotSentTimeoutError,
     TransportError,
+    certificate_text,
+    os_text,
+    thumbprint_text,
     transport_failure,
 )
 
@@ -47,11 +52,13 @@ class BlockingVCenter:
         self._session_id = identity.value if isinstance(identity, SessionId) else None
         self._http = requests.Session()
         self._http.trust_env = False
+        # requests asks for a verified chain on its own account, against what the context of the adapter says.
+        self._http.verify = options.verify and options.thumbprint is None
         self._http.headers = requests.structures.CaseInsensitiveDict(
             {"User-Agent": USER_AGENT, "Accept": "application/json"}
         )
-        self._http.mount("https://", _Adapter(options))
-        self._http.mount("http://", HTTPAdapter(max_retries=0))
+        for scheme in ("https://", "http://"):
+            self._http.mount(scheme, _Adapter(options))
 
     def __enter__(self) -> Self:
         return self
@@ -73,15 +80,20 @@ class BlockingVCenter:
             self._http.close()
 
     def call(self, binding: Binding, message: Message, timeout: float | None = None) -> Message:
-        """Makes one call; `timeout` is in seconds. Raises GatewayError."""
+        """Makes one call; `timeout` is in seconds and covers the login. Raises GatewayError."""
         request = binding.encode(message)
-        timeout = self._options.timeout if timeout is None else timeout
+        end = time.monotonic() + (self._options.timeout if timeout is None else timeout)
         try:
             if self._session_id is None:
-                self.login(timeout)
-            return binding.decode(self.send(request, {SESSION_HEADER: self._session_id or ""}, timeout))
+                try:
+                    self.login(end - time.monotonic())
+                except TransportError as error:
+                    error.was_sent = False  # The call itself was not.
+                    raise
+            headers = {SESSION_HEADER: self._session_id or ""}
+            return binding.decode(self.send(request, headers, end - time.monotonic()))
         except TransportError as error:
-            may_have_executed = not (binding.is_read_only or isinstance(error, NotSentError))
+            may_have_executed = error.was_sent and not binding.is_read_only
             raise transport_failure(error, binding.method.operation, may_have_executed) from None
 
     def login(self, timeout: float) -> None:
@@ -94,18 +106,12 @@ class BlockingVCenter:
             if response.status == 401:
                 error.reason = Reason.CREDENTIALS_REJECTED
             raise error
-        try:
-            session_id = orjson.loads(response.body)
-        except orjson.JSONDecodeError:
-            session_id = None
-        if not isinstance(session_id, str):
-            raise GatewayError(
-                code_pb2.INTERNAL, Reason.VCENTER_RESPONSE_INVALID, "vCenter's answer to the login holds no session id"
-            )
-        self._session_id = session_id
+        self._session_id = read_session_id(response)
 
     def send(self, request: RestRequest, headers: dict[str, str], timeout: float) -> RestResponse:
         """One HTTP exchange. Raises TransportError."""
+        if timeout <= 0:
+            raise NotSentTimeoutError("the deadline passed before vCenter was called")
         if request.body is not None:
             headers = {**headers, "Content-Type": "application/json"}
         prepared = self._http.prepare_request(requests.Request(request.method, self._options.url, headers=headers))
@@ -119,33 +125,79 @@ class BlockingVCenter:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = bytearray()
-                for chunk in response.iter_content(_CHUNK):
-                    body += chunk
-                    if len(body) > self._options.max_response_bytes:
-                        raise AnswerTooLargeError(
-                            f"vCenter's answer is larger than {self._options.max_response_bytes} bytes"
-                        )
-                    if time.monotonic() > end:
-                        raise AnswerTimeoutError("vCenter did not answer in time")
                 fields = {name.lower(): value for name, value in response.headers.items()}
-                return RestResponse(response.status_code, fields, bytes(body))
-        except requests.exceptions.SSLError as error:
-            raise CertificateError(f"vCenter's certificate was refused: {_root_cause(error)}") from None
-        except requests.exceptions.ConnectTimeout:
-            raise ConnectTimeoutError("vCenter cannot be reached: no connection in time") from None
-        except requests.exceptions.Timeout:
+                return RestResponse(response.status_code, fields, self._read(response.raw, end))
+        except ConnectTimeoutError:
+            if time.monotonic() >= end:
+                raise NotSentTimeoutError("the deadline passed before there was a connection to vCenter") from None
+            raise
+        except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             raise AnswerTimeoutError("vCenter did not answer in time") from None
-        except requests.exceptions.ConnectionError as error:
-            if "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error):
-                raise NotSentError(f"vCenter cannot be reached: {_root_cause(error)}") from None
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError):
             raise ConnectionLostError("the connection to vCenter broke before its answer was complete") from None
-        except requests.exceptions.RequestException:
-            raise ConnectionLostError("the connection to vCenter broke before its answer was complete") from None
+
+    def _read(self, response: Any, end: float) -> bytes:
+        limit = self._options.max_response_bytes
+        body = bytearray()
+        # What has come by now, and not a whole chunk: for that, requests waits without an end.
+        while chunk := response.read1(_CHUNK, decode_content=True):
+            body += chunk
+            if len(body) > limit:
+                raise AnswerTooLargeError(f"vCenter's answer is larger than {limit} bytes")
+            if time.monotonic() > end:
+                raise AnswerTimeoutError("vCenter did not answer in time")
+        return bytes(body)
+
+
+class _Opening:
+    """A connection whose failures tell, past all layers above it, that nothing was sent yet."""
+
+    def connect(self) -> None:
+        try:
+            super().connect()  # type: ignore[misc]
+        except ssl.SSLCertVerificationError as error:
+            raise CertificateError(certificate_text(error)) from None
+        except urllib3.exceptions.NewConnectionError as error:
+            cause = error.__cause__
+            raise NotSentError(f"vCenter cannot be reached: {os_text(cause if cause else error)}") from None
+        except (urllib3.exceptions.TimeoutError, TimeoutError):
+            raise ConnectTimeoutError("vCenter cannot be reached: no connection in time") from None
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise NotSentError(f"vCenter cannot be reached: {os_text(error)}") from None
+
+
+class _HttpConnection(_Opening, urllib3.connection.HTTPConnection):
+    pass
+
+
+class _HttpsConnection(_Opening, urllib3.connection.HTTPSConnection):
+    def connect(self) -> None:
+        # Compared here and not by urllib3, to be able to say what was found.
+        wanted, self.assert_fingerprint = self.assert_fingerprint, None
+        try:
+            super().connect()
+        finally:
+            self.assert_fingerprint = wanted
+        if wanted is not None:
+            shown = cast(ssl.SSLSocket, self.sock).getpeercert(binary_form=True) or b""
+            found = hashlib.sha256(shown).hexdigest()
+            if found != wanted:
+                self.close()
+                raise CertificateError(thumbprint_text(found))
+        # As far as the options ask for it; urllib3 would warn of anything less.
+        self.is_verified = True
+
+
+class _HttpPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HttpConnection
+
+
+class _HttpsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HttpsConnection
 
 
 class _Adapter(HTTPAdapter):
-    """TLS as the options say. Never repeats a request."""
+    """Connections as the options say. Never repeats a request."""
 
     def __init__(self, options: VCenterOptions) -> None:
         self._vcenter = options
@@ -153,23 +205,16 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         kwargs["ssl_context"] = ssl_context(self._vcenter)
-        if self._vcenter.thumbprint is not None:
-            kwargs["assert_fingerprint"] = self._vcenter.thumbprint
-            kwargs["assert_hostname"] = False
+        kwargs["assert_fingerprint"] = self._vcenter.thumbprint
         super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+    def close(self) -> None:
+        """Closes the connections now; urllib3 leaves it to the last one who still has an error of theirs in hand."""
+        pools = self.poolmanager.pools
+        for key in pools.keys():  # noqa: SIM118 - no mapping that could be iterated over
+            pools[key].close()
+        super().close()
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Leaves the verification to the context made above; requests would put its own bundle in place."""
-
-
-def _root_cause(error: BaseException) -> str:
-    """The innermost reason, in the words of the operating system or of OpenSSL."""
-    while True:
-        inner = getattr(error, "reason", None)
-        if not isinstance(inner, BaseException):
-            inner = next((item for item in error.args if isinstance(item, BaseException)), None)
-        if inner is None:
-            inner = error.__cause__
-        if not isinstance(inner, BaseException):
-            return getattr(error, "strerror", None) or getattr(error, "verify_message", None) or str(error)
-        error = inner

@@ -23,9 +23,7 @@ from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.sessions import SessionPool
 from gateway.vcenter.transport import (
-    AnswerTimeoutError,
-    CertificateError,
-    NotSentError,
+    NotSentTimeoutError,
     Transport,
     TransportError,
     transport_failure,
@@ -71,12 +69,9 @@ class VCenter:
                 response = await self._send_as(request, identity, request_id, deadline)
                 return binding.decode(response, self._drift)
             except TransportError as error:
-                failure = transport_failure(
-                    error, binding.method.operation, not (binding.is_read_only or isinstance(error, NotSentError))
-                )
-                again = not isinstance(error, CertificateError | AnswerTimeoutError) and (
-                    binding.is_read_only or isinstance(error, NotSentError)
-                )
+                may_have_executed = error.was_sent and not binding.is_read_only
+                failure = transport_failure(error, binding.method.operation, may_have_executed)
+                again = error.may_pass and not may_have_executed
             except GatewayError as error:
                 failure = error
                 again = binding.is_read_only and _is_transient(error)
@@ -90,6 +85,8 @@ class VCenter:
     async def _send_as(
         self, request: RestRequest, identity: Identity, request_id: str, deadline: float
     ) -> RestResponse:
+        if asyncio.get_running_loop().time() >= deadline:
+            raise NotSentTimeoutError("the deadline passed before vCenter was called")
         headers = {"X-Request-ID": request_id}
         if isinstance(identity, SessionId):
             return await self._send(request, {**headers, SESSION_HEADER: identity.value}, deadline)
@@ -112,7 +109,11 @@ class VCenter:
 
     async def _send_session_call(self, request: RestRequest, headers: dict[str, str]) -> RestResponse:
         timeout = _LOGOUT_TIMEOUT if request.method == "DELETE" else _SESSION_CALL_TIMEOUT
-        return await self._transport.send(request, headers, timeout)
+        try:
+            return await self._transport.send(request, headers, timeout)
+        except TransportError as error:
+            error.was_sent = False  # The call that needs the session was not, or was answered with 401.
+            raise
 
     async def _within(self, deadline: float, waiting: Any) -> Any:
         try:
@@ -120,13 +121,6 @@ class VCenter:
                 return await waiting
         except TimeoutError:
             raise NotSentTimeoutError("the deadline passed while the session with vCenter was opened") from None
-
-
-class NotSentTimeoutError(NotSentError, AnswerTimeoutError):
-    """The caller's time was over before the call was sent."""
-
-    reason = AnswerTimeoutError.reason
-    code = AnswerTimeoutError.code
 
 
 def _is_transient(error: GatewayError) -> bool:

@@ -14,7 +14,7 @@ from google.rpc import code_pb2
 
 from gateway.transcoding import GatewayError, Reason
 
-__all__ = ["Basic", "Identity", "SessionId", "identity_from_metadata"]
+__all__ = ["Basic", "Identity", "SessionId", "identity_from_metadata", "is_session_id"]
 
 SESSION_HEADER = "vmware-api-session-id"
 _MAX_SESSION_ID = 1024
@@ -66,8 +66,17 @@ def identity_from_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> Ident
     return None if authorization is None else _basic(authorization)
 
 
+def is_session_id(value: object) -> bool:
+    """Whether a value can be a session id: it has to go into a header field as it is."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= _MAX_SESSION_ID
+        and all("!" <= character <= "~" for character in value)
+    )
+
+
 def _session_id(value: str) -> SessionId:
-    if not value or len(value) > _MAX_SESSION_ID or not all("!" <= character <= "~" for character in value):
+    if not is_session_id(value):
         raise _malformed(f"{SESSION_HEADER} must be 1 to {_MAX_SESSION_ID} printable ASCII characters")
     return SessionId(value)
 

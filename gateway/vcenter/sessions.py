@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from google.protobuf.message import Message
@@ -21,9 +21,9 @@ from google.rpc import code_pb2
 
 from gateway.transcoding import GatewayError, Reason, RestRequest, RestResponse
 from gateway.transcoding.error_response import ErrorReader
-from gateway.vcenter.identity import SESSION_HEADER, Basic
+from gateway.vcenter.identity import SESSION_HEADER, Basic, is_session_id
 
-__all__ = ["Session", "SessionPool", "SessionTimes"]
+__all__ = ["Session", "SessionPool", "SessionTimes", "read_session_id"]
 
 LOGIN = RestRequest("POST", "/api/session", None)
 PROBE = RestRequest("GET", "/api/session", None)
@@ -169,16 +169,8 @@ class SessionPool:
         response = await self._send(LOGIN, {"authorization": credential.header})
         if not 200 <= response.status < 300:
             raise self._login_failure(entry, response)
-        try:
-            session_id = orjson.loads(response.body)
-        except orjson.JSONDecodeError:
-            session_id = None
-        if not isinstance(session_id, str) or not session_id:
-            raise GatewayError(
-                code_pb2.INTERNAL, Reason.VCENTER_RESPONSE_INVALID, "vCenter's answer to the login holds no session id"
-            )
         now = self._clock()
-        session = Session(session_id, opened=now, used=now, verified=now)
+        session = Session(read_session_id(response), opened=now, used=now, verified=now)
         entry.session = session
         if self._closed or entry not in self._entries.values():
             self._retire(entry)
@@ -206,6 +198,19 @@ class SessionPool:
     async def _logout(self, session: Session) -> None:
         with contextlib.suppress(Exception):
             await self._send(LOGOUT, {SESSION_HEADER: session.id})
+
+
+def read_session_id(response: RestResponse) -> str:
+    """The session id in the answer to a login that succeeded. Raises GatewayError where there is none to work with."""
+    try:
+        session_id = orjson.loads(response.body)
+    except orjson.JSONDecodeError:
+        session_id = None
+    if not is_session_id(session_id):
+        raise GatewayError(
+            code_pb2.INTERNAL, Reason.VCENTER_RESPONSE_INVALID, "vCenter's answer to the login holds no session id"
+        )
+    return cast(str, session_id)
 
 
 def _finished(entry: _Entry, task: asyncio.Task[Session]) -> None:

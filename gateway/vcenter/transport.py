@@ -6,6 +6,9 @@ A failure is told apart by the one thing that matters for repeating a call: whet
 from __future__ import annotations
 
 import asyncio
+import math
+import os
+import ssl
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -21,6 +24,7 @@ from gateway.vcenter.options import VCenterOptions, ssl_context
 __all__ = ["USER_AGENT", "ConnectionLostError", "NotSentError", "Transport", "TransportError"]
 
 USER_AGENT = f"vcenter-gateway/{__version__}"
+_LAST_MOMENT = 0.05
 
 
 class TransportError(Exception):
@@ -28,16 +32,23 @@ class TransportError(Exception):
 
     reason = Reason.VCENTER_UNREACHABLE
     code: int = code_pb2.UNAVAILABLE
+    was_sent = True
+    """Whether vCenter may have got the call."""
+    may_pass = True
+    """Whether the same call may well succeed a moment later."""
 
 
 class NotSentError(TransportError):
     """vCenter certainly did not get the call: there was no connection."""
+
+    was_sent = False
 
 
 class CertificateError(NotSentError):
     """vCenter's certificate is not trusted; trying again does not help."""
 
     reason = Reason.VCENTER_CERTIFICATE_INVALID
+    may_pass = False
 
 
 class ConnectionLostError(TransportError):
@@ -51,10 +62,17 @@ class AnswerTimeoutError(TransportError):
 
     reason = Reason.VCENTER_TIMEOUT
     code = code_pb2.DEADLINE_EXCEEDED
+    may_pass = False
+
+
+class NotSentTimeoutError(AnswerTimeoutError):
+    """The caller's time was over before the call was sent."""
+
+    was_sent = False
 
 
 class ConnectTimeoutError(NotSentError):
-    """There was no connection in time."""
+    """There was no connection within the time that one may take."""
 
     reason = Reason.VCENTER_TIMEOUT
 
@@ -64,6 +82,7 @@ class AnswerTooLargeError(TransportError):
 
     reason = Reason.VCENTER_RESPONSE_TOO_LARGE
     code = code_pb2.RESOURCE_EXHAUSTED
+    may_pass = False
 
 
 class Transport:
@@ -72,13 +91,12 @@ class Transport:
     def __init__(self, options: VCenterOptions) -> None:
         self._base = options.url
         self._options = options
-        tls: aiohttp.Fingerprint | bool
-        connector_ssl = ssl_context(options)
+        tls: aiohttp.Fingerprint | ssl.SSLContext | bool = True
         if options.thumbprint is not None:
             tls = aiohttp.Fingerprint(bytes.fromhex(options.thumbprint))
-            connector = aiohttp.TCPConnector(limit=options.max_connections, ssl=tls)
-        else:
-            connector = aiohttp.TCPConnector(limit=options.max_connections, ssl=connector_ssl)
+        elif options.url.startswith("https:"):
+            tls = ssl_context(options)  # Reads the system's authorities, which takes its time.
+        connector = aiohttp.TCPConnector(limit=options.max_connections, ssl=tls)
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -110,6 +128,11 @@ class Transport:
         """
         if request.body is not None:
             headers = {**headers, "Content-Type": "application/json"}
+        loop = asyncio.get_running_loop()
+        # The connection, for which a call may have to wait, has to be there a moment earlier: when only the whole is
+        # timed, nobody can tell whether the call was sent.
+        connect = timeout - min(_LAST_MOMENT, timeout / 10)
+        connected_by = loop.time() + connect
         try:
             async with self._session.request(
                 request.method,
@@ -117,18 +140,27 @@ class Transport:
                 data=request.body,
                 headers=headers,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=self._options.connect_timeout),
+                timeout=aiohttp.ClientTimeout(
+                    total=timeout,
+                    connect=connect,
+                    sock_connect=self._options.connect_timeout,
+                    ceil_threshold=math.inf,  # Else aiohttp rounds more than five seconds up to full ones.
+                ),
             ) as response:
                 return RestResponse(
                     response.status,
                     {name.lower(): value for name, value in response.headers.items()},
                     await self._read(response),
                 )
-        except (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch) as error:
-            raise CertificateError(_certificate_text(error)) from None
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise CertificateError(certificate_text(error.certificate_error)) from None
+        except aiohttp.ServerFingerprintMismatch as error:
+            raise CertificateError(thumbprint_text(error.got.hex())) from None
         except aiohttp.ClientConnectorError as error:
-            raise NotSentError(f"vCenter cannot be reached: {error.os_error.strerror or error.os_error}") from None
+            raise NotSentError(f"vCenter cannot be reached: {os_text(error.os_error)}") from None
         except aiohttp.ConnectionTimeoutError:
+            if loop.time() >= connected_by:
+                raise NotSentTimeoutError("the deadline passed before there was a connection to vCenter") from None
             raise ConnectTimeoutError("vCenter cannot be reached: no connection in time") from None
         except TimeoutError:
             raise AnswerTimeoutError("vCenter did not answer in time") from None
@@ -148,13 +180,25 @@ class Transport:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _certificate_text(error: Exception) -> str:
-    if isinstance(error, aiohttp.ServerFingerprintMismatch):
-        found = error.got.hex(":")
-        return f"vCenter's certificate has the SHA-256 thumbprint {found}, which is not the configured one"
-    cause = getattr(error, "certificate_error", None)
-    why = getattr(cause, "verify_message", "") or "it is not trusted"
+def os_text(error: BaseException) -> str:
+    """What the operating system or OpenSSL says; asyncio and urllib3 put words of their own in the place of those."""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return getattr(error, "strerror", None) or str(error)
+
+
+def certificate_text(error: Exception) -> str:
+    """Why a certificate is not trusted."""
+    why = getattr(error, "verify_message", "") or "it is not trusted"
     return f"vCenter's certificate was refused: {why}"
+
+
+def thumbprint_text(found: str) -> str:
+    """That a certificate is another one; `found` is its SHA-256 thumbprint in hexadecimal digits."""
+    pairs = ":".join(found[index : index + 2] for index in range(0, len(found), 2))
+    return f"vCenter's certificate has the SHA-256 thumbprint {pairs}, which is not the configured one"
 
 
 def transport_failure(error: TransportError, operation: str, may_have_executed: bool) -> GatewayError:

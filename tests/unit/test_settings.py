@@ -206,9 +206,9 @@ def test_passwords_in_a_url_are_not_shown(url: str) -> None:
 def test_values_of_unknown_keys_are_not_shown(config) -> None:
     """The value of a key that does not exist may be a secret and is not repeated."""
     path = config("vcenter: {url: https://vc, password: hunter2}")
-    assert problems({"config": path}, {"GATEWAY_PASSWORD": "hunter2"}) == [
+    assert problems({"config": path}, {"GATEWAY_PASSPHRASE": "hunter2"}) == [
         f"{path}:vcenter.password (file): there is no such setting",
-        "GATEWAY_PASSWORD (environment variable): there is no such setting",
+        "GATEWAY_PASSPHRASE (environment variable): there is no such setting",
     ]
 
 

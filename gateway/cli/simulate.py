@@ -1,0 +1,127 @@
+"""`simulate`: the embedded vCenter alone, for everything that speaks vCenter's REST API."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from gateway.cli.exits import Exit
+from gateway.logs import configure_logs
+from gateway.server.run import stop_event
+from gateway.settings import LogSettings, split_address
+from gateway.simulator import SessionLimits, Simulator, SimulatorOptions
+
+__all__ = ["simulate"]
+
+_SECONDS = click.FloatRange(min=0)
+
+
+@click.command(
+    epilog="""
+\b
+Examples:
+  vcenter-gateway simulate
+  vcenter-gateway simulate --vms 500 --tls --certificate simulator.pem
+  vcenter-gateway call --vcenter http://127.0.0.1:8989 --user administrator@vsphere.local ListVms
+"""
+)
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    default="127.0.0.1:8989",
+    show_default=True,
+    help="Address of the REST API. Port 0 takes a free one.",
+)
+@click.option("--vms", type=click.IntRange(0, 100_000), default=20, show_default=True, help="Virtual machines it has.")
+@click.option("--tls", is_flag=True, help="Serves HTTPS, with a certificate of its own.")
+@click.option(
+    "--certificate",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Writes the certificate here, for clients to trust.",
+)
+@click.option("--latency", type=_SECONDS, default=0.0, help="Every answer takes at least this long.", metavar="SECONDS")
+@click.option(
+    "--transition",
+    type=_SECONDS,
+    default=2.0,
+    show_default=True,
+    help="How long guests take to shut down, to reboot, or to start their tools.",
+    metavar="SECONDS",
+)
+@click.option(
+    "--session-idle",
+    type=_SECONDS,
+    default=SessionLimits().idle,
+    show_default=True,
+    help="Sessions end when unused for so long.",
+    metavar="SECONDS",
+)
+@click.option(
+    "--session-age",
+    type=_SECONDS,
+    default=SessionLimits().absolute,
+    show_default=True,
+    help="Sessions end after this time in any case.",
+    metavar="SECONDS",
+)
+def simulate(
+    listen: str,
+    vms: int,
+    tls: bool,
+    certificate: Path | None,
+    latency: float,
+    transition: float,
+    session_idle: float,
+    session_age: float,
+) -> None:
+    """Serves the embedded vCenter's REST API until SIGTERM or Ctrl-C.
+
+    It keeps its state in memory and begins anew at each start. Faults are switched on and the calls it received are
+    shown under the path /simulator/ of the same address.
+    """
+    try:
+        host, port = split_address(listen)
+    except ValueError:
+        raise click.UsageError(f"--listen takes HOST:PORT, for instance 127.0.0.1:8989, not {listen!r}") from None
+    if certificate is not None and not tls:
+        raise click.UsageError("--certificate needs --tls")
+    options = SimulatorOptions(
+        vms=vms,
+        host=host,
+        port=port,
+        tls=tls,
+        latency=latency,
+        transition=transition,
+        limits=SessionLimits(idle=session_idle, absolute=session_age),
+    )
+    configure_logs(LogSettings())
+    try:
+        asyncio.run(_serve(options, certificate))
+    except OSError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(Exit.FAILED)
+
+
+async def _serve(options: SimulatorOptions, certificate: Path | None) -> None:
+    simulator = Simulator(options)
+    stopping = stop_event()
+    await simulator.start()
+    try:
+        _announce(simulator, options.vms, certificate)
+        await stopping.wait()
+    finally:
+        await simulator.stop()
+
+
+def _announce(simulator: Simulator, vms: int, certificate: Path | None) -> None:
+    url, user = simulator.url, simulator.user
+    trust = ""
+    if certificate is not None:
+        certificate.write_text(simulator.certificate_pem or "", encoding="ascii")
+        trust = f" --ca {certificate}"
+    click.echo(f"simulated vCenter with {vms} virtual machines on {url}: user {user}, password {simulator.password}")
+    click.echo(f"  vcenter-gateway call --vcenter {url}{trust} --user {user} ListVms")

@@ -1,0 +1,125 @@
+"""What can be configured, and where each value comes from.
+
+One table, the model, gives everything else: the flags of `serve`, the environment variables, the keys of the
+configuration file, the checks, and the reference in docs/configuration.md. A flag beats the environment, which beats
+the file. What a setting is called follows from its place: `vcenter.ca_file` in the file is the flag `--vcenter-ca-file`
+and the variable `GATEWAY_VCENTER_CA_FILE`; the section `server` is left out, and the two settings that everybody needs
+are short: `--vcenter` and `--simulator`. Where values come from is the matter of gateway.configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Self, cast
+
+from pydantic import BaseModel, model_validator
+from pydantic_core import PydanticCustomError
+
+from gateway.settings.access import AuthSettings
+from gateway.settings.address import is_loopback, split_address
+from gateway.settings.section import VARIABLE_PREFIX, Section, Setting
+from gateway.settings.server import LogSettings, ServerSettings, TlsSettings
+from gateway.settings.vcenter import SimulatorSettings, VCenterSettings
+
+__all__ = [
+    "VARIABLE_PREFIX",
+    "AuthSettings",
+    "LogSettings",
+    "ServerSettings",
+    "Setting",
+    "Settings",
+    "SimulatorSettings",
+    "TlsSettings",
+    "VCenterSettings",
+    "all_settings",
+    "is_loopback",
+    "reference_table",
+    "split_address",
+]
+
+
+class Settings(Section):
+    """Everything that can be configured. Immutable."""
+
+    server: ServerSettings = ServerSettings()
+    tls: TlsSettings = TlsSettings()
+    vcenter: VCenterSettings = VCenterSettings()
+    simulator: SimulatorSettings = SimulatorSettings()
+    auth: AuthSettings = AuthSettings()
+    log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        for text, *concerns in self._contradictions():
+            raise PydanticCustomError("contradiction", cast(Any, text), {"concerns": concerns})
+        return self
+
+    def _contradictions(self) -> Iterator[tuple[str, ...]]:
+        """What is wrong with the settings as a whole: a sentence, and the keys it is about."""
+        tls, auth = self.tls, self.auth
+        if self.simulator.enabled and self.vcenter.url is not None:
+            yield "a vCenter and the simulator exclude each other: keep one of them", "vcenter.url", "simulator.enabled"
+        if not self.simulator.enabled and self.vcenter.url is None:
+            yield "there is no vCenter to serve: give --vcenter URL, or --simulator for the embedded one", "vcenter.url"
+        if (tls.cert_file is None) != (tls.key_file is None):
+            yield "a certificate and its key belong together: give both", "tls.cert_file", "tls.key_file"
+        if tls.client_ca_file and not tls.cert_file:
+            yield (
+                "callers show certificates over TLS only: give --tls-cert-file and --tls-key-file",
+                "tls.client_ca_file",
+            )
+        if auth.certificates and not tls.client_ca_file:
+            yield "names in certificates need authorities to trust: give --tls-client-ca-file", "auth.certificates"
+        if auth.jwks_file and not (auth.jwt_issuer and auth.jwt_audience):
+            yield "a JWT is checked for its issuer and its audience: give both", "auth.jwks_file"
+        if auth.mode == "passthrough":
+            given = [
+                name
+                for name in ("user", "password_file", "certificates", "tokens_file", "jwks_file")
+                if getattr(auth, name)
+            ]
+            if given:
+                text = "callers bring their own vCenter identity; this needs --auth-mode service-account"
+                yield text, *(f"auth.{name}" for name in given)
+        elif not self.simulator.enabled and not (auth.user and auth.password_file):
+            yield "a service account has a name and a password: give --auth-user and --auth-password-file", "auth.mode"
+        elif not (auth.callers_are_known or auth.allow_anyone or self.is_local):
+            yield (
+                "anybody who reaches this address could use the service account: give --auth-certificates, "
+                "--auth-tokens-file or --auth-jwks-file, or listen on a loopback address",
+                "auth.mode",
+                "server.listen",
+            )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can call."""
+        return is_loopback(split_address(self.server.listen)[0])
+
+    @property
+    def anonymous_allowed(self) -> bool:
+        """Whether callers need no identity: with the simulator only, and only where no other machine can call."""
+        return self.simulator.enabled and self.is_local and self.auth.mode == "passthrough"
+
+
+@cache
+def all_settings() -> tuple[Setting, ...]:
+    """Every setting, in the order of the model."""
+    return tuple(
+        Setting(section, field, info)
+        for section, section_info in Settings.model_fields.items()
+        for field, info in cast(type[BaseModel], section_info.annotation).model_fields.items()
+    )
+
+
+def reference_table() -> str:
+    """All settings as a Markdown table, for docs/configuration.md."""
+    rows = ["| Flag, variable, key in the file | Takes | Default | Meaning |", "|---|---|---|---|"]
+    for setting in all_settings():
+        flag = f"--{setting.name}" + (f"` / `--no-{setting.name}" if setting.is_switch else "")
+        rows.append(
+            f"| `{flag}`<br>`{setting.variable}`<br>`{setting.key}` | {setting.takes} "
+            f"| {f'`{setting.default}`' if setting.default else ''} | {setting.description} |"
+        )
+    return "\n".join(rows)

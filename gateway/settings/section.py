@@ -1,0 +1,98 @@
+"""What the sections of the settings are made of: fields that tell people what they mean and what they take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+__all__ = ["BYTES", "SECONDS", "SWITCH", "VARIABLE_PREFIX", "ReadableFile", "Section", "Setting", "Words", "setting"]
+
+VARIABLE_PREFIX = "GATEWAY_"
+_SHORT_NAMES = {"vcenter.url": "vcenter", "simulator.enabled": "simulator"}
+
+SECONDS = "seconds, for instance 30 or 0.5"
+BYTES = "a size in bytes, or with a unit: 4MiB"
+SWITCH = "true or false"
+
+
+class Section(BaseModel):
+    """One section of the settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64")
+
+
+def setting(default: Any, description: str, takes: str, **rules: Any) -> Any:
+    """A field of a section with what people are told about it."""
+    return Field(default, description=description, json_schema_extra={"takes": takes}, **rules)
+
+
+def _split(value: Any) -> Any:
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+def _check_readable(value: str) -> str:
+    try:
+        with Path(value).open("rb"):
+            return value
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from None
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+"""Several texts: a list in the file, one text with commas in flags and variables."""
+ReadableFile = Annotated[str, AfterValidator(_check_readable)]
+"""The path of a file that is there and can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting, under all its names."""
+
+    section: str
+    field: str
+    info: FieldInfo
+
+    @property
+    def key(self) -> str:
+        """Its key in the configuration file, for instance `vcenter.ca_file`."""
+        return f"{self.section}.{self.field}"
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line without the dashes, for instance `vcenter-ca-file`."""
+        return _SHORT_NAMES.get(self.key) or self.key.removeprefix("server.").replace(".", "-").replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return VARIABLE_PREFIX + self.name.upper().replace("-", "_")
+
+    @property
+    def is_switch(self) -> bool:
+        return self.info.annotation is bool
+
+    @property
+    def takes(self) -> str:
+        return str(cast(dict[str, Any], self.info.json_schema_extra)["takes"])
+
+    @property
+    def description(self) -> str:
+        return self.info.description or ""
+
+    @property
+    def default(self) -> str:
+        """The default as people write it, empty where there is none."""
+        value = self.info.default
+        if value is None or value is PydanticUndefined:
+            return ""
+        if isinstance(value, bool):
+            return str(value).lower()
+        if self.info.annotation is ByteSize:
+            return ByteSize(value).human_readable(separator="").replace(".0", "")
+        if isinstance(value, tuple):
+            return ",".join(value)
+        return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,89 @@
+"""Settings of the gRPC side, of its TLS, and of the logs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ByteSize, field_validator
+
+from gateway.settings.address import split_address
+from gateway.settings.section import BYTES, SECONDS, SWITCH, ReadableFile, Section, setting
+
+__all__ = ["LogSettings", "ServerSettings", "TlsSettings"]
+
+
+class ServerSettings(Section):
+    """The gRPC side."""
+
+    listen: str = setting(
+        "127.0.0.1:50051",
+        "Address that gRPC clients connect to. Port 0 takes a free one.",
+        "HOST:PORT, for instance 127.0.0.1:50051, 0.0.0.0:50051 or [::1]:50051",
+    )
+    workers: int = setting(
+        1,
+        "Processes that share the port. One uses about one processor core.",
+        "a whole number from 1 to 64",
+        ge=1,
+        le=64,
+    )
+    max_request_bytes: ByteSize = setting(4 * 1024**2, "Largest request that is accepted.", BYTES, ge=1024, lt=2**31)
+    max_response_bytes: ByteSize = setting(32 * 1024**2, "Largest response that is sent.", BYTES, ge=1024, lt=2**31)
+    keepalive_seconds: float = setting(
+        60.0, "An idle connection is probed this often.", f"{SECONDS}; 1 or more", ge=1, le=86400
+    )
+    max_connection_age_seconds: float | None = setting(
+        None,
+        "Connections are closed in an orderly way after about this time, so that clients find new replicas. "
+        "Unlimited when unset.",
+        f"{SECONDS}; 1 or more",
+        ge=1,
+        le=86400 * 365,
+    )
+    settle_seconds: float = setting(
+        0.0,
+        "How long new calls are still taken after the stop began, until load balancers have noticed.",
+        SECONDS,
+        ge=0,
+        le=3600,
+    )
+    grace_seconds: float = setting(
+        30.0, "How long calls under way may take to finish after the stop began.", SECONDS, ge=0, le=3600
+    )
+    reflection: bool = setting(True, "Lets tools such as grpcurl ask for the services. It needs no identity.", SWITCH)
+    health: bool = setting(True, "Answers health checks (grpc.health.v1), which need no identity either.", SWITCH)
+
+    @field_validator("listen")
+    @classmethod
+    def _check_listen(cls, value: str) -> str:
+        split_address(value)
+        return value
+
+
+class TlsSettings(Section):
+    """TLS towards the callers. Renewed files are in use within a second, for new connections."""
+
+    cert_file: ReadableFile | None = setting(
+        None, "The gateway's certificate, and those that lead to its authority. Plain text when unset.", "a PEM file"
+    )
+    key_file: ReadableFile | None = setting(None, "The key of the certificate, without a passphrase.", "a PEM file")
+    client_ca_file: ReadableFile | None = setting(
+        None, "Callers must show a certificate of one of these authorities.", "a PEM file"
+    )
+
+
+class LogSettings(Section):
+    """What is logged, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = setting(
+        "info", "The least important lines that are written.", "debug, info, warning or error"
+    )
+    format: Literal["auto", "json", "console"] = setting(
+        "auto", "How lines look. `auto`: for people on a terminal, JSON elsewhere.", "auto, json or console"
+    )
+    audit_file: str | None = setting(
+        None,
+        "A line of JSON for each call that changes something: who, what, on which machine, and how it ended. "
+        "Appended to this file; among the other lines when unset.",
+        "a file to append to",
+    )

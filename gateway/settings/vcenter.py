@@ -1,0 +1,93 @@
+"""Settings of the way to vCenter, and of the embedded one."""
+
+from __future__ import annotations
+
+import ssl
+
+from pydantic import ByteSize, field_validator
+
+from gateway.settings.section import BYTES, SECONDS, SWITCH, Section, setting
+from gateway.vcenter.options import VCenterOptions
+
+__all__ = ["SimulatorSettings", "VCenterSettings"]
+
+
+class VCenterSettings(Section):
+    """The way to vCenter."""
+
+    url: str | None = setting(
+        None,
+        "The vCenter to serve.",
+        "scheme, host and optionally port, nothing else, for instance https://vcenter.example.com",
+    )
+    ca_file: str | None = setting(
+        None,
+        "Authorities to trust in place of the system's. vCenter offers its own at https://VCENTER/certs/download.zip.",
+        "a file with certificates in PEM form",
+    )
+    thumbprint: str | None = setting(
+        None,
+        "Trusts vCenter's certificate by this alone, whoever signed it.",
+        "a SHA-256 thumbprint: 64 hexadecimal digits, with or without colons",
+    )
+    verify: bool = setting(
+        True, "Off, no certificate is checked: anybody on the way can read passwords. For experiments.", SWITCH
+    )
+    connect_timeout_seconds: float = setting(
+        10.0, "How long opening a connection may take.", f"{SECONDS}; more than 0", gt=0, le=600
+    )
+    timeout_seconds: float = setting(
+        60.0, "How long a call may take whose caller set no deadline.", f"{SECONDS}; more than 0", gt=0, le=86400
+    )
+    max_connections: int = setting(
+        64,
+        "Connections to vCenter of one worker; further calls wait for one within their deadline.",
+        "a whole number from 1 to 10000",
+        ge=1,
+        le=10000,
+    )
+    max_response_bytes: ByteSize = setting(
+        32 * 1024**2, "Largest answer of vCenter that is read.", BYTES, ge=1024, lt=2**31
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, value: str | None) -> str | None:
+        return None if value is None else VCenterOptions(value).url
+
+    @field_validator("thumbprint")
+    @classmethod
+    def _check_thumbprint(cls, value: str | None) -> str | None:
+        return None if value is None else VCenterOptions("https://vcenter", thumbprint=value).thumbprint
+
+    @field_validator("ca_file")
+    @classmethod
+    def _check_ca_file(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ssl.create_default_context(cafile=value)
+            except ssl.SSLError:
+                raise ValueError("holds no certificate in PEM form") from None
+            except OSError as error:
+                raise ValueError(f"cannot be read: {error.strerror}") from None
+        return value
+
+    def options(self, url: str | None = None) -> VCenterOptions:
+        """The options of the client; `url` takes the place of the configured one. Raises ValueError without any."""
+        return VCenterOptions(
+            url=url or self.url or "",
+            ca_file=self.ca_file,
+            thumbprint=self.thumbprint,
+            verify=self.verify,
+            connect_timeout=self.connect_timeout_seconds,
+            timeout=self.timeout_seconds,
+            max_connections=self.max_connections,
+            max_response_bytes=self.max_response_bytes,
+        )
+
+
+class SimulatorSettings(Section):
+    """The embedded vCenter."""
+
+    enabled: bool = setting(False, "Serves the embedded vCenter simulator in place of a vCenter.", SWITCH)
+    vms: int = setting(20, "Virtual machines it has.", "a whole number from 0 to 100000", ge=0, le=100_000)

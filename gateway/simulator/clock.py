@@ -1,0 +1,29 @@
+"""The simulator's time: the system's, or one that tests move by hand; and how vCenter writes it."""
+
+from datetime import UTC, datetime, timedelta
+
+__all__ = ["ManualClock", "system_clock", "timestamp"]
+
+
+def system_clock() -> datetime:
+    """The current time in UTC."""
+    return datetime.now(UTC)
+
+
+class ManualClock:
+    """A clock that stands still until it is moved: `clock.advance(1800)` lets half an hour pass."""
+
+    def __init__(self, start: datetime = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)) -> None:
+        self._now = start
+
+    def __call__(self) -> datetime:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Moves the clock forward."""
+        self._now += timedelta(seconds=seconds)
+
+
+def timestamp(moment: datetime) -> str:
+    """The RFC 3339 form vCenter sends: UTC with milliseconds and `Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,68 @@
+"""The simulator's own little API, for tests in any language: faults and the record of calls, over HTTP.
+
+    GET    /simulator/calls          what was asked so far, oldest first (`?operation=...` for one operation)
+    DELETE /simulator/calls          forgets it
+    GET    /simulator/faults         the faults that are on
+    POST   /simulator/faults         {"kind": "reset_after", "operation": "com.vmware...", "times": 3}
+    DELETE /simulator/faults         switches all faults off
+    GET    /simulator/sessions       counts of logins and open sessions
+    DELETE /simulator/sessions       ends every session, as a restart of vCenter does
+
+A real vCenter has nothing under this path. Session identifiers, header fields and bodies are never shown.
+"""
+
+import json
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from gateway.simulator import pages
+from gateway.simulator.exchange import Request, Response
+from gateway.simulator.faults import Fault
+
+if TYPE_CHECKING:
+    from gateway.simulator.server import Simulator
+
+__all__ = ["PREFIX", "handle"]
+
+PREFIX = "/simulator/"
+
+
+def handle(simulator: "Simulator", request: Request) -> Response:
+    """Answers one request of this API."""
+    path, _, query = request.target.partition("?")
+    match request.method, path.removeprefix(PREFIX):
+        case "GET", "calls":
+            wanted = parse_qs(query).get("operation")
+            calls = [call.to_json() for call in simulator.record if wanted is None or call.operation in wanted]
+            return _json(calls)
+        case "DELETE", "calls":
+            simulator.record.clear()
+        case "GET", "faults":
+            return _json(simulator.faults.to_json())
+        case "POST", "faults":
+            try:
+                _add_fault(simulator, json.loads(request.body or b"null"))
+            except (ValueError, TypeError) as error:
+                return _json({"error": str(error)}, HTTPStatus.BAD_REQUEST)
+        case "DELETE", "faults":
+            simulator.faults.clear()
+        case "GET", "sessions":
+            return _json(dict(simulator.sessions.counts()))
+        case "DELETE", "sessions":
+            simulator.sessions.expire_all()
+        case _:
+            return pages.not_found(path)
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+def _add_fault(simulator: "Simulator", body: Any) -> None:
+    if not isinstance(body, dict) or "kind" not in body:
+        raise ValueError('a fault is an object such as {"kind": "reset_after", "times": 1}')
+    arguments = {key: value for key, value in body.items() if key not in ("kind", "operation", "times")}
+    fault = Fault.of(body["kind"], arguments)
+    simulator.faults.add(fault, operation=body.get("operation"), times=body.get("times", 1))
+
+
+def _json(value: Any, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    return Response(status, json.dumps(value).encode())

@@ -1,0 +1,200 @@
+"""The simulated API endpoint without a network: one request in, one response out.
+
+The order is vCenter's: find the operation, authenticate, check the input against the catalogue, authorize, look at the
+virtual machine's condition, carry out. Only what the catalogue lists for an operation stops it: a busy machine stops
+those that can end in RESOURCE_BUSY, and no others. An operation that ends in an error it does not list, or with a
+result of another form, is a defect of the simulator; vCenter's runtime too makes an INTERNAL_SERVER_ERROR of such an
+error.
+"""
+
+import base64
+import binascii
+import json
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qs
+
+from gateway.simulator import errors, operations, pages
+from gateway.simulator.catalogue import Operation, load
+from gateway.simulator.clock import timestamp
+from gateway.simulator.exchange import Request, Response, challenge_header, failure_response
+from gateway.simulator.inventory import Inventory
+from gateway.simulator.registry import Call, handlers, missing_operations
+from gateway.simulator.routing import AmbiguousPathError, NoSuchMethodError, NoSuchPathError, Router
+from gateway.simulator.sessions import READ, WRITE, Session, Sessions
+from gateway.simulator.validation import Mismatch, Validator
+
+__all__ = ["Endpoint"]
+
+SESSION_HEADER = "vmware-api-session-id"
+_SESSION_PATH = "/api/session"
+_LEGACY_SESSION_PATH = "/rest/com/vmware/cis/session"
+
+_log = logging.getLogger(__name__)
+
+
+class WrongMediaTypeError(Exception):
+    """A body that is not said to be JSON."""
+
+
+class Endpoint:
+    """All operations of the catalogue over one inventory and one set of sessions."""
+
+    def __init__(self, inventory: Inventory, sessions: Sessions, clock: Callable[[], datetime]) -> None:
+        catalogue = load()
+        if missing := missing_operations(catalogue):
+            raise LookupError(f"{operations.__name__} lacks {', '.join(missing)}")
+        self._router = Router(catalogue.operations.values())
+        self._validator = Validator(catalogue)
+        self._inventory = inventory
+        self._sessions = sessions
+        self._clock = clock
+
+    def operation_of(self, method: str, target: str) -> str | None:
+        """The id of the operation a request means, None for what is none."""
+        path, query = _split(target)
+        try:
+            return self._router.match(method, path, query).operation.id
+        except (NoSuchPathError, NoSuchMethodError, AmbiguousPathError, errors.VapiError):
+            return None
+
+    def handle(self, request: Request) -> Response:
+        """Answers a request. Never raises: a defect of the simulator is an INTERNAL_SERVER_ERROR, and logged."""
+        path, query = _split(request.target)
+        try:
+            self._inventory.settle(self._clock())
+            if path == _SESSION_PATH:
+                return self._session(request)
+            if path == _LEGACY_SESSION_PATH:
+                return self._legacy_session(request)
+            return self._operate(request, path, query)
+        except NoSuchPathError:
+            return pages.not_found(path)
+        except AmbiguousPathError:
+            return pages.bad_request()
+        except NoSuchMethodError as error:
+            return pages.method_not_allowed(error.allowed)
+        except WrongMediaTypeError:
+            return pages.unsupported_media_type()
+        except errors.VapiError as failure:
+            return failure_response(failure)
+        except Exception:
+            _log.exception("the simulator failed at %s %s", request.method, path)
+            text = "The simulated vCenter failed; see its log."
+            return failure_response(errors.internal_server_error("vapi.internal.error", text))
+
+    def _operate(self, request: Request, path: str, query: dict[str, list[str]]) -> Response:
+        match = self._router.match(request.method, path, query)
+        operation = match.operation
+        user = self._sessions.find(request.headers.get(SESSION_HEADER)).user
+        body = _json_body(request)
+        self._validator.request(operation, query, body, has_body=bool(request.body))
+        user.require(READ if operation.reads_only else WRITE, operation.id)
+        call = Call(operation.id, self._inventory, match.path, query, body, user, self._clock)
+        _check_machine(operation, call)
+        try:
+            result = handlers()[operation.id](call)
+        except errors.VapiError as failure:
+            if failure.error_type in operation.errors:
+                raise
+            _log.exception("%s ends in an error that the catalogue does not list for it", operation.id)
+            raise errors.internal_server_error(
+                "vapi.method.status.errors.invalid",
+                "Invalid error '{0}' reported from method '{1}'",
+                failure.error_type,
+                operation.name,
+            ) from None
+        try:
+            self._validator.result(operation, result)
+        except Mismatch as found:
+            raise AssertionError(f"{operation.id} answers what the catalogue does not have: {found}") from None
+        if operation.result is None:
+            return Response(operation.status, executed=True)
+        return Response(operation.status, json.dumps(result).encode(), executed=True)
+
+    def _session(self, request: Request) -> Response:
+        if request.method == "POST":
+            session = self._sessions.login(*_basic(request))
+            return Response(HTTPStatus.CREATED, json.dumps(session.identifier).encode(), executed=True)
+        identifier = request.headers.get(SESSION_HEADER)
+        if request.method == "GET":
+            return Response(
+                HTTPStatus.OK, json.dumps(_session_info(self._sessions.find(identifier))).encode(), executed=True
+            )
+        if request.method == "DELETE":
+            self._sessions.logout(identifier)
+            return Response(HTTPStatus.NO_CONTENT, executed=True)
+        raise NoSuchMethodError({"POST", "GET", "DELETE"})
+
+    def _legacy_session(self, request: Request) -> Response:
+        """The older dialect: results in an envelope, errors with a type name in place of `error_type`."""
+        try:
+            if request.method == "POST":
+                session = self._sessions.login(*_basic(request))
+                return Response(HTTPStatus.OK, json.dumps({"value": session.identifier}).encode(), executed=True)
+            if request.method == "DELETE":
+                self._sessions.logout(request.headers.get(SESSION_HEADER))
+                return Response(HTTPStatus.OK, executed=True)
+        except errors.VapiError as failure:
+            value = {"messages": [message.to_json() for message in failure.messages]}
+            body = {"type": f"com.vmware.vapi.std.errors.{failure.error_type.lower()}", "value": value}
+            return Response(failure.status, json.dumps(body).encode(), headers=challenge_header(failure))
+        raise NoSuchMethodError({"POST", "DELETE"})
+
+
+def _split(target: str) -> tuple[str, dict[str, list[str]]]:
+    path, _, query = target.partition("?")
+    return path, parse_qs(query, keep_blank_values=True)
+
+
+def _check_machine(operation: Operation, call: Call) -> None:
+    """What every operation on a virtual machine asks first, as far as the catalogue says that it can end so."""
+    if "vm" not in call.path:
+        return
+    try:
+        machine = call.vm
+    except errors.VapiError as failure:
+        if "NOT_FOUND" in operation.errors:
+            raise
+        # The storage policies know no NOT_FOUND; what they do know for whatever else goes wrong is ERROR.
+        raise errors.VapiError("ERROR", failure.messages) from None
+    if "RESOURCE_INACCESSIBLE" in operation.errors:
+        machine.require_accessible()
+    if "RESOURCE_BUSY" in operation.errors:
+        machine.require_not_busy()
+
+
+def _json_body(request: Request) -> Any:
+    if not request.body:
+        return None
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise WrongMediaTypeError
+    try:
+        return json.loads(request.body)
+    except ValueError:
+        raise errors.of_type(
+            "INVALID_REQUEST", "com.vmware.vapi.rest.malformed_json", "The request's body is not valid JSON."
+        ) from None
+
+
+def _basic(request: Request) -> tuple[str, str]:
+    """User name and password; ("", "") for a request without, which no account has."""
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
+    try:
+        name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return name, password
+
+
+def _session_info(session: Session) -> dict[str, str]:
+    return {
+        "user": session.user.name,
+        "created_time": timestamp(session.created),
+        "last_accessed_time": timestamp(session.last_accessed),
+    }

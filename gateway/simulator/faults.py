@@ -1,0 +1,155 @@
+"""Faults on demand: what happens to the next calls in place of, or beside, what should.
+
+A fault is added for one operation, or for every request, and for a number of calls; the first one that applies is used
+up first. Latency is the only fault that lets the call proceed as usual.
+"""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from gateway.simulator import errors, pages
+from gateway.simulator.catalogue import load
+from gateway.simulator.exchange import Response, failure_response
+
+__all__ = ["KINDS", "Fault", "Faults"]
+
+KINDS = {
+    "latency": "the answer comes this many `seconds` later",
+    "error": "the vAPI error `error_type`, and the operation does not run",
+    "unavailable": "HTTP 503 with the proxy's HTML page, as when the service behind it is down",
+    "answer": "HTTP `status` with `body`, any JSON, as a newer vCenter may send it; the operation does not run",
+    "reset_before": "the connection is reset and the operation does not run",
+    "reset_after": "the operation runs, then the connection is reset in place of an answer",
+    "cut_body": "the operation runs, and the connection ends in the middle of the answer",
+    "hang": "the operation does not run and there is no answer until the client gives up",
+}
+"""Every kind of fault, with what it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One kind of trouble. Made by the class methods, which raise ValueError for what makes no sense."""
+
+    kind: str
+    seconds: float = 0.0
+    response: Response | None = None
+    """What is answered in place of the operation, None where it runs or nothing is answered."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """What the fault was made with, for people to look at."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"there is no fault {self.kind!r}; it is one of {', '.join(KINDS)}")
+        if not 0 <= self.seconds < math.inf:
+            raise ValueError("a latency is in seconds, 0 or more")
+        if self.seconds and self.kind != "latency":
+            raise ValueError("only a latency has seconds")
+        if (self.kind in ("error", "unavailable", "answer")) != (self.response is not None):
+            raise ValueError(f"the fault {self.kind!r} is made by Fault.{self.kind}")
+
+    @classmethod
+    def latency(cls, seconds: float) -> Self:
+        """The call takes this much longer."""
+        return cls("latency", seconds, arguments={"seconds": seconds})
+
+    @classmethod
+    def error(
+        cls, error_type: str, messages: Sequence[errors.Message] = (), *, data: dict[str, Any] | None = None
+    ) -> Self:
+        """The call ends in this vAPI error. One outside the 25 types is taken as it is: a newer vCenter may send it."""
+        if not error_type or not isinstance(error_type, str):
+            raise ValueError("the fault 'error' needs an error_type, for instance RESOURCE_BUSY")
+        if not messages:
+            text = f"The fault that was asked for: {error_type}."
+            messages = [errors.Message("com.vmware.vcenter.simulator.fault", text, (error_type,))]
+        failure = errors.VapiError(error_type, messages, data=data)
+        return cls("error", response=failure_response(failure), arguments={"error_type": error_type})
+
+    @classmethod
+    def unavailable(cls) -> Self:
+        """The call ends in the page of the proxy in front of a vCenter that is down."""
+        return cls("unavailable", response=pages.service_unavailable())
+
+    @classmethod
+    def answer(cls, body: Any, status: int = 200) -> Self:
+        """The call is answered with this JSON value."""
+        if not isinstance(status, int) or not 200 <= status <= 599:
+            raise ValueError("a status is a number from 200 to 599")
+        response = Response(status, json.dumps(body).encode())
+        return cls("answer", response=response, arguments={"status": status, "body": body})
+
+    @classmethod
+    def of(cls, kind: str, arguments: dict[str, Any]) -> Self:
+        """A fault by the name of its kind, with the arguments of the class method that makes it."""
+        makers: dict[str, Callable[..., Self]] = {
+            "latency": cls.latency,
+            "error": cls.error,
+            "unavailable": cls.unavailable,
+            "answer": cls.answer,
+        }
+        make = makers.get(kind, lambda: cls(kind))
+        try:
+            return make(**arguments)
+        except TypeError:
+            taken = ", ".join(f"{name!r}" for name in arguments) or "no further keys"
+            raise ValueError(f"the fault {kind!r} does not go with {taken}: {KINDS.get(kind, '')}") from None
+
+
+@dataclass(slots=True)
+class _Entry:
+    fault: Fault
+    operation: str | None
+    remaining: int | None
+
+
+class Faults:
+    """The faults that are switched on, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._entries: list[_Entry] = []
+
+    def add(self, fault: Fault, *, operation: str | None = None, times: int | None = 1) -> None:
+        """Switches a fault on: for `times` calls, or until `clear` when that is None.
+
+        `operation` is an operation's id (`com.vmware.vcenter.vm.power.start`); None stands for every request, logins
+        included. Raises ValueError for an operation that nobody could call.
+        """
+        if operation is not None and operation not in load().operations:
+            raise ValueError(f"there is no operation {operation!r}")
+        if times is not None and (not isinstance(times, int) or times < 1):
+            raise ValueError("a fault is for one call or more")
+        self._entries.append(_Entry(fault, operation, times))
+
+    def take(self, operation: str | None) -> list[Fault]:
+        """The faults of one call, used up: all latencies, and the first fault of another kind."""
+        taken: list[Fault] = []
+        for entry in list(self._entries):
+            if entry.operation not in (None, operation):
+                continue
+            if entry.fault.kind != "latency" and any(fault.kind != "latency" for fault in taken):
+                continue
+            taken.append(entry.fault)
+            if entry.remaining is not None:
+                entry.remaining -= 1
+                if not entry.remaining:
+                    self._entries.remove(entry)
+        return taken
+
+    def clear(self) -> None:
+        """Switches all faults off."""
+        self._entries.clear()
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The faults that are on."""
+        return [
+            {
+                "kind": entry.fault.kind,
+                "operation": entry.operation,
+                "times": entry.remaining,
+                **entry.fault.arguments,
+            }
+            for entry in self._entries
+        ]

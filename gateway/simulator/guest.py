@@ -1,0 +1,321 @@
+"""The guest operating system of a simulated machine: what it is, who may log in, and what runs in it.
+
+Nothing runs in the background. A guest knows when it was started, and everything else follows from the time:
+`advance` brings it to the present, and whoever looks at a guest calls it first.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from random import Random
+from typing import Literal
+
+from gateway.simulator.guest_systems import ENVIRONMENTS, SYSTEM_PROCESSES, Family, family_of
+from gateway.simulator.machine import Disk, PowerState
+
+__all__ = [
+    "PASSWORD",
+    "Account",
+    "Customization",
+    "Guest",
+    "Mount",
+    "Plan",
+    "PowerRequest",
+    "Process",
+]
+
+PowerRequest = Literal["SHUTDOWN", "STANDBY", "REBOOT"]
+
+PASSWORD = "VMware1!"  # noqa: S105 - of every account of every guest
+_KEPT_AFTER_EXIT = timedelta(minutes=5)
+_TERMINATED = 1
+_TERMINATED_BY_SIGNAL = 128 + 15
+_FIRST_PID = 2100
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account of the guest; the password stays out of every representation."""
+
+    name: str
+    password: str = field(repr=False)
+    administrator: bool
+    home: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A file system on the virtual disk with that identifier; sizes in bytes."""
+
+    disk: str
+    capacity: int
+    free_space: int
+    filesystem: str
+
+
+@dataclass(slots=True)
+class Process:
+    """A process. What was started from outside (`managed`) stays known for five minutes after its end."""
+
+    pid: int
+    name: str
+    owner: str
+    command: str
+    started: datetime
+    managed: bool = False
+    essential: bool = False
+    """Whether the system stands on it: nobody can terminate it."""
+    ends: datetime | None = None
+    """When it will exit by itself, None for one that does not."""
+    exit_code: int = 0
+    finished: datetime | None = None
+
+    def advance(self, now: datetime) -> None:
+        """Lets the process exit when its time has come."""
+        if self.finished is None and self.ends is not None and self.ends <= now:
+            self.finished = self.ends
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a customization changes in the guest; None leaves a thing as it is."""
+
+    host_name: str | None = None
+    domain: str | None = None
+    ip_address: str | None = None
+    dns_servers: tuple[str, ...] | None = None
+    search_domains: tuple[str, ...] | None = None
+    administrator_password: str | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Customization:
+    """A customization that a start of the machine has begun: it runs once the tools do."""
+
+    plan: Plan
+    start: datetime
+    end: datetime
+    error: str | None = None
+    applied: bool = False
+
+
+@dataclass(slots=True)
+class Guest:
+    """One guest operating system. What tests may set: the switches at the end."""
+
+    name: str
+    guest_os: str
+    family: Family
+    host_name: str
+    domain: str
+    ip_address: str | None
+    dns_servers: list[str]
+    search_domains: list[str]
+    usage: float
+    """How full its file systems are, from 0 to 1."""
+    transition: timedelta
+    """How long it takes to shut down, to reboot, or to start its tools."""
+    accounts: dict[str, Account] = field(repr=False)
+    environment: dict[str, str]
+    mounts: dict[str, Mount] = field(default_factory=dict)
+    processes: dict[int, Process] = field(default_factory=dict)
+
+    power_state: PowerState = "POWERED_OFF"
+    request: PowerRequest | None = None
+    """What it was asked to do and has not finished, or its last doing before it was suspended."""
+    tools_start: datetime | None = None
+    """From when on its tools run; None while it does not run itself."""
+    suspended: datetime | None = None
+    changes: int = 0
+    """Counts what happened to its power, so that what was planned before can see that it is obsolete."""
+
+    pending_customization: Plan | None = None
+    customization: Customization | None = None
+
+    desktop_user: str | None = None
+    """Who is logged in at the desktop, if there is one."""
+    aliases: dict[str, str] = field(default_factory=dict, repr=False)
+    """The SAML tokens it accepts, with the account that each stands for."""
+    tools_installed: bool = True
+    operations_supported: bool = True
+    """Whether its tools are new enough for operations in the guest."""
+    operations_disabled: bool = False
+    """Whether the configuration of its tools forbids operations in the guest."""
+    reports: bool = True
+    """Whether its tools tell about names, addresses and file systems."""
+    process_limit: int = 256
+    next_pid: int = _FIRST_PID
+
+    @classmethod
+    def build(cls, index: int, name: str, guest_os: str, rng: Random, transition: timedelta) -> "Guest":
+        """The guest of the machine at that position of the inventory."""
+        family = family_of(guest_os)
+        windows = family == "WINDOWS"
+        return cls(
+            name=name,
+            guest_os=guest_os,
+            family=family,
+            host_name=name,
+            domain="example.com",
+            ip_address=f"10.20.{1 + index // 250}.{1 + index % 250}",
+            dns_servers=["10.20.0.53", "10.20.0.54"],
+            search_domains=["example.com"],
+            usage=0.2 + 0.6 * rng.random(),
+            transition=transition,
+            accounts=_accounts("WINDOWS" if windows else "LINUX"),
+            environment=dict(ENVIRONMENTS["WINDOWS" if windows else "LINUX"]),
+            desktop_user="Administrator" if windows else None,
+        )
+
+    def mount(self, disks: Mapping[str, Disk]) -> None:
+        """Puts a file system on each of the disks."""
+        windows = self.family == "WINDOWS"
+        for number, (key, disk) in enumerate(disks.items()):
+            path = f"{chr(ord('C') + number)}:\\" if windows else ("/" if number == 0 else f"/data{number}")
+            filesystem = "NTFS" if windows else "ext4"
+            free = int(disk.capacity * (1 - self.usage)) // 4096 * 4096
+            self.mounts[path] = Mount(key, disk.capacity, free, filesystem)
+
+    @property
+    def posix(self) -> bool:
+        """Whether paths have slashes and processes get signals."""
+        return self.family != "WINDOWS"
+
+    def find_account(self, name: str) -> Account | None:
+        """The account of that name; Windows does not look at the case of names."""
+        if self.posix:
+            return self.accounts.get(name)
+        return next((item for item in self.accounts.values() if item.name.casefold() == name.casefold()), None)
+
+    def tools_running(self, now: datetime) -> bool:
+        """Whether VMware Tools run: they start some time after the guest, and stop as soon as it goes down."""
+        return (
+            self.tools_installed
+            and self.request is None
+            and self.suspended is None
+            and self.tools_start is not None
+            and self.tools_start <= now
+        )
+
+    def power_changed(self, state: PowerState, now: datetime) -> None:
+        """Follows the machine: it was switched on, reset, suspended, resumed or switched off."""
+        self.advance(now)
+        before, self.power_state = self.power_state, state
+        self.changes += 1
+        if state == "SUSPENDED":
+            self.suspended = now
+            if self.request != "STANDBY":
+                self.request = None
+        elif state == "POWERED_OFF":
+            self._stop(now)
+        elif before == "SUSPENDED":
+            self._resume(now)
+        else:
+            self._boot(now)
+
+    def ask(self, request: PowerRequest, now: datetime) -> int:
+        """Begins what it was asked to do; returns the number of the change, to be compared when it is done."""
+        if request == "REBOOT":
+            self._boot(now)
+        self.request = request
+        self.changes += 1
+        return self.changes
+
+    def advance(self, now: datetime) -> None:
+        """Brings it to the present: tools that have started, processes that have ended, customization done."""
+        if self.power_state != "POWERED_ON":
+            return
+        if self.request == "REBOOT" and self.tools_start is not None and self.tools_start <= now:
+            self.request = None
+        for process in list(self.processes.values()):
+            process.advance(now)
+            if process.finished is not None and now - process.finished > _KEPT_AFTER_EXIT:
+                del self.processes[process.pid]
+        run = self.customization
+        if run is not None and not run.applied and run.error is None and run.end <= now:
+            run.applied = True
+            self._apply(run.plan)
+
+    def running(self) -> list[Process]:
+        """The processes that have not ended."""
+        return [process for process in self.processes.values() if process.finished is None]
+
+    def start_process(self, process_name: str, owner: str, command: str, now: datetime) -> Process:
+        """Starts a process that runs until it is terminated, or until the end that the caller sets."""
+        process = Process(self.next_pid, process_name, owner, command, now, managed=True)
+        self.next_pid += 1
+        self.processes[process.pid] = process
+        return process
+
+    def terminate(self, process: Process, now: datetime) -> None:
+        """Ends a running process by force, unless the system stands on it."""
+        if process.essential:
+            return
+        if not process.managed:
+            del self.processes[process.pid]
+            return
+        process.finished = now
+        process.exit_code = _TERMINATED_BY_SIGNAL if self.posix else _TERMINATED
+
+    def _apply(self, plan: Plan) -> None:
+        self.host_name = plan.host_name or self.host_name
+        self.domain = self.domain if plan.domain is None else plan.domain
+        self.ip_address = plan.ip_address or self.ip_address
+        self.dns_servers = self.dns_servers if plan.dns_servers is None else list(plan.dns_servers)
+        self.search_domains = self.search_domains if plan.search_domains is None else list(plan.search_domains)
+        if plan.administrator_password is not None:
+            for account in [account for account in self.accounts.values() if account.administrator]:
+                self.accounts[account.name] = replace(account, password=plan.administrator_password)
+
+    def _boot(self, now: datetime) -> None:
+        self.request = None
+        self.suspended = None
+        self.tools_start = now + self.transition
+        system = SYSTEM_PROCESSES["WINDOWS" if self.family == "WINDOWS" else "LINUX"]
+        self.processes = {
+            pid: Process(pid, name, owner, command, now, essential=pid == min(system))
+            for pid, (name, owner, command) in system.items()
+        }
+        self.next_pid = _FIRST_PID
+        if self.pending_customization is not None:
+            start = self.tools_start
+            self.customization = Customization(self.pending_customization, start, start + self.transition)
+            self.pending_customization = None
+
+    def _stop(self, now: datetime) -> None:
+        self.request = None
+        self.suspended = None
+        self.tools_start = None
+        self.processes = {}
+        run = self.customization
+        if run is None or run.applied or run.error is not None:
+            return
+        if now < run.start:
+            # It has not begun, so it is still to be done at the next start.
+            self.customization, self.pending_customization = None, run.plan
+        else:
+            run.end = now
+            run.error = "The virtual machine was powered off before the customization was complete."
+
+    def _resume(self, now: datetime) -> None:
+        """Goes on where it was: what it was waiting for comes later by the time it did not run."""
+        pause = now - (self.suspended or now)
+        self.request = None
+        self.suspended = None
+        if self.tools_start is not None:
+            self.tools_start += pause
+        for process in self.running():
+            if process.ends is not None:
+                process.ends += pause
+        run = self.customization
+        if run is not None and not run.applied:
+            run.start += pause
+            run.end += pause
+
+
+def _accounts(family: str) -> dict[str, Account]:
+    if family == "WINDOWS":
+        accounts = [Account("Administrator", PASSWORD, True, "C:\\Users\\Administrator")]
+    else:
+        accounts = [Account("root", PASSWORD, True, "/root"), Account("user", PASSWORD, False, "/home/user")]
+    return {account.name: account for account in accounts}

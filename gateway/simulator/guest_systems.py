@@ -1,0 +1,74 @@
+"""What is known of the operating systems of guests: families, names, and what runs in them from the start."""
+
+from typing import Literal
+
+__all__ = ["ENVIRONMENTS", "SYSTEM_PROCESSES", "Family", "family_of", "full_name_of"]
+
+Family = Literal["WINDOWS", "LINUX", "NETWARE", "SOLARIS", "DARWIN", "OTHER"]
+
+_FAMILIES: dict[Family, tuple[str, ...]] = {
+    "WINDOWS": ("WIN",),
+    "NETWARE": ("NETWARE",),
+    "SOLARIS": ("SOLARIS",),
+    "DARWIN": ("DARWIN",),
+    "OTHER": ("DOS", "OS2", "ECOM", "FREEBSD", "OPENSERVER", "UNIXWARE", "VMKERNEL", "OTHER_64"),
+}
+_NAMES = {
+    "UBUNTU_64": ("ubuntu64Guest", "Ubuntu Linux (64-bit)"),
+    "RHEL_8_64": ("rhel8_64Guest", "Red Hat Enterprise Linux 8 (64-bit)"),
+    "DEBIAN_11_64": ("debian11_64Guest", "Debian GNU/Linux 11 (64-bit)"),
+    "SLES_15_64": ("sles15_64Guest", "SUSE Linux Enterprise 15 (64-bit)"),
+    "VMWARE_PHOTON_64": ("vmwarePhoton64Guest", "VMware Photon OS (64-bit)"),
+    "WINDOWS_SERVER_2019": ("windows2019srv_64Guest", "Microsoft Windows Server 2019 (64-bit)"),
+}
+
+# Name, account, command line of what runs in every guest, by pid; the system stands on the first of each.
+SYSTEM_PROCESSES = {
+    "WINDOWS": {
+        4: ("System", "NT AUTHORITY\\SYSTEM", ""),
+        612: ("lsass.exe", "NT AUTHORITY\\SYSTEM", "C:\\Windows\\system32\\lsass.exe"),
+        2040: (
+            "vmtoolsd.exe",
+            "NT AUTHORITY\\SYSTEM",
+            '"C:\\Program Files\\VMware\\VMware Tools\\vmtoolsd.exe"',
+        ),
+        3312: ("explorer.exe", "Administrator", "C:\\Windows\\Explorer.EXE"),
+    },
+    "LINUX": {
+        1: ("systemd", "root", "/sbin/init"),
+        712: ("vmtoolsd", "root", "/usr/bin/vmtoolsd"),
+        845: ("sshd", "root", "/usr/sbin/sshd -D"),
+        1203: ("bash", "user", "-bash"),
+    },
+}
+
+# What the system user sees.
+ENVIRONMENTS = {
+    "WINDOWS": {
+        "ComSpec": "C:\\Windows\\system32\\cmd.exe",
+        "OS": "Windows_NT",
+        "Path": "C:\\Windows\\system32;C:\\Windows",
+        "SystemRoot": "C:\\Windows",
+        "TEMP": "C:\\Windows\\TEMP",
+    },
+    "LINUX": {
+        "HOME": "/",
+        "LANG": "C.UTF-8",
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PWD": "/",
+        "SHELL": "/bin/sh",
+    },
+}
+
+
+def family_of(guest_os: str) -> Family:
+    """The family of an operating system of vCenter's list; most of them are Linux."""
+    if guest_os == "OTHER":
+        return "OTHER"
+    return next((family for family, beginnings in _FAMILIES.items() if guest_os.startswith(beginnings)), "LINUX")
+
+
+def full_name_of(guest_os: str) -> tuple[str, str]:
+    """The message id and the text of an operating system's full name."""
+    guest_id, name = _NAMES.get(guest_os, (guest_os.lower() + "Guest", guest_os.replace("_", " ").title()))
+    return f"vmsg.guestos.{guest_id}.label", name

@@ -1,0 +1,18 @@
+"""com.vmware.vcenter.vm.compute.policies: whether virtual machines comply with compute policies."""
+
+from gateway.simulator import errors
+from gateway.simulator.registry import Call, Json, operation
+
+__all__ = ["get"]
+
+
+@operation("com.vmware.vcenter.vm.compute.policies", "get")
+def get(call: Call) -> Json:
+    """The compliance of a machine with a policy, whether the policy is meant for this machine or not."""
+    machine, policy = call.vm, call.path["policy"]
+    if policy not in call.inventory.compute_policies:
+        raise errors.not_found("compute_policy", policy)
+    if policy not in machine.compute_policies:
+        return {"status": "NOT_APPLICABLE"}
+    # Not an error here: this operation knows none for a machine that is out of sight.
+    return {"status": "UNKNOWN" if machine.inaccessible else machine.compute_policies[policy]}

@@ -1,0 +1,61 @@
+"""com.vmware.vcenter.vm.guest.customization: what is changed in the guest when its machine is powered on next."""
+
+from gateway.simulator import errors
+from gateway.simulator.clock import timestamp
+from gateway.simulator.customization import plan
+from gateway.simulator.guest import Customization
+from gateway.simulator.guest_access import guest_of
+from gateway.simulator.registry import Call, Json, operation
+
+__all__ = ["get", "set_"]
+
+_SERVICE = "com.vmware.vcenter.vm.guest.customization"
+
+
+@operation(_SERVICE, "get")
+def get(call: Call) -> Json:
+    """How far the customization is, or how the last one ended."""
+    guest = guest_of(call)
+    started = guest.customization
+    if guest.pending_customization is not None:
+        return {"status": "PENDING"}
+    if started is None:
+        return {"status": "IDLE"}
+    if started.error is None and (guest.suspended or call.now()) < started.start:
+        return {"status": "PENDING"}
+    return _progress(started)
+
+
+@operation(_SERVICE, "set")
+def set_(call: Call) -> None:
+    """Plans a customization in place of a pending one, or, by an empty specification, none."""
+    machine, spec = call.vm, call.spec
+    machine.require_powered_off(
+        "com.vmware.api.vcenter.vm.guest.customization.not_powered_off", "Virtual machine is not powered off."
+    )
+    name, inline = spec.get("name"), spec.get("spec")
+    if name is not None and inline is not None:
+        raise errors.invalid_argument(
+            "com.vmware.api.vcenter.vm.guest.customization.name_and_spec",
+            "Either the name of a customization specification or the specification itself may be given, not both.",
+        )
+    if name is not None:
+        inline = call.inventory.customization_specs.get(name)
+        if inline is None:
+            raise errors.of_type(
+                "NOT_FOUND",
+                "com.vmware.api.vcenter.guest.customization_spec.not_found",
+                "The customization specification with name '{0}' does not exist.",
+                name,
+            )
+    guest_of(call).pending_customization = None if inline is None else plan(inline, machine)
+
+
+def _progress(started: Customization) -> Json:
+    times = {"start_time": timestamp(started.start)}
+    if started.error is None and not started.applied:
+        return {"status": "RUNNING", **times}
+    times["end_time"] = timestamp(started.end)
+    if started.error is None:
+        return {"status": "SUCCEEDED", **times}
+    return {"status": "FAILED", "error": started.error, **times}

@@ -1,0 +1,95 @@
+"""com.vmware.vcenter.vm.power: switching virtual machines on and off, without asking the guest operating system."""
+
+from gateway.simulator import errors
+from gateway.simulator.devices import connect_at_start
+from gateway.simulator.inventory import Inventory
+from gateway.simulator.machine import VirtualMachine, invalid_power_state
+from gateway.simulator.registry import Call, Json, operation
+
+__all__ = ["get", "reset", "start", "stop", "suspend"]
+
+_SERVICE = "com.vmware.vcenter.vm.power"
+
+
+@operation(_SERVICE, "get")
+def get(call: Call) -> Json:
+    """The power state; of a machine that is off, also whether its guest was shut down before."""
+    machine = call.vm
+    if machine.power_state != "POWERED_OFF":
+        return {"state": machine.power_state}
+    return {"state": machine.power_state, "clean_power_off": machine.clean_power_off}
+
+
+@operation(_SERVICE, "start")
+def start(call: Call) -> None:
+    """Powers on a machine that is off, or resumes a suspended one."""
+    machine = call.vm
+    if machine.template:
+        raise errors.unsupported("vmsg.NotSupported.summary", "The operation is not supported on the object.")
+    if machine.power_state == "POWERED_ON":
+        raise _already(machine, "com.vmware.api.vcenter.vm.power.already_powered_on", "powered on")
+    _require_free_disks(call.inventory, machine)
+    _require_memory(call.inventory, machine)
+    resumed = machine.power_state == "SUSPENDED"
+    machine.set_power_state("POWERED_ON", call.now())
+    if not resumed:
+        connect_at_start(call.inventory, machine)
+
+
+@operation(_SERVICE, "stop")
+def stop(call: Call) -> None:
+    """Cuts the power of a machine that is on, or throws away the state of a suspended one."""
+    machine = call.vm
+    if machine.power_state == "POWERED_OFF":
+        raise _already(machine, "com.vmware.api.vcenter.vm.power.already_powered_off", "powered off")
+    machine.set_power_state("POWERED_OFF", call.now())
+
+
+@operation(_SERVICE, "suspend")
+def suspend(call: Call) -> None:
+    """Suspends a machine that is on."""
+    machine = call.vm
+    if machine.power_state == "SUSPENDED":
+        raise _already(machine, "com.vmware.api.vcenter.vm.power.already_suspended", "suspended")
+    _require_powered_on(machine)
+    machine.set_power_state("SUSPENDED", call.now())
+
+
+@operation(_SERVICE, "reset")
+def reset(call: Call) -> None:
+    """Restarts a machine that is on, as its reset button would."""
+    machine = call.vm
+    _require_powered_on(machine)
+    machine.set_power_state("POWERED_ON", call.now())
+
+
+def _already(machine: VirtualMachine, message_id: str, state: str) -> errors.VapiError:
+    messages = [
+        errors.Message(message_id, f"Virtual machine is already {state}."),
+        invalid_power_state(machine.power_state),
+    ]
+    return errors.VapiError("ALREADY_IN_DESIRED_STATE", messages)
+
+
+def _require_powered_on(machine: VirtualMachine) -> None:
+    machine.require_powered_on("com.vmware.api.vcenter.vm.power.not_powered_on", "Virtual machine is not powered on.")
+
+
+def _require_free_disks(inventory: Inventory, machine: VirtualMachine) -> None:
+    """RESOURCE_IN_USE when a running machine holds the lock on one of the disk files."""
+    for disk in machine.disks.values():
+        for owner in inventory.owners(disk.vmdk_file):
+            if owner is not machine and owner.power_state == "POWERED_ON":
+                raise errors.resource_in_use(
+                    "vmsg.FileLocked.summary", "Unable to access file {0} since it is locked", disk.vmdk_file
+                )
+
+
+def _require_memory(inventory: Inventory, machine: VirtualMachine) -> None:
+    """UNABLE_TO_ALLOCATE_RESOURCE when the host has less memory left than the machine is configured with."""
+    host = machine.placement.host
+    if machine.memory.size_mib > inventory.host_memory_mib[host] - inventory.memory_in_use_mib(host):
+        raise errors.unable_to_allocate(
+            "vmsg.InsufficientMemoryResourcesFault.summary",
+            "The host does not have sufficient memory resources to satisfy the reservation.",
+        )

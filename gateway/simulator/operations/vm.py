@@ -1,0 +1,117 @@
+"""com.vmware.vcenter.VM: finding virtual machines, and everything about one of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from gateway.simulator import errors
+from gateway.simulator.catalogue import load
+from gateway.simulator.machine import ScsiAdapter, VirtualMachine
+from gateway.simulator.operations import boot, cdrom, cpu, disk, ethernet, floppy, memory, parallel, serial
+from gateway.simulator.registry import Call, Json, operation
+
+__all__ = ["MOST_LISTED", "get", "list_machines", "vm_info"]
+
+_SERVICE = "com.vmware.vcenter.VM"
+
+MOST_LISTED = 4000
+"""How many machines vCenter lists at once; more of them are an error, there are no pages."""
+
+# What each filter of the list looks at. One that is not given matches every machine.
+_FILTERS: dict[str, Callable[[VirtualMachine], str | None]] = {
+    "vms": lambda machine: machine.vm,
+    "names": lambda machine: machine.name,
+    "folders": lambda machine: machine.placement.folder,
+    "datacenters": lambda machine: machine.placement.datacenter,
+    "hosts": lambda machine: machine.placement.host,
+    "clusters": lambda machine: machine.placement.cluster,
+    "resource_pools": lambda machine: machine.placement.resource_pool,
+    "power_states": lambda machine: machine.power_state,
+}
+
+
+@operation(_SERVICE, "list")
+def list_machines(call: Call) -> Json:
+    """The machines that pass every filter; templates are left out, as vCenter's list leaves them out."""
+    states = load().enumerations["VcenterVmPowerState"]
+    for state in call.query.get("power_states", ()):
+        if state not in states.values:
+            raise errors.invalid_argument(
+                "vapi.bindings.typeconverter.enum.unknown.value",
+                "Value {0} is not one of the values of the enumeration {1}.",
+                state,
+                states.name,
+            )
+    wanted = [(_FILTERS[name], frozenset(values)) for name, values in call.query.items()]
+    found = [
+        machine
+        for machine in call.inventory.machines.values()
+        if not machine.template and all(of(machine) in values for of, values in wanted)
+    ]
+    if len(found) > MOST_LISTED:
+        raise errors.unable_to_allocate(
+            "com.vmware.api.vcenter.vm.list.too_many_matches",
+            "Too many virtual machines. Add more filter criteria to reduce the number.",
+        )
+    return [_summary(machine) for machine in found]
+
+
+@operation(_SERVICE, "get")
+def get(call: Call) -> Json:
+    """Everything about one machine."""
+    return vm_info(call.vm)
+
+
+def _summary(machine: VirtualMachine) -> dict[str, Any]:
+    summary: dict[str, Any] = {"vm": machine.vm, "name": machine.name, "power_state": machine.power_state}
+    # These two are read from the configuration, which vCenter may have lost sight of.
+    if not machine.inaccessible:
+        summary["cpu_count"] = machine.cpu.count
+        summary["memory_size_MiB"] = machine.memory.size_mib
+    return summary
+
+
+def vm_info(machine: VirtualMachine) -> dict[str, Any]:
+    """VM.Info of a machine: devices and adapters as maps by identifier."""
+    return {
+        "guest_OS": machine.guest_os,
+        "name": machine.name,
+        "identity": {
+            "name": machine.name,
+            "bios_uuid": machine.bios_uuid,
+            "instance_uuid": machine.instance_uuid,
+        },
+        "power_state": machine.power_state,
+        "instant_clone_frozen": False,
+        "hardware": {"version": machine.hardware_version, "upgrade_policy": "NEVER", "upgrade_status": "NONE"},
+        "boot": boot.boot_info(machine),
+        "boot_devices": machine.boot_devices,
+        "cpu": cpu.cpu_info(machine),
+        "memory": memory.memory_info(machine),
+        "disks": {key: disk.disk_info(item) for key, item in machine.disks.items()},
+        "nics": {key: ethernet.nic_info(item) for key, item in machine.nics.items()},
+        "cdroms": {key: cdrom.cdrom_info(item) for key, item in machine.cdroms.items()},
+        "floppies": {key: floppy.floppy_info(item) for key, item in machine.floppies.items()},
+        "parallel_ports": {key: parallel.parallel_info(item) for key, item in machine.parallel_ports.items()},
+        "serial_ports": {key: serial.serial_info(item) for key, item in machine.serial_ports.items()},
+        "sata_adapters": {key: _sata_info(bus) for key, bus in machine.sata_adapters.items()},
+        "scsi_adapters": {key: _scsi_info(adapter) for key, adapter in machine.scsi_adapters.items()},
+        "nvme_adapters": {key: _nvme_info(bus) for key, bus in machine.nvme_adapters.items()},
+    }
+
+
+def _scsi_info(adapter: ScsiAdapter) -> dict[str, Any]:
+    return {
+        "label": f"SCSI controller {adapter.bus}",
+        "type": adapter.type,
+        "scsi": {"bus": adapter.bus, "unit": 7},
+        "pci_slot_number": adapter.pci_slot_number,
+        "sharing": "NONE",
+    }
+
+
+def _sata_info(bus: int) -> dict[str, Any]:
+    return {"label": f"SATA controller {bus}", "type": "AHCI", "bus": bus, "pci_slot_number": 33 + bus}
+
+
+def _nvme_info(bus: int) -> dict[str, Any]:
+    return {"label": f"NVME controller {bus}", "bus": bus, "pci_slot_number": 40 + bus}

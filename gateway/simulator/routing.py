@@ -1,0 +1,98 @@
+"""Finds the operation for a request: by the raw path, the verb, and the `action` in the query.
+
+Paths are matched segment by segment before anything is decoded, so an encoded slash stays inside its identifier.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from gateway.simulator import errors
+from gateway.simulator.catalogue import Operation
+
+__all__ = ["AmbiguousPathError", "Match", "NoSuchMethodError", "NoSuchPathError", "Router"]
+
+
+class NoSuchPathError(Exception):
+    """No operation has this path: vCenter's web server answers with its own page."""
+
+
+class AmbiguousPathError(Exception):
+    """The path has `.` or `..` segments, plain or encoded; the web server refuses to guess what is meant."""
+
+
+class NoSuchMethodError(Exception):
+    """The path exists, with other verbs than this one."""
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        super().__init__()
+        self.allowed = sorted(allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The operation, and the decoded path parameters."""
+
+    operation: Operation
+    path: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Node:
+    literal: "dict[str, _Node]" = field(default_factory=dict)
+    parameter: "_Node | None" = None
+    operations: list[tuple[tuple[str, ...], Operation]] = field(default_factory=list)
+
+
+class Router:
+    """Routes for all operations, built once."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._root = _Node()
+        for operation in operations:
+            node, names = self._root, []
+            for segment in operation.path.strip("/").split("/"):
+                if segment.startswith("{"):
+                    names.append(segment[1:-1])
+                    node.parameter = node.parameter or _Node()
+                    node = node.parameter
+                else:
+                    node = node.literal.setdefault(segment, _Node())
+            node.operations.append((tuple(names), operation))
+
+    def match(self, method: str, raw_path: str, query: Mapping[str, list[str]]) -> Match:
+        """The operation the request means.
+
+        Raises `NoSuchPathError`, `AmbiguousPathError` and `NoSuchMethodError` for what never reaches the API, and
+        OPERATION_NOT_FOUND when the service has no such action.
+        """
+        segments = raw_path.removeprefix("/").split("/")
+        if any(unquote(segment) in {".", ".."} for segment in segments):
+            raise AmbiguousPathError
+        node, values = self._root, []
+        for segment in segments:
+            literal = node.literal.get(segment)
+            if literal is not None:
+                node = literal
+            elif node.parameter is not None and segment:
+                node = node.parameter
+                values.append(unquote(segment))
+            else:
+                raise NoSuchPathError
+        if not node.operations:
+            raise NoSuchPathError
+        same_method = [(names, operation) for names, operation in node.operations if operation.method == method]
+        if not same_method:
+            raise NoSuchMethodError({operation.method for _, operation in node.operations})
+        action = query.get("action")
+        for names, operation in same_method:
+            expected = operation.fixed_query.get("action")
+            if action == (None if expected is None else [expected]):
+                return Match(operation, dict(zip(names, values, strict=True)))
+        service = same_method[0][1].service
+        raise errors.operation_not_found(
+            "vapi.method.input.invalid.method",
+            "Cannot find operation '{0}' in service '{1}'",
+            ",".join(action or ["(none)"]),
+            service,
+        )

@@ -1,0 +1,207 @@
+"""The simulated vCenter on a socket: HTTP/1.1 or HTTPS around the endpoint, with the faults only a socket can have."""
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Self
+
+from aiohttp import web
+
+from gateway.simulator import control
+from gateway.simulator.clock import system_clock
+from gateway.simulator.endpoint import Endpoint
+from gateway.simulator.exchange import Request, Response
+from gateway.simulator.faults import Fault, Faults
+from gateway.simulator.inventory import Inventory
+from gateway.simulator.record import Record, RecordedCall
+from gateway.simulator.sessions import DEFAULT_USERS, SessionLimits, Sessions, User
+from gateway.simulator.tls import server_context
+
+__all__ = ["Simulator", "SimulatorOptions"]
+
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognized, not used
+_MAX_HEAD = 64 * 1024
+_SHUTDOWN_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorOptions:
+    """What the simulated vCenter is like."""
+
+    vms: int = 20
+    """Number of virtual machines."""
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0 takes a free one."""
+    tls: bool = False
+    """HTTPS with a certificate of its own, made at each start."""
+    seed: int = 1
+    """The same seed and number give the same inventory."""
+    latency: float = 0.0
+    """Seconds that every answer takes at least."""
+    transition: float = 2.0
+    """Seconds that a guest takes to shut down, to reboot, or to start its tools."""
+    limits: SessionLimits = field(default_factory=SessionLimits)
+    users: tuple[User, ...] = DEFAULT_USERS
+    """The accounts; `Simulator.user` is the first."""
+    clock: Callable[[], datetime] = field(default=system_clock, repr=False)
+    """The time, in UTC. Tests give a `ManualClock`."""
+
+
+class Simulator:
+    """One simulated vCenter. Start and stop it within one event loop."""
+
+    def __init__(self, options: SimulatorOptions | None = None) -> None:
+        self.options = options or SimulatorOptions()
+        clock = self.options.clock
+        self.inventory = Inventory(
+            self.options.vms, self.options.seed, clock(), timedelta(seconds=self.options.transition)
+        )
+        self.sessions = Sessions(self.options.users, self.options.limits, clock)
+        self.faults = Faults()
+        self.record = Record()
+        self.port = 0
+        self.certificate_pem: str | None = None
+        """The certificate for clients to trust, None without TLS."""
+        self.thumbprint: str | None = None
+        """Its SHA-256 thumbprint in hexadecimal digits, None without TLS."""
+        self._endpoint = Endpoint(self.inventory, self.sessions, clock)
+        self._runner: web.ServerRunner | None = None
+
+    @property
+    def url(self) -> str:
+        """Where clients reach it. To be asked for after the start."""
+        host = _WILDCARDS.get(self.options.host, self.options.host)
+        scheme = "https" if self.options.tls else "http"
+        return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
+
+    @property
+    def user(self) -> str:
+        """The name of the first account, which may do everything unless the options say otherwise."""
+        return self.options.users[0].name
+
+    @property
+    def password(self) -> str:
+        """The password of that account."""
+        return self.options.users[0].password
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Starts serving. Raises OSError when the address cannot be used."""
+        tls = None
+        if self.options.tls:
+            hosts = (_WILDCARDS.get(self.options.host, self.options.host), "localhost", "127.0.0.1")
+            tls, self.certificate_pem, self.thumbprint = server_context(hosts)
+        server = web.Server(
+            self._serve, access_log=None, handler_cancellation=True, max_line_size=_MAX_HEAD, max_field_size=_MAX_HEAD
+        )
+        self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
+        await self._runner.setup()
+        try:
+            site = web.TCPSite(self._runner, self.options.host, self.options.port, ssl_context=tls, backlog=4096)
+            await site.start()
+        except OSError as error:
+            await self.stop()
+            address = f"{self.options.host}:{self.options.port}"
+            raise OSError(f"the simulator cannot listen on {address}: {error.strerror or error}") from None
+        self.port = int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Stops serving; requests under way get a second."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
+        request = Request(
+            incoming.method,
+            incoming.raw_path,
+            {name.lower(): value for name, value in incoming.headers.items()},
+            await incoming.content.read(),
+        )
+        if request.target.startswith(control.PREFIX):
+            return _to_web(control.handle(self, request))
+        call = RecordedCall(
+            request.method,
+            request.target,
+            self._endpoint.operation_of(request.method, request.target),
+            request.headers.get("x-request-id", ""),
+            request.headers,
+            request.body,
+        )
+        self.record.add(call)
+        return await self._answer(incoming, request, call, self.faults.take(call.operation))
+
+    async def _answer(
+        self, incoming: web.BaseRequest, request: Request, call: RecordedCall, faults: list[Fault]
+    ) -> web.StreamResponse:
+        latency = self.options.latency + sum(fault.seconds for fault in faults)
+        fault = next((fault for fault in faults if fault.kind != "latency"), None)
+        kind = fault.kind if fault else ""
+        if kind == "hang":
+            await asyncio.Event().wait()  # Ends by the cancellation when the client closes the connection.
+        if kind == "reset_before":
+            await asyncio.sleep(latency)
+            _reset(incoming)
+        response = fault.response if fault else None
+        if response is None:
+            response = self._endpoint.handle(request)
+        call.executed = response.executed
+        # The answer is late, not the operation: it has run even if the client does not wait for the answer.
+        if latency:
+            await asyncio.sleep(latency)
+        if kind == "reset_after":
+            _reset(incoming)
+        if kind == "cut_body":
+            return await _cut(incoming, response)
+        call.status = response.status
+        return _to_web(response)
+
+
+def _to_web(response: Response) -> web.Response:
+    headers = dict(response.headers)
+    if response.body:
+        headers["Content-Type"] = response.content_type
+    return web.Response(status=response.status, body=response.body, headers=headers)
+
+
+def _reset(incoming: web.BaseRequest) -> None:
+    """Closes the connection with a RST, as a crashed server's kernel does, and ends the handler."""
+    transport = incoming.transport
+    if transport is not None:
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    raise asyncio.CancelledError
+
+
+async def _cut(incoming: web.BaseRequest, response: Response) -> web.StreamResponse:
+    """Promises the whole body, sends half of it, and closes the connection; without a body the head is what is cut."""
+    transport = incoming.transport
+    if transport is None:
+        raise asyncio.CancelledError
+    if not response.body:
+        transport.write(f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\nDate:".encode())
+        transport.close()
+        raise asyncio.CancelledError
+    stream = web.StreamResponse(
+        status=response.status, headers={**response.headers, "Content-Type": response.content_type}
+    )
+    stream.content_length = len(response.body)
+    await stream.prepare(incoming)
+    await stream.write(response.body[: len(response.body) // 2])
+    transport.close()
+    return stream

@@ -1,0 +1,256 @@
+"""Compares a compiled descriptor set with the catalogue and says every difference.
+
+Names of services, rpcs and messages are free: an rpc is found by its REST call. Below it everything has to agree,
+down to each field of each structure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import parse_qsl
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor import FieldDescriptor as F
+
+from tests.contract.catalogue import Catalogue, Field, Operation, Struct, Type
+
+__all__ = ["Protos", "differences"]
+
+SCALARS = {
+    "string": F.TYPE_STRING,
+    "uri": F.TYPE_STRING,
+    "password": F.TYPE_STRING,
+    "int64": F.TYPE_INT64,
+    "boolean": F.TYPE_BOOL,
+    "double": F.TYPE_DOUBLE,
+}
+WELL_KNOWN = {"date-time": ".google.protobuf.Timestamp", "dynamic": ".google.protobuf.Struct"}
+LEVELS = ("IDEMPOTENCY_UNKNOWN", "NO_SIDE_EFFECTS", "IDEMPOTENT")
+
+
+class Protos:
+    """A descriptor set whose options can be read and changed."""
+
+    def __init__(self, descriptor_set: bytes) -> None:
+        self.pool = descriptor_pool.DescriptorPool()
+        for file in descriptor_pb2.FileDescriptorSet.FromString(descriptor_set).file:
+            self.pool.AddSerializedFile(file.SerializeToString())
+        # Only the classes of the pool itself know the pool's options.
+        set_class = message_factory.GetMessageClass(
+            self.pool.FindMessageTypeByName("google.protobuf.FileDescriptorSet")
+        )
+        self.set: Any = set_class.FromString(descriptor_set)
+        self.messages: dict[str, Any] = {}
+        self.enums: dict[str, Any] = {}
+        self.methods: dict[str, Any] = {}
+        for file in self.set.file:
+            self._index(f".{file.package}", file.message_type, file.enum_type)
+            for service in file.service:
+                self.methods |= {f"{file.package}.{service.name}/{item.name}": item for item in service.method}
+
+    def _index(self, prefix: str, messages: Iterable[Any], enums: Iterable[Any]) -> None:
+        self.enums |= {f"{prefix}.{enum.name}": enum for enum in enums}
+        for message in messages:
+            self.messages[f"{prefix}.{message.name}"] = message
+            self._index(f"{prefix}.{message.name}", message.nested_type, message.enum_type)
+
+    def option(self, item: Any, name: str) -> Any:
+        """An option that an imported proto defines, by its full name."""
+        return item.options.Extensions[self.pool.FindExtensionByName(name)]
+
+    def error_types(self, method: Any) -> list[str]:
+        names = {value.number: value.name for value in self.enums[".vapi.std.errors.v1.ErrorType"].value}
+        return [names[number].removeprefix("ERROR_TYPE_") for number in self.option(method, "vapi.v1.errors")]
+
+    def is_marked(self, field: Any, behavior: str) -> bool:
+        numbers = {value.name: value.number for value in self.enums[".google.api.FieldBehavior"].value}
+        return numbers[behavior] in self.option(field, "google.api.field_behavior")
+
+    def map_value(self, field: Any) -> Any:
+        """The field of a map's values, None where the field is no map."""
+        entry = self.messages.get(field.type_name)
+        return entry.field[1] if entry is not None and entry.options.map_entry else None
+
+
+def wire(field: Any) -> str:
+    first, *others = field.name.split("_")
+    derived = first + "".join(word[:1].upper() + word[1:] for word in others)
+    return str(field.name if field.json_name in ("", derived) else field.json_name)
+
+
+def differences(descriptor_set: bytes, catalogue: Catalogue) -> list[str]:
+    """Every difference as one line that begins with the place."""
+    return sorted(_Comparison(Protos(descriptor_set), catalogue).run())
+
+
+class _Comparison:
+    def __init__(self, protos: Protos, catalogue: Catalogue) -> None:
+        self.protos = protos
+        self.catalogue = catalogue
+        self.found: set[str] = set()
+        self.done: set[tuple[str, str, bool]] = set()
+
+    def run(self) -> set[str]:
+        rpcs: dict[tuple[object, ...], list[str]] = {}
+        for name, method in self.protos.methods.items():
+            http = self.protos.option(method, "google.api.http")
+            verb = http.WhichOneof("pattern") or "no verb"
+            path, _, query = getattr(http, verb, "").partition("?")
+            rpcs.setdefault((verb.upper(), path, *sorted(parse_qsl(query))), []).append(name)
+        for operation in self.catalogue.operations:
+            names = rpcs.pop((operation.method, operation.path, *sorted(operation.query.items())), [])
+            if len(names) != 1:
+                self.say(operation.name, f"has {len(names)} rpcs: {', '.join(names) or 'none'}")
+            for name in names:
+                self.operation(name, operation)
+        for names in rpcs.values():
+            for name in names:
+                self.say(name, "is no operation of the API")
+        for struct in self.catalogue.unreached:
+            found = [name for name in self.protos.messages if name.rpartition(".")[2] == struct.name]
+            if not any(
+                self.silently(lambda name=name, struct=struct: self.struct(name, struct, False)) for name in found
+            ):
+                self.say(struct.name, "is no message, or not with these fields")
+        return self.found
+
+    def say(self, place: str, what: str) -> None:
+        self.found.add(f"{place.removeprefix('.')}: {what}")
+
+    def silently(self, compare: Callable[[], None]) -> bool:
+        """Whether a comparison finds nothing."""
+        before, self.found = self.found, set()
+        compare()
+        found, self.found = self.found, before
+        return not found
+
+    def operation(self, name: str, operation: Operation) -> None:
+        method = self.protos.methods[name]
+        http = self.protos.option(method, "google.api.http")
+        request, response = self.protos.messages[method.input_type], self.protos.messages[method.output_type]
+        if (errors := self.protos.error_types(method)) != list(operation.errors):
+            self.say(name, f"has the errors {errors} in place of {list(operation.errors)}")
+        if (level := LEVELS[method.options.idempotency_level]) != (expected := self.idempotency(operation)):
+            self.say(name, f"is {level} in place of {expected}")
+        fields = {wire(field): field for field in request.field}
+        for parameter in operation.path_params:
+            if (field := fields.pop(parameter, None)) is None:
+                self.say(name, f"lacks the path field {parameter}")
+            elif field.type not in (F.TYPE_STRING, F.TYPE_INT64) or field.label == F.LABEL_REPEATED:
+                self.say(f"{name}.{parameter}", "should be a string or an int64")
+            elif field.proto3_optional or not self.protos.is_marked(field, "REQUIRED"):
+                self.say(f"{name}.{parameter}", "should be REQUIRED and not optional")
+        if operation.body is not None:
+            body = {field.name: field for field in request.field}.get(http.body)
+            if body is None:
+                self.say(name, "should have one field as its body")
+            else:
+                fields.pop(wire(body))
+                self.field(f"{name}.{body.name}", body, Field(body.name, operation.body, True), True)
+        elif http.body != ("" if operation.body_fields is None else "*"):
+            self.say(name, f"has the body {http.body!r}")
+        for parameter in (*operation.query_params, *(operation.body_fields or ())):
+            if (field := fields.pop(parameter.name, None)) is None:
+                self.say(name, f"lacks the field {parameter.name}")
+            else:
+                self.field(f"{name}.{field.name}", field, parameter, True)
+        for other in fields:
+            self.say(name, f"has a field that the API lacks: {other}")
+        self.result(name, operation, http.response_body, response)
+
+    def idempotency(self, operation: Operation) -> str:
+        if operation.verb in ("get", "list"):
+            return "NO_SIDE_EFFECTS"
+        return "IDEMPOTENT" if operation.verb in ("update", "set") else "IDEMPOTENCY_UNKNOWN"
+
+    def result(self, name: str, operation: Operation, response_body: str, response: Any) -> None:
+        fields = {field.name: field for field in response.field}
+        if operation.result is None:
+            if fields or response_body:
+                self.say(name, "should have no result")
+        elif fields.keys() != {response_body}:
+            self.say(name, "should have one field that is the result")
+        else:
+            result = Field(response_body, operation.result, False)
+            self.field(f"{name}.{response_body}", fields[response_body], result, False)
+
+    def field(self, place: str, field: Any, expected: Field, is_request: bool) -> None:
+        if is_request and self.protos.is_marked(field, "REQUIRED") is not expected.required:
+            self.say(place, f"should {'' if expected.required else 'not '}be REQUIRED")
+        if is_request and self.protos.is_marked(field, "OPTIONAL") is expected.required:
+            self.say(place, f"should {'not ' if expected.required else ''}be OPTIONAL")
+        repeated, of_map = field.label == F.LABEL_REPEATED, self.protos.map_value(field)
+        if isinstance(expected.type, tuple):
+            kind, element = expected.type
+            if kind == "map" and of_map is None:
+                self.say(place, "should be a map")
+            elif kind == "list" and (not repeated or of_map is not None):
+                self.say(place, "should be repeated")
+            else:
+                self.single(place, field if of_map is None else of_map, element, is_request)
+        elif repeated:
+            self.say(place, "should not be repeated")
+        else:
+            if field.type != F.TYPE_MESSAGE and not field.proto3_optional:
+                self.say(place, "should be optional")
+            self.single(place, field, expected.type, is_request)
+
+    def single(self, place: str, field: Any, expected: Type, is_request: bool) -> None:
+        if expected in SCALARS:
+            if field.type != SCALARS[expected]:
+                self.say(place, f"should be {expected}")
+            if expected == "password" and not field.options.debug_redact:
+                self.say(place, "is a secret: should be redacted")
+        elif expected in WELL_KNOWN:
+            if field.type_name != WELL_KNOWN[expected]:
+                self.say(place, f"should be {WELL_KNOWN[expected][1:]}")
+        elif expected in self.catalogue.enums:
+            if field.type != F.TYPE_ENUM:
+                self.say(place, f"should be the enum {expected}")
+            else:
+                self.enum(field.type_name, self.catalogue.enums[expected])
+        elif field.type != F.TYPE_MESSAGE:
+            self.say(place, f"should be the message {expected}")
+        else:
+            self.struct(field.type_name, self.catalogue.structs[expected], is_request)
+
+    def enum(self, name: str, values: tuple[str, ...]) -> None:
+        zero, *others = self.protos.enums[name].value
+        if zero.number != 0 or not zero.name.endswith("_UNSPECIFIED"):
+            self.say(name, "should begin with ..._UNSPECIFIED = 0")
+            return
+        prefix = zero.name.removesuffix("UNSPECIFIED")
+        have = {value.name.removeprefix(prefix) for value in others}
+        for missing in set(values) - have:
+            self.say(name, f"lacks the value {missing}")
+        for other in have - set(values):
+            self.say(name, f"has a value that the API lacks: {other}")
+
+    def struct(self, name: str, struct: Struct, is_request: bool) -> None:
+        if (name, struct.name, is_request) in self.done:
+            return
+        self.done.add((name, struct.name, is_request))
+        message = self.protos.messages[name]
+        fields = {wire(field): field for field in message.field}
+        wires = {field.name: wire(field) for field in message.field}
+        for expected in struct.fields:
+            if (field := fields.pop(expected.name, None)) is None:
+                self.say(name, f"lacks the field {expected.name}")
+            else:
+                self.field(f"{name}.{field.name}", field, expected, is_request)
+        for other in fields:
+            self.say(name, f"has a field that the API lacks: {other}")
+        unions = {
+            wires.get(union.tag, union.tag): {
+                case.value: (
+                    frozenset(wires.get(field, field) for field in case.required),
+                    frozenset(wires.get(field, field) for field in case.optional),
+                )
+                for case in union.cases
+            }
+            for union in self.protos.option(message, "vapi.v1.unions")
+        }
+        for tag in unions.keys() | struct.unions.keys():
+            if unions.get(tag) != struct.unions.get(tag):
+                self.say(name, f"has another union {tag}")

@@ -1,0 +1,22 @@
+"""The rpcs of the contract by the operation they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import parse_qsl
+
+import pytest
+
+from gateway.contract import load_contract
+from gateway.transcoding import Binding, compile_bindings
+from tests.contract.catalogue import Operation
+
+
+@pytest.fixture(scope="session")
+def binding_of() -> Callable[[Operation], Binding]:
+    """Finds the binding of an operation by its REST call."""
+    found = {}
+    for binding in compile_bindings(load_contract()).values():
+        path, _, query = binding.method.rule.path.partition("?")
+        found[(binding.method.rule.verb, path, *sorted(parse_qsl(query)))] = binding
+    return lambda operation: found[(operation.method, operation.path, *sorted(operation.query.items()))]

@@ -1,0 +1,54 @@
+"""The compiled protos say what vCenter's API says."""
+
+from __future__ import annotations
+
+from gateway.contract import load_contract
+from tests.contract.catalogue import catalogue
+from tests.contract.comparison import Protos, differences
+
+
+def test_no_difference() -> None:
+    """Every operation has one rpc, and everything below it is as the API has it."""
+    assert differences(load_contract().descriptor_set, catalogue()) == []
+
+
+def test_what_was_compared() -> None:
+    """The comparison is about 76 operations and 25 error types, and each rpc of the contract is among them."""
+    assert len(catalogue().operations) == len(load_contract().methods) == 76
+    assert len(catalogue().error_types) == 25
+
+
+def test_additions_of_newer_releases() -> None:
+    """What release 9.1 added to fields and values is part of the comparison."""
+    structs, enums = catalogue().structs, catalogue().enums
+    assert "domain_OU" in {field.name for field in structs["VcenterGuestDomain"].fields}
+    assert "upt_v2_compatibility_enabled" in {field.name for field in structs["VcenterVmHardwareEthernetInfo"].fields}
+    assert "DISABLED" in enums["VcenterGuestIpv4Type"]
+
+
+def test_error_types() -> None:
+    """The contract's error types are vCenter's."""
+    enum = Protos(load_contract().descriptor_set).enums[".vapi.std.errors.v1.ErrorType"]
+    assert {value.name.removeprefix("ERROR_TYPE_") for value in enum.value} == {
+        "UNSPECIFIED",
+        *catalogue().error_types,
+    }
+
+
+def test_secrets() -> None:
+    """Passwords, tokens, product keys and user data are redacted wherever a message is printed."""
+    messages = Protos(load_contract().descriptor_set).messages
+    redacted = {
+        f"{name[1:]}.{field.name}"
+        for name, message in messages.items()
+        for field in message.field
+        if field.options.debug_redact and name.startswith(".vcenter.")
+    }
+    assert redacted >= {
+        "vcenter.vm.guest.v1.Credentials.password",
+        "vcenter.vm.guest.v1.Credentials.saml_token",
+        "vcenter.guest.v1.Domain.domain_password",
+        "vcenter.guest.v1.GuiUnattended.password",
+        "vcenter.guest.v1.UserData.product_key",
+        "vcenter.guest.v1.CloudinitConfiguration.userdata",
+    }

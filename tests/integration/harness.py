@@ -1,0 +1,216 @@
+"""A simulated vCenter, a gateway in front of it and a client of it, all real and in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf import json_format
+from google.rpc import error_details_pb2, status_pb2
+
+from gateway.contract import Contract, load_contract
+from gateway.server.calls import CallRecord
+from gateway.server.gateway import Gateway, ServerOptions
+from gateway.server.run import identify_or
+from gateway.simulator import ManualClock, Simulator, SimulatorOptions
+from gateway.transcoding import Binding
+from gateway.vcenter import Basic, VCenterOptions
+from tests.integration.cases import ADMINISTRATOR, Json
+
+__all__ = [
+    "PASSWORD",
+    "READ",
+    "READ_ID",
+    "READ_REQUEST",
+    "START",
+    "START_ID",
+    "START_REQUEST",
+    "Client",
+    "Failure",
+    "System",
+    "eventually",
+    "failure",
+    "running_gateway",
+    "running_system",
+]
+
+PASSWORD = "VMware1!"
+
+# A call that only reads and one that changes something, for tests in which the operation itself does not matter.
+READ, READ_ID, READ_REQUEST = (
+    "vcenter.vm.v1.PowerService/GetPower",
+    "com.vmware.vcenter.vm.power.get",
+    {"vm": "vm-1001"},
+)
+START, START_ID, START_REQUEST = (
+    "vcenter.vm.v1.PowerService/StartVm",
+    "com.vmware.vcenter.vm.power.start",
+    {"vm": "vm-1002"},
+)
+
+T = TypeVar("T")
+
+
+async def eventually(condition: Callable[[], T], what: str, seconds: float = 10.0) -> T:
+    """Waits until the condition holds and returns its value; fails when that takes too long."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, f"{what}: not within {seconds:g} s"
+        await asyncio.sleep(0.01)
+    return value
+
+
+@dataclass(eq=False)
+class Failure(Exception):  # noqa: N818 - what a call ended in, with the parts that tests look at
+    """A call that failed, taken apart."""
+
+    code: str
+    message: str
+    reason: str
+    domain: str
+    metadata: Mapping[str, str]
+    details: Mapping[str, Json] = field(default_factory=dict)
+    """Further details by full name of the message, in JSON form."""
+    trailing: Mapping[str, str | bytes] = field(default_factory=dict, repr=False)
+
+    @property
+    def may_have_executed(self) -> bool:
+        """Whether the status says so."""
+        return self.metadata.get("may_have_executed") == "true"
+
+    @property
+    def request_id(self) -> str:
+        """Of the RequestInfo, empty without one."""
+        return str(self.details.get("google.rpc.RequestInfo", {}).get("request_id", ""))
+
+    @property
+    def message_ids(self) -> tuple[str, ...]:
+        """The ids of vCenter's messages."""
+        messages = self.details.get("vapi.std.errors.v1.Error", {}).get("messages", ())
+        return tuple(item["id"] for item in messages)
+
+
+class Client:
+    """Makes calls in JSON form, as one user or with any metadata."""
+
+    def __init__(self, channel: grpc.aio.Channel, gateway: Gateway) -> None:
+        self.channel = channel
+        self.gateway = gateway
+
+    async def call(
+        self,
+        rpc: str,
+        request: Json | None = None,
+        *,
+        user: str | None = ADMINISTRATOR,
+        password: str = PASSWORD,
+        metadata: tuple[tuple[str, str], ...] = (),
+        timeout: float | None = 30.0,
+    ) -> dict[str, Any]:
+        """Makes one call and returns the response in JSON form. Raises Failure."""
+        binding = self.gateway.bindings[rpc]
+        message = json_format.ParseDict(request or {}, binding.request_class(), descriptor_pool=self.pool)
+        if user is not None:
+            metadata = (*metadata, ("authorization", Basic(user, password).header))
+        try:
+            response = await self.stub(binding)(message, metadata=metadata, timeout=timeout)
+        except grpc.aio.AioRpcError as error:
+            raise failure(error, self.gateway.contract) from None
+        result: dict[str, Any] = json_format.MessageToDict(response, preserving_proto_field_name=True)
+        return result
+
+    @property
+    def pool(self) -> Any:
+        return self.gateway.contract.pool
+
+    def stub(self, binding: Binding) -> Any:
+        """The rpc as generated code would have it."""
+        return self.channel.unary_unary(
+            f"/{binding.method.full_name}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=binding.response_class.FromString,
+        )
+
+
+def failure(error: grpc.aio.AioRpcError, contract: Contract) -> Failure:
+    """Takes a failed call apart."""
+    trailing = dict(error.trailing_metadata() or ())
+    status = status_pb2.Status.FromString(trailing.get("grpc-status-details-bin", b""))
+    assert status.code in (0, error.code().value[0])
+    info = error_details_pb2.ErrorInfo()
+    details = {}
+    for detail in status.details:
+        name = detail.type_url.rpartition("/")[2]
+        if not detail.Unpack(info):
+            message = contract.message_class(name)() if name in contract.messages else _google(name)
+            message.ParseFromString(detail.value)
+            details[name] = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    return Failure(
+        error.code().name, error.details() or "", info.reason, info.domain, dict(info.metadata), details, trailing
+    )
+
+
+def _google(name: str) -> Any:
+    return getattr(error_details_pb2, name.removeprefix("google.rpc."))()
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Everything a test may want to look at or to change."""
+
+    simulator: Simulator
+    gateway: Gateway
+    client: Client
+    clock: ManualClock
+    calls: list[CallRecord]
+    """What the gateway says about the calls that have ended."""
+
+    @property
+    def address(self) -> str:
+        """Where the gateway listens."""
+        return f"127.0.0.1:{self.gateway.port}"
+
+
+@asynccontextmanager
+async def running_gateway(
+    options: VCenterOptions,
+    *,
+    server: ServerOptions | None = None,
+    anonymous: Basic | None = None,
+    calls: list[CallRecord] | None = None,
+) -> AsyncIterator[Client]:
+    """A gateway in front of whatever `options` lead to, and a client of it. `calls` collects what it observes."""
+    gateway = Gateway(
+        options,
+        identify_or(anonymous),
+        options=server or ServerOptions("127.0.0.1:0", grace_seconds=5),
+        observe=(calls if calls is not None else []).append,
+        contract=load_contract(),
+    )
+    async with gateway, grpc.aio.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
+        yield Client(channel, gateway)
+
+
+@asynccontextmanager
+async def running_system(
+    options: SimulatorOptions | None = None,
+    *,
+    server: ServerOptions | None = None,
+    anonymous: bool = False,
+    **vcenter: Any,
+) -> AsyncIterator[System]:
+    """A started system. `vcenter` are further VCenterOptions; `anonymous` lets callers without identity in."""
+    clock = ManualClock()
+    calls: list[CallRecord] = []
+    async with Simulator(replace(options or SimulatorOptions(), clock=clock)) as simulator:
+        everybody = Basic(simulator.user, simulator.password) if anonymous else None
+        way = VCenterOptions(simulator.url, **vcenter)
+        async with running_gateway(way, server=server, anonymous=everybody, calls=calls) as client:
+            yield System(simulator, client.gateway, client, clock, calls)
+        assert simulator.sessions.counts()["open"] == 0, "a session with vCenter was left open"

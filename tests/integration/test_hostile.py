@@ -1,0 +1,222 @@
+"""Hostile callers and a hostile vCenter: no other operation than the one that was asked for, no hang, no raw text."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import random
+from collections.abc import Iterator, Mapping
+from urllib.parse import unquote
+
+import grpc
+import grpc.aio
+import pytest
+
+from gateway.contract import load_contract
+from gateway.vcenter import Basic, VCenterOptions
+from tests.integration.cases import ADMINISTRATOR
+from tests.integration.harness import (
+    PASSWORD,
+    READ,
+    READ_ID,
+    READ_REQUEST,
+    START,
+    START_ID,
+    START_REQUEST,
+    Failure,
+    System,
+    failure,
+    running_gateway,
+)
+from tests.integration.raw_vcenter import Answer, after, http, raw_vcenter, saying
+
+SESSION = (("vmware-api-session-id", "of-the-caller"),)
+CREDENTIALS = (("authorization", Basic(ADMINISTRATOR, PASSWORD).header),)
+CANARY = b"canary"
+LIMIT = 1024 * 1024
+NOT_FOUND, INVALID = "NOT_FOUND", "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [
+        pytest.param("", INVALID, id="empty"),
+        pytest.param(".", INVALID, id="dot"),
+        pytest.param("..", INVALID, id="dots"),
+        pytest.param("../vm-1001", NOT_FOUND, id="dots-and-slash"),
+        pytest.param("a/b", NOT_FOUND, id="slash"),
+        pytest.param("/", NOT_FOUND, id="slash-alone"),
+        pytest.param("vm-1001/power?action=stop&x=", NOT_FOUND, id="another-operation"),
+        pytest.param("vm-1001%2Fpower", NOT_FOUND, id="encoded-slash"),
+        pytest.param("%2e%2e", NOT_FOUND, id="encoded-dots"),
+        pytest.param("?x=1", NOT_FOUND, id="query"),
+        pytest.param("vm-1001#", NOT_FOUND, id="fragment"),
+        pytest.param("vm-1001;x=1", NOT_FOUND, id="matrix-parameter"),
+        pytest.param("a\\b", NOT_FOUND, id="backslash"),
+        pytest.param("vm-1001\0", NOT_FOUND, id="nul"),
+        pytest.param("vm-1001\r\nX-Evil: 1\r\n\r\nGET / HTTP/1.1", NOT_FOUND, id="header-injection"),
+        pytest.param(" vm-1001 ", NOT_FOUND, id="spaces"),
+        pytest.param("vm-1001\u202e\U0001f600é", NOT_FOUND, id="unicode"),
+        pytest.param("x" * 10_000, NOT_FOUND, id="10-kB"),
+        pytest.param("x" * 20_000, INVALID, id="20-kB"),
+        pytest.param("\U0001f600" * 3_000, INVALID, id="36-kB-when-encoded"),
+    ],
+)
+@pytest.mark.parametrize(("rpc", "operation"), [(READ, READ_ID), (START, START_ID)], ids=["read", "change"])
+async def test_path_values(system: System, rpc: str, operation: str, value: str, code: str) -> None:
+    """Whatever stands in an identifier, vCenter gets the operation that was asked for and exactly that value."""
+    with pytest.raises(Failure) as caught:
+        await system.client.call(rpc, {"vm": value}, timeout=10)
+    assert caught.value.code == code
+    calls = [call for call in system.simulator.record if not call.target.startswith("/api/session")]
+    assert not any(call.executed for call in calls)
+    if code == INVALID:
+        assert calls == []
+    else:
+        assert [(call.operation, unquote(call.target.split("/")[4])) for call in calls] == [(operation, value)]
+        assert "x-evil" not in calls[0].headers
+
+
+def requests() -> Iterator[tuple[str, bytes]]:
+    """Two hundred requests: bytes at random, and such as have the form of a message with fields at random."""
+    chance = random.Random(20260115)  # noqa: S311 - the same in each run
+    rpcs = sorted(load_contract().methods)
+    for number in range(200):
+        if number % 2:
+            data = chance.randbytes(chance.randrange(200))
+        else:
+            data = b"\x0a\x07vm-1001"
+            for _ in range(chance.randrange(1, 5)):
+                inner = bytes([chance.randrange(1, 12) << 3, chance.randrange(5)]) * chance.randrange(4)
+                data += bytes([chance.randrange(2, 6) << 3 | 2, len(inner)]) + inner
+        yield chance.choice(rpcs), data
+
+
+async def test_requests_at_random(system: System) -> None:
+    """No bytes that a caller can send make the gateway fail."""
+    ends = set()
+    for rpc, data in requests():
+        call = system.client.channel.unary_unary(f"/{rpc}", request_serializer=None, response_deserializer=None)
+        try:
+            await call(data, metadata=CREDENTIALS, timeout=10)
+            ends.add("OK")
+        except grpc.aio.AioRpcError as error:
+            found = failure(error, system.gateway.contract)
+            assert found.code not in ("INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED"), (rpc, data, found)
+            ends.add(found.reason)
+    assert {"OK", "REQUEST_INVALID"} < ends, "the requests were all of one kind"
+
+
+def ok(head: bytes, body: bytes = b"") -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + head + b"\r\n" + body
+
+
+LOST = ("UNAVAILABLE", "VCENTER_CONNECTION_LOST")
+UNREADABLE = ("INTERNAL", "VCENTER_RESPONSE_INVALID")
+TOO_LARGE = ("RESOURCE_EXHAUSTED", "VCENTER_RESPONSE_TOO_LARGE")
+LATE = ("DEADLINE_EXCEEDED", "VCENTER_TIMEOUT")
+CHUNKED = b"Transfer-Encoding: chunked\r\n"
+BOMB = gzip.compress(b" " * (64 * LIMIT))
+
+ANSWERS = [
+    pytest.param(saying(b""), LOST, id="nothing"),
+    pytest.param(saying(b"220 mail.example.com ESMTP canary\r\n"), LOST, id="no-http"),
+    pytest.param(saying(bytes(range(256)) * 64), LOST, id="binary"),
+    pytest.param(saying(b"HTTP/1.1 canary\r\n\r\n"), LOST, id="no-status"),
+    pytest.param(saying(ok(b"Content-Length: 100\r\n", b'{"state":')), LOST, id="cut-body"),
+    pytest.param(saying(ok(b"Content-Length: -1\r\n", b"{}")), LOST, id="negative-length"),
+    pytest.param(saying(ok(CHUNKED, b"canary\r\n{}\r\n0\r\n\r\n")), LOST, id="chunk-without-size"),
+    pytest.param(saying(ok(b"Content-Encoding: gzip\r\nContent-Length: 6\r\n", CANARY)), LOST, id="no-gzip"),
+    pytest.param(after(b"HTTP/1.1 200 OK\r\n", b"X-Canary: canary\r\n" * 1000, 0), LOST, id="endless-headers"),
+    pytest.param(after(b"HTTP/1.1 200 OK\r\nX-Canary: ", CANARY * 10_000, 0), LOST, id="endless-header"),
+    pytest.param(after(b"HTTP/1.1 ", b"2" * 10_000, 0), LOST, id="endless-status"),
+    pytest.param(after(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.01), LATE, id="endless-continue"),
+    pytest.param(after(ok(CHUNKED), b"1\r\n \r\n", 0.01), LATE, id="dripping-body"),
+    pytest.param(after(ok(CHUNKED), b"10000\r\n" + b" " * 0x10000 + b"\r\n", 0), TOO_LARGE, id="endless-body"),
+    pytest.param(after(ok(b"Content-Length: 99999999999\r\n"), b" " * 0x10000, 0), TOO_LARGE, id="huge-body"),
+    pytest.param(
+        saying(ok(b"Content-Encoding: gzip\r\nContent-Length: %d\r\n" % len(BOMB), BOMB)), TOO_LARGE, id="gzip-bomb"
+    ),
+    pytest.param(http("200 OK", b'{"state": "\xff\xfecanary"}'), UNREADABLE, id="not-utf-8"),
+    pytest.param(http("200 OK", b'{"state": "canary'), UNREADABLE, id="cut-json"),
+    pytest.param(http("200 OK", b'{"state": NaN, "canary": 1e999}'), UNREADABLE, id="not-a-number"),
+    pytest.param(http("200 OK", b"[" * 100_000 + b"]" * 100_000), UNREADABLE, id="deep-lists"),
+    pytest.param(http("200 OK", b'{"state":' * 100_000 + b"1" + b"}" * 100_000), UNREADABLE, id="deep-objects"),
+    pytest.param(http("200 OK", b'{"state": {"canary": 1}}'), UNREADABLE, id="another-type"),
+    pytest.param(http("200 OK", b"<html>canary</html>", "text/html"), UNREADABLE, id="html"),
+    pytest.param(http("200 OK", b"", "canary/\xff"), UNREADABLE, id="empty"),
+    pytest.param(http("500 canary", b"<b>canary</b>", "text/html"), ("INTERNAL", "HTTP_500"), id="html-error"),
+    pytest.param(http("500 E", b"[" * 100_000), ("INTERNAL", "HTTP_500"), id="deep-error"),
+    pytest.param(http("400 E", b'{"messages": 1, "error_type": []}'), (INVALID, "HTTP_400"), id="wrong-error"),
+    pytest.param(http("302 Found\r\nLocation: http://canary/", b""), ("UNKNOWN", "HTTP_302"), id="redirect"),
+    pytest.param(http("777 canary", b"canary"), ("UNKNOWN", "HTTP_777"), id="unknown-status"),
+]
+
+
+@pytest.mark.parametrize(("answer", "expected"), ANSWERS)
+async def test_answers_to_a_read(answer: Answer, expected: tuple[str, str]) -> None:
+    """Whatever answers in vCenter's place, the call ends in a clear status with nothing of the answer in it, and the
+    gateway goes on."""
+    found = await ending(READ, READ_REQUEST, answer, expected)
+    assert not found.may_have_executed
+
+
+# The operation that stands for all that change something has no result that could not be read.
+@pytest.mark.parametrize(("answer", "expected"), [case for case in ANSWERS if case.values[1] != UNREADABLE])
+async def test_answers_to_a_change(answer: Answer, expected: tuple[str, str]) -> None:
+    """Likewise, and where the answer does not tell whether the operation ran, the status says so."""
+    found = await ending(START, START_REQUEST, answer, expected)
+    assert found.may_have_executed is (expected in (LOST, TOO_LARGE, LATE))
+
+
+async def ending(rpc: str, request: Mapping[str, str], answer: Answer, expected: tuple[str, str]) -> Failure:
+    """What a call ends in that is answered like that, after what every such call has to keep to was checked."""
+    async with (
+        raw_vcenter(answer) as vcenter,
+        running_gateway(VCenterOptions(vcenter.url, max_response_bytes=LIMIT)) as client,
+    ):
+        with pytest.raises(Failure) as caught:
+            await client.call(rpc, request, user=None, metadata=SESSION, timeout=1 if expected == LATE else 20)
+        assert (caught.value.code, caught.value.reason) == expected
+        assert "canary" not in repr((caught.value, caught.value.trailing)).lower()
+        assert rpc == READ or len(vcenter.heads) == 1
+
+        vcenter.answer = http("200 OK", b'{"state": "POWERED_ON"}')
+        assert await client.call(READ, READ_REQUEST, user=None, metadata=SESSION)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b'{"value": "canary"}', id="an-object"),
+        pytest.param(b'""', id="empty-id"),
+        pytest.param(b'"canary\\r\\nX-Evil: 1"', id="header-injection"),
+        pytest.param(b'"canary\\u0000"', id="nul"),
+        pytest.param('"canary-é"'.encode(), id="beyond-ascii"),
+        pytest.param(b'"' + CANARY * 10_000 + b'"', id="too-long"),
+    ],
+)
+async def test_answers_to_the_login(body: bytes) -> None:
+    """A login that is answered with no usable session id ends the call, which is not sent."""
+    async with (
+        raw_vcenter(http("201 Created", body)) as vcenter,
+        running_gateway(VCenterOptions(vcenter.url)) as client,
+    ):
+        with pytest.raises(Failure) as caught:
+            await client.call(START, START_REQUEST)
+        assert (caught.value.code, caught.value.reason) == UNREADABLE
+        assert "canary" not in repr((caught.value, caught.value.trailing))
+        assert not caught.value.may_have_executed
+        assert [head.split(b" HTTP")[0] for head in vcenter.heads] == [b"POST /api/session"]
+
+
+async def test_many_lost_connections_at_once() -> None:
+    """A vCenter that drops every connection leaves no call without an answer."""
+    async with raw_vcenter(saying(b"")) as vcenter, running_gateway(VCenterOptions(vcenter.url)) as client:
+        calls = (client.call(START, START_REQUEST, user=None, metadata=SESSION) for _ in range(300))
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert {result.code for result in results if isinstance(result, Failure)} == {"UNAVAILABLE"}
+        assert len([result for result in results if isinstance(result, Failure)]) == 300
+        assert len(vcenter.heads) == 300

@@ -1,0 +1,121 @@
+"""How a gateway stops: nothing that it has taken is lost, and clients are told to go elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from gateway.server import ServerOptions
+from gateway.simulator import Fault
+from tests.integration.harness import (
+    READ,
+    READ_ID,
+    READ_REQUEST,
+    START,
+    START_REQUEST,
+    Client,
+    Failure,
+    System,
+    eventually,
+    running_system,
+)
+
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+LISTEN = "127.0.0.1:0"
+
+
+async def test_connections_are_renewed() -> None:
+    """With a bounded age, connections are closed in an orderly way: clients connect anew and no call fails."""
+    async with running_system(server=ServerOptions(LISTEN, max_connection_age_seconds=0.3)) as system:
+        channel = system.client.channel
+
+        async def renewed() -> None:
+            for _ in range(2):
+                await channel.channel_ready()
+                await channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+
+        renewals = asyncio.create_task(renewed())
+        async with asyncio.timeout(20):
+            while not renewals.done():
+                await system.client.call(READ, READ_REQUEST)
+        await renewals
+
+
+async def health_changes(channel: grpc.aio.Channel) -> AsyncIterator[int]:
+    """What a load balancer sees."""
+    async for reply in health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest()):
+        yield reply.status
+
+
+async def test_graceful_stop() -> None:
+    """First health says NOT_SERVING while calls are still taken; then new ones are refused while those under way
+    finish; then the sessions with vCenter are closed."""
+    async with running_system(server=ServerOptions(LISTEN, settle_seconds=0.3)) as system:
+        changes = health_changes(system.client.channel)
+        assert await anext(changes) == SERVING
+        await system.client.call(READ, READ_REQUEST)
+        system.simulator.faults.add(Fault.latency(1.5), operation=READ_ID)
+        under_way = asyncio.create_task(system.client.call(READ, READ_REQUEST))
+        await eventually(lambda: len(system.simulator.record.of(READ_ID)) == 2, "the slow call")
+
+        stopping = asyncio.create_task(system.gateway.stop())
+        assert await anext(changes) == NOT_SERVING
+        await system.client.call(START, START_REQUEST)
+        refusal = await first_refusal(system.client)
+        assert refusal.code == "UNAVAILABLE"
+        async with grpc.aio.insecure_channel(system.address) as channel:
+            refusal = await first_refusal(Client(channel, system.gateway))
+        assert refusal.code == "UNAVAILABLE"
+
+        assert not under_way.done()
+        assert system.simulator.sessions.counts()["open"] == 1, "it is needed until the last call has ended"
+        assert await under_way
+        await stopping
+        assert system.simulator.sessions.counts()["open"] == 0
+
+
+async def first_refusal(client: Client) -> Failure:
+    """Makes calls until one fails."""
+    while True:
+        try:
+            await client.call(READ, {"vm": "vm-1003"})
+        except Failure as found:
+            return found
+
+
+async def test_a_stop_under_load(system: System) -> None:
+    """No client sees one of its calls cut off: all of them are answered until the next one is refused."""
+    clients = [asyncio.create_task(first_refusal(system.client)) for _ in range(20)]
+    await eventually(lambda: len(system.calls) > 100, "some calls")
+    await system.gateway.stop()
+    assert {refusal.code for refusal in await asyncio.gather(*clients)} == {"UNAVAILABLE"}
+    assert {call.code for call in system.calls} == {"OK"}
+    assert len(system.calls) == len(system.simulator.record.of(READ_ID))
+
+
+async def test_a_watcher_does_not_hold_up_the_stop() -> None:
+    """Streams that never end by themselves do not use up the grace period."""
+    async with running_system(server=ServerOptions(LISTEN, grace_seconds=60)) as system:
+        changes = health_changes(system.client.channel)
+        assert await anext(changes) == SERVING
+        async with asyncio.timeout(10):
+            await system.gateway.stop()
+        assert await anext(changes) == NOT_SERVING
+
+
+async def test_the_grace_period_ends() -> None:
+    """A call that takes longer than the grace period is cut off, and its HTTP request with it."""
+    async with running_system(server=ServerOptions(LISTEN, grace_seconds=0.2)) as system:
+        system.simulator.faults.add(Fault("hang"), operation=READ_ID)
+        under_way = asyncio.create_task(system.client.call(READ, READ_REQUEST))
+        await eventually(lambda: system.simulator.record.of(READ_ID), "the slow call")
+        async with asyncio.timeout(5):
+            await system.gateway.stop()
+        with pytest.raises(Failure) as caught:
+            await under_way
+        assert caught.value.code in ("UNAVAILABLE", "CANCELLED")

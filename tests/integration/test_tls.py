@@ -1,0 +1,173 @@
+"""Whom the gateway and the command line trust as vCenter, and what they say of a certificate that they do not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.rpc import code_pb2
+
+from gateway.contract import load_contract
+from gateway.simulator import Fault, Simulator, SimulatorOptions
+from gateway.transcoding import GatewayError, Reason, compile_bindings
+from gateway.vcenter import Basic, BlockingVCenter, VCenter, VCenterOptions
+from tests.integration.harness import PASSWORD
+from tests.integration.raw_vcenter import raw_vcenter, silence
+
+MakeCall = Callable[..., Awaitable[Any]]
+IDENTITY = Basic("administrator@vsphere.local", PASSWORD)
+CONTRACT = load_contract()
+OPERATION = "com.vmware.vcenter.vm.console.tickets.create"
+BINDING = compile_bindings(CONTRACT)["vcenter.vm.console.v1.TicketsService/CreateTicket"]
+REQUEST: Any = BINDING.request_class(vm="vm-1001")
+REQUEST.spec.type = 1
+
+
+async def call_with_asyncio(url: str, **options: Any) -> Any:
+    """The call as the gateway makes it."""
+    vcenter = VCenter(VCenterOptions(url, **options), CONTRACT)
+    try:
+        return await vcenter.call(BINDING, REQUEST, IDENTITY, 10.0, "request")
+    finally:
+        await vcenter.close()
+
+
+async def call_blocking(url: str, **options: Any) -> Any:
+    """The call as the command line makes it."""
+
+    def call() -> Any:
+        with BlockingVCenter(VCenterOptions(url, **options), IDENTITY, CONTRACT) as vcenter:
+            return vcenter.call(BINDING, REQUEST, 10.0)
+
+    return await asyncio.to_thread(call)
+
+
+@pytest.fixture(params=[call_with_asyncio, call_blocking], ids=["asyncio", "blocking"])
+def make_call(request: pytest.FixtureRequest) -> MakeCall:
+    """Makes one call that counts as a change, with either client."""
+    client: MakeCall = request.param
+    return client
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    """A simulated vCenter with HTTPS. Its certificate is for 127.0.0.1 and localhost, and it listens on more."""
+    async with Simulator(SimulatorOptions(tls=True, host="0.0.0.0")) as running:  # noqa: S104 - for 127.0.0.2
+        yield running
+
+
+def certificate_of(simulator: Simulator, folder: Path) -> str:
+    """A file with the simulator's certificate."""
+    path = folder / "ca.pem"
+    path.write_text(simulator.certificate_pem or "", encoding="ascii")
+    return str(path)
+
+
+async def refused(call: Awaitable[Any], simulator: Simulator) -> str:
+    """Asserts that the certificate was refused before anything was sent, and returns the message."""
+    with pytest.raises(GatewayError) as caught:
+        await call
+    assert (caught.value.code, caught.value.reason) == (code_pb2.UNAVAILABLE, Reason.VCENTER_CERTIFICATE_INVALID)
+    assert "may_have_executed" not in caught.value.metadata
+    assert len(simulator.record) == 0
+    return caught.value.message
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_trusted_authority(make_call: MakeCall, simulator: Simulator, tmp_path: Path, host: str) -> None:
+    """A certificate that is signed by the configured authority and is for the host of the URL is trusted."""
+    await make_call(f"https://{host}:{simulator.port}", ca_file=certificate_of(simulator, tmp_path))
+    assert [call.executed for call in simulator.record.of(OPERATION)] == [True]
+    assert simulator.sessions.counts()["open"] == 0
+
+
+async def test_unknown_authority(make_call: MakeCall, simulator: Simulator) -> None:
+    """Without configuration a self-signed certificate is refused, and the message says that this is why."""
+    message = await refused(make_call(simulator.url), simulator)
+    assert message == "vCenter's certificate was refused: self-signed certificate"
+
+
+async def test_another_authority(make_call: MakeCall, simulator: Simulator, tmp_path: Path) -> None:
+    """A certificate of somebody else, even under the same name, is refused."""
+    async with Simulator(SimulatorOptions(tls=True)) as other:
+        ca_file = certificate_of(other, tmp_path)
+    message = await refused(make_call(simulator.url, ca_file=ca_file), simulator)
+    assert message == "vCenter's certificate was refused: self-signed certificate"
+
+
+async def test_another_host(make_call: MakeCall, simulator: Simulator, tmp_path: Path) -> None:
+    """A trusted certificate that is for another host is refused, and the message says which host is not in it."""
+    url = f"https://127.0.0.2:{simulator.port}"
+    message = await refused(make_call(url, ca_file=certificate_of(simulator, tmp_path)), simulator)
+    assert "certificate is not valid for '127.0.0.2'" in message
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2"])
+async def test_right_thumbprint(make_call: MakeCall, simulator: Simulator, host: str) -> None:
+    """A certificate with the configured thumbprint is trusted, whoever signed it and whatever host it is for."""
+    await make_call(f"https://{host}:{simulator.port}", thumbprint=simulator.thumbprint)
+    assert [call.executed for call in simulator.record.of(OPERATION)] == [True]
+
+
+async def test_wrong_thumbprint(make_call: MakeCall, simulator: Simulator, tmp_path: Path) -> None:
+    """Any other certificate is refused, even a trusted one, and the message has the thumbprint that was found."""
+    ca_file = certificate_of(simulator, tmp_path)
+    message = await refused(make_call(simulator.url, ca_file=ca_file, thumbprint="0f" * 32), simulator)
+    assert (simulator.thumbprint or "") in message.replace(":", "")
+
+
+async def test_wrong_thumbprint_is_refused_again() -> None:
+    """The comparison is made for each connection, not only for the first of a client's."""
+    async with Simulator(SimulatorOptions(tls=True)) as simulator:
+        options = VCenterOptions(simulator.url, thumbprint="0f" * 32)
+
+        def call_twice() -> list[str]:
+            reasons = []
+            with BlockingVCenter(options, IDENTITY, CONTRACT) as vcenter:
+                for _ in range(2):
+                    with pytest.raises(GatewayError) as caught:
+                        vcenter.call(BINDING, REQUEST, 10.0)
+                    reasons.append(caught.value.reason)
+            return reasons
+
+        assert await asyncio.to_thread(call_twice) == [Reason.VCENTER_CERTIFICATE_INVALID] * 2
+        assert len(simulator.record) == 0
+
+
+async def test_no_verification(make_call: MakeCall, simulator: Simulator) -> None:
+    """With the verification off, any certificate for any host will do."""
+    await make_call(f"https://127.0.0.2:{simulator.port}", verify=False)
+    assert [call.executed for call in simulator.record.of(OPERATION)] == [True]
+
+
+async def test_no_tls_at_all(make_call: MakeCall) -> None:
+    """A server that does not speak TLS gets nothing."""
+    async with Simulator() as simulator:
+        with pytest.raises(GatewayError) as caught:
+            await make_call(simulator.url.replace("http:", "https:"))
+        assert (caught.value.code, caught.value.reason) == (code_pb2.UNAVAILABLE, Reason.VCENTER_UNREACHABLE)
+        assert "may_have_executed" not in caught.value.metadata
+        assert len(simulator.record) == 0
+
+
+async def test_a_handshake_without_end(make_call: MakeCall) -> None:
+    """A server that takes the connection and says nothing ends in the timeout for connections; nothing was sent."""
+    async with raw_vcenter(silence) as vcenter:
+        with pytest.raises(GatewayError) as caught:
+            await make_call(vcenter.url.replace("http:", "https:"), connect_timeout=0.2)
+    assert (caught.value.code, caught.value.reason) == (code_pb2.UNAVAILABLE, Reason.VCENTER_TIMEOUT)
+    assert "may_have_executed" not in caught.value.metadata
+
+
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after", "cut_body"])
+async def test_a_connection_that_breaks(make_call: MakeCall, simulator: Simulator, kind: str) -> None:
+    """A connection that breaks after the call was sent is not taken for a matter of certificates."""
+    simulator.faults.add(Fault(kind), operation=OPERATION)
+    with pytest.raises(GatewayError) as caught:
+        await make_call(simulator.url, thumbprint=simulator.thumbprint)
+    assert (caught.value.code, caught.value.reason) == (code_pb2.UNAVAILABLE, Reason.VCENTER_CONNECTION_LOST)
+    assert caught.value.metadata["may_have_executed"] == "true"
+    assert len(simulator.record.of(OPERATION)) == 1

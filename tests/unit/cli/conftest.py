@@ -1,0 +1,35 @@
+"""Runs commands in the process of the test, with an environment of their own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+import structlog
+from click.testing import CliRunner, Result
+
+from gateway.cli import cli
+
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture
+def invoke() -> Invoke:
+    """Runs a command and returns its result; `env` replaces variables, `stdin` is its standard input."""
+
+    def run(*arguments: str, stdin: str | None = None, **env: str | None) -> Result:
+        return CliRunner().invoke(cli, arguments, input=stdin, env=env, prog_name="vcenter-gateway")
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    """Gives the process's logging back as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    logging.captureWarnings(False)
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()

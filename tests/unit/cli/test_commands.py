@@ -1,0 +1,252 @@
+"""The commands as a person types them, as far as they need no server."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from google.protobuf import descriptor_pb2
+
+from gateway import __version__
+from gateway.cli import cli
+from gateway.cli.exits import Exit
+from gateway.contract import load_contract
+from gateway.settings import all_settings
+from tests.unit.cli.conftest import Invoke
+
+COMMANDS = ["serve", "simulate", "call", "check", "routes", "descriptors", "version", "completion"]
+CONNECT = "vcenter.vm.hardware.v1.CdromService/ConnectCdrom"
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port of the loopback address on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_overview(invoke: Invoke) -> None:
+    """The help lists every command with a line about it, and not the one that is for workers."""
+    output = invoke("--help").output
+    for command in COMMANDS:
+        assert f"\n  {command} " in output
+    assert "worker" not in output
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help(invoke: Invoke, command: str) -> None:
+    """Every command explains itself; those with arguments give examples."""
+    result = invoke(command, "--help")
+    assert result.exit_code == Exit.OK
+    assert command == "version" or "Examples:" in result.output
+
+
+def test_serve_help_has_every_setting(invoke: Invoke) -> None:
+    """Each setting is a flag of serve, and nothing of the worker's plumbing is."""
+    output = invoke("serve", "--help").output
+    assert [setting.name for setting in all_settings() if f"--{setting.name}" not in output] == []
+
+
+def test_serve_reports_all_mistakes(invoke: Invoke) -> None:
+    """Wrong settings end serve with one line each, whatever their source."""
+    result = invoke("serve", "--workers", "many", GATEWAY_LISTEN="x", GATEWAY_VCENTER="https://vc")
+    assert result.exit_code == Exit.USAGE
+    assert [line.split(": ")[1] for line in result.stderr.splitlines()] == [
+        "GATEWAY_LISTEN (environment variable)",
+        "--workers (flag)",
+    ]
+
+
+def test_serve_on_a_used_port(invoke: Invoke) -> None:
+    """A port that somebody uses ends serve with a sentence that names the address."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        result = invoke("serve", "--vcenter", "https://vcenter.invalid", "--listen", address)
+    assert result.exit_code == Exit.FAILED
+    assert f"error: cannot listen on {address}" in result.stderr
+
+
+def test_routes(invoke: Invoke) -> None:
+    """routes prints one row for each rpc, with verb and URL."""
+    lines = invoke("routes").output.splitlines()
+    assert len(lines) == 1 + len(load_contract().methods)
+    row = next(line for line in lines if line.startswith(CONNECT))
+    assert row.split() == [CONNECT, "POST", "/api/vcenter/vm/{vm}/hardware/cdrom/{cdrom}?action=connect"]
+
+
+def test_routes_as_json(invoke: Invoke) -> None:
+    """routes --json has what the table has, and what the rpc takes, gives and raises."""
+    routes = {route["rpc"]: route for route in json.loads(invoke("routes", "--json").output)}
+    assert set(routes) == set(load_contract().methods)
+    route = routes[CONNECT]
+    assert (route["verb"], route["body"], route["idempotency"]) == ("POST", None, "UNKNOWN")
+    assert "ALREADY_IN_DESIRED_STATE" in route["errors"]
+
+
+def test_routes_can_be_narrowed(invoke: Invoke) -> None:
+    """Words narrow the table; when nothing is left, that is said."""
+    assert invoke("routes", "cdrom", "post").output.count("POST") == 3
+    result = invoke("routes", "quantum")
+    assert (result.exit_code, "no rpc has quantum" in result.stderr) == (Exit.FAILED, True)
+
+
+def test_descriptors(invoke: Invoke, tmp_path: Path) -> None:
+    """descriptors writes the complete set, to a file as to the standard output."""
+    path = tmp_path / "set.binpb"
+    assert invoke("descriptors", "-o", str(path)).exit_code == Exit.OK
+    assert path.read_bytes() == invoke("descriptors").stdout_bytes
+    files = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
+    assert any(file.name == "google/api/http.proto" for file in files)
+    assert any(location.leading_comments for file in files for location in file.source_code_info.location)
+
+
+def test_descriptors_to_nowhere(invoke: Invoke) -> None:
+    """A file that cannot be written is a mistake of the command line."""
+    result = invoke("descriptors", "-o", "/nonexistent/set.binpb")
+    assert result.exit_code == Exit.USAGE
+    assert "cannot be written: No such file or directory" in result.stderr
+
+
+def test_version(invoke: Invoke) -> None:
+    """version names the gateway's own and what it serves."""
+    assert f"vcenter-gateway {__version__} (" in invoke("version").output
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_script(invoke: Invoke, shell: str) -> None:
+    """completion prints a script for the shell, which the shell accepts where it is installed."""
+    script = invoke("completion", shell).output
+    assert "vcenter-gateway" in script
+    if executable := shutil.which(shell):
+        subprocess.run([executable, "-n"], input=script, text=True, check=True)  # noqa: S603
+
+
+def test_completion_of_rpcs(invoke: Invoke) -> None:
+    """An rpc is completed from any part of its name."""
+    variables = {"_VCENTER_GATEWAY_COMPLETE": "bash_complete", "COMP_WORDS": "vcenter-gateway call service/connectcd"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**variables, "COMP_CWORD": "2"}.items():
+            patch.setenv(name, value)
+        output = invoke().output
+    assert output.strip() == f"plain,{CONNECT}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["ListVm"], "there is no rpc 'ListVm'; did you mean vcenter.v1.VmService/ListVms?", id="rpc"),
+        pytest.param(["xyz"], "there is no rpc 'xyz'; see `vcenter-gateway routes`", id="rpc-unlike-any"),
+        pytest.param([CONNECT, "{"], "not valid JSON", id="json"),
+        pytest.param([CONNECT, '{"cdrm": ""}'], "did you mean 'cdrom'?", id="field"),
+        pytest.param([CONNECT, "@/nonexistent"], "/nonexistent cannot be read: No such file or directory", id="file"),
+        pytest.param([CONNECT, "--target", "gw"], "--target takes HOST:PORT", id="target"),
+        pytest.param([CONNECT, "--vcenter", "https://vc"], "give --user NAME", id="no-identity"),
+        pytest.param([CONNECT, "--vcenter", "https://a:hunter2@vc", "--session-id", "x"], "with --user", id="url-user"),
+        pytest.param([CONNECT, "--vcenter", "vc", "--session-id", "x"], "must look like https://", id="url"),
+        pytest.param([CONNECT, "--user", "root"], "set VCENTER_PASSWORD or give --password-file", id="no-password"),
+        pytest.param([CONNECT, "--user", "root:hunter2"], "must not have a colon", id="password-in-user"),
+        pytest.param([CONNECT, "--plaintext", "--ca", __file__], "leave out --plaintext", id="plaintext-with-ca"),
+        pytest.param([CONNECT, "--cert", __file__], "--cert and --key belong together", id="cert-without-key"),
+        pytest.param([CONNECT, "--no-verify"], "give --vcenter URL too", id="no-verify"),
+        pytest.param([CONNECT, "--vcenter", "https://vc", "--tls", "--session-id", "x"], "leave out", id="tls"),
+        pytest.param([CONNECT, "--deadline", "0"], "--deadline", id="deadline"),
+    ],
+)
+def test_call_mistakes(invoke: Invoke, arguments: list[str], message: str) -> None:
+    """A mistake of the command line is told before anything is called, and repeats no password."""
+    result = invoke("call", *arguments)
+    assert result.exit_code == Exit.USAGE
+    assert message in " ".join(result.stderr.split())
+    assert "hunter2" not in result.output
+
+
+def test_call_of_an_ambiguous_rpc(invoke: Invoke) -> None:
+    """The end of a name that several rpcs share is not enough, and the rpcs are listed."""
+    ends = [name.split("/")[1] for name in load_contract().methods]
+    shared = next(end for end in ends if ends.count(end) > 1)
+    result = invoke("call", shared)
+    assert result.exit_code == Exit.USAGE
+    assert f"{shared!r} is the end of several rpcs" in " ".join(result.stderr.split())
+
+
+def test_call_without_a_gateway(invoke: Invoke, closed_port: int) -> None:
+    """When nothing listens, the call says so and how to start a gateway, with an exit code of its own."""
+    result = invoke("call", "--target", f"127.0.0.1:{closed_port}", "ListVms")
+    assert result.exit_code == Exit.UNREACHABLE
+    assert result.stdout == ""
+    assert "hint: nothing listens on" in result.stderr
+    assert "serve --simulator" in " ".join(result.stderr.split())
+
+
+def test_call_without_a_vcenter(invoke: Invoke, closed_port: int) -> None:
+    """Straight at a vCenter that is not there, the call ends with the same exit code and JSON on request."""
+    url = f"http://127.0.0.1:{closed_port}"
+    result = invoke("call", "--vcenter", url, "--user", "u", "--json", "ListVms", VCENTER_PASSWORD="hunter2")
+    assert result.exit_code == Exit.UNREACHABLE
+    assert json.loads(result.stdout)["error"]["reason"] == "VCENTER_UNREACHABLE"
+    assert "hunter2" not in result.output
+
+
+def test_check_without_a_name(invoke: Invoke) -> None:
+    """A host name that does not exist fails the first step, with advice, and nothing else is tried."""
+    result = invoke("check", "--vcenter", "https://vcenter.invalid")
+    assert result.exit_code == Exit.UNREACHABLE
+    assert "FAILED   DNS     the name vcenter.invalid is not known" in result.output
+    assert "-> Check the spelling" in result.output
+    assert result.output.count("SKIPPED") == 5
+
+
+def test_check_of_a_closed_port(invoke: Invoke, closed_port: int) -> None:
+    """A port on which nobody listens is told apart from a machine that is not there."""
+    result = invoke("check", "--vcenter", f"https://127.0.0.1:{closed_port}", "--json")
+    steps = {step["step"]: step for step in json.loads(result.output)["steps"]}
+    assert result.exit_code == Exit.UNREACHABLE
+    assert steps["DNS"]["state"] == "OK"
+    assert steps["TCP"]["state"] == "FAILED"
+    assert "refused" in steps["TCP"]["text"]
+
+
+def test_check_of_a_port_without_tls(invoke: Invoke) -> None:
+    """A server that does not speak TLS fails the TLS step."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+
+        def answer() -> None:
+            for _ in range(2):
+                connection, _address = server.accept()
+                with connection:
+                    connection.settimeout(10)
+                    if connection.recv(16):
+                        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        result = invoke("check", "--vcenter", f"https://127.0.0.1:{server.getsockname()[1]}")
+        thread.join()
+    assert result.exit_code == Exit.UNREACHABLE
+    assert "does not speak TLS as expected" in result.output
+
+
+def test_check_of_the_simulator(invoke: Invoke, tmp_path: Path) -> None:
+    """A configuration that serves the simulator has no vCenter to test."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text("simulator: {enabled: true}")
+    result = invoke("check", "--config", str(path))
+    assert (result.exit_code, "no vCenter to test" in result.stderr) == (Exit.USAGE, True)
+
+
+def test_group_is_complete() -> None:
+    """Every listed command can be loaded under its name."""
+    context = cli.make_context("vcenter-gateway", ["version"])
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert command.name == name

@@ -1,0 +1,128 @@
+"""Requests written as JSON: what is accepted, and what is said about mistakes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from google.protobuf import json_format
+
+from gateway.cli.request_json import RequestError, parse_request
+from gateway.contract import load_contract
+
+CONTRACT = load_contract()
+CREATE = "vcenter.vm.hardware.v1.CdromService/CreateCdrom"
+UPDATE_CPU = "vcenter.vm.hardware.v1.CpuService/UpdateCpu"
+
+
+def parse(rpc: str, content: object) -> dict[str, object]:
+    text = content if isinstance(content, str) else json.dumps(content)
+    message = parse_request(text, CONTRACT.methods[rpc].input_type, CONTRACT)
+    return json_format.MessageToDict(message, preserving_proto_field_name=True)
+
+
+@pytest.mark.parametrize(
+    "backing",
+    [
+        pytest.param({"type": "ISO_FILE", "iso_file": "[ds] a.iso"}, id="vcenter-names"),
+        pytest.param({"type": "CDROM_BACKING_TYPE_ISO_FILE", "iso_file": "[ds] a.iso"}, id="proto-names"),
+        pytest.param({"type": "ISO_FILE", "isoFile": "[ds] a.iso"}, id="json-names"),
+        pytest.param({"type": "ISO_FILE", "iso_file": "[ds] a.iso", "host_device": None}, id="null-is-unset"),
+    ],
+)
+def test_spellings(backing: dict[str, object]) -> None:
+    """Fields go by their proto or JSON names, enum values by their full or by vCenter's names."""
+    assert parse(CREATE, {"vm": "vm-1", "spec": {"backing": backing}}) == {
+        "vm": "vm-1",
+        "spec": {"backing": {"type": "CDROM_BACKING_TYPE_ISO_FILE", "iso_file": "[ds] a.iso"}},
+    }
+
+
+def test_presence_is_kept() -> None:
+    """False, zero and the empty string are set; what is left out is not."""
+    content = {"vm": "", "spec": {"count": 0, "hot_add_enabled": False}}
+    message = parse_request(json.dumps(content), CONTRACT.methods[UPDATE_CPU].input_type, CONTRACT)
+    spec = message.spec  # type: ignore[attr-defined]
+    assert [spec.HasField(name) for name in ("count", "hot_add_enabled", "cores_per_socket")] == [True, True, False]
+
+
+def test_long_numbers() -> None:
+    """A 64-bit number may be written as a number or, as protobuf does, as a string."""
+    assert parse(UPDATE_CPU, {"vm": "v", "spec": {"count": 4}}) == parse(
+        UPDATE_CPU, {"vm": "v", "spec": {"count": "4"}}
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param("{", "line 1, column 2", id="json"),
+        pytest.param('{\n  "vm": "a",\n  "spec": [}\n', "line 3, column 12", id="json-position"),
+        pytest.param('{"vm": NaN}', "NaN is no JSON value", id="nan"),
+        pytest.param("[" * 100_000, "nested too deeply", id="depth"),
+        pytest.param("[]", 'the request must be a JSON object, such as {"vm": "..."}', id="list"),
+        pytest.param('{"vm": "a", "vm": "b"}', "the request has 'vm' twice in one object", id="twice"),
+        pytest.param({"vn": "a"}, "there is no field 'vn' in vcenter.vm.hardware.v1.CreateCdromRequest", id="unknown"),
+        pytest.param({"virtual": "a"}, "it has vm, spec", id="unknown-lists-fields"),
+        pytest.param({"spec": {"bakcing": {}}}, "no field 'bakcing' in spec; did you mean 'backing'?", id="nested"),
+        pytest.param({"vm": 5}, "vm: takes a string", id="string"),
+        pytest.param({"spec": {"start_connected": "yes"}}, "spec.start_connected: takes true or false", id="bool"),
+        pytest.param({"spec": {"sata": {"bus": 1.5}}}, "spec.sata.bus: takes a whole number", id="integer"),
+        pytest.param({"spec": "x"}, "spec: takes an object of vcenter.vm.hardware.v1.CdromCreateSpec", id="object"),
+        pytest.param(
+            {"spec": {"backing": {"type": "ISO"}}},
+            "spec.backing.type: takes one of ISO_FILE, HOST_DEVICE, CLIENT_DEVICE",
+            id="enum",
+        ),
+        pytest.param({"spec": {"backing": {"type": True}}}, "spec.backing.type: takes one of", id="enum-bool"),
+        pytest.param(
+            {"spec": {"backing": {"isoFile": "a", "iso_file": "b"}}},
+            "spec.backing.iso_file: is given twice, under both of its names",
+            id="both-names",
+        ),
+    ],
+)
+def test_mistakes(content: object, message: str) -> None:
+    """A mistake is told with its place."""
+    with pytest.raises(RequestError) as caught:
+        parse(CREATE, content)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param({"names": "x"}, "names: takes a list", id="list"),
+        pytest.param({"names": ["a", 1]}, "names[1]: takes a string", id="element"),
+    ],
+)
+def test_mistakes_in_lists(content: dict[str, object], message: str) -> None:
+    """A mistake in a list is told with the index of the element."""
+    with pytest.raises(RequestError) as caught:
+        parse("vcenter.v1.VmService/ListVms", content)
+    assert message in str(caught.value)
+
+
+def test_mistakes_below_lists() -> None:
+    """A mistake in a structure within a list is told with the whole way to it."""
+    interfaces = [{"adapter": {}}, {"adapter": {"ipv4": {"type": "SLOW"}}}]
+    with pytest.raises(RequestError) as caught:
+        parse(
+            "vcenter.vm.guest.v1.CustomizationService/SetCustomization", {"spec": {"spec": {"interfaces": interfaces}}}
+        )
+    assert "spec.spec.interfaces[1].adapter.ipv4.type: takes one of DHCP" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(CONTRACT.methods))
+def test_every_empty_request(name: str) -> None:
+    """The empty object is a well-formed request of every rpc; what is required is the gateway's matter."""
+    assert parse(name, {}) == {}
+
+
+def test_secrets_are_not_repeated() -> None:
+    """No mistake repeats a value: it may be a guest's password."""
+    rpc = "vcenter.vm.guest.v1.ProcessesService/CreateProcess"
+    for credentials in ({"password": ["hunter2"]}, {"pasword": "hunter2"}, "hunter2", {"type": "hunter2"}):
+        with pytest.raises(RequestError) as caught:
+            parse(rpc, {"credentials": credentials})
+        assert "hunter2" not in str(caught.value)

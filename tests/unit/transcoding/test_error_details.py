@@ -1,0 +1,192 @@
+"""vCenter's errors: everything they say is in the details of the status."""
+
+from __future__ import annotations
+
+import pytest
+from google.rpc import code_pb2
+
+from gateway.transcoding.errors import VCENTER_DOMAIN
+from tests.unit.transcoding.answers import ERROR, FILE_DETAILS, PROCESS_DETAILS, answered, content, details
+
+COMPLETE = {
+    "error_type": "UNAUTHENTICATED",
+    "messages": [
+        {
+            "id": "com.vmware.guest.denied",
+            "default_message": "The guest refused 'root'.",
+            "localized": "Der Gast lehnt 'root' ab.",
+            "args": ["root", ""],
+            "params": {
+                "user": {"s": "root"},
+                "since": {"dt": "2026-03-01T10:20:30.123Z", "format": "SHORT_DATE_TIME"},
+                "tries": {"i": 3},
+                "seconds": {"d": 1.5, "precision": 1},
+                "cause": {"l": {"id": "com.vmware.cause", "params": {"n": {"i": 0}}}},
+            },
+        },
+        {"id": "com.vmware.second", "default_message": "Second.", "args": []},
+    ],
+    "data": {"attempt": 3, "nested": {"list": [1, "a", None, True]}},
+    "challenge": 'Basic realm="vCenter"',
+}
+
+
+def test_everything_is_in_the_details() -> None:
+    """Code, reason, domain, operation, HTTP status and the whole vAPI error are in the status."""
+    status = answered(401, COMPLETE).status()
+    assert (status.code, status.message) == (code_pb2.UNAUTHENTICATED, "Der Gast lehnt 'root' ab.")
+    found = details(status)
+    assert list(found) == ["google.rpc.ErrorInfo", ERROR, "google.rpc.LocalizedMessage"]
+    assert content(found["google.rpc.ErrorInfo"]) == {
+        "reason": "UNAUTHENTICATED",
+        "domain": VCENTER_DOMAIN,
+        "metadata": {"operation": "POST /api/vcenter/vm/{vm}/guest/processes/{pid}?action=get", "http_status": "401"},
+    }
+    assert content(found["google.rpc.LocalizedMessage"]) == {"locale": "en-US", "message": "Der Gast lehnt 'root' ab."}
+    assert content(found[ERROR]) == {
+        "error_type": "ERROR_TYPE_UNAUTHENTICATED",
+        "messages": [
+            {
+                "id": "com.vmware.guest.denied",
+                "default_message": "The guest refused 'root'.",
+                "localized": "Der Gast lehnt 'root' ab.",
+                "args": ["root", ""],
+                "params": {
+                    "user": {"s": "root"},
+                    "since": {
+                        "dt": "2026-03-01T10:20:30.123Z",
+                        "format": "LOCALIZATION_PARAM_DATE_TIME_FORMAT_SHORT_DATE_TIME",
+                    },
+                    "tries": {"i": "3"},
+                    "seconds": {"d": 1.5, "precision": "1"},
+                    "cause": {"l": {"id": "com.vmware.cause", "params": {"n": {"i": "0"}}}},
+                },
+            },
+            {"id": "com.vmware.second", "default_message": "Second."},
+        ],
+        "data": {"attempt": 3.0, "nested": {"list": [1.0, "a", None, True]}},
+        "challenge": 'Basic realm="vCenter"',
+    }
+
+
+@pytest.mark.parametrize(
+    ("messages", "text"),
+    [
+        pytest.param([{"default_message": "First."}, {"default_message": "Second."}], "First.", id="first"),
+        pytest.param([{"id": "a"}, {"default_message": ""}, {"default_message": "Third."}], "Third.", id="with-text"),
+        pytest.param([{"default_message": "English.", "localized": "Deutsch."}], "Deutsch.", id="localized"),
+        pytest.param([{"default_message": "English.", "localized": ""}], "English.", id="localized-is-empty"),
+        pytest.param([{"id": "a"}], "vCenter reported NOT_FOUND (HTTP 404)", id="ids-only"),
+        pytest.param([], "vCenter reported NOT_FOUND (HTTP 404)", id="none"),
+    ],
+)
+def test_text(messages: list[dict[str, object]], text: str) -> None:
+    """The status's text is that of the first message that has one; without any it names the error type."""
+    error = answered(404, {"error_type": "NOT_FOUND", "messages": messages})
+    assert error.message == text
+    localized = details(error.status()).get("google.rpc.LocalizedMessage")
+    assert (localized.message if localized else None) == (None if text.startswith("vCenter") else text)
+
+
+def test_text_without_error_type() -> None:
+    """An error without type and text says so."""
+    assert answered(500, {"messages": []}).message == "vCenter reported an error of no type (HTTP 500)"
+
+
+@pytest.mark.parametrize("error_type", ["QUOTA_EXCEEDED", None])
+def test_unknown_error_type_is_unset(error_type: str | None) -> None:
+    """In the vAPI error, a type that the contract does not know is not set."""
+    error = details(answered(500, {"error_type": error_type, "messages": []}).status())[ERROR]
+    assert not error.HasField("error_type")
+
+
+@pytest.mark.parametrize(
+    ("change", "lost"),
+    [
+        pytest.param({"messages": "text"}, {"messages"}, id="messages-are-text"),
+        pytest.param({"messages": {"id": "a"}}, {"messages"}, id="messages-are-an-object"),
+        pytest.param({"data": [1]}, {"data"}, id="data-is-a-list"),
+        pytest.param({"data": None}, {"data"}, id="data-is-null"),
+        pytest.param({"challenge": {}}, {"challenge"}, id="challenge-is-an-object"),
+        pytest.param({"error_type": 7}, {"error_type"}, id="error-type-is-a-number"),
+        pytest.param({"new": 1}, set(), id="unknown-field"),
+    ],
+)
+def test_parts_that_cannot_be_read(change: dict[str, object], lost: set[str]) -> None:
+    """A part of an error that cannot be read is left out; the rest is kept."""
+    error = details(answered(401, {**COMPLETE, **change}).status())[ERROR]
+    assert {field.name for field, _ in error.ListFields()} == {"error_type", "messages", "data", "challenge"} - lost
+
+
+def test_messages_before_one_that_cannot_be_read() -> None:
+    """Messages in front of one that cannot be read are kept."""
+    error = answered(400, {"error_type": "ERROR", "messages": [{"default_message": "First."}, 7, {"id": "c"}]})
+    assert error.message == "First."
+
+
+NO_PID = {"pid": 4711}
+NO_FILE = {"reason": "FILE_NOT_FOUND", "file_path": "/var/log/a"}
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "expected"),
+    [
+        pytest.param(NO_PID, PROCESS_DETAILS, {"pid": "4711"}, id="process"),
+        pytest.param(
+            {"com.vmware.vcenter.vm.guest.processes.process_error_details": NO_PID},
+            PROCESS_DETAILS,
+            {"pid": "4711"},
+            id="process-under-its-structure's-name",
+        ),
+        pytest.param(
+            NO_FILE, FILE_DETAILS, {"reason": "FILE_ERROR_REASON_FILE_NOT_FOUND", "file_path": "/var/log/a"}, id="file"
+        ),
+        pytest.param(
+            {"com.vmware.vcenter.vm.guest.filesystem.file_error_details": NO_FILE},
+            FILE_DETAILS,
+            {"reason": "FILE_ERROR_REASON_FILE_NOT_FOUND", "file_path": "/var/log/a"},
+            id="file-under-its-structure's-name",
+        ),
+    ],
+)
+def test_typed_data(data: object, name: str, expected: object) -> None:
+    """Data of a known shape is in the details as a typed message, beside the untyped one."""
+    found = details(answered(404, {"error_type": "NOT_FOUND", "messages": [], "data": data}).status())
+    assert list(found) == ["google.rpc.ErrorInfo", ERROR, name]
+    assert content(found[name]) == expected
+    assert content(found[ERROR])["data"] == data  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"pid": 1, "more": 2}, id="more-fields"),
+        pytest.param({"reason": "FILE_NOT_FOUND"}, id="fewer-fields"),
+        pytest.param({"pid": "4711"}, id="wrong-type"),
+        pytest.param({"process": NO_PID}, id="under-a-name-that-is-no-structure's"),
+        pytest.param({"com.vmware.a": NO_PID, "com.vmware.b": NO_PID}, id="two-structures"),
+        pytest.param({"com.vmware.a": [NO_PID]}, id="list-under-a-structure's-name"),
+        pytest.param([NO_PID], id="list"),
+        pytest.param(None, id="null"),
+    ],
+)
+def test_data_of_another_shape(data: object) -> None:
+    """Data of any other shape is not taken for a typed message."""
+    found = details(answered(404, {"error_type": "NOT_FOUND", "messages": [], "data": data}).status())
+    assert list(found) == ["google.rpc.ErrorInfo", ERROR]
+
+
+@pytest.mark.parametrize("levels", [32, 33, 60, 400])
+def test_deep_data(levels: int) -> None:
+    """Data nested deeper than a client could read is left out as far as necessary; the status can be read."""
+    body = b'{"error_type": "NOT_FOUND", "messages": [], "data":' + b'{"a":' * levels + b"{}" + b"}" * levels + b"}"
+    assert details(answered(404, body).status())[ERROR].error_type != 0
+
+
+@pytest.mark.parametrize("levels", [24, 25, 100, 240])
+def test_deep_messages(levels: int) -> None:
+    """The same holds for messages in messages."""
+    param = b'{"id": "a", "params": {"x": {"l": ' * levels + b"{}" + b"}}}" * levels
+    body = b'{"messages": [%s], "error_type": "NOT_FOUND"}' % param
+    assert details(answered(404, body).status())[ERROR].error_type != 0

@@ -1,0 +1,238 @@
+"""Answers that cannot be trusted: each gives INTERNAL with what is wrong and where, never a value of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from google.rpc import code_pb2
+
+from gateway.transcoding import GatewayError
+from gateway.transcoding.errors import GATEWAY_DOMAIN
+
+Decode = Callable[..., Any]
+SECRET = "Gulf-0f-Finland"
+
+
+def refusal(decode: Decode, rpc: str, body: object, **answer: Any) -> GatewayError:
+    with pytest.raises(GatewayError) as caught:
+        decode(rpc, body, **answer)
+    error = caught.value
+    assert (error.code, error.reason, error.domain) == (
+        code_pb2.INTERNAL,
+        "VCENTER_RESPONSE_INVALID",
+        GATEWAY_DOMAIN,
+    )
+    return error
+
+
+@pytest.mark.parametrize(
+    ("rpc", "body", "what"),
+    [
+        pytest.param("Read", 1, "the result should be a string but is an integer", id="integer-for-text"),
+        pytest.param("Read", {}, "the result should be a string but is an object", id="object-for-text"),
+        pytest.param("GetNumber", "1", "the result should be an integer of 64 bits but is a string", id="text"),
+        pytest.param("GetNumber", True, "the result should be an integer of 64 bits but is a boolean", id="boolean"),
+        pytest.param("GetNumber", 0.5, "the result should be an integer of 64 bits but is a number", id="half"),
+        pytest.param("GetNumber", 2**63, "the result should be an integer of 64 bits but is an integer", id="big"),
+        pytest.param("GetNumber", 1e300, "the result should be an integer of 64 bits but is an integer", id="huge"),
+        pytest.param("GetFlag", 1, "the result should be a boolean but is an integer", id="integer-for-boolean"),
+        pytest.param("GetNames", {}, "the result should be an array but is an object", id="object-for-list"),
+        pytest.param("GetNames", ["a", 1], "1 should be a string but is an integer", id="list-of-texts"),
+        pytest.param("GetItems", {}, "the result should be an array but is an object", id="object-for-messages"),
+        pytest.param("GetItems", [{}, []], "1 should be an object but is an array", id="list-of-messages"),
+        pytest.param("GetCounts", [], "the result should be an object but is an array", id="list-for-map"),
+        pytest.param("GetCounts", {"a": "1"}, "a should be an integer of 64 bits but is a string", id="map"),
+        pytest.param("GetById", [], "the result should be an object but is an array", id="list-for-messages"),
+        pytest.param("GetById", {"a": 1}, "a should be an object but is an integer", id="map-of-messages"),
+        pytest.param("GetItem", [], "the result should be an object but is an array", id="list-for-message"),
+        pytest.param("GetWhole", "a", "the result should be an object but is a string", id="text-for-message"),
+    ],
+)
+def test_results_of_the_wrong_type(decode: Decode, rpc: str, body: object, what: str) -> None:
+    """A result of the wrong type is refused with what it should be and what it is."""
+    error = refusal(decode, rpc, body)
+    assert error.message == f"vCenter's answer (HTTP 200) does not fit the contract: {what}"
+
+
+@pytest.mark.parametrize(
+    ("item", "where"),
+    [
+        pytest.param({"name": 1}, "name should be a string but is an integer", id="text"),
+        pytest.param({"ratio": "1"}, "ratio should be a number but is a string", id="decimal"),
+        pytest.param({"ratio": True}, "ratio should be a number but is a boolean", id="boolean-for-decimal"),
+        pytest.param({"kind": 1}, "kind should be the name of an enum value but is an integer", id="enum"),
+        pytest.param({"kinds": [None, 1]}, "kinds.1 should be the name of an enum value but is an integer", id="enums"),
+        pytest.param({"at": 1}, "at should be a date and time but is an integer", id="time"),
+        pytest.param({"at": "now"}, "at should be a date and time as RFC 3339 has it but is a string", id="text-time"),
+        pytest.param({"at": ""}, "at should be a date and time as RFC 3339 has it but is a string", id="no-time"),
+        pytest.param(
+            {"at": "2026-02-30T00:00:00Z"},
+            "at should be a date and time as RFC 3339 has it but is a string",
+            id="no-such-day",
+        ),
+        pytest.param(
+            {"at": "0001-01-01T00:00:00+01:00"},
+            "at should be a date and time between the years 1 and 9999 but is a string",
+            id="before-year-1",
+        ),
+        pytest.param({"free": 1}, "free should be an object but is an integer", id="dynamic"),
+        pytest.param({"small": 2**31}, "small should be an integer of 32 bits but is an integer", id="int32-above"),
+        pytest.param({"small": -(2**31) - 1}, "small should be an integer of 32 bits but is an integer", id="below"),
+        pytest.param({"natural": -1}, "natural should be an integer of 32 bits but is an integer", id="negative"),
+        pytest.param({"natural": 2**32}, "natural should be an integer of 32 bits but is an integer", id="uint32"),
+        pytest.param({"big": -1}, "big should be an integer of 64 bits but is an integer", id="negative-uint64"),
+        pytest.param({"size_MiB": 2**63}, "size_MiB should be an integer of 64 bits but is an integer", id="int64"),
+        pytest.param({"sizes": [1, "2"]}, "sizes.1 should be an integer of 64 bits but is a string", id="integers"),
+        pytest.param({"counts": {"x": {}}}, "counts.x should be an integer of 64 bits but is an object", id="map"),
+        pytest.param(
+            {"items": [{}, {"item_by_name": {"x": {"item": {"name": []}}}}]},
+            "items.1.item_by_name.x.item.name should be a string but is an array",
+            id="deep",
+        ),
+    ],
+)
+def test_fields_of_the_wrong_type(decode: Decode, item: dict[str, object], where: str) -> None:
+    """A value of the wrong type is refused with its path in vCenter's names, index and key included."""
+    error = refusal(decode, "GetItem", item)
+    assert error.message == f"vCenter's answer (HTTP 200) does not fit the contract: {where}"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        pytest.param("small", 2**31 - 1, id="int32-largest"),
+        pytest.param("small", -(2**31), id="int32-smallest"),
+        pytest.param("natural", 2**32 - 1, id="uint32-largest"),
+        pytest.param("natural", 0, id="uint32-smallest"),
+        pytest.param("big", 2**64 - 1, id="uint64-largest"),
+    ],
+)
+def test_integers_at_their_limits(decode: Decode, field: str, value: int) -> None:
+    """The largest and the smallest integer of each type are not refused."""
+    assert getattr(decode("GetItem", {field: value}).item, field) == value
+
+
+JSON = "application/json"
+
+
+@pytest.mark.parametrize(
+    ("rpc", "body", "kind", "what"),
+    [
+        pytest.param("GetItem", b'{"name": "a', JSON, "is not complete JSON", id="cut"),
+        pytest.param("GetItem", b"{} {}", JSON, "is not complete JSON", id="two-values"),
+        pytest.param("GetItem", b'{"name": "\xff"}', JSON, "is not complete JSON", id="no-utf-8"),
+        pytest.param("GetItem", b'{"name": "\\ud800"}', JSON, "is not complete JSON", id="half-a-character"),
+        pytest.param("GetNumber", b"NaN", JSON, "is not complete JSON", id="not-a-number"),
+        pytest.param("GetItem", b"", JSON, "is empty where a result was expected", id="empty"),
+        pytest.param("GetItem", b"", "", "is empty where a result was expected", id="empty-of-no-type"),
+        pytest.param("GetItem", b" ", JSON, "is not complete JSON", id="blank"),
+        pytest.param("GetItem", b"<", "", "is not complete JSON", id="no-type"),
+        pytest.param("GetItem", b"<", "text/\udcff", "is not complete JSON", id="type-that-cannot-be-shown"),
+        pytest.param("GetItem", b"<", "x" * 300 + "/y", "is not complete JSON", id="type-without-end"),
+        pytest.param(
+            "GetItem",
+            f"<html>{SECRET}</html>".encode(),
+            "text/html; charset=utf-8",
+            "is text/html instead of JSON: something other than vCenter's API answered",
+            id="page",
+        ),
+        pytest.param(
+            "Act",
+            f"<html>{SECRET}</html>".encode(),
+            "Text/HTML",
+            "is text/html instead of JSON: something other than vCenter's API answered",
+            id="page-where-no-result-is-expected",
+        ),
+        pytest.param("Act", b"{", JSON, "is not complete JSON", id="cut-where-no-result-is-expected"),
+    ],
+)
+def test_answers_that_are_not_json(decode: Decode, rpc: str, body: bytes, kind: str, what: str) -> None:
+    """An answer that is not JSON is refused with what it is instead; a page is not repeated, not even in part."""
+    error = refusal(decode, rpc, body, kind=kind)
+    assert error.message == f"vCenter's answer (HTTP 200) {what}"
+    assert SECRET not in str(error.status())
+
+
+def nested(levels: int, shape: Callable[[object], object], innermost: object) -> object:
+    for _ in range(levels):
+        innermost = shape(innermost)
+    return innermost
+
+
+# The deepest that protobuf's parsers accept is 100 messages: the response, and 99 in it.
+SHAPES = [
+    pytest.param(lambda inner: {"item": inner}, {}, 98, id="messages"),
+    pytest.param(lambda inner: {"items": [inner]}, {}, 98, id="messages-in-lists"),
+    pytest.param(lambda inner: {"item_by_name": {"x": inner}}, {}, 49, id="messages-in-maps"),
+    pytest.param(lambda inner: {"item": inner}, {"at": "2026-03-01T10:20:30Z"}, 97, id="time-at-the-bottom"),
+    pytest.param(lambda inner: {"item": inner}, {"counts": {"a": 1}}, 97, id="map-at-the-bottom"),
+    pytest.param(lambda inner: {"item": inner}, {"free": {}}, 97, id="dynamic-at-the-bottom"),
+]
+
+
+@pytest.mark.parametrize(("shape", "innermost", "deepest"), SHAPES)
+def test_depth(decode: Decode, shape: Callable[[object], object], innermost: object, deepest: int) -> None:
+    """Nesting that a client's protobuf can read is accepted, one level more is refused."""
+    message = decode("GetItem", nested(deepest, shape, innermost))
+    assert type(message).FromString(message.SerializeToString()) == message
+    error = refusal(decode, "GetItem", nested(deepest + 1, shape, innermost))
+    assert "should be less deeply nested" in error.message
+
+
+@pytest.mark.parametrize(
+    ("shape", "innermost", "deepest"),
+    [
+        pytest.param(lambda inner: {"a": inner}, 1, (31, 31, 31), id="objects"),
+        pytest.param(lambda inner: {"a": inner}, {}, (31, 31, 30), id="empty-object-at-the-bottom"),
+        pytest.param(lambda inner: [inner], 1, (47, 47, 46), id="arrays"),
+        pytest.param(lambda inner: [inner], [], (47, 46, 46), id="empty-array-at-the-bottom"),
+    ],
+)
+@pytest.mark.parametrize("above", [0, 1, 2])
+def test_depth_of_dynamic_structures(
+    decode: Decode, shape: Callable[[object], object], innermost: object, deepest: tuple[int, ...], above: int
+) -> None:
+    """The same holds for structures without a fixed form, however many messages are above them."""
+
+    def result(levels: int) -> object:
+        return nested(above, lambda inner: {"item": inner}, {"free": {"a": nested(levels, shape, innermost)}})
+
+    message = decode("GetItem", result(deepest[above]))
+    assert type(message).FromString(message.SerializeToString()) == message
+    error = refusal(decode, "GetItem", result(deepest[above] + 1))
+    assert "should be less deeply nested" in error.message
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing", "levels"),
+    [
+        pytest.param('{"item":', "}", 500, id="messages"),
+        pytest.param('{"free":{"a":', "}}", 250, id="dynamic"),
+        pytest.param("[", "]", 500, id="arrays"),
+        pytest.param("[", "]", 500_000, id="very-many-arrays"),
+        pytest.param('{"item":', "}", 500_000, id="very-many-messages"),
+        pytest.param('{"new":', "}", 500_000, id="very-many-unknown-fields"),
+        pytest.param("[", "", 500_000, id="never-closed"),
+    ],
+)
+def test_depth_without_bounds(decode: Decode, opening: str, closing: str, levels: int) -> None:
+    """However deep an answer is nested, it is refused like any other that cannot be read."""
+    error = refusal(decode, "GetItem", (opening * levels + "1" + closing * levels).encode())
+    assert len(error.status().message) < 1000
+
+
+@pytest.mark.parametrize(("rpc", "expected"), [("Act", "true"), ("Read", None), ("GetItem", "true")])
+def test_what_is_known_about_the_call(decode: Decode, rpc: str, expected: str | None) -> None:
+    """The error names the operation and the status, and says of a call that changes something that it may have."""
+    error = refusal(decode, rpc, b"<", status=201)
+    operations = {"Act": "POST /v?action=act", "Read": "POST /r?action=read", "GetItem": "GET /o"}
+    assert (error.metadata["operation"], error.metadata["http_status"]) == (operations[rpc], "201")
+    assert error.metadata.get("may_have_executed") == expected
+
+
+def test_values_are_not_repeated(decode: Decode) -> None:
+    """The error about a value of the wrong type does not show the value."""
+    error = refusal(decode, "GetItem", {"size_MiB": SECRET, "name": SECRET})
+    assert SECRET not in str(error.status())

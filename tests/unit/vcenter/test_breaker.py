@@ -1,0 +1,134 @@
+"""When calls are let through to vCenter, and when they are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.transcoding import GatewayError
+from gateway.vcenter.breaker import Breaker, BreakerState
+from gateway.vcenter.retry_budget import RetryBudget
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def states() -> list[BreakerState]:
+    return []
+
+
+@pytest.fixture
+def breaker(clock: Clock, states: list[BreakerState]) -> Breaker:
+    return Breaker(3, 2.0, 5.0, clock=clock, on_change=states.append)
+
+
+def refusal(breaker: Breaker) -> GatewayError:
+    with pytest.raises(GatewayError) as caught:
+        breaker.admit()
+    return caught.value
+
+
+def fail(breaker: Breaker, times: int) -> None:
+    for _ in range(times):
+        breaker.admit()
+        breaker.failed()
+
+
+@pytest.mark.parametrize(("failures", "state"), [(2, "closed"), (3, "open")], ids=["below", "at"])
+def test_opens(breaker: Breaker, failures: int, state: str) -> None:
+    """It opens after as many failures in a row as it was told, not before."""
+    fail(breaker, failures)
+    assert breaker.state == state
+
+
+def test_answers_in_between(breaker: Breaker) -> None:
+    """An answer begins the count anew: only failures in a row open it."""
+    for _ in range(5):
+        fail(breaker, 2)
+        breaker.admit()
+        breaker.succeeded()
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_refusal(breaker: Breaker, clock: Clock) -> None:
+    """While it is open, callers are told when to try again."""
+    fail(breaker, 3)
+    clock.now += 0.5
+    error = refusal(breaker)
+    assert (error.reason, error.retry_delay) == ("VCENTER_CIRCUIT_OPEN", 1.5)
+
+
+def test_probe(breaker: Breaker, clock: Clock, states: list[BreakerState]) -> None:
+    """After the wait one call is let through, and no second beside it; its answer closes the breaker."""
+    fail(breaker, 3)
+    clock.now += 2.0
+    breaker.admit()
+    assert refusal(breaker).reason == "VCENTER_CIRCUIT_OPEN"
+    breaker.succeeded()
+    breaker.admit()
+    assert states == ["open", "half-open", "closed"]
+
+
+def test_failed_probes_wait_longer(breaker: Breaker, clock: Clock) -> None:
+    """Each failed probe doubles the wait, up to the limit; an answer brings it back to the first."""
+    fail(breaker, 3)
+    waits = []
+    for _ in range(3):
+        clock.now += refusal(breaker).retry_delay or 0
+        breaker.admit()
+        breaker.failed()
+        waits.append(refusal(breaker).retry_delay)
+    assert waits == [4.0, 5.0, 5.0]
+    clock.now += 5.0
+    breaker.admit()
+    breaker.succeeded()
+    fail(breaker, 3)
+    assert refusal(breaker).retry_delay == 2.0
+
+
+def test_abandoned_probe(breaker: Breaker, clock: Clock) -> None:
+    """A probe that was cancelled says nothing: the next call is a probe again, at once."""
+    fail(breaker, 3)
+    clock.now += 2.0
+    breaker.admit()
+    breaker.gave_up()
+    breaker.admit()
+    assert breaker.state is BreakerState.HALF_OPEN
+
+
+def test_late_failures(breaker: Breaker) -> None:
+    """Failures of calls that were under way when it opened do not make the wait longer."""
+    fail(breaker, 3)
+    breaker.failed()
+    assert refusal(breaker).retry_delay == 2.0
+
+
+def test_budget_bounds_repetition() -> None:
+    """In an outage about a tenth of the calls is repeated, beside a small reserve."""
+    budget = RetryBudget(0.1, 10)
+    repeated = 0
+    for _ in range(1000):
+        budget.called()
+        repeated += budget.take()
+    assert 100 <= repeated <= 110
+
+
+def test_budget_fills_up_again() -> None:
+    """Calls that succeed fill the reserve, and no more than that."""
+    budget = RetryBudget(0.1, 2)
+    assert [budget.take(), budget.take(), budget.take()] == [True, True, False]
+    for _ in range(100):
+        budget.called()
+    assert budget.tokens == 2

@@ -1,0 +1,133 @@
+"""Who gets a place, who waits, and who is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import pytest
+
+from gateway.transcoding import GatewayError
+from gateway.vcenter.limiter import Limiter
+
+
+def deadline(seconds: float = 30.0) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
+async def idle() -> None:
+    """Lets every task run until it has to wait."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def queue(request: pytest.FixtureRequest) -> Callable[..., Awaitable[list[str]]]:
+    """Makes calls of several identities wait for one place and returns the order in which they got it."""
+
+    async def run(*identities: str) -> list[str]:
+        limiter = Limiter(1, 100)
+        order: list[str] = []
+
+        async def call(identity: str) -> None:
+            async with limiter.place(identity, deadline()):
+                order.append(identity)
+                await asyncio.sleep(0)
+
+        async with limiter.place("first", deadline()):
+            tasks = [asyncio.create_task(call(identity)) for identity in identities]
+            await idle()
+            assert limiter.waiting == len(identities)
+        await asyncio.gather(*tasks)
+        assert (limiter.active, limiter.waiting) == (0, 0)
+        return order
+
+    return run
+
+
+@pytest.mark.parametrize(("calls", "waiting"), [(2, 0), (3, 0), (4, 1)], ids=["below", "at", "above"])
+async def test_places(calls: int, waiting: int) -> None:
+    """As many calls as there are places get one at once; further ones wait."""
+    limiter = Limiter(3, 10)
+    async with AsyncExitStack() as stack:
+
+        async def call() -> None:
+            await stack.enter_async_context(limiter.place("a", deadline()))
+
+        tasks = [asyncio.create_task(call()) for _ in range(calls)]
+        await idle()
+        assert (limiter.active, limiter.waiting) == (calls - waiting, waiting)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("room", "refused"), [(3, False), (2, False), (1, True)], ids=["below", "at", "above"])
+async def test_full_queue(room: int, refused: bool) -> None:
+    """A call that would have to wait behind too many others is refused at once, and told when to try again."""
+    limiter = Limiter(1, room)
+    async with limiter.place("a", deadline()):
+        waiting = asyncio.create_task(limiter.place("a", deadline()).__aenter__())
+        await idle()
+        second = asyncio.create_task(limiter.place("b", deadline()).__aenter__())
+        await idle()
+        assert second.done() == refused
+        if refused:
+            with pytest.raises(GatewayError) as caught:
+                await second
+            assert (caught.value.reason, caught.value.retry_delay) == ("OVERLOADED", 1.0)
+        for task in (waiting, second):
+            task.cancel()
+        await asyncio.gather(waiting, second, return_exceptions=True)
+        assert limiter.waiting == 0
+
+
+async def test_identities_take_turns(queue: Callable[..., Awaitable[list[str]]]) -> None:
+    """One call of another identity waits for one place, not for all calls that came before it."""
+    assert await queue("a", "a", "a", "b", "a", "c") == ["a", "b", "c", "a", "a", "a"]
+
+
+async def test_order_of_one_identity(queue: Callable[..., Awaitable[list[str]]]) -> None:
+    """Calls of one identity are served in the order in which they came."""
+    assert await queue("a", "b", "a", "b") == ["a", "b", "a", "b"]
+
+
+async def test_deadline() -> None:
+    """A call that gets no place within its deadline gives up, and leaves nothing behind."""
+    limiter = Limiter(1, 10)
+    async with limiter.place("a", deadline()):
+        with pytest.raises(TimeoutError):
+            async with limiter.place("b", deadline(0.01)):
+                pytest.fail("there was no place")
+        assert (limiter.active, limiter.waiting) == (1, 0)
+    assert limiter.active == 0
+
+
+async def test_cancelled_in_the_moment_of_its_turn() -> None:
+    """A place that was just given to a call which gives up goes to the next one."""
+    limiter = Limiter(1, 10)
+    entered = asyncio.Event()
+
+    async def call(identity: str) -> None:
+        async with limiter.place(identity, deadline()):
+            entered.set()
+
+    async with limiter.place("a", deadline()):
+        leaving = asyncio.create_task(call("b"))
+        following = asyncio.create_task(call("c"))
+        await idle()
+    leaving.cancel()
+    await asyncio.gather(leaving, following, return_exceptions=True)
+    assert leaving.cancelled()
+    assert entered.is_set()
+    assert (limiter.active, limiter.waiting) == (0, 0)
+
+
+async def test_failing_call_leaves_its_place() -> None:
+    """An error inside gives the place back."""
+    limiter = Limiter(1, 0)
+    with pytest.raises(ValueError, match="inside"):
+        async with limiter.place("a", deadline()):
+            raise ValueError("inside")
+    assert limiter.active == 0
