@@ -50,7 +50,11 @@ def load_cases() -> list[dict[str, Any]]:
 def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A command of the gateway that runs in the background, and the first line it prints."""
     running = subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "gateway", *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-m", "gateway", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "GATEWAY_LOG_LEVEL": "error"},
     )
     try:
         yield running, running.stdout.readline() if running.stdout else ""
