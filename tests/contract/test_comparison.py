@@ -128,11 +128,6 @@ CONNECT_OPERATION = "com.vmware.vcenter.vm.hardware.cdrom/connect"
             id="query-field-dropped",
         ),
         pytest.param(
-            set_field(".vcenter.v1.ListVmsRequest.names", label=F.LABEL_OPTIONAL),
-            ["vcenter.v1.VmService/ListVms.names: should be repeated"],
-            id="query-field-is-no-list",
-        ),
-        pytest.param(
             set_field(".vcenter.v1.ListVmsRequest.names", name="labels", json_name="labels"),
             [
                 "vcenter.v1.VmService/ListVms: has a field that the API lacks: labels",

@@ -1,0 +1,173 @@
+"""The commands `call` and `check` as scripts use them: processes of their own, with their outputs and exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import requests
+
+from gateway.cli.exits import Exit
+from tests.integration.cases import ADMINISTRATOR
+from tests.integration.harness import PASSWORD, READ, READ_ID
+from tests.integration.processes import Running, run, running
+
+CONNECT = "vcenter.vm.hardware.v1.CdromService/ConnectCdrom"
+CDROM = '{"vm": "vm-1001", "cdrom": "16000"}'
+VM = '{"vm": "vm-1001"}'
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A gateway with a simulator in it."""
+
+    process: Running
+    command: tuple[str, ...]
+    """What it says should be typed to call it, from `call` to the last option."""
+    simulator: str
+    """Where its simulator listens."""
+
+    async def fault(self, **fault: object) -> None:
+        """Switches a fault of the simulator on."""
+        answer = await asyncio.to_thread(requests.post, f"{self.simulator}/simulator/faults", json=fault, timeout=10)
+        answer.raise_for_status()
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """A simulated vCenter with TLS."""
+
+    url: str
+    certificate: str
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
+    folder = tmp_path_factory.mktemp("serve")
+    async with running(folder, "serve", "--simulator", "--listen", "127.0.0.1:0") as process:
+        printed = await process.wait_for(r"vcenter-gateway (call .*) vcenter\.v1\.VmService/ListVms '{}'")
+        simulator = await process.wait_for(r"serving (http://127\.0\.0\.1:\d+) on port")
+        yield Served(process, tuple(shlex.split(printed[1])), simulator[1])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def simulated(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Simulated]:
+    folder = tmp_path_factory.mktemp("simulate")
+    certificate = str(folder / "ca.pem")
+    options = ("--tls", "--certificate", certificate, "--listen", "127.0.0.1:0")
+    async with running(folder, "simulate", *options) as process:
+        printed = await process.wait_for(r"on (https://127\.0\.0\.1:\d+): user (\S+), password (\S+)\n")
+        assert (printed[2], printed[3]) == (ADMINISTRATOR, PASSWORD)
+        yield Simulated(printed[1], certificate)
+
+
+async def test_the_printed_command(served: Served) -> None:
+    """What serve says should be typed prints the virtual machines of its simulator as JSON."""
+    result = await run(*served.command, "vcenter.v1.VmService/ListVms", "{}")
+    assert (result.code, result.stderr) == (Exit.OK, "")
+    vms = json.loads(result.stdout)["vms"]
+    assert len(vms) == 20
+    assert vms[0]["vm"] == "vm-1001"
+    assert vms[0]["power_state"] == "POWER_STATE_POWERED_ON"
+
+
+async def test_an_error_in_words(served: Served) -> None:
+    """The second of two equal calls fails with all that vCenter says about it, on standard error."""
+    first = await run(*served.command, CONNECT, CDROM)
+    assert (first.code, json.loads(first.stdout), first.stderr) == (Exit.OK, {}, "")
+    second, third = await asyncio.gather(
+        run(*served.command, CONNECT, CDROM), run(*served.command, "--json", CONNECT, CDROM)
+    )
+    assert (second.code, second.stdout) == (Exit.FAILED, "")
+    lines = second.stderr.splitlines()
+    assert lines[0] == "FAILED_PRECONDITION ALREADY_IN_DESIRED_STATE"
+    assert "com.vmware.api.vcenter.vm.device.already_connected" in second.stderr
+    assert "POST /api/vcenter/vm/{vm}/hardware/cdrom/{cdrom}?action=connect (HTTP 400)" in second.stderr
+    assert "may have been executed" not in second.stderr
+
+    assert (third.code, third.stderr) == (Exit.FAILED, "")
+    error = json.loads(third.stdout)["error"]
+    assert (error["code"], error["reason"]) == ("FAILED_PRECONDITION", "ALREADY_IN_DESIRED_STATE")
+    assert error["request_id"]
+    vapi = next(detail for detail in error["details"] if detail["@type"] == "vapi.std.errors.v1.Error")
+    assert vapi["messages"][0]["id"] == "com.vmware.api.vcenter.vm.device.already_connected"
+
+
+async def test_where_a_request_comes_from(served: Served, tmp_path: Path) -> None:
+    """A request may also come from standard input or from a file."""
+    path = tmp_path / "request.json"
+    path.write_text(VM, encoding="utf-8")
+    results = await asyncio.gather(run(*served.command, READ, "-", stdin=VM), run(*served.command, READ, f"@{path}"))
+    for result in results:
+        assert (result.code, json.loads(result.stdout)) == (Exit.OK, {"power": {"state": "POWER_STATE_POWERED_ON"}})
+
+
+async def test_exit_codes(served: Served) -> None:
+    """Scripts can tell a wrong request, a gateway that is not there, a refused login and a timeout apart."""
+    await served.fault(kind="hang", operation=READ_ID)
+    wrong, refused, late = await asyncio.gather(
+        run(*served.command, READ, '{"vm": 1}'),
+        run(*served.command, "--user", ADMINISTRATOR, CONNECT, CDROM, password="wrong"),
+        run(*served.command, "--deadline", "1", READ, VM),
+    )
+    assert (wrong.code, "vm: takes a string" in wrong.words) == (Exit.USAGE, True)
+    assert (refused.code, "CREDENTIALS_REJECTED" in refused.words) == (Exit.IDENTITY, True)
+    assert (late.code, "VCENTER_TIMEOUT" in late.words) == (Exit.TIMEOUT, True)
+    assert "wrong" not in refused.words.replace("wrong password", "")
+
+
+async def test_straight_at_a_vcenter(simulated: Simulated) -> None:
+    """call needs no gateway: the same translation, output and exit codes straight at a vCenter."""
+    way = ("call", "--vcenter", simulated.url, "--user", ADMINISTRATOR, "--ca", simulated.certificate)
+    good, failed, refused = await asyncio.gather(
+        run(*way, READ, VM, password=PASSWORD),
+        run(*way, READ, '{"vm": "vm-0"}', password=PASSWORD),
+        run(*way, READ, VM, password="hunter2"),
+    )
+    assert (good.code, json.loads(good.stdout)) == (Exit.OK, {"power": {"state": "POWER_STATE_POWERED_ON"}})
+    assert (failed.code, failed.stderr.splitlines()[0]) == (Exit.FAILED, "NOT_FOUND NOT_FOUND")
+    assert (refused.code, "CREDENTIALS_REJECTED" in refused.words) == (Exit.IDENTITY, True)
+    assert "hunter2" not in refused.words
+
+
+async def test_check(simulated: Simulated) -> None:
+    """check goes all the way to a list of virtual machines, and says what is wrong with a password."""
+    way = ("check", "--vcenter", simulated.url, "--user", ADMINISTRATOR, "--vcenter-ca-file", simulated.certificate)
+    good, refused = await asyncio.gather(run(*way, password=PASSWORD), run(*way, password="hunter2"))
+    assert good.code == Exit.OK
+    assert "20 virtual machines are visible" in good.words
+    assert "The gateway can work with this vCenter." in good.words
+    assert refused.code == Exit.IDENTITY
+    assert f"vCenter rejected the user name {ADMINISTRATOR} or the password" in refused.words
+    assert "-> User names have their domain" in refused.words
+    assert "hunter2" not in refused.words
+
+
+async def test_advice_about_certificates(simulated: Simulated) -> None:
+    """A certificate that is not trusted stops check before the password is sent; what it advises works."""
+    way = ("--vcenter", simulated.url, "--user", ADMINISTRATOR)
+    untrusted = await run("check", *way, password=PASSWORD)
+    assert untrusted.code == Exit.UNREACHABLE
+    assert "the certificate is not trusted: self-signed certificate" in untrusted.words
+    assert "--vcenter-ca-file FILE" in untrusted.words
+    assert untrusted.words.count("SKIPPED") == 3
+    words = untrusted.words.split()
+    thumbprint = words[words.index("--vcenter-thumbprint") + 1].rstrip(".")
+
+    checked, called, refused = await asyncio.gather(
+        run("check", *way, "--vcenter-thumbprint", thumbprint, "--json", password=PASSWORD),
+        run("call", *way, "--thumbprint", thumbprint, READ, VM, password=PASSWORD),
+        run("call", *way, READ, VM, password=PASSWORD),
+    )
+    assert checked.code == Exit.OK
+    states = {step["step"]: step["state"] for step in json.loads(checked.stdout)["steps"]}
+    assert states.keys() == {"DNS", "TCP", "TLS", "API", "login", "list"}
+    assert states["login"] == states["list"] == "OK"
+    assert called.code == Exit.OK
+    assert (refused.code, "self-signed certificate" in refused.words) == (Exit.UNREACHABLE, True)
