@@ -40,7 +40,10 @@ class ReloadedFile(Generic[T]):
         self._interval = interval
         self._clock = clock
         self._seen = self._signature()
-        self._value = self._read()
+        try:
+            self._value = self._read()
+        except ValueError as error:
+            raise ValueError(f"{self.path} cannot be used: {error}") from None
         self._next_look = clock() + interval
         self.generation = 1
         """How many contents were taken into use so far."""
@@ -77,5 +80,5 @@ class ReloadedFile(Generic[T]):
         try:
             content = self.path.read_bytes()
         except OSError as error:
-            raise ValueError(f"{self.path} cannot be read: {error.strerror}") from None
+            raise ValueError(f"it cannot be read: {error.strerror}") from None
         return self._parse(content)

@@ -22,9 +22,10 @@ import structlog
 from gateway.settings import LogSettings
 
 if TYPE_CHECKING:
+    from gateway.access.audit import AuditRecord
     from gateway.server.calls import CallRecord
 
-__all__ = ["call_logger", "configure_logs", "redact"]
+__all__ = ["audit_logger", "call_logger", "configure_logs", "redact"]
 
 HIDDEN = "***"
 
@@ -93,6 +94,17 @@ def call_logger() -> Callable[[CallRecord], None]:
             )
 
     return log_call
+
+
+def audit_logger() -> Callable[[AuditRecord], None]:
+    """The function that writes a line of the audit log among the others, whatever the level of those is."""
+    write = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET)).bind()
+
+    def log_audit(record: AuditRecord) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            write.info("audit", **record.fields())
+
+    return log_audit
 
 
 def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:

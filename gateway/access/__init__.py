@@ -1,7 +1,19 @@
 """Who may call: finds out who a caller is, decides by the policy, and keeps the audit log."""
 
-from gateway.access.audit import AuditLog
-from gateway.access.callers import Caller, Callers
+from gateway.access.admission import Admission, Caller, passthrough, service_account
+from gateway.access.audit import Audit, AuditRecord, audit_file
+from gateway.access.callers import Callers
 from gateway.access.policy import Policy, parse_policy
 
-__all__ = ["AuditLog", "Caller", "Callers", "Policy", "parse_policy"]
+__all__ = [
+    "Admission",
+    "Audit",
+    "AuditRecord",
+    "Caller",
+    "Callers",
+    "Policy",
+    "audit_file",
+    "parse_policy",
+    "passthrough",
+    "service_account",
+]

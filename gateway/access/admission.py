@@ -1,79 +1,71 @@
-"""Decides about each call before vCenter is asked: who calls, whether they may, and as whom vCenter is called."""
+"""Decides about each call before vCenter is asked: who calls, as whom vCenter is called, and whether they may."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from google.protobuf.message import Message
 from google.rpc import code_pb2
 
-from gateway.access.callers import AuthContext, Callers
+from gateway.access.callers import AuthContext, Callers, Metadata
 from gateway.access.policy import Policy
 from gateway.transcoding import Binding, GatewayError, Reason
 from gateway.vcenter.identity import Basic, Identity, SessionId, identity_from_metadata
 
-__all__ = ["ANONYMOUS", "Admission", "Admitted", "passthrough", "service_account"]
+__all__ = ["ANONYMOUS", "SESSION", "Admission", "Caller", "Identify", "passthrough", "service_account"]
 
 ANONYMOUS = "anonymous"
 """The identity of callers who need not prove who they are."""
 SESSION = "vcenter-session"
 """The identity of callers who bring a session of their own, whose user the gateway does not know."""
-
-Metadata = Iterable[tuple[str, str | bytes]]
 _MACHINE = "vm"
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
-    """A call that may go on."""
+class Caller:
+    """Somebody who is known."""
 
     identity: str
-    """The caller, as policy and audit log know them."""
+    """The name that policy and audit log use."""
     vcenter: Identity
     """As whom vCenter is called."""
 
 
-Identify = Callable[[Metadata, Callable[[], AuthContext]], Admitted]
-"""Finds out who calls. The second argument gives what is known of the connection. Raises GatewayError."""
+Identify = Callable[[Metadata, Callable[[], AuthContext]], Caller]
+"""Finds out who calls, from the metadata and what is known of the connection. Raises GatewayError (UNAUTHENTICATED)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Whom to let in. Without a policy, everybody whose identity is known may call everything."""
+    """Whom to let in, and to what. Without a policy, everybody who is known may call everything."""
 
     identify: Identify
     policy: Callable[[], Policy] | None = None
 
-    def admit(
-        self, binding: Binding, message: Message, metadata: Metadata, connection: Callable[[], AuthContext]
-    ) -> Admitted:
-        """Lets a call in. Raises GatewayError: UNAUTHENTICATED, or PERMISSION_DENIED by the policy."""
-        admitted = self.identify(metadata, connection)
-        if self.policy is not None:
-            machine = getattr(message, _MACHINE, None)
-            rpc = binding.method.full_name
-            if not self.policy().allows(admitted.identity, rpc, machine if isinstance(machine, str) else None):
-                raise GatewayError(
-                    code_pb2.PERMISSION_DENIED,
-                    Reason.POLICY_DENIED,
-                    f"the gateway's policy does not allow {admitted.identity} to call {rpc}"
-                    + (f" on {machine}" if machine else ""),
-                )
-        return admitted
+    def authorize(self, caller: Caller, binding: Binding, message: Message) -> None:
+        """Lets the call through, or raises GatewayError (PERMISSION_DENIED, POLICY_DENIED)."""
+        if self.policy is None:
+            return
+        rpc, machine = binding.method.full_name, getattr(message, _MACHINE, None)
+        machine = machine if isinstance(machine, str) else None
+        if not self.policy().allows(caller.identity, rpc, machine):
+            where = f" on {machine[:100]}" if machine else ""
+            text = f"the gateway's policy does not allow {caller.identity} to call {rpc}{where}"
+            raise GatewayError(code_pb2.PERMISSION_DENIED, Reason.POLICY_DENIED, text)
 
 
 def passthrough(anonymous: Basic | None = None) -> Identify:
     """Callers bring their own vCenter identity; `anonymous` is that of callers who bring none."""
 
-    def identify(metadata: Metadata, connection: Callable[[], AuthContext]) -> Admitted:
+    def identify(metadata: Metadata, connection: Callable[[], AuthContext]) -> Caller:
         identity = identity_from_metadata(metadata)
         if isinstance(identity, SessionId):
-            return Admitted(SESSION, identity)
+            return Caller(SESSION, identity)
         if identity is not None:
-            return Admitted(identity.user, identity)
+            return Caller(identity.user, identity)
         if anonymous is not None:
-            return Admitted(ANONYMOUS, anonymous)
+            return Caller(ANONYMOUS, anonymous)
         raise GatewayError(
             code_pb2.UNAUTHENTICATED,
             Reason.CREDENTIALS_MISSING,
@@ -86,8 +78,8 @@ def passthrough(anonymous: Basic | None = None) -> Identify:
 def service_account(account: Callable[[], Basic], callers: Callers | None) -> Identify:
     """vCenter is called as `account`, on behalf of callers who prove who they are; of anybody where that is None."""
 
-    def identify(metadata: Metadata, connection: Callable[[], AuthContext]) -> Admitted:
-        identity = ANONYMOUS if callers is None else callers.identify(metadata, connection()).identity
-        return Admitted(identity, account())
+    def identify(metadata: Metadata, connection: Callable[[], AuthContext]) -> Caller:
+        identity = ANONYMOUS if callers is None else callers.identify(metadata, connection())
+        return Caller(identity, account())
 
     return identify

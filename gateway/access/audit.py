@@ -1,61 +1,64 @@
-"""The audit log: one line of JSON for each call that changes something, or was refused to."""
+"""The audit log: one line of JSON for each call that changes something, or was refused to.
+
+Of a request only the identifiers in its path are told; they are cut where somebody sent something long.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, TextIO
 
 import orjson
 
-__all__ = ["AuditLog"]
+__all__ = ["Audit", "AuditRecord", "audit_file"]
+
+_MAX_TARGET = 200
 
 _log = logging.getLogger(__name__)
 
 
-class AuditLog:
-    """Writes to one stream, a line at a time. Holds no secrets: of a request only identifiers in the path are told."""
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """Who did what to which machine, and how it ended."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._failing = False
+    identity: str
+    """Empty where the caller is not known."""
+    rpc: str
+    target: Mapping[str, str]
+    """The identifiers in the path by name: the machine, the device."""
+    code: str
+    reason: str
+    request_id: str
+    duration_ms: float
 
-    @classmethod
-    def to_file(cls, path: str) -> AuditLog:
-        """Appends to a file, readable by its owner alone when it is new. Raises OSError."""
-        import os
+    def fields(self) -> dict[str, object]:
+        """The record as it is logged."""
+        target = {name: value[:_MAX_TARGET] for name, value in self.target.items()}
+        return {**asdict(self), "target": target}
 
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        return cls(os.fdopen(descriptor, "a", buffering=1, encoding="utf-8"))
 
-    def write(
-        self,
-        *,
-        identity: str,
-        rpc: str,
-        target: dict[str, str],
-        code: str,
-        reason: str,
-        request_id: str,
-        seconds: float,
-    ) -> None:
-        """Adds a line. A full disk does not fail the call that the line is about, but is reported."""
-        entry: dict[str, Any] = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "event": "audit",
-            "identity": identity,
-            "rpc": rpc,
-            "target": target,
-            "code": code,
-            "reason": reason,
-            "request_id": request_id,
-            "duration_ms": round(seconds * 1000, 3),
-        }
+Audit = Callable[[AuditRecord], None]
+
+
+def audit_file(path: str) -> Audit:
+    """Appends to a file, which only its owner may read when it is new. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    failing = False
+
+    def write(record: AuditRecord) -> None:
+        nonlocal failing
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = orjson.dumps({"time": now, "event": "audit", **record.fields()}) + b"\n"
         try:
-            self._stream.write(orjson.dumps(entry, default=str).decode() + "\n")
-            self._stream.flush()
-            self._failing = False
-        except (OSError, ValueError) as error:
-            if not self._failing:
-                _log.error("the audit log cannot be written: %s", type(error).__name__)
-            self._failing = True
+            os.write(descriptor, line)
+            failing = False
+        except OSError as error:
+            # A full disk does not fail the call that the line is about; that lines are lost is said once.
+            if not failing:
+                _log.error("the audit log %s cannot be written: %s", path, error.strerror)
+            failing = True
+
+    return write

@@ -19,7 +19,7 @@ from gateway.access.jwt import JwtVerifier
 from gateway.access.tokens import StaticTokens
 from gateway.transcoding import GatewayError, Reason
 
-__all__ = ["Caller", "Callers"]
+__all__ = ["AuthContext", "Callers", "Metadata"]
 
 _BEARER = "bearer "
 _MAX_TOKEN = 16 * 1024
@@ -27,14 +27,6 @@ _MAX_TOKEN = 16 * 1024
 Metadata = Iterable[tuple[str, str | bytes]]
 AuthContext = Mapping[str, Iterable[bytes]]
 """What gRPC says about the connection, from `ServicerContext.auth_context()`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Somebody who proved who they are."""
-
-    identity: str
-    """The name that policies and the audit log know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +38,17 @@ class Callers:
     tokens: StaticTokens | None = field(default=None, repr=False)
     jwt: JwtVerifier | None = field(default=None, repr=False)
 
-    def identify(self, metadata: Metadata, connection: AuthContext) -> Caller:
-        """The caller of a call. Raises GatewayError (UNAUTHENTICATED) for nobody and for one who is not accepted."""
+    def identify(self, metadata: Metadata, connection: AuthContext) -> str:
+        """The identity of a call's caller.
+
+        Raises GatewayError (UNAUTHENTICATED) for a caller who shows nothing, and for one who is not accepted.
+        """
         token = _bearer_token(metadata)
         if token is not None:
-            return Caller(self._by_token(token))
+            return self._by_token(token)
         for name in _certificate_names(connection):
             if any(fnmatchcase(name, pattern) for pattern in self.certificates):
-                return Caller(name)
+                return name
         if connection.get("x509_common_name") or connection.get("x509_subject_alternative_name"):
             raise _refused("the client certificate is not on the gateway's list")
         raise GatewayError(

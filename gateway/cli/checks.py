@@ -144,7 +144,7 @@ class _Checks:
                 Exit.IDENTITY,
             )
         try:
-            vcenter.login(self._options.timeout)
+            vcenter.login(self._options.read_timeout)
         except TransportError as error:
             raise _unanswered(error) from None
         except GatewayError as error:
@@ -164,7 +164,7 @@ class _Checks:
         assert self._vcenter is not None  # noqa: S101 - login comes first
         binding = compile_bindings(self._contract)[_LIST]
         try:
-            response: Any = self._vcenter.call(binding, binding.request_class(), self._options.timeout)
+            response: Any = self._vcenter.call(binding, binding.request_class(), self._options.read_timeout)
         except GatewayError as error:
             if error.code == code_pb2.RESOURCE_EXHAUSTED:
                 return "vCenter has more virtual machines than it lists at once"
@@ -175,7 +175,7 @@ class _Checks:
     def _get(self, vcenter: BlockingVCenter, headers: dict[str, str]) -> GatewayError | None:
         """Asks for the session of these headers: None when there is one, else what vCenter said."""
         try:
-            response = vcenter.send(_SESSION, headers, self._options.timeout)
+            response = vcenter.send(_SESSION, headers, self._options.read_timeout)
         except TransportError as error:
             raise _unanswered(error) from None
         if 200 <= response.status < 300:

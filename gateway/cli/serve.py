@@ -18,6 +18,7 @@ from gateway.cli.exits import Exit
 from gateway.cli.options import SettingsCommand, checked_settings, settings_options
 from gateway.contract import ContractError
 from gateway.logs import configure_logs
+from gateway.server.access import make_access
 from gateway.server.run import run
 from gateway.settings import Settings, split_address
 from gateway.supervisor import READY, SupervisorError, WorkerTask, supervise
@@ -50,6 +51,11 @@ def serve(**flags: Any) -> None:
     """
     settings = checked_settings(flags)
     configure_logs(settings.log)
+    try:
+        make_access(settings)
+    except ValueError as error:  # Before anything starts: a file that cannot be used is a wrong setting.
+        click.echo(f"error: {error}", err=True)
+        sys.exit(Exit.USAGE)
 
     def announce(port: int) -> None:
         click.echo("\n".join(_how_to_call(settings, port)))

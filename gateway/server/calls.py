@@ -6,7 +6,7 @@ import logging
 import time
 import traceback
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,12 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import code_pb2, error_details_pb2
 
+from gateway.access import Admission, Audit, AuditRecord
+from gateway.access.callers import Metadata
 from gateway.transcoding import Binding, GatewayError, Reason
 from gateway.vcenter.client import VCenter
-from gateway.vcenter.identity import Identity
 
-__all__ = ["CallRecord", "Identify", "Observe", "call_handler"]
+__all__ = ["CallRecord", "Handler", "Observe", "call_handler"]
 
 REQUEST_ID_HEADER = "x-request-id"
 _MAX_REQUEST_ID = 128
@@ -45,34 +46,42 @@ class CallRecord:
     request_id: str
 
 
-Metadata = Iterable[tuple[str, str | bytes]]
-Identify = Callable[[Metadata], Identity]
-"""Finds out for whom a call is made. Raises GatewayError (UNAUTHENTICATED) for nobody."""
 Observe = Callable[[CallRecord], None]
 Handler = Callable[[bytes, Any], Awaitable[bytes]]
 
 
 def call_handler(
-    binding: Binding, vcenter: VCenter, identify: Identify, observe: Observe, max_response_bytes: int = 2**31 - 1
+    binding: Binding,
+    vcenter: VCenter,
+    admission: Admission,
+    observe: Observe = lambda record: None,
+    audit: Audit | None = None,
+    max_response_bytes: int = 2**31 - 1,
 ) -> Handler:
     """The handler of one rpc. It takes and returns serialized messages, so that a request that is no message of the
     rpc's type, and a response that is too large for gRPC to send, are answered like every other mistake."""
     rpc = binding.method.full_name
     request_class = binding.request_class
+    if binding.is_read_only:
+        audit = None
 
     async def handle(data: bytes, context: Any) -> bytes:
         started = time.perf_counter()
         metadata = context.invocation_metadata() or ()
         request_id = _request_id(metadata)
         code, reason = "CANCELLED", ""
+        identity, message = "", None
         try:
+            caller = admission.identify(metadata, context.auth_context)
+            identity = caller.identity
             try:
                 message = request_class.FromString(data)
             except DecodeError:
                 text = f"the request is not a valid {binding.method.input_type.full_name}"
                 raise GatewayError(code_pb2.INVALID_ARGUMENT, Reason.REQUEST_INVALID, text) from None
+            admission.authorize(caller, binding, message)
             timeout = _time_for_vcenter(context.time_remaining())
-            reply = await vcenter.call(binding, message, identify(metadata), timeout, request_id)
+            reply = await vcenter.call(binding, message, caller.vcenter, timeout, request_id, caller)
             response = reply.SerializeToString()
             if len(response) > max_response_bytes:
                 text = f"the response has {len(response)} bytes; the gateway sends at most {max_response_bytes}"
@@ -91,7 +100,11 @@ def call_handler(
             text = "the gateway failed; its log has the request id"
             return _refuse(context, _failure(binding, code_pb2.INTERNAL, Reason.GATEWAY_BUG, text), request_id)
         finally:
-            observe(CallRecord(rpc, code, reason, time.perf_counter() - started, request_id))
+            seconds = time.perf_counter() - started
+            observe(CallRecord(rpc, code, reason, seconds, request_id))
+            if audit is not None:
+                target = {name: str(getattr(message, name, "")) for name in binding.method.rule.variables}
+                audit(AuditRecord(identity, rpc, target, code, reason, request_id, round(seconds * 1000, 3)))
 
     return handle
 

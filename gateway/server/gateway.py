@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,18 +12,26 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from gateway.access import Admission, Audit
 from gateway.contract import Contract, load_contract
-from gateway.server.calls import Identify, Observe, call_handler
+from gateway.server.calls import Observe, call_handler
 from gateway.server.drain import Drain
 from gateway.server.drift import CountingDrift
 from gateway.server.reflection import add_reflection
+from gateway.server.tls import ServerTls
 from gateway.transcoding import Binding, compile_bindings
+from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.client import VCenter
 from gateway.vcenter.options import VCenterOptions
 
-__all__ = ["Gateway", "ServerOptions"]
+__all__ = ["VCENTER_HEALTH", "Gateway", "ServerOptions"]
+
+VCENTER_HEALTH = "vcenter"
+"""The name under which the health service tells whether calls reach vCenter."""
 
 _MAX_PENDING = 100_000
+
+_log = logging.getLogger(__name__)
 
 # The asyncio half of the library is not in its type information.
 _HealthServicer: Any = health.aio.HealthServicer  # type: ignore[attr-defined]
@@ -47,6 +56,7 @@ class ServerOptions:
     grace_seconds: float = 30.0
     """How long calls under way may take to finish after a stop began."""
     reflection: bool = True
+    health: bool = True
 
 
 class Gateway:
@@ -55,10 +65,12 @@ class Gateway:
     def __init__(
         self,
         vcenter: VCenterOptions,
-        identify: Identify,
+        admission: Admission,
         *,
         options: ServerOptions | None = None,
         observe: Observe = lambda record: None,
+        audit: Audit | None = None,
+        tls: ServerTls | None = None,
         contract: Contract | None = None,
     ) -> None:
         self.contract = contract or load_contract()
@@ -68,11 +80,14 @@ class Gateway:
         self.port = 0
         self.vcenter: VCenter | None = None
         self._vcenter_options = vcenter
-        self._identify = identify
+        self._admission = admission
         self._observe = observe
+        self._audit = audit
+        self._tls = tls
         self._server: grpc.aio.Server | None = None
         self._health = _HealthServicer()
         self._drain = Drain()
+        self._tasks: set[asyncio.Future[None]] = set()
 
     async def __aenter__(self) -> Gateway:
         await self.start()
@@ -83,14 +98,18 @@ class Gateway:
 
     async def start(self) -> int:
         """Starts serving and returns the port. Raises OSError when the address cannot be used."""
-        self.vcenter = VCenter(self._vcenter_options, self.contract, self.drift)
+        self.vcenter = VCenter(self._vcenter_options, self.contract, self.drift, self._on_breaker_change)
         server = grpc.aio.server(options=_channel_arguments(self.options))
         server.add_generic_rpc_handlers(tuple(self._handlers(self.vcenter)))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        if self.options.health:
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if self.options.reflection:
             add_reflection(server, self.contract)
         try:
-            self.port = server.add_insecure_port(self.options.listen)
+            if self._tls is None:
+                self.port = server.add_insecure_port(self.options.listen)
+            else:
+                self.port = server.add_secure_port(self.options.listen, self._tls.credentials())
         except RuntimeError:
             self.port = 0
         if not self.port:
@@ -98,7 +117,7 @@ class Gateway:
             raise OSError(f"cannot listen on {self.options.listen}: the address is in use or not one of this machine")
         await server.start()
         self._server = server
-        for service in ("", *self.contract.services):
+        for service in ("", VCENTER_HEALTH, *self.contract.services):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return self.port
 
@@ -120,10 +139,21 @@ class Gateway:
         if self._server is not None:
             await self._server.wait_for_termination()
 
+    def _on_breaker_change(self, state: BreakerState) -> None:
+        """Tells the health service, from where load balancers and people see it."""
+        _log.warning("the circuit breaker of vCenter is %s", state)
+        status = health_pb2.HealthCheckResponse
+        health = status.SERVING if state is BreakerState.CLOSED else status.NOT_SERVING
+        task = asyncio.ensure_future(self._health.set(VCENTER_HEALTH, health))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def _handlers(self, vcenter: VCenter) -> list[Any]:
         services: dict[str, dict[str, Any]] = {}
         for binding in self.bindings.values():
-            handle = call_handler(binding, vcenter, self._identify, self._observe, self.options.max_response_bytes)
+            handle = call_handler(
+                binding, vcenter, self._admission, self._observe, self._audit, self.options.max_response_bytes
+            )
             methods = services.setdefault(binding.method.service, {})
             methods[binding.method.name] = grpc.unary_unary_rpc_method_handler(self._drain.watched(handle))
         return [grpc.method_handlers_generic_handler(service, methods) for service, methods in services.items()]

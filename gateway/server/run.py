@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
-from google.rpc import code_pb2
-
 from gateway.logs import call_logger
-from gateway.server.calls import Identify
+from gateway.server.access import make_access
 from gateway.server.gateway import Gateway, ServerOptions
 from gateway.settings import ServerSettings, Settings
-from gateway.transcoding import GatewayError, Reason
-from gateway.vcenter.identity import Basic, Identity, identity_from_metadata
+from gateway.vcenter.identity import Basic
 
-__all__ = ["Backend", "identify_or", "run", "simulator", "stop_event"]
+__all__ = ["Backend", "run", "simulator", "stop_event"]
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -55,21 +52,22 @@ async def run(
     """Serves until SIGTERM or SIGINT, then lets the calls under way finish; a second signal ends the process at once.
 
     `on_ready` gets the port as soon as calls are taken. `backend` is a simulator that runs elsewhere; without it, one
-    is started where the settings ask for it. Raises OSError when the address cannot be used, ContractError when the
-    package was built from wrong protos.
+    is started where the settings ask for it. Raises OSError when the address cannot be used, ValueError for a file that
+    cannot be used, and ContractError when the package was built from wrong protos.
     """
     async with AsyncExitStack() as stack:
         if settings.simulator.enabled and backend is None:
             backend = await simulator(settings, stack)
-        anonymous = Basic(backend.user, backend.password) if backend and settings.anonymous_allowed else None
-        if not settings.vcenter.verify:
-            _log.warning("vCenter's certificate is NOT verified: anybody on the way can read and change everything")
+        access = make_access(settings, Basic(backend.user, backend.password) if backend else None)
+        _warn(settings)
         vcenter = settings.vcenter.options(backend.url if backend else None)
         gateway = Gateway(
             vcenter,
-            identify_or(anonymous),
+            access.admission,
             options=_server_options(settings.server, reuse_port),
             observe=call_logger(),
+            audit=access.audit,
+            tls=access.tls,
         )
         stopping = stop_event()
         port = await gateway.start()
@@ -79,6 +77,16 @@ async def run(
         await stopping.wait()
         _log.info("stopping: calls under way have %g s to finish", settings.server.grace_seconds)
     _log.info("stopped")
+
+
+def _warn(settings: Settings) -> None:
+    """Says aloud what was switched off."""
+    if not settings.vcenter.verify:
+        _log.warning("vCenter's certificate is NOT verified: anybody on the way can read and change everything")
+    if settings.auth.allow_anyone and settings.auth.mode == "service-account":
+        _log.warning("callers need NOT prove who they are: anybody who reaches this address uses the service account")
+    if not settings.is_local and not settings.tls.cert_file:
+        _log.warning("callers are served WITHOUT TLS: anybody on the way can read their passwords and sessions")
 
 
 def stop_event() -> asyncio.Event:
@@ -96,22 +104,6 @@ def stop_event() -> asyncio.Event:
     return event
 
 
-def identify_or(anonymous: Basic | None) -> Identify:
-    """Takes the caller's identity from the call; `anonymous` is that of callers who bring none."""
-
-    def identify(metadata: Iterable[tuple[str, str | bytes]]) -> Identity:
-        identity = identity_from_metadata(metadata) or anonymous
-        if identity is None:
-            raise GatewayError(
-                code_pb2.UNAUTHENTICATED,
-                Reason.CREDENTIALS_MISSING,
-                "the call carries no identity: send vmware-api-session-id, or authorization: Basic ... in the metadata",
-            )
-        return identity
-
-    return identify
-
-
 def _server_options(server: ServerSettings, reuse_port: bool) -> ServerOptions:
     return ServerOptions(
         listen=server.listen,
@@ -123,4 +115,5 @@ def _server_options(server: ServerSettings, reuse_port: bool) -> ServerOptions:
         settle_seconds=server.settle_seconds,
         grace_seconds=server.grace_seconds,
         reflection=server.reflection,
+        health=server.health,
     )

@@ -21,13 +21,16 @@ _log = logging.getLogger(__name__)
 
 
 class ServerTls:
-    """The certificate and key of the gateway, and the authorities of its clients. Raises ValueError for bad files."""
+    """The certificate and key of the gateway. With `client_ca_file`, callers must show a certificate of one of its
+    authorities.
 
-    def __init__(self, cert_file: str, key_file: str, client_ca_file: str | None, *, require_client: bool) -> None:
+    Raises ValueError for files that cannot be used.
+    """
+
+    def __init__(self, cert_file: str, key_file: str, client_ca_file: str | None = None) -> None:
         self._cert = ReloadedFile(cert_file, _checked_certificates)
         self._key = ReloadedFile(key_file, _checked_key)
         self._ca = ReloadedFile(client_ca_file, _checked_certificates) if client_ca_file else None
-        self._require_client = require_client
         if not _belong_together(self._cert.current(), self._key.current()):
             raise ValueError(f"the key {key_file} is not that of the certificate {cert_file}")
         self._used = self._generations()
@@ -37,7 +40,7 @@ class ServerTls:
         return grpc.dynamic_ssl_server_credentials(
             self._configuration(),
             self._fetch,  # type: ignore[arg-type]  # its type information lacks the None
-            require_client_authentication=self._require_client,
+            require_client_authentication=self._ca is not None,
         )
 
     def _generations(self) -> tuple[int, ...]:

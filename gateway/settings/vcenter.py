@@ -36,15 +36,40 @@ class VCenterSettings(Section):
     connect_timeout_seconds: float = setting(
         10.0, "How long opening a connection may take.", f"{SECONDS}; more than 0", gt=0, le=600
     )
-    timeout_seconds: float = setting(
-        60.0, "How long a call may take whose caller set no deadline.", f"{SECONDS}; more than 0", gt=0, le=86400
+    read_timeout_seconds: float = setting(
+        60.0,
+        "How long a call without side effects may take whose caller set no deadline.",
+        f"{SECONDS}; more than 0",
+        gt=0,
+        le=86400,
     )
-    max_connections: int = setting(
+    change_timeout_seconds: float = setting(
+        120.0,
+        "How long a call that changes something may take whose caller set no deadline.",
+        f"{SECONDS}; more than 0",
+        gt=0,
+        le=86400,
+    )
+    max_timeout_seconds: float = setting(
+        600.0,
+        "The longest that any call may take, whatever deadline its caller set.",
+        f"{SECONDS}; more than 0",
+        gt=0,
+        le=86400,
+    )
+    max_concurrent_calls: int = setting(
         64,
-        "Connections to vCenter of one worker; further calls wait for one within their deadline.",
+        "Calls of one worker that are with vCenter at once; further ones wait for their turn within their deadline.",
         "a whole number from 1 to 10000",
         ge=1,
         le=10000,
+    )
+    max_waiting_calls: int = setting(
+        4096,
+        "Calls of one worker that wait for their turn; further ones are refused at once.",
+        "a whole number from 0 to 100000",
+        ge=0,
+        le=100_000,
     )
     max_response_bytes: ByteSize = setting(
         32 * 1024**2, "Largest answer of vCenter that is read.", BYTES, ge=1024, lt=2**31
@@ -80,8 +105,11 @@ class VCenterSettings(Section):
             thumbprint=self.thumbprint,
             verify=self.verify,
             connect_timeout=self.connect_timeout_seconds,
-            timeout=self.timeout_seconds,
-            max_connections=self.max_connections,
+            read_timeout=self.read_timeout_seconds,
+            change_timeout=self.change_timeout_seconds,
+            max_timeout=self.max_timeout_seconds,
+            max_concurrent_calls=self.max_concurrent_calls,
+            max_waiting_calls=self.max_waiting_calls,
             max_response_bytes=self.max_response_bytes,
         )
 

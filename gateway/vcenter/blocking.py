@@ -82,7 +82,7 @@ class BlockingVCenter:
     def call(self, binding: Binding, message: Message, timeout: float | None = None) -> Message:
         """Makes one call; `timeout` is in seconds and covers the login. Raises GatewayError."""
         request = binding.encode(message)
-        end = time.monotonic() + (self._options.timeout if timeout is None else timeout)
+        end = time.monotonic() + self._options.seconds_for(binding.is_read_only, timeout)
         try:
             if self._session_id is None:
                 try:

@@ -2,14 +2,15 @@
 
 Here the promises about repetition are kept. A mutating call is sent a second time only when vCenter certainly did not
 run it: there was no connection, or it answered 401 to an expired session. Calls without side effects are repeated on
-lost connections, 503 and RESOURCE_BUSY, with jitter and within the caller's deadline.
+lost connections, 503 and RESOURCE_BUSY, with jitter, within the caller's deadline, and as far as the retry budget goes.
+Here vCenter is protected too: by a bound on concurrent calls, and by a breaker while it does not answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from google.protobuf.message import Message
@@ -19,10 +20,17 @@ from gateway.contract import Contract
 from gateway.transcoding import Binding, Drift, GatewayError, RestRequest, RestResponse
 from gateway.transcoding.decoder import Decoders
 from gateway.transcoding.error_response import ErrorReader
+from gateway.vcenter.breaker import Breaker, BreakerState
 from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
+from gateway.vcenter.limiter import Limiter
 from gateway.vcenter.options import VCenterOptions
+from gateway.vcenter.retry_budget import RetryBudget
 from gateway.vcenter.sessions import SessionPool
 from gateway.vcenter.transport import (
+    AnswerTooLargeError,
+    CertificateError,
+    ConnectionLostError,
+    NotSentError,
     NotSentTimeoutError,
     Transport,
     TransportError,
@@ -36,15 +44,26 @@ _BACKOFF = 0.1
 _MAX_BACKOFF = 2.0
 _SESSION_CALL_TIMEOUT = 30.0
 _LOGOUT_TIMEOUT = 5.0
+# What the proxy in front of vCenter answers when there is nothing behind it.
+_PROXY_ERRORS = frozenset({502, 503, 504})
 
 
 class VCenter:
     """One vCenter: its connections and the sessions of the callers who gave a password."""
 
-    def __init__(self, options: VCenterOptions, contract: Contract, drift: Drift | None = None) -> None:
+    def __init__(
+        self,
+        options: VCenterOptions,
+        contract: Contract,
+        drift: Drift | None = None,
+        on_breaker_change: Callable[[BreakerState], None] = lambda state: None,
+    ) -> None:
         self._options = options
         self._transport = Transport(options)
         self._drift = drift
+        self._budget = RetryBudget()
+        self.limiter = Limiter(options.max_concurrent_calls, options.max_waiting_calls)
+        self.breaker = Breaker(on_change=on_breaker_change)
         self.sessions = SessionPool(self._send_session_call, ErrorReader(contract, Decoders(contract)))
 
     async def close(self) -> None:
@@ -53,20 +72,28 @@ class VCenter:
         await self._transport.close()
 
     async def call(
-        self, binding: Binding, message: Message, identity: Identity, timeout: float | None, request_id: str
+        self,
+        binding: Binding,
+        message: Message,
+        identity: Identity,
+        timeout: float | None,
+        request_id: str,
+        caller: Hashable = None,
     ) -> Message:
-        """Makes one call for `identity`. `timeout` is the caller's remaining time in seconds, None without deadline.
+        """Makes one call for `identity`. `timeout` is the caller's remaining time in seconds, None without deadline;
+        calls of different `caller`s get their turns in turn.
 
         Raises GatewayError. When cancelled, the HTTP request is closed.
         """
         request = binding.encode(message)
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + (self._options.timeout if timeout is None else timeout)
+        deadline = loop.time() + self._options.seconds_for(binding.is_read_only, timeout)
+        self._budget.called()
         attempt = 0
         while True:
             attempt += 1
             try:
-                response = await self._send_as(request, identity, request_id, deadline)
+                response = await self._send_as(request, identity, request_id, deadline, caller)
                 return binding.decode(response, self._drift)
             except TransportError as error:
                 may_have_executed = error.was_sent and not binding.is_read_only
@@ -78,39 +105,68 @@ class VCenter:
             delay = random.uniform(0, min(_MAX_BACKOFF, _BACKOFF * 2**attempt))  # noqa: S311 - jitter, no secret
             if failure.retry_delay is not None:
                 delay = max(delay, failure.retry_delay)
-            if not again or attempt > MAX_RETRIES or loop.time() + delay >= deadline:
+            if not again or attempt > MAX_RETRIES or loop.time() + delay >= deadline or not self._budget.take():
                 raise failure
             await asyncio.sleep(delay)
 
     async def _send_as(
-        self, request: RestRequest, identity: Identity, request_id: str, deadline: float
+        self, request: RestRequest, identity: Identity, request_id: str, deadline: float, caller: Hashable
     ) -> RestResponse:
         if asyncio.get_running_loop().time() >= deadline:
             raise NotSentTimeoutError("the deadline passed before vCenter was called")
         headers = {"X-Request-ID": request_id}
         if isinstance(identity, SessionId):
-            return await self._send(request, {**headers, SESSION_HEADER: identity.value}, deadline)
+            return await self._send(request, {**headers, SESSION_HEADER: identity.value}, deadline, caller)
         session = await self._within(deadline, self.sessions.get(identity))
         sent = self.sessions.now()
-        response = await self._send(request, {**headers, SESSION_HEADER: session.id}, deadline)
+        response = await self._send(request, {**headers, SESSION_HEADER: session.id}, deadline, caller)
         if response.status != 401:
             return response
         renewed = await self._within(deadline, self.sessions.renew(identity, session, sent))
         if renewed is session:
             return response
         # A 401 ran nothing: the one case in which any call may be sent again.
-        return await self._send(request, {**headers, SESSION_HEADER: renewed.id}, deadline)
+        return await self._send(request, {**headers, SESSION_HEADER: renewed.id}, deadline, caller)
 
-    async def _send(self, request: RestRequest, headers: Mapping[str, str], deadline: float) -> RestResponse:
-        remaining = deadline - asyncio.get_running_loop().time()
-        if remaining <= 0:
-            raise NotSentTimeoutError("the deadline passed before vCenter was called")
-        return await self._transport.send(request, headers, remaining)
+    async def _send(
+        self, request: RestRequest, headers: Mapping[str, str], deadline: float, caller: Hashable
+    ) -> RestResponse:
+        try:
+            async with self.limiter.place(caller, deadline):
+                remaining = deadline - asyncio.get_running_loop().time()
+                if remaining <= 0:
+                    raise NotSentTimeoutError("the deadline passed before vCenter was called")
+                return await self._exchange(request, headers, remaining)
+        except TimeoutError:
+            raise NotSentTimeoutError("the deadline passed while the call waited for its turn") from None
+
+    async def _exchange(self, request: RestRequest, headers: Mapping[str, str], timeout: float) -> RestResponse:
+        """One exchange, of which the breaker learns how it ended."""
+        self.breaker.admit()
+        try:
+            response = await self._transport.send(request, headers, timeout)
+        except (NotSentError, ConnectionLostError) as error:
+            if isinstance(error, CertificateError):
+                self.breaker.gave_up()  # Callers are to see what is wrong with it, not that the breaker is open.
+            else:
+                self.breaker.failed()
+            raise
+        except AnswerTooLargeError:
+            self.breaker.succeeded()
+            raise
+        except BaseException:
+            self.breaker.gave_up()
+            raise
+        if response.status in _PROXY_ERRORS and not _is_json(response):
+            self.breaker.failed()
+        else:
+            self.breaker.succeeded()
+        return response
 
     async def _send_session_call(self, request: RestRequest, headers: dict[str, str]) -> RestResponse:
         timeout = _LOGOUT_TIMEOUT if request.method == "DELETE" else _SESSION_CALL_TIMEOUT
         try:
-            return await self._transport.send(request, headers, timeout)
+            return await self._exchange(request, headers, timeout)
         except TransportError as error:
             error.was_sent = False  # The call that needs the session was not, or was answered with 401.
             raise
@@ -121,6 +177,10 @@ class VCenter:
                 return await waiting
         except TimeoutError:
             raise NotSentTimeoutError("the deadline passed while the session with vCenter was opened") from None
+
+
+def _is_json(response: RestResponse) -> bool:
+    return response.headers.get("content-type", "").startswith("application/json")
 
 
 def _is_transient(error: GatewayError) -> bool:

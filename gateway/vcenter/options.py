@@ -26,12 +26,24 @@ class VCenterOptions:
     """False turns every check of the certificate off."""
     connect_timeout: float = 10.0
     """Seconds for DNS, TCP and TLS together."""
-    timeout: float = 60.0
-    """Seconds for a whole call when the caller sets no deadline."""
-    max_connections: int = 64
-    """Connections to vCenter; further calls wait for one within their deadline."""
+    read_timeout: float = 60.0
+    """Seconds for a whole call without side effects when the caller sets no deadline."""
+    change_timeout: float = 120.0
+    """The same for a call that changes something."""
+    max_timeout: float = 600.0
+    """Seconds that no call takes longer than, whatever deadline the caller sets."""
+    max_concurrent_calls: int = 64
+    """Calls that are with vCenter at once, each on a connection of its own; further ones wait for their turn."""
+    max_waiting_calls: int = 4096
+    """Calls that wait for their turn; further ones are refused."""
     max_response_bytes: int = 32 * 1024 * 1024
     """Largest answer that is read."""
+
+    def seconds_for(self, read_only: bool, timeout: float | None) -> float:
+        """How long a call may take, given the caller's own remaining seconds, None where the caller set no deadline."""
+        if timeout is None:
+            timeout = self.read_timeout if read_only else self.change_timeout
+        return min(timeout, self.max_timeout)
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)

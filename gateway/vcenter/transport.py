@@ -96,7 +96,7 @@ class Transport:
             tls = aiohttp.Fingerprint(bytes.fromhex(options.thumbprint))
         elif options.url.startswith("https:"):
             tls = ssl_context(options)  # Reads the system's authorities, which takes its time.
-        connector = aiohttp.TCPConnector(limit=options.max_connections, ssl=tls)
+        connector = aiohttp.TCPConnector(limit=options.max_concurrent_calls, ssl=tls)
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -14,10 +14,10 @@ import grpc.aio
 from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
 
+from gateway.access import Admission, Audit, passthrough
 from gateway.contract import Contract, load_contract
 from gateway.server.calls import CallRecord
 from gateway.server.gateway import Gateway, ServerOptions
-from gateway.server.run import identify_or
 from gateway.simulator import ManualClock, Simulator, SimulatorOptions
 from gateway.transcoding import Binding
 from gateway.vcenter import Basic, VCenterOptions
@@ -77,7 +77,7 @@ class Failure(Exception):  # noqa: N818 - what a call ended in, with the parts t
     metadata: Mapping[str, str]
     details: Mapping[str, Json] = field(default_factory=dict)
     """Further details by full name of the message, in JSON form."""
-    trailing: Mapping[str, str | bytes] = field(default_factory=dict, repr=False)
+    trailing: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def may_have_executed(self) -> bool:
@@ -115,7 +115,7 @@ class Client:
     ) -> dict[str, Any]:
         """Makes one call and returns the response in JSON form. Raises Failure."""
         binding = self.gateway.bindings[rpc]
-        message = json_format.ParseDict(request or {}, binding.request_class(), descriptor_pool=self.pool)
+        message = json_format.ParseDict(dict(request or {}), binding.request_class(), descriptor_pool=self.pool)
         if user is not None:
             metadata = (*metadata, ("authorization", Basic(user, password).header))
         try:
@@ -138,9 +138,9 @@ class Client:
         )
 
 
-def failure(error: grpc.aio.AioRpcError, contract: Contract) -> Failure:
-    """Takes a failed call apart."""
-    trailing = dict(error.trailing_metadata() or ())
+def failure(error: Any, contract: Contract) -> Failure:
+    """Takes the error of a failed call apart, whichever kind of client raised it."""
+    trailing: dict[str, Any] = dict(error.trailing_metadata() or ())
     status = status_pb2.Status.FromString(trailing.get("grpc-status-details-bin", b""))
     assert status.code in (0, error.code().value[0])
     info = error_details_pb2.ErrorInfo()
@@ -182,13 +182,15 @@ async def running_gateway(
     options: VCenterOptions,
     *,
     server: ServerOptions | None = None,
-    anonymous: Basic | None = None,
+    admission: Admission | None = None,
+    audit: Audit | None = None,
     calls: list[CallRecord] | None = None,
 ) -> AsyncIterator[Client]:
     """A gateway in front of whatever `options` lead to, and a client of it. `calls` collects what it observes."""
     gateway = Gateway(
         options,
-        identify_or(anonymous),
+        admission or Admission(passthrough()),
+        audit=audit,
         options=server or ServerOptions("127.0.0.1:0", grace_seconds=5),
         observe=(calls if calls is not None else []).append,
         contract=load_contract(),
@@ -202,15 +204,16 @@ async def running_system(
     options: SimulatorOptions | None = None,
     *,
     server: ServerOptions | None = None,
-    anonymous: bool = False,
+    admission: Admission | None = None,
+    audit: Audit | None = None,
     **vcenter: Any,
 ) -> AsyncIterator[System]:
-    """A started system. `vcenter` are further VCenterOptions; `anonymous` lets callers without identity in."""
+    """A started system. `vcenter` are further VCenterOptions; callers bring their own identity unless `admission` says
+    otherwise."""
     clock = ManualClock()
     calls: list[CallRecord] = []
     async with Simulator(replace(options or SimulatorOptions(), clock=clock)) as simulator:
-        everybody = Basic(simulator.user, simulator.password) if anonymous else None
         way = VCenterOptions(simulator.url, **vcenter)
-        async with running_gateway(way, server=server, anonymous=everybody, calls=calls) as client:
+        async with running_gateway(way, server=server, admission=admission, audit=audit, calls=calls) as client:
             yield System(simulator, client.gateway, client, clock, calls)
         assert simulator.sessions.counts()["open"] == 0, "a session with vCenter was left open"

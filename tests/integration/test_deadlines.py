@@ -9,6 +9,7 @@ import pytest
 from google.rpc import code_pb2
 
 from gateway.contract import load_contract
+from gateway.server import CallRecord
 from gateway.simulator import Fault, SimulatorOptions
 from gateway.transcoding import GatewayError, Reason, compile_bindings
 from gateway.vcenter import Basic, VCenter, VCenterOptions
@@ -63,7 +64,7 @@ async def test_the_deadline_closes_the_http_request() -> None:
 
 async def test_cancelling_closes_the_http_request() -> None:
     """vCenter sees the connection closed when the caller gives up, and the call counts as cancelled."""
-    calls = []
+    calls: list[CallRecord] = []
     async with raw_vcenter(silence) as vcenter, running_gateway(VCenterOptions(vcenter.url), calls=calls) as client:
         call = asyncio.create_task(client.call(READ, READ_REQUEST, user=None, metadata=SESSION))
         await eventually(lambda: vcenter.heads, "the HTTP request")
@@ -86,7 +87,7 @@ async def test_cancelling_ends_the_operation_in_vcenter(system: System) -> None:
 
 async def test_the_default_timeout_holds_without_a_deadline() -> None:
     """A caller who sets no deadline gets the configured timeout."""
-    async with running_system(timeout=0.5) as system:
+    async with running_system(change_timeout=0.5) as system:
         system.simulator.faults.add(Fault("hang"), operation=START_ID)
         with pytest.raises(Failure) as caught:
             await system.client.call(START, START_REQUEST, timeout=None)
@@ -96,7 +97,7 @@ async def test_the_default_timeout_holds_without_a_deadline() -> None:
 
 async def test_a_longer_deadline_beats_the_default_timeout() -> None:
     """The configured timeout is for callers without a deadline only."""
-    async with running_system(SimulatorOptions(latency=0.3), timeout=0.2) as system:
+    async with running_system(SimulatorOptions(latency=0.3), read_timeout=0.2) as system:
         assert await system.client.call(READ, READ_REQUEST, timeout=10)
 
 
@@ -134,7 +135,7 @@ async def test_the_login_counts_towards_the_deadline(system: System) -> None:
 
 async def test_waiting_for_a_connection_counts_towards_the_deadline() -> None:
     """A call that gets no connection in time was not sent, and says so by saying nothing of an execution."""
-    async with running_system(max_connections=1) as system:
+    async with running_system(max_concurrent_calls=1) as system:
         await system.client.call(READ, READ_REQUEST)
         system.simulator.faults.add(Fault("hang"), operation=READ_ID)
         first = asyncio.create_task(system.client.call(READ, READ_REQUEST, timeout=2))

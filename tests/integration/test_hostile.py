@@ -213,10 +213,10 @@ async def test_answers_to_the_login(body: bytes) -> None:
 
 
 async def test_many_lost_connections_at_once() -> None:
-    """A vCenter that drops every connection leaves no call without an answer."""
+    """A vCenter that drops every connection leaves no call without an answer, and soon is not asked any more."""
     async with raw_vcenter(saying(b"")) as vcenter, running_gateway(VCenterOptions(vcenter.url)) as client:
         calls = (client.call(START, START_REQUEST, user=None, metadata=SESSION) for _ in range(300))
         results = await asyncio.gather(*calls, return_exceptions=True)
         assert {result.code for result in results if isinstance(result, Failure)} == {"UNAVAILABLE"}
         assert len([result for result in results if isinstance(result, Failure)]) == 300
-        assert len(vcenter.heads) == 300
+        assert 10 <= len(vcenter.heads) < 300

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from gateway.access import Admission, passthrough
 from gateway.simulator import DEFAULT_USERS, SessionLimits, SimulatorOptions, User
+from gateway.vcenter import Basic
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
     PASSWORD,
@@ -177,7 +179,7 @@ async def test_each_refused_call_has_its_own_request_id() -> None:
     assert [failure.request_id for failure in failures] == names
     for failure, name in zip(failures, names, strict=True):
         assert failure.trailing["x-request-id"] == name
-        assert bytes(failure.trailing["grpc-status-details-bin"]).count(b"call-") == 1
+        assert failure.trailing["grpc-status-details-bin"].count(b"call-") == 1
 
 
 async def test_a_password_that_was_changed(system: System) -> None:
@@ -241,7 +243,8 @@ async def test_sessions_are_closed_at_the_stop(system: System) -> None:
 async def test_anonymous_callers_of_the_simulator() -> None:
     """Where the gateway stands in front of its own simulator, who brings no identity acts as its administrator; who
     brings one is who they say."""
-    async with running_system(anonymous=True) as system:
+    admission = Admission(passthrough(Basic(ADMINISTRATOR, PASSWORD)))
+    async with running_system(admission=admission) as system:
         await system.client.call(START, START_REQUEST, user=None)
         with pytest.raises(Failure, match="PERMISSION_DENIED"):
             await system.client.call(START, {"vm": "vm-1001"}, user=READONLY)

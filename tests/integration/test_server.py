@@ -11,10 +11,10 @@ import grpc_testing
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gateway.access import Admission, passthrough
 from gateway.contract import load_contract
 from gateway.server import Gateway, ServerOptions
 from gateway.server.calls import call_handler
-from gateway.server.run import identify_or
 from gateway.simulator import SimulatorOptions
 from gateway.vcenter import Basic, VCenter, VCenterOptions
 from tests.integration.cases import ADMINISTRATOR
@@ -114,7 +114,7 @@ async def test_the_size_of_responses() -> None:
 
 async def test_a_burst_while_vcenter_is_slow() -> None:
     """Two thousand calls at once over one connection are all answered, each by one call of vCenter's API."""
-    async with running_system(SimulatorOptions(latency=0.2), max_connections=250) as system:
+    async with running_system(SimulatorOptions(latency=0.2), max_concurrent_calls=250) as system:
         replies = await asyncio.gather(*(system.client.call(READ, READ_REQUEST, timeout=60) for _ in range(2000)))
         assert len(replies) == 2000
         assert {call.code for call in system.calls} == {"OK"}
@@ -166,11 +166,13 @@ async def test_an_unforeseen_error(caplog: pytest.LogCaptureFixture) -> None:
     """A defect ends in INTERNAL with the request id and without its text, which may hold a secret; the log has both
     the id and the place."""
 
-    def broken(metadata: Any) -> Any:
+    def broken(metadata: Any, connection: Any) -> Any:
         raise RuntimeError(secret)
 
     secret = "hunter2"
-    gateway = Gateway(VCenterOptions("http://127.0.0.1:1"), broken, options=options(), contract=load_contract())
+    gateway = Gateway(
+        VCenterOptions("http://127.0.0.1:1"), Admission(broken), options=options(), contract=load_contract()
+    )
     async with gateway, grpc.aio.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await raw(channel, f"/{START}")(b"", metadata=(("x-request-id", "call-1"),))
@@ -183,7 +185,9 @@ async def test_an_unforeseen_error(caplog: pytest.LogCaptureFixture) -> None:
 
 async def test_a_used_port(system: System) -> None:
     """A second gateway on the same port fails to start, and the first goes on."""
-    second = Gateway(VCenterOptions("http://127.0.0.1:1"), identify_or(None), options=ServerOptions(system.address))
+    second = Gateway(
+        VCenterOptions("http://127.0.0.1:1"), Admission(passthrough()), options=ServerOptions(system.address)
+    )
     with pytest.raises(OSError, match=f"cannot listen on {system.address}"):
         await second.start()
     assert await system.client.call(READ, READ_REQUEST)
@@ -219,14 +223,16 @@ async def test_the_handler_in_another_server(system: System, vm: str, code: grpc
     contract = system.gateway.contract
     vcenter = VCenter(VCenterOptions(system.simulator.url), contract)
     binding = system.gateway.bindings[READ]
-    handle = call_handler(binding, vcenter, identify_or(None), lambda record: None)
+    handle = call_handler(binding, vcenter, Admission(passthrough()))
     loop = asyncio.get_running_loop()
 
     class PowerService:
         """A synchronous servicer, as generated code expects it."""
 
         def GetPower(self, data: bytes, context: Any) -> bytes:  # noqa: N802 - the rpc's name
-            return asyncio.run_coroutine_threadsafe(handle(data, context), loop).result(10)
+            call: Any = handle(data, context)
+            response: bytes = asyncio.run_coroutine_threadsafe(call, loop).result(10)
+            return response
 
     service = contract.pool.FindServiceByName("vcenter.vm.v1.PowerService")
     server = grpc_testing.server_from_dictionary({service: PowerService()}, grpc_testing.strict_real_time())

@@ -67,9 +67,9 @@ def test_precedence(config, flags: dict[str, object], environ: dict[str, str], e
 
 def test_sources_are_merged_by_key(config) -> None:
     """A source that sets one key of a section leaves the section's other keys to the sources below."""
-    path = config("vcenter: {url: https://file.example.com, max_connections: 7}\nserver:\n")
+    path = config("vcenter: {url: https://file.example.com, max_concurrent_calls: 7}\nserver:\n")
     settings = load_settings({"config": path, "vcenter-verify": False}, VCENTER)
-    assert (settings.vcenter.url, settings.vcenter.max_connections) == ("https://vc.example.com", 7)
+    assert (settings.vcenter.url, settings.vcenter.max_concurrent_calls) == ("https://vc.example.com", 7)
     assert not settings.vcenter.verify
 
 

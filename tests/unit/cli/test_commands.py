@@ -126,7 +126,7 @@ def test_completion_script(invoke: Invoke, shell: str) -> None:
     script = invoke("completion", shell).output
     assert "vcenter-gateway" in script
     if executable := shutil.which(shell):
-        subprocess.run([executable, "-n"], input=script, text=True, check=True)  # noqa: S603
+        subprocess.run([executable, "-n"], input=script, text=True, check=True)
 
 
 def test_completion_of_rpcs(invoke: Invoke) -> None:

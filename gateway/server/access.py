@@ -1,0 +1,85 @@
+"""Makes what guards the server from the settings: admission, TLS and the audit log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.access import Admission, Audit, Callers, audit_file, parse_policy, passthrough, service_account
+from gateway.access.admission import Identify
+from gateway.access.jwt import JwtVerifier
+from gateway.access.tokens import StaticTokens
+from gateway.files import ReloadedFile
+from gateway.logs import audit_logger
+from gateway.server.tls import ServerTls
+from gateway.settings import AuthSettings, Settings
+from gateway.vcenter.identity import Basic
+
+__all__ = ["Access", "make_access"]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What guards the server."""
+
+    admission: Admission
+    audit: Audit
+    tls: ServerTls | None
+
+
+def make_access(settings: Settings, simulator: Basic | None = None) -> Access:
+    """Reads the files that the settings name. `simulator` is the account of the embedded vCenter, where there is one.
+
+    Raises ValueError with a sentence for a file that cannot be used.
+    """
+    auth, tls = settings.auth, settings.tls
+    server_tls = None
+    if tls.cert_file and tls.key_file:
+        server_tls = ServerTls(tls.cert_file, tls.key_file, tls.client_ca_file)
+    try:
+        audit = audit_file(settings.log.audit_file) if settings.log.audit_file else audit_logger()
+    except OSError as error:
+        raise ValueError(f"the audit log {settings.log.audit_file} cannot be written: {error.strerror}") from None
+    policy = ReloadedFile(auth.policy_file, parse_policy) if auth.policy_file else None
+    admission = Admission(_identify(settings, simulator), policy.current if policy else None)
+    return Access(admission, audit, server_tls)
+
+
+def _identify(settings: Settings, simulator: Basic | None) -> Identify:
+    auth = settings.auth
+    if auth.mode == "passthrough":
+        return passthrough(simulator if settings.anonymous_allowed else None)
+    callers = _callers(auth) if auth.callers_are_known else None
+    if auth.user and auth.password_file:
+        user = auth.user
+        account = ReloadedFile(auth.password_file, lambda content: Basic(user, _password(content)))
+        return service_account(account.current, callers)
+    # Without a vCenter of its own, the simulator's account is the service account.
+    stand_in = simulator or Basic("nobody", "")
+    return service_account(lambda: stand_in, callers)
+
+
+def _callers(auth: AuthSettings) -> Callers:
+    return Callers(
+        certificates=auth.certificates,
+        tokens=StaticTokens(auth.tokens_file) if auth.tokens_file else None,
+        jwt=JwtVerifier(
+            auth.jwks_file,
+            issuer=auth.jwt_issuer or "",
+            audience=auth.jwt_audience or "",
+            algorithms=auth.jwt_algorithms,
+            claim=auth.jwt_claim,
+        )
+        if auth.jwks_file
+        else None,
+    )
+
+
+def _password(content: bytes) -> str:
+    """The password in a file. The line end that editors and shells add is not part of it."""
+    try:
+        password = content.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise ValueError("the password is not UTF-8 text") from None
+    if not password:
+        raise ValueError("it holds no password")
+    return password

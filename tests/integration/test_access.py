@@ -1,0 +1,198 @@
+"""Who is let in: callers who prove who they are, the policy, and the audit log, over real connections."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.access import Admission, AuditRecord, audit_file, parse_policy, passthrough
+from gateway.server.access import make_access
+from gateway.settings import Settings
+from gateway.simulator import DEFAULT_USERS
+from gateway.vcenter import Basic
+from tests.integration.cases import ADMINISTRATOR
+from tests.integration.harness import (
+    PASSWORD,
+    READ,
+    READ_REQUEST,
+    START,
+    START_REQUEST,
+    Failure,
+    System,
+    running_system,
+)
+
+TOKEN = "0f8e4c5d7a9b41c2a3e6d8f7b5c4a392"
+LIST = "vcenter.v1.VmService/ListVms"
+POLICY = b"""
+rules:
+  - {identities: [ci], rpcs: ["*/Get*", "*/StartVm"], machines: [vm-1001, vm-1002]}
+  - {identities: ["administrator@*"], rpcs: ["*"]}
+"""
+
+
+def write_password(folder: Path, password: str = PASSWORD) -> Path:
+    path = folder / "password"
+    path.write_text(password + "\n")
+    return path
+
+
+def service_settings(folder: Path, **auth: Any) -> Settings:
+    """The settings of a gateway with a service account and one caller, `ci`, with a token."""
+    tokens = folder / "tokens.yaml"
+    tokens.write_text(f"tokens: [{{identity: ci, sha256: '{hashlib.sha256(TOKEN.encode()).hexdigest()}'}}]")
+    account = {"mode": "service-account", "user": ADMINISTRATOR, "password_file": str(write_password(folder))}
+    return Settings.model_validate(
+        {"simulator": {"enabled": True}, "auth": {**account, "tokens_file": str(tokens), **auth}}
+    )
+
+
+@asynccontextmanager
+async def guarded(settings: Settings) -> AsyncIterator[System]:
+    access = make_access(settings)
+    async with running_system(admission=access.admission, audit=access.audit) as system:
+        yield system
+
+
+async def as_ci(system: System, rpc: str, request: Any, token: str = TOKEN) -> Any:
+    return await system.client.call(rpc, request, user=None, metadata=(("authorization", f"Bearer {token}"),))
+
+
+async def refusal(call: Any) -> Failure:
+    with pytest.raises(Failure) as caught:
+        await call
+    return caught.value
+
+
+async def test_service_account(tmp_path: Path) -> None:
+    """Whoever has a token is served with the service account's one session, which they never see."""
+    async with guarded(service_settings(tmp_path)) as system:
+        assert (await as_ci(system, LIST, {}))["vms"]
+        assert await as_ci(system, START, START_REQUEST) == {}
+        assert system.simulator.sessions.counts()["logins"] == 1
+
+
+@pytest.mark.parametrize(
+    ("metadata", "reason"),
+    [
+        pytest.param((), "CREDENTIALS_MISSING", id="nothing"),
+        pytest.param((("authorization", "Bearer x"),), "CALLER_REJECTED", id="wrong-token"),
+        pytest.param((("authorization", Basic(ADMINISTRATOR, PASSWORD).header),), "CREDENTIALS_MISSING", id="password"),
+        pytest.param((("vmware-api-session-id", "0" * 32),), "CREDENTIALS_MISSING", id="session"),
+    ],
+)
+async def test_strangers(tmp_path: Path, metadata: Any, reason: str) -> None:
+    """A caller who cannot prove who they are is refused, and vCenter hears nothing of it."""
+    async with guarded(service_settings(tmp_path)) as system:
+        failure = await refusal(system.client.call(LIST, {}, user=None, metadata=metadata))
+        assert (failure.code, failure.reason) == ("UNAUTHENTICATED", reason)
+        assert len(system.simulator.record) == 0
+
+
+async def test_password_file_that_changes(tmp_path: Path) -> None:
+    """When vCenter's password was changed, the new one in the file is used at once, cool-down or not."""
+    settings = service_settings(tmp_path)
+    write_password(tmp_path, "wrong")
+    access = make_access(settings)
+    async with running_system(admission=access.admission) as system:
+        assert (await refusal(as_ci(system, READ, READ_REQUEST))).reason == "CREDENTIALS_REJECTED"
+        assert (await refusal(as_ci(system, READ, READ_REQUEST))).reason == "CREDENTIALS_REJECTED"
+        assert system.simulator.sessions.counts()["rejected_logins"] == 1
+        write_password(tmp_path)
+
+        # The file is looked at once a second.
+        async with asyncio.timeout(10):
+            await _served_sometime(system)
+        assert system.simulator.sessions.counts()["rejected_logins"] == 1
+
+
+async def _served_sometime(system: System) -> None:
+    while True:
+        try:
+            await as_ci(system, READ, READ_REQUEST)
+        except Failure:
+            continue
+        return
+
+
+@pytest.mark.parametrize(
+    ("rpc", "request_json", "allowed"),
+    [
+        pytest.param(READ, {"vm": "vm-1001"}, True, id="allowed"),
+        pytest.param(READ, {"vm": "vm-1003"}, False, id="other-machine"),
+        pytest.param(LIST, {}, False, id="no-machine"),
+        pytest.param("vcenter.vm.v1.PowerService/StopVm", {"vm": "vm-1001"}, False, id="other-rpc"),
+    ],
+)
+async def test_policy(tmp_path: Path, rpc: str, request_json: Any, allowed: bool) -> None:
+    """The policy decides before vCenter is called."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_bytes(POLICY)
+    async with guarded(service_settings(tmp_path, policy_file=str(policy))) as system:
+        if allowed:
+            await as_ci(system, rpc, request_json)
+            return
+        failure = await refusal(as_ci(system, rpc, request_json))
+        assert (failure.code, failure.reason) == ("PERMISSION_DENIED", "POLICY_DENIED")
+        assert len(system.simulator.record) == 0
+
+
+async def test_policy_of_users() -> None:
+    """Callers who bring a vCenter password are known to the policy by their user name, and vCenter checks that."""
+    policy = parse_policy(POLICY)
+    async with running_system(admission=Admission(passthrough(), lambda: policy)) as system:
+        await system.client.call(LIST, {})
+        failure = await refusal(system.client.call(LIST, {}, user="readonly@vsphere.local"))
+        assert failure.reason == "POLICY_DENIED"
+        failure = await refusal(system.client.call(LIST, {}, password="wrong"))
+        assert failure.reason == "CREDENTIALS_REJECTED"
+
+
+async def test_audit(tmp_path: Path) -> None:
+    """Each call that changes something has a line that says who did what to which machine; reads have none."""
+    path = tmp_path / "audit.log"
+    async with running_system(audit=audit_file(str(path))) as system:
+        await system.client.call(READ, READ_REQUEST)
+        await system.client.call(START, START_REQUEST, metadata=(("x-request-id", "call-1"),))
+        await refusal(system.client.call(START, {"vm": "x" * 1000}, user="noaccess@vsphere.local"))
+        await refusal(system.client.call(START, START_REQUEST, user=None))
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(entry["identity"], entry["code"], entry["reason"]) for entry in entries] == [
+        (ADMINISTRATOR, "OK", ""),
+        ("noaccess@vsphere.local", "PERMISSION_DENIED", "UNAUTHORIZED"),
+        ("", "UNAUTHENTICATED", "CREDENTIALS_MISSING"),
+    ]
+    assert (entries[0]["rpc"], entries[0]["target"], entries[0]["request_id"]) == (START, START_REQUEST, "call-1")
+    assert entries[1]["target"] == {"vm": "x" * 200}
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_audit_log_that_cannot_be_written(caplog: pytest.LogCaptureFixture) -> None:
+    """A full disk fails no call and is reported once."""
+    audit = audit_file("/dev/full")
+    async with running_system(audit=audit) as system:
+        await system.client.call(START, START_REQUEST)
+        await refusal(system.client.call(START, START_REQUEST))
+    assert [record.getMessage() for record in caplog.records if "audit" in record.getMessage()] == [
+        "the audit log /dev/full cannot be written: No space left on device"
+    ]
+
+
+async def test_no_password_reaches_the_audit_log() -> None:
+    """Of a request only the identifiers of its path are told."""
+    records: list[AuditRecord] = []
+    credentials = {"type": "CREDENTIALS_TYPE_USERNAME_PASSWORD", "user_name": "root", "password": "hunter2"}
+    request = {"vm": "vm-1001", "credentials": {**credentials, "interactive_session": False}, "spec": {"path": "/x"}}
+    async with running_system(audit=records.append) as system:
+        await refusal(system.client.call("vcenter.vm.guest.v1.ProcessesService/CreateProcess", request))
+    assert [record.target for record in records] == [{"vm": "vm-1001"}]
+    assert "hunter2" not in repr(records)
+    assert DEFAULT_USERS[0].password not in repr(records)
