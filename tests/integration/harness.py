@@ -16,8 +16,11 @@ from google.rpc import error_details_pb2, status_pb2
 
 from gateway.access import Admission, Audit, passthrough
 from gateway.contract import Contract, load_contract
+from gateway.server.access import make_access
 from gateway.server.calls import CallRecord
 from gateway.server.gateway import Gateway, ServerOptions
+from gateway.server.tls import ServerTls
+from gateway.settings import Settings
 from gateway.simulator import ManualClock, Simulator, SimulatorOptions
 from gateway.transcoding import Binding
 from gateway.vcenter import Basic, VCenterOptions
@@ -37,6 +40,7 @@ __all__ = [
     "eventually",
     "failure",
     "running_gateway",
+    "running_guarded_gateway",
     "running_system",
 ]
 
@@ -102,6 +106,15 @@ class Client:
     def __init__(self, channel: grpc.aio.Channel, gateway: Gateway) -> None:
         self.channel = channel
         self.gateway = gateway
+
+    @property
+    def address(self) -> str:
+        """Where the gateway listens."""
+        return f"127.0.0.1:{self.gateway.port}"
+
+    def on(self, channel: grpc.aio.Channel) -> Client:
+        """The same client on another connection."""
+        return Client(channel, self.gateway)
 
     async def call(
         self,
@@ -184,19 +197,42 @@ async def running_gateway(
     server: ServerOptions | None = None,
     admission: Admission | None = None,
     audit: Audit | None = None,
+    tls: ServerTls | None = None,
+    credentials: grpc.ChannelCredentials | None = None,
     calls: list[CallRecord] | None = None,
 ) -> AsyncIterator[Client]:
-    """A gateway in front of whatever `options` lead to, and a client of it. `calls` collects what it observes."""
+    """A gateway in front of whatever `options` lead to, and a client of it, which uses TLS where it has `credentials`.
+    `calls` collects what the gateway observes."""
     gateway = Gateway(
         options,
         admission or Admission(passthrough()),
         audit=audit,
+        tls=tls,
         options=server or ServerOptions("127.0.0.1:0", grace_seconds=5),
         observe=(calls if calls is not None else []).append,
         contract=load_contract(),
     )
-    async with gateway, grpc.aio.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
-        yield Client(channel, gateway)
+    async with gateway:
+        address = f"127.0.0.1:{gateway.port}"
+        if credentials is None:
+            channel = grpc.aio.insecure_channel(address)
+        else:
+            channel = grpc.aio.secure_channel(address, credentials)
+        async with channel:
+            yield Client(channel, gateway)
+
+
+@asynccontextmanager
+async def running_guarded_gateway(
+    settings: Settings, url: str, account: Basic, credentials: grpc.ChannelCredentials | None
+) -> AsyncIterator[Client]:
+    """A gateway that is guarded as the settings say, in front of the simulator at `url` with this account."""
+    access = make_access(settings, account)
+    way = VCenterOptions(url)
+    async with running_gateway(
+        way, admission=access.admission, audit=access.audit, tls=access.tls, credentials=credentials
+    ) as client:
+        yield client
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from gateway.vcenter import Basic, BlockingVCenter, VCenter, VCenterOptions
 from tests.integration.harness import PASSWORD
 from tests.integration.raw_vcenter import raw_vcenter, silence
 
-MakeCall = Callable[..., Awaitable[Any]]
+Call = Callable[[], Awaitable[Any]]
+"""A call that counts as a change."""
+Connect = Callable[[VCenterOptions], AbstractAsyncContextManager[Call]]
+MakeCall = Callable[..., Awaitable[None]]
 IDENTITY = Basic("administrator@vsphere.local", PASSWORD)
 CONTRACT = load_contract()
 OPERATION = "com.vmware.vcenter.vm.console.tickets.create"
@@ -26,30 +30,42 @@ REQUEST: Any = BINDING.request_class(vm="vm-1001")
 REQUEST.spec.type = 1
 
 
-async def call_with_asyncio(url: str, **options: Any) -> Any:
-    """The call as the gateway makes it."""
-    vcenter = VCenter(VCenterOptions(url, **options), CONTRACT)
+@asynccontextmanager
+async def with_asyncio(options: VCenterOptions) -> AsyncIterator[Call]:
+    """The client of the gateway."""
+    vcenter = VCenter(options, CONTRACT)
     try:
-        return await vcenter.call(BINDING, REQUEST, IDENTITY, 10.0, "request")
+        yield lambda: vcenter.call(BINDING, REQUEST, IDENTITY, 10.0, "request")
     finally:
         await vcenter.close()
 
 
-async def call_blocking(url: str, **options: Any) -> Any:
-    """The call as the command line makes it."""
+@asynccontextmanager
+async def blocking(options: VCenterOptions) -> AsyncIterator[Call]:
+    """The client of the command line."""
+    vcenter = BlockingVCenter(options, IDENTITY, CONTRACT)
+    try:
+        yield lambda: asyncio.to_thread(vcenter.call, BINDING, REQUEST, 10.0)
+    finally:
+        await asyncio.to_thread(vcenter.close)
 
-    def call() -> Any:
-        with BlockingVCenter(VCenterOptions(url, **options), IDENTITY, CONTRACT) as vcenter:
-            return vcenter.call(BINDING, REQUEST, 10.0)
 
-    return await asyncio.to_thread(call)
-
-
-@pytest.fixture(params=[call_with_asyncio, call_blocking], ids=["asyncio", "blocking"])
-def make_call(request: pytest.FixtureRequest) -> MakeCall:
-    """Makes one call that counts as a change, with either client."""
-    client: MakeCall = request.param
+@pytest.fixture(params=[with_asyncio, blocking])
+def connect(request: pytest.FixtureRequest) -> Connect:
+    """Makes a client, of either kind."""
+    client: Connect = request.param
     return client
+
+
+@pytest.fixture
+def make_call(connect: Connect) -> MakeCall:
+    """Makes one call with a client of its own."""
+
+    async def call_once(url: str, **options: Any) -> None:
+        async with connect(VCenterOptions(url, **options)) as call:
+            await call()
+
+    return call_once
 
 
 @pytest.fixture
@@ -119,22 +135,15 @@ async def test_wrong_thumbprint(make_call: MakeCall, simulator: Simulator, tmp_p
     assert (simulator.thumbprint or "") in message.replace(":", "")
 
 
-async def test_wrong_thumbprint_is_refused_again() -> None:
-    """The comparison is made for each connection, not only for the first of a client's."""
-    async with Simulator(SimulatorOptions(tls=True)) as simulator:
-        options = VCenterOptions(simulator.url, thumbprint="0f" * 32)
-
-        def call_twice() -> list[str]:
-            reasons = []
-            with BlockingVCenter(options, IDENTITY, CONTRACT) as vcenter:
-                for _ in range(2):
-                    with pytest.raises(GatewayError) as caught:
-                        vcenter.call(BINDING, REQUEST, 10.0)
-                    reasons.append(caught.value.reason)
-            return reasons
-
-        assert await asyncio.to_thread(call_twice) == [Reason.VCENTER_CERTIFICATE_INVALID] * 2
-        assert len(simulator.record) == 0
+async def test_a_certificate_that_changes(connect: Connect) -> None:
+    """The thumbprint is compared for each connection, not only for the first one of a client."""
+    async with Simulator(SimulatorOptions(tls=True)) as first:
+        options = VCenterOptions(first.url, thumbprint=first.thumbprint)
+        async with connect(options) as call:
+            await call()
+            await first.stop()
+            async with Simulator(SimulatorOptions(tls=True, port=first.port)) as second:
+                await refused(call(), second)
 
 
 async def test_no_verification(make_call: MakeCall, simulator: Simulator) -> None:
