@@ -54,7 +54,7 @@ def process(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "GATEWAY_LOG_LEVEL": "error"},
+        env={**os.environ, "GATEWAY_LOG_LEVEL": "error", "GATEWAY_LOG_AUDIT_FILE": os.devnull},
     )
     try:
         yield running, running.stdout.readline() if running.stdout else ""

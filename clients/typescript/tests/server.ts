@@ -1,0 +1,100 @@
+/** A gRPC server in this process, of which a test decides what it answers. */
+import {
+  create,
+  type DescMethodUnary,
+  type DescService,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
+import {
+  type handleUnaryCall,
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+  type StatusObject,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import type { status } from "vcenter-gateway-client";
+import { StatusSchema } from "vcenter-gateway-client/google/rpc";
+
+/** A call as the server sees it. */
+export type Call = ServerUnaryCall<unknown, unknown>;
+
+/** What answers the rpcs of a service. What it throws is sent as the status. */
+export type Handlers<Service extends DescService> = {
+  [Name in keyof Service["method"]]?: Service["method"][Name] extends DescMethodUnary<infer Input, infer Output>
+    ? (request: MessageShape<Input>, call: Call) => MessageInitShape<Output> | Promise<MessageInitShape<Output>>
+    : never;
+};
+
+export interface RunningServer {
+  readonly target: string;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** Serves a service on a free port of the loopback address until the result is disposed of. */
+export async function serve<Service extends DescService>(
+  service: Service,
+  handlers: Handlers<Service>,
+  credentials = ServerCredentials.createInsecure(),
+): Promise<RunningServer> {
+  const server = new Server();
+  const definition: Record<string, ServiceDefinition[string]> = {};
+  const implementation: UntypedServiceImplementation = {};
+  for (const method of service.methods) {
+    const handler = handlers[method.localName] as unknown as
+      | ((request: unknown, call: Call) => MessageInitShape<typeof method.output>)
+      | undefined;
+    if (handler) {
+      definition[method.localName] = {
+        path: `/${service.typeName}/${method.name}`,
+        requestStream: false,
+        responseStream: false,
+        requestDeserialize: (bytes: Buffer) => fromBinary(method.input, bytes),
+        requestSerialize: (bytes: Buffer) => bytes,
+        responseDeserialize: (bytes: Buffer) => bytes,
+        responseSerialize: (message) => Buffer.from(toBinary(method.output, message)),
+      };
+      const answer: handleUnaryCall<unknown, unknown> = (call, callback) => {
+        Promise.resolve(call.request)
+          .then((request) => handler(request, call))
+          .then((response) => callback(null, create(method.output, response)), callback);
+      };
+      implementation[method.localName] = answer;
+    }
+  }
+  server.addService(definition, implementation);
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync("127.0.0.1:0", credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
+  });
+  return {
+    target: `127.0.0.1:${port}`,
+    async [Symbol.asyncDispose]() {
+      server.forceShutdown();
+    },
+  };
+}
+
+/** A status for a handler to throw, with details as the gateway attaches them. */
+export function failure(code: status, message: string, ...details: Any[]): StatusObject {
+  const encoded = toBinary(StatusSchema, create(StatusSchema, { code, message, details }));
+  return failureWith(code, message, encoded);
+}
+
+/** A status for a handler to throw, with any bytes in the place of the details. */
+export function failureWith(code: status, message: string, details: Uint8Array): StatusObject {
+  const metadata = new Metadata();
+  metadata.set("grpc-status-details-bin", Buffer.from(details));
+  return { code, details: message, metadata };
+}
+
+/** A detail of a type that nobody knows. */
+export const unknownDetail = create(AnySchema, {
+  typeUrl: "type.googleapis.com/vcenter.v99.Unknown",
+  value: Uint8Array.of(8, 1),
+});
