@@ -37,10 +37,12 @@ generate: .venv/ready ## Compiles the protos, writes the generated parts of docs
 	$(BIN)/python tools/compile_protos.py
 	$(BIN)/python tools/generate_docs.py
 	$(BIN)/python tools/generate_service_config.py
+	@$(call with_toolchain,go,$(MAKE) --no-print-directory -C clients/go tools generate)
 
 checkgenerate: $(DESCRIPTORS) ## Fails when something generated is not up to date
 	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/python tools/generate_service_config.py --check
+	@$(call with_toolchain,go,$(MAKE) --no-print-directory -C clients/go tools checkgenerate)
 
 clients: $(LANGUAGES:%=client-%) ## Builds the clients of all languages into dist/ (client-go for one)
 
@@ -54,8 +56,8 @@ test-client-%: $(DESCRIPTORS)
 
 # A language without its toolchain is named and passed over on a developer's machine; the continuous integration fails.
 with_toolchain = if $(MAKE) --no-print-directory -C clients/$(1) toolchain; then \
-	start=$$(date +%s) && $(2) && echo "client $(1): done in $$(($$(date +%s) - start)) s"; \
-	elif [ -n "$$CI" ]; then exit 1; else echo "client $(1): skipped"; fi
+	start=$$(date +%s) && $(2) && echo "clients/$(1): done in $$(($$(date +%s) - start)) s"; \
+	elif [ -n "$$CI" ]; then exit 1; else echo "clients/$(1): skipped"; fi
 
 lock: ## Pins the requirements anew, to the newest versions that pyproject.toml allows
 	$(PYTHON) -m venv build/lock

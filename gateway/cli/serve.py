@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import threading
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import click
@@ -25,6 +27,7 @@ from gateway.supervisor import READY, SupervisorError, WorkerTask, supervise
 
 __all__ = ["serve", "worker"]
 
+_NAME = "vcenter-gateway"
 _DEFAULT_PORT = 50051
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognized, not used
 
@@ -97,6 +100,15 @@ def _finish(runner: Any, serving: Coroutine[Any, Any, None]) -> None:
         sys.exit(128 + signal.SIGINT)
 
 
+def _command() -> str:
+    """The name of this command as it can be typed: short where the shell finds it, else as it was typed now."""
+    typed = sys.argv[0]
+    found = shutil.which(_NAME)
+    if Path(typed).name != _NAME or (found and Path(found).samefile(typed)):
+        return _NAME
+    return typed
+
+
 def _how_to_call(settings: Settings, port: int) -> list[str]:
     """What a person who has just started the gateway wants to type next."""
     host = split_address(settings.server.listen)[0]
@@ -107,7 +119,7 @@ def _how_to_call(settings: Settings, port: int) -> list[str]:
     vcenter = settings.vcenter.url or f"the embedded vCenter with {settings.simulator.vms} virtual machines"
     lines = [
         f"vcenter-gateway {__version__} serves {vcenter} on {address}. From another shell:",
-        f"  vcenter-gateway call{target}{user} vcenter.v1.VmService/ListVms '{{}}'",
+        f"  {_command()} call{target}{user} vcenter.v1.VmService/ListVms '{{}}'",
     ]
     if settings.server.reflection:
         lines.append(f"  grpcurl -plaintext {address} list")

@@ -1,0 +1,144 @@
+package vcentergateway
+
+import (
+	"context"
+	"crypto/tls"
+	_ "embed"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+)
+
+// version is that of the module and of the gateway it was made for.
+const version = "0.1.0"
+
+const (
+	defaultTimeout   = time.Minute
+	keepaliveTime    = time.Minute
+	keepaliveTimeout = 20 * time.Second
+	// The gateway sends this much by default; gRPC would take 4 MiB.
+	maxResponseBytes = 32 << 20
+)
+
+// serviceConfig balances over all addresses of the target and repeats reads while the gateway is unavailable.
+//
+//go:embed service_config.json
+var serviceConfig string
+
+// Connect returns a connection to the gateway at target, a name as gRPC takes it: "host:port", "dns:///host:port",
+// "unix:path". Without options it is in plain text and without credentials.
+//
+// The connection is established with the first call, and anew whenever that is necessary; make one and share it. On
+// top of what gRPC does,
+//
+//   - failed calls return an [*Error],
+//   - calls whose context has no deadline get one of a minute, see [WithDefaultTimeout],
+//   - calls that only read are repeated up to three times while the gateway is unavailable. Those that change something
+//     are sent once,
+//   - all addresses of target take turns,
+//   - a connection that is silent during a call is probed every minute.
+//
+// Connect fails when a file cannot be read, when credentials cannot be sent, and when they would travel in plain text
+// to another host.
+func Connect(target string, options ...Option) (*grpc.ClientConn, error) {
+	s := settings{timeout: defaultTimeout}
+	for _, option := range options {
+		option(&s)
+	}
+	transport, err := s.transport()
+	if err != nil {
+		return nil, err
+	}
+	callOptions := []grpc.CallOption{grpc.MaxCallRecvMsgSize(maxResponseBytes)}
+	if s.credentials != nil {
+		// As an option of the call, so that a call can bring credentials of its own in place of these.
+		callOptions = append(callOptions, grpc.PerRPCCredentials(s.credentials))
+	}
+	conn, err := grpc.NewClient(target, append([]grpc.DialOption{
+		grpc.WithTransportCredentials(transport),
+		grpc.WithDefaultCallOptions(callOptions...),
+		grpc.WithDefaultServiceConfig(serviceConfig),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
+		grpc.WithUserAgent("vcenter-gateway-go/" + version),
+		grpc.WithChainUnaryInterceptor(s.invoke),
+	}, s.dialOptions...)...)
+	if err != nil {
+		return nil, fmt.Errorf("vcentergateway: %w", err)
+	}
+	if err := s.checkCredentials(conn.CanonicalTarget()); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// Option says how to connect.
+type Option func(*settings)
+
+type settings struct {
+	tls                    *tls.Config
+	tlsFiles               []func(*tls.Config) error
+	credentials            credentials.PerRPCCredentials
+	credentialsInPlaintext bool
+	timeout                time.Duration
+	dialOptions            []grpc.DialOption
+}
+
+// WithCredentials attaches credentials to every call: those of [Basic] or [Session], or of another kind. Calls with a
+// [grpc.PerRPCCredentials] option of their own send that instead.
+func WithCredentials(c credentials.PerRPCCredentials) Option {
+	return func(s *settings) { s.credentials = c }
+}
+
+// WithCredentialsInPlaintext lets credentials travel in plain text to another host, where anyone on the way can read
+// them. It is for networks that encrypt on their own, such as a service mesh.
+func WithCredentialsInPlaintext() Option {
+	return func(s *settings) { s.credentialsInPlaintext = true }
+}
+
+// WithDefaultTimeout sets how long a call may take whose context has no deadline: a minute without this option, any
+// time when timeout is 0. The gateway learns the deadline and hands it on to vCenter.
+func WithDefaultTimeout(timeout time.Duration) Option {
+	return func(s *settings) { s.timeout = timeout }
+}
+
+// WithDialOptions adds options of gRPC, for instance interceptors or a stats handler. They win over those of Connect:
+// [grpc.WithDisableRetry] turns the repetition of reads off.
+func WithDialOptions(options ...grpc.DialOption) Option {
+	return func(s *settings) { s.dialOptions = append(s.dialOptions, options...) }
+}
+
+// checkCredentials finds before the first call what would keep every call from being sent.
+func (s *settings) checkCredentials(target string) error {
+	if s.credentials == nil {
+		return nil
+	}
+	if c, ok := s.credentials.(*Credentials); ok && c.err != nil {
+		return fmt.Errorf("vcentergateway: %w", c.err)
+	}
+	if s.tls == nil && !s.credentialsInPlaintext && s.credentials.RequireTransportSecurity() && !isLocalTarget(target) {
+		return errors.New("vcentergateway: credentials would travel in plain text to another host; use TLS, or " +
+			"WithCredentialsInPlaintext where the network encrypts")
+	}
+	return nil
+}
+
+// invoke gives a call a deadline and turns what it fails with into an *Error.
+func (s *settings) invoke(
+	ctx context.Context, method string, request, response any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker,
+	options ...grpc.CallOption,
+) error {
+	if _, ok := ctx.Deadline(); !ok && s.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.timeout)
+		defer cancel()
+	}
+	if err := invoke(ctx, method, request, response, conn, options...); err != nil {
+		return ErrorFrom(err)
+	}
+	return nil
+}

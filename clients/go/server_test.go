@@ -1,0 +1,178 @@
+package vcentergateway_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	vcentergateway "github.com/vcenter-gateway/vcenter-gateway/clients/go"
+	vcenterv1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/v1"
+	hardwarev1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/hardware/v1"
+)
+
+// server is a gateway with one read and one write, both of which end as answer says.
+type server struct {
+	vcenterv1.UnimplementedVmServiceServer
+	hardwarev1.UnimplementedCdromServiceServer
+
+	target string
+	answer func(ctx context.Context) error
+	calls  atomic.Int32
+	header metadata.MD
+}
+
+func (s *server) ListVms(ctx context.Context, _ *vcenterv1.ListVmsRequest) (*vcenterv1.ListVmsResponse, error) {
+	return &vcenterv1.ListVmsResponse{}, s.handle(ctx)
+}
+
+func (s *server) ConnectCdrom(
+	ctx context.Context, _ *hardwarev1.ConnectCdromRequest,
+) (*hardwarev1.ConnectCdromResponse, error) {
+	return &hardwarev1.ConnectCdromResponse{}, s.handle(ctx)
+}
+
+func (s *server) handle(ctx context.Context) error {
+	s.calls.Add(1)
+	s.header, _ = metadata.FromIncomingContext(ctx)
+	if s.answer == nil {
+		return nil
+	}
+	return s.answer(ctx)
+}
+
+// serve starts a server on the loopback address. It stops with the test.
+func serve(t *testing.T, options ...grpc.ServerOption) *server {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{target: listener.Addr().String()}
+	grpcServer := grpc.NewServer(options...)
+	vcenterv1.RegisterVmServiceServer(grpcServer, s)
+	hardwarev1.RegisterCdromServiceServer(grpcServer, s)
+	go grpcServer.Serve(listener)
+	t.Cleanup(grpcServer.Stop)
+	return s
+}
+
+// connect returns a connection that is closed with the test.
+func connect(t *testing.T, target string, options ...vcentergateway.Option) *grpc.ClientConn {
+	t.Helper()
+	conn, err := vcentergateway.Connect(target, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// read makes the server's read.
+func read(ctx context.Context, conn *grpc.ClientConn, options ...grpc.CallOption) error {
+	_, err := vcenterv1.NewVmServiceClient(conn).ListVms(ctx, &vcenterv1.ListVmsRequest{}, options...)
+	return err
+}
+
+// write makes the server's write.
+func write(ctx context.Context, conn *grpc.ClientConn, options ...grpc.CallOption) error {
+	_, err := hardwarev1.NewCdromServiceClient(conn).ConnectCdrom(ctx, &hardwarev1.ConnectCdromRequest{}, options...)
+	return err
+}
+
+// elsewhere makes connections to target look as if they went to another host.
+func elsewhere(target string) vcentergateway.Option {
+	return vcentergateway.WithDialOptions(grpc.WithContextDialer(
+		func(ctx context.Context, _ string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, "tcp", target)
+			return remoteConn{conn}, err
+		}))
+}
+
+type remoteConn struct{ net.Conn }
+
+func (remoteConn) RemoteAddr() net.Addr {
+	return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 443}
+}
+
+// authority is a certificate authority with its certificate in a file.
+type authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+	file        string
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	a := &authority{certificate: template}
+	var keyFile string
+	a.file, keyFile = a.issue(t, template)
+	pair, err := tls.LoadX509KeyPair(a.file, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.certificate, a.key = pair.Leaf, pair.PrivateKey.(*ecdsa.PrivateKey)
+	return a
+}
+
+// issue returns the files of a new certificate and its key.
+func (a *authority) issue(t *testing.T, template *x509.Certificate) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer := a.key
+	if signer == nil {
+		signer = key
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encodedKey, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	save := func(name, kind string, content []byte) string {
+		path := filepath.Join(folder, name)
+		block := pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content})
+		if err := os.WriteFile(path, block, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	return save("cert.pem", "CERTIFICATE", certificate), save("key.pem", "PRIVATE KEY", encodedKey)
+}
+
+// leaf is the template of a certificate for a server or client on this host.
+func leaf() *x509.Certificate {
+	return &x509.Certificate{
+		SerialNumber: big.NewInt(2), NotAfter: time.Now().Add(time.Hour),
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+}
+
+func (a *authority) pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.certificate)
+	return pool
+}
