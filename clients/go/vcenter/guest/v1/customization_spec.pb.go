@@ -1674,11 +1674,11 @@ const file_vcenter_guest_v1_customization_spec_proto_rawDesc = "" +
 	"\x11ConfigurationSpec\x12S\n" +
 	"\x0ewindows_config\x18\x01 \x01(\v2&.vcenter.guest.v1.WindowsConfigurationB\x04\xe2A\x01\x01R\rwindowsConfig\x12M\n" +
 	"\flinux_config\x18\x02 \x01(\v2$.vcenter.guest.v1.LinuxConfigurationB\x04\xe2A\x01\x01R\vlinuxConfig\x12M\n" +
-	"\fcloud_config\x18\x03 \x01(\v2$.vcenter.guest.v1.CloudConfigurationB\x04\xe2A\x01\x01R\vcloudConfig\"\xf6\x01\n" +
+	"\fcloud_config\x18\x03 \x01(\v2$.vcenter.guest.v1.CloudConfigurationB\x04\xe2A\x01\x01R\vcloudConfig\"\xf9\x01\n" +
 	"\x14WindowsConfiguration\x12U\n" +
 	"\x06reboot\x18\x01 \x01(\x0e22.vcenter.guest.v1.WindowsConfigurationRebootOptionB\x04\xe2A\x01\x01H\x00R\x06reboot\x88\x01\x01\x12@\n" +
-	"\asysprep\x18\x02 \x01(\v2 .vcenter.guest.v1.WindowsSysprepB\x04\xe2A\x01\x01R\asysprep\x12*\n" +
-	"\vsysprep_xml\x18\x03 \x01(\tB\x04\xe2A\x01\x01H\x01R\n" +
+	"\asysprep\x18\x02 \x01(\v2 .vcenter.guest.v1.WindowsSysprepB\x04\xe2A\x01\x01R\asysprep\x12-\n" +
+	"\vsysprep_xml\x18\x03 \x01(\tB\a\xe2A\x01\x01\x80\x01\x01H\x01R\n" +
 	"sysprepXml\x88\x01\x01B\t\n" +
 	"\a_rebootB\x0e\n" +
 	"\f_sysprep_xml\"\x8e\x02\n" +

@@ -1,0 +1,31 @@
+"""Client of the vCenter gRPC gateway: connections, credentials, and errors that a program can use.
+
+    import grpc
+    from vcenter.v1.vm_service_pb2 import ListVmsRequest
+    from vcenter.v1.vm_service_pb2_grpc import VmServiceStub
+
+    from vcenter_gateway_client import Credentials, Tls, VCenterError, connect
+
+    credentials = Credentials.basic("administrator@vsphere.local", password)
+    with connect("gateway.example.com:50051", tls=Tls(), credentials=credentials) as channel:
+        try:
+            vms = VmServiceStub(channel).ListVms(ListVmsRequest()).vms
+        except grpc.RpcError as error:
+            print(VCenterError.from_rpc_error(error).reason)
+
+`aio.connect` does the same for asyncio. The stubs and messages of all services are in `vcenter`, vCenter's standard
+errors in `vapi`, in the packages and under the names of the protos.
+"""
+
+from __future__ import annotations
+
+from vcenter_gateway_client import aio
+from vcenter_gateway_client._connect import connect
+from vcenter_gateway_client._credentials import Credentials
+from vcenter_gateway_client._error import FieldViolation, VCenterError
+from vcenter_gateway_client._error_type import ErrorType
+from vcenter_gateway_client._transport import Tls
+
+__all__ = ["Credentials", "ErrorType", "FieldViolation", "Tls", "VCenterError", "__version__", "aio", "connect"]
+
+__version__ = "0.1.0"

@@ -1,0 +1,121 @@
+"""What blocking and asyncio connections have in common: TLS, credentials, and the options of the channel."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from vcenter_gateway_client._credentials import Credentials, metadata_of
+from vcenter_gateway_client._target import is_local
+
+__all__ = ["DEFAULT_TIMEOUT", "Tls", "Transport", "prepare"]
+
+DEFAULT_TIMEOUT = 60.0
+
+_KEEPALIVE = {
+    # A connection that was cut in silence is noticed although nobody answers. The gateway allows one ping in 10 s.
+    "grpc.keepalive_time_ms": 60_000,
+    "grpc.keepalive_timeout_ms": 20_000,
+}
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How to speak TLS. All files are in PEM form."""
+
+    ca_file: str | os.PathLike[str] | None = None
+    """Authorities to trust. Those of the system when None."""
+
+    certificate_file: str | os.PathLike[str] | None = None
+    """Certificate chain of the client, for a gateway that asks for one (mTLS)."""
+
+    key_file: str | os.PathLike[str] | None = None
+    """Private key of the client's certificate."""
+
+    server_name: str | None = None
+    """Name in the gateway's certificate, where it is not that of the target."""
+
+    def __post_init__(self) -> None:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file belong together")
+
+
+@dataclass(frozen=True, repr=False)
+class Transport:
+    """All that makes a channel."""
+
+    credentials: grpc.ChannelCredentials | None
+    """None for plain text."""
+
+    options: tuple[tuple[str, Any], ...]
+
+    metadata: tuple[tuple[str, str], ...]
+    """The caller's identity where the channel's credentials cannot carry it: gRPC refuses to in plain text."""
+
+
+class _Identity(grpc.AuthMetadataPlugin):
+    """Gives gRPC the metadata of each call on an encrypted channel."""
+
+    def __init__(self, metadata: tuple[tuple[str, str], ...]) -> None:
+        self._metadata = metadata
+
+    def __call__(self, context: grpc.AuthMetadataContext, callback: grpc.AuthMetadataPluginCallback) -> None:
+        callback(self._metadata, None)
+
+
+def prepare(
+    target: str,
+    tls: Tls | None,
+    credentials: Credentials | None,
+    allow_plaintext_credentials: bool,
+    options: Iterable[tuple[str, Any]],
+) -> Transport:
+    """Works out the channel to a target.
+
+    Raises ValueError when credentials would go over the network in plain text, OSError for a file that cannot be read.
+    """
+    channel_options: dict[str, Any] = {**_KEEPALIVE, "grpc.service_config": _service_config()}
+    metadata = metadata_of(credentials)
+    if tls is None:
+        local = is_local(target)
+        if metadata and not local and not allow_plaintext_credentials:
+            raise ValueError(f"credentials are not sent to {target} in plain text; use tls=Tls()")
+        if local:
+            # A proxy from the environment is not this machine.
+            channel_options["grpc.enable_http_proxy"] = 0
+        return Transport(None, _items(channel_options, options), metadata)
+    channel_credentials = grpc.ssl_channel_credentials(
+        _system_roots() if tls.ca_file is None else _read(tls.ca_file), _read(tls.key_file), _read(tls.certificate_file)
+    )
+    if metadata:
+        call_credentials = grpc.metadata_call_credentials(_Identity(metadata), name="vcenter-gateway")
+        channel_credentials = grpc.composite_channel_credentials(channel_credentials, call_credentials)
+    if tls.server_name is not None:
+        channel_options["grpc.ssl_target_name_override"] = tls.server_name
+    return Transport(channel_credentials, _items(channel_options, options), ())
+
+
+def _items(defaults: dict[str, Any], options: Iterable[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:
+    return tuple({**defaults, **dict(options)}.items())
+
+
+def _read(path: str | os.PathLike[str] | None) -> bytes | None:
+    return None if path is None else Path(path).read_bytes()
+
+
+def _system_roots() -> bytes | None:
+    """The authorities that the system trusts, or $SSL_CERT_FILE. None where it has none: gRPC brings some along."""
+    certificates = ssl.create_default_context().get_ca_certs(binary_form=True)
+    return "".join(map(ssl.DER_cert_to_PEM_cert, certificates)).encode() or None
+
+
+def _service_config() -> str:
+    """What the gateway's clients repeat and how they balance, as gRPC takes it."""
+    return resources.files("vcenter_gateway_client").joinpath("service_config.json").read_text(encoding="utf-8")

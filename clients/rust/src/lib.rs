@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+
+mod backends;
+mod credentials;
+mod deadline;
+mod error;
+mod gateway;
+mod redact;
+mod retry;
+mod target;
+#[cfg(feature = "_tls")]
+mod tls;
+
+#[rustfmt::skip]
+#[allow(clippy::all, missing_docs)]
+mod generated;
+
+pub use credentials::Credentials;
+pub use error::{FieldViolation, StatusExt, VCenterError};
+pub use gateway::{Builder, ConnectError, Gateway};
+#[cfg(feature = "_tls")]
+pub use tls::Tls;
+
+/// The standard errors of vCenter and its messages for people.
+pub use generated::vapi;
+/// The services of vCenter with their messages, one module for each package of the contract.
+pub use generated::vcenter;
+
+// Their types are part of this crate's interface.
+pub use {prost_types, tonic};
