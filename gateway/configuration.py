@@ -21,6 +21,8 @@ __all__ = ["SettingsError", "load_settings"]
 
 _CONFIG_VARIABLE = f"{VARIABLE_PREFIX}CONFIG"
 _MAX_SHOWN = 200
+# The examples of the clients take these, and may be tried in the same shell.
+_OF_CLIENTS = frozenset({"GATEWAY_TARGET", "GATEWAY_USER", "GATEWAY_PASSWORD"})
 
 
 class SettingsError(Exception):
@@ -95,7 +97,7 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[s
     by_variable = {setting.variable: setting for setting in all_settings()}
     given = {}
     for variable, value in sorted(environ.items()):
-        if not variable.startswith(VARIABLE_PREFIX) or variable == _CONFIG_VARIABLE:
+        if not variable.startswith(VARIABLE_PREFIX) or variable in (_CONFIG_VARIABLE, *_OF_CLIENTS):
             continue
         if variable not in by_variable:
             hint = _hint(variable, [*by_variable, _CONFIG_VARIABLE], VARIABLE_PREFIX)

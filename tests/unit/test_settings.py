@@ -212,6 +212,12 @@ def test_values_of_unknown_keys_are_not_shown(config) -> None:
     ]
 
 
+def test_variables_of_the_clients() -> None:
+    """The variables that the examples of the clients take are not the gateway's business."""
+    clients = {"GATEWAY_TARGET": "x", "GATEWAY_USER": "x", "GATEWAY_PASSWORD": "hunter2"}
+    assert load_settings({"simulator": True}, clients) == load_settings({"simulator": True}, {})
+
+
 @pytest.mark.parametrize(
     ("listen", "simulator", "allowed"),
     [

@@ -1,0 +1,121 @@
+#include "vcenter_gateway/connect.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/support/client_interceptor.h>
+
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "constants.h"
+#include "deadline.h"
+#include "metadata.h"
+#include "target.h"
+
+namespace vcenter_gateway {
+namespace {
+
+using Factory = grpc::experimental::ClientInterceptorFactoryInterface;
+using grpc::experimental::InterceptionHookPoints;
+
+constexpr std::chrono::seconds kShortestKeepalive(30);
+constexpr std::chrono::milliseconds kKeepaliveTimeout = std::chrono::seconds(20);
+
+/// The content of a file, nothing when it has no name.
+std::string ReadFile(const std::string& name) {
+  if (name.empty()) return "";
+  errno = 0;
+  std::ifstream file(name, std::ios::binary);
+  std::string content{std::istreambuf_iterator<char>(file), {}};
+  if (!file) throw std::system_error(errno != 0 ? errno : EIO, std::generic_category(), name);
+  return content;
+}
+
+std::shared_ptr<grpc::ChannelCredentials> TlsCredentials(const Tls& tls) {
+  if (tls.certificate_file.empty() != tls.key_file.empty()) {
+    throw std::invalid_argument("a client's certificate and its key are needed together");
+  }
+  grpc::SslCredentialsOptions ssl;
+  ssl.pem_root_certs = ReadFile(tls.ca_file);
+  ssl.pem_cert_chain = ReadFile(tls.certificate_file);
+  ssl.pem_private_key = ReadFile(tls.key_file);
+  return grpc::SslCredentials(ssl);
+}
+
+/// Sends an identity over a channel on which gRPC itself refuses to.
+class PlaintextIdentity final : public Factory {
+ public:
+  explicit PlaintextIdentity(const Credentials& credentials) : metadata_(credentials) {}
+
+  grpc::experimental::Interceptor* CreateClientInterceptor(grpc::experimental::ClientRpcInfo* /*info*/) override {
+    return new Interceptor(metadata_);
+  }
+
+ private:
+  class Interceptor final : public grpc::experimental::Interceptor {
+   public:
+    explicit Interceptor(const Metadata& metadata) : metadata_(metadata) {}
+
+    void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
+      if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_INITIAL_METADATA)) {
+        methods->GetSendInitialMetadata()->emplace(metadata_.key, metadata_.value);
+      }
+      methods->Proceed();
+    }
+
+   private:
+    const Metadata& metadata_;
+  };
+
+  const Metadata metadata_;
+};
+
+}  // namespace
+
+std::shared_ptr<grpc::Channel> Connect(const std::string& target, const ConnectOptions& options) {
+  if (options.keepalive_time < kShortestKeepalive) {
+    throw std::invalid_argument("keepalive_time is less than 30 seconds");
+  }
+  grpc::ChannelArguments arguments = options.arguments;
+  arguments.SetUserAgentPrefix(kUserAgent);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(options.keepalive_time.count()));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(kKeepaliveTimeout.count()));
+  // Without this, the probing ends after two probes while a long call waits for its answer.
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  if (!options.service_config.empty()) arguments.SetServiceConfigJSON(options.service_config);
+
+  std::vector<std::unique_ptr<Factory>> interceptors;
+  if (options.default_deadline > std::chrono::milliseconds::zero()) {
+    interceptors.push_back(DefaultDeadline(options.default_deadline));
+  }
+
+  std::shared_ptr<grpc::ChannelCredentials> channel;
+  std::shared_ptr<grpc::CallCredentials> calls;
+  const Reach reach = ReachOf(target);
+  if (options.tls) {
+    channel = TlsCredentials(*options.tls);
+    if (options.credentials) calls = options.credentials->ForCall();
+    if (!options.tls->server_name.empty()) arguments.SetSslTargetNameOverride(options.tls->server_name);
+  } else if (!options.credentials) {
+    channel = grpc::InsecureChannelCredentials();
+  } else if (options.allow_plaintext_credentials) {
+    channel = grpc::InsecureChannelCredentials();
+    interceptors.push_back(std::make_unique<PlaintextIdentity>(*options.credentials));
+  } else if (reach != Reach::kRemote) {
+    // These look at the peer's address as well: a localhost that is none gets no credentials, nor does a proxy.
+    channel = grpc::experimental::LocalCredentials(reach == Reach::kUnix ? UDS : LOCAL_TCP);
+    calls = CallCredentialsFor(*options.credentials, GRPC_SECURITY_NONE);
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  } else {
+    throw std::invalid_argument("credentials need TLS on the way to " + target +
+                                ", or allow_plaintext_credentials where the network encrypts on its own");
+  }
+  if (calls) channel = grpc::CompositeChannelCredentials(channel, calls);
+  return grpc::experimental::CreateCustomChannelWithInterceptors(target, channel, arguments, std::move(interceptors));
+}
+
+}  // namespace vcenter_gateway

@@ -1,0 +1,25 @@
+/// The secret side of credentials, for the ways of sending them.
+#pragma once
+
+#include <grpc/grpc_security_constants.h>
+#include <grpcpp/security/credentials.h>
+
+#include <memory>
+#include <string>
+
+#include "vcenter_gateway/credentials.h"
+
+namespace vcenter_gateway {
+
+/// One entry in the metadata of calls.
+struct Metadata {
+  explicit Metadata(const Credentials& credentials) : key(credentials.key_), value(credentials.value_) {}
+
+  std::string key;
+  std::string value;
+};
+
+/// Call credentials that gRPC sends over channels of at least the given security.
+std::shared_ptr<grpc::CallCredentials> CallCredentialsFor(const Credentials& credentials, grpc_security_level security);
+
+}  // namespace vcenter_gateway
