@@ -1,0 +1,232 @@
+package io.github.vcentergateway;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
+import static java.util.concurrent.TimeUnit.NANOSECONDS;
+
+import com.google.gson.Gson;
+import com.google.gson.reflect.TypeToken;
+import io.grpc.CallCredentials;
+import io.grpc.CallOptions;
+import io.grpc.Channel;
+import io.grpc.ChannelCredentials;
+import io.grpc.ClientCall;
+import io.grpc.Context;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
+import io.grpc.ManagedChannelBuilder;
+import io.grpc.MethodDescriptor;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.Reader;
+import java.io.UncheckedIOException;
+import java.time.Duration;
+import java.util.Map;
+import java.util.Objects;
+import java.util.function.Consumer;
+
+/**
+ * A connection to the gateway, and a channel for the stubs of all services.
+ *
+ * <pre>{@code
+ * try (VCenterGateway gateway =
+ *     VCenterGateway.newBuilder("gateway.example.com:443", TlsChannelCredentials.create())
+ *         .credentials(GatewayCredentials.basic("administrator@vsphere.local", password))
+ *         .connect()) {
+ *   VmServiceGrpc.newBlockingStub(gateway).listVms(ListVmsRequest.getDefaultInstance());
+ * }
+ * }</pre>
+ *
+ * <p>Connects with the first call, and anew when needed. Calls that only read are repeated up to
+ * three times while the gateway is unavailable, calls that change something never are. Make one,
+ * share it between all threads, and keep it as long as the program runs.
+ */
+public final class VCenterGateway extends Channel implements AutoCloseable {
+  private static final Duration SHORTEST_KEEP_ALIVE_TIME = Duration.ofSeconds(30);
+  private static final Duration KEEP_ALIVE_TIMEOUT = Duration.ofSeconds(20);
+  private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(5);
+
+  private final ManagedChannel channel;
+  private final CallCredentials credentials;
+  private final Duration defaultDeadline;
+
+  private VCenterGateway(
+      ManagedChannel channel, CallCredentials credentials, Duration defaultDeadline) {
+    this.channel = channel;
+    this.credentials = credentials;
+    this.defaultDeadline = defaultDeadline;
+  }
+
+  /**
+   * Begins a connection to the gateway.
+   *
+   * <p>{@code TlsChannelCredentials.create()} trusts the system's authorities; its builder takes an
+   * authority of your own with {@code trustManager}, and a client's certificate with {@code
+   * keyManager}. {@code InsecureChannelCredentials.create()} is plain text.
+   *
+   * @param target name of the gateway as gRPC takes it: {@code host:port}, {@code
+   *     dns:///host:port}, {@code unix:path}
+   * @param security how to speak with it
+   */
+  public static Builder newBuilder(String target, ChannelCredentials security) {
+    return new Builder(target, security);
+  }
+
+  /**
+   * gRPC's service config for the gateway: round robin over all addresses, and calls that only read
+   * are repeated up to three times while the gateway is unavailable.
+   */
+  public static Map<String, ?> defaultServiceConfig() {
+    try (Reader json =
+        new InputStreamReader(
+            VCenterGateway.class.getResourceAsStream("service_config.json"), UTF_8)) {
+      return new Gson().fromJson(json, new TypeToken<Map<String, Object>>() {});
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Begins a call. Adds the credentials and the deadline, if it has none of its own. */
+  @Override
+  public <RequestT, ResponseT> ClientCall<RequestT, ResponseT> newCall(
+      MethodDescriptor<RequestT, ResponseT> method, CallOptions options) {
+    if (credentials != null && options.getCredentials() == null) {
+      options = options.withCallCredentials(credentials);
+    }
+    if (!defaultDeadline.isZero()
+        && options.getDeadline() == null
+        && Context.current().getDeadline() == null) {
+      options = options.withDeadlineAfter(defaultDeadline.toNanos(), NANOSECONDS);
+    }
+    return channel.newCall(method, options);
+  }
+
+  @Override
+  public String authority() {
+    return channel.authority();
+  }
+
+  /** The channel underneath, to watch its state. Calls made on it directly lack the credentials. */
+  public ManagedChannel getManagedChannel() {
+    return channel;
+  }
+
+  /** Ends the connection. Calls in flight have five seconds to end, then they are cancelled. */
+  @Override
+  public void close() {
+    channel.shutdown();
+    try {
+      channel.awaitTermination(CLOSE_TIMEOUT.toMillis(), MILLISECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } finally {
+      channel.shutdownNow();
+    }
+  }
+
+  /** Tells where the connection leads. */
+  @Override
+  public String toString() {
+    return "VCenterGateway(" + authority() + ")";
+  }
+
+  /** How to connect. */
+  public static final class Builder {
+    private final String target;
+    private final ChannelCredentials security;
+    private GatewayCredentials credentials;
+    private Duration defaultDeadline = Duration.ofSeconds(60);
+    private Duration keepAliveTime = Duration.ofSeconds(60);
+    private Map<String, ?> serviceConfig = defaultServiceConfig();
+    private Consumer<ManagedChannelBuilder<?>> configuration = channel -> {};
+
+    private Builder(String target, ChannelCredentials security) {
+      this.target = Objects.requireNonNull(target, "target");
+      this.security = Objects.requireNonNull(security, "security");
+    }
+
+    /**
+     * Identity for all calls; none by default.
+     *
+     * @see io.grpc.stub.AbstractStub#withCallCredentials
+     */
+    public Builder credentials(GatewayCredentials credentials) {
+      this.credentials = credentials;
+      return this;
+    }
+
+    /**
+     * Deadline for calls that have none; 60 seconds by default, zero for no such deadline.
+     *
+     * <p>A deadline of the stub or of the current {@link Context} is kept, be it shorter or longer.
+     *
+     * @throws IllegalArgumentException if it is negative
+     */
+    public Builder defaultDeadline(Duration deadline) {
+      if (deadline.isNegative()) {
+        throw new IllegalArgumentException("a deadline is not negative: " + deadline);
+      }
+      this.defaultDeadline = deadline;
+      return this;
+    }
+
+    /**
+     * How long a connection with calls in flight is silent before it is probed; 60 seconds by
+     * default.
+     *
+     * @throws IllegalArgumentException if it is less than 30 seconds
+     */
+    public Builder keepAliveTime(Duration time) {
+      if (time.compareTo(SHORTEST_KEEP_ALIVE_TIME) < 0) {
+        throw new IllegalArgumentException("probes come no closer than every 30 s: " + time);
+      }
+      this.keepAliveTime = time;
+      return this;
+    }
+
+    /**
+     * gRPC's service config; {@link VCenterGateway#defaultServiceConfig} by default.
+     *
+     * @see ManagedChannelBuilder#defaultServiceConfig
+     */
+    public Builder serviceConfig(Map<String, ?> serviceConfig) {
+      this.serviceConfig = Objects.requireNonNull(serviceConfig, "serviceConfig");
+      return this;
+    }
+
+    /**
+     * Further settings of gRPC, for instance interceptors, an executor or the largest message. They
+     * win over the settings above.
+     */
+    public Builder configureChannel(Consumer<ManagedChannelBuilder<?>> configuration) {
+      this.configuration = this.configuration.andThen(configuration);
+      return this;
+    }
+
+    /**
+     * Makes the connection. Nothing is sent before the first call.
+     *
+     * @throws IllegalArgumentException if the target is no name, or the credentials would go to
+     *     another machine in plain text
+     * @see GatewayCredentials#allowingPlaintext
+     */
+    public VCenterGateway connect() {
+      if (credentials != null
+          && !credentials.isPlaintextAllowed()
+          && security.withoutBearerTokens() instanceof InsecureChannelCredentials
+          && !Target.isLocal(target)) {
+        throw new IllegalArgumentException(
+            "credentials are not sent in plain text to another machine: " + target);
+      }
+      ManagedChannelBuilder<?> channel =
+          Grpc.newChannelBuilder(target, security)
+              .defaultServiceConfig(serviceConfig)
+              .enableRetry()
+              .keepAliveTime(keepAliveTime.toMillis(), MILLISECONDS)
+              .keepAliveTimeout(KEEP_ALIVE_TIMEOUT.toMillis(), MILLISECONDS);
+      configuration.accept(channel);
+      return new VCenterGateway(channel.build(), credentials, defaultDeadline);
+    }
+  }
+}
