@@ -8,10 +8,16 @@ SOURCES := gateway tests tools clients/conformance hatch_build.py
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format generate checkgenerate lock release clients test-clients clean
+.PHONY: help run test check format generate checkgenerate lock release clients test-clients check-clients check-helm image-test clean
 
 # The clients, each in a folder of clients/ with a Makefile of its own: toolchain, tools, generate, build, test.
 LANGUAGES := python go java typescript rust cpp
+
+# Helm is built from its source, as pinned here; without a cluster it takes charts to be for this version of Kubernetes.
+HELM := build/tools/bin/helm
+HELM_VERSION := 3.22.0
+HELM_FLAGS := -s -w -X helm.sh/helm/v3/internal/version.version=v$(HELM_VERSION) \
+    -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37
 
 help: ## Shows this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -22,12 +28,22 @@ run: $(DESCRIPTORS) ## Starts the gateway on 127.0.0.1:50051 with the embedded v
 test: $(DESCRIPTORS) ## Runs the whole test suite (ARGS="-k cdrom" for a part)
 	$(BIN)/pytest $(ARGS)
 
-check: $(DESCRIPTORS) checkgenerate ## Checks types, style, protos and what is generated
+check: $(DESCRIPTORS) checkgenerate check-helm ## Checks types, style, protos, chart and what is generated
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/buf lint $(DESCRIPTORS) --config buf.yaml
 	$(BIN)/buf breaking $(DESCRIPTORS) --against protos/released.binpb --config buf.yaml
+
+check-helm: .venv/ready ## Checks the Dockerfile and the Helm chart
+	$(BIN)/hadolint Dockerfile
+	@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --no-print-directory $(HELM); fi
+	@if [ ! -x $(HELM) ]; then echo "helm/: skipped, building Helm takes Go"; fi
+	@if [ -x $(HELM) ]; then for file in helm/vcenter-gateway/ci/*.yaml; do \
+	    $(HELM) lint --strict --quiet helm/vcenter-gateway --values $$file || exit 1; done; fi
+
+image-test: ## Builds the image and runs it, without Docker: needs Debian and root
+	@tools/image_test.sh
 
 format: .venv/ready ## Formats the code
 	$(BIN)/ruff check --fix-only --quiet $(SOURCES)
@@ -37,21 +53,33 @@ generate: .venv/ready ## Compiles the protos, writes the generated parts of docs
 	$(BIN)/python tools/compile_protos.py
 	$(BIN)/python tools/generate_docs.py
 	$(BIN)/python tools/generate_service_config.py
+	$(BIN)/python tools/generate_chart.py
 	@$(call with_toolchain,go,$(MAKE) --no-print-directory -C clients/go tools generate)
 
 checkgenerate: $(DESCRIPTORS) ## Fails when something generated is not up to date
 	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/python tools/generate_service_config.py --check
+	$(BIN)/python tools/generate_chart.py --check
 	@$(call with_toolchain,go,$(MAKE) --no-print-directory -C clients/go tools checkgenerate)
 
 clients: $(LANGUAGES:%=client-%) ## Builds the clients of all languages into dist/ (client-go for one)
 
 test-clients: $(LANGUAGES:%=test-client-%) ## Tests the clients of all languages (test-client-go for one)
 
+check-clients: $(LANGUAGES:%=check-client-%) ## Checks style, documentation and generated code of all clients
+
+check-client-%: $(DESCRIPTORS)
+	@$(call with_toolchain,$*,$(MAKE) --no-print-directory -C clients/$* tools check)
+
 client-%: $(DESCRIPTORS)
 	@$(call with_toolchain,$*,$(MAKE) --no-print-directory -C clients/$* tools build)
 
-test-client-%: $(DESCRIPTORS)
+test-check-clients: $(LANGUAGES:%=check-client-%) ## Checks style, documentation and generated code of all clients
+
+check-client-%: $(DESCRIPTORS)
+	@$(call with_toolchain,$*,$(MAKE) --no-print-directory -C clients/$* tools check)
+
+client-%: $(DESCRIPTORS)
 	@$(call with_toolchain,$*,$(MAKE) --no-print-directory -C clients/$* tools test)
 
 # A language without its toolchain is named and passed over on a developer's machine; the continuous integration fails.
@@ -64,6 +92,7 @@ lock: ## Pins the requirements anew, to the newest versions that pyproject.toml 
 	build/lock/bin/python -m pip install --quiet uv==0.13.9
 	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/run.txt pyproject.toml
 	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/dev.txt --extra test --extra check pyproject.toml requirements/build.in
+	build/lock/bin/uv pip compile $(LOCK) --constraint requirements/dev.txt --output-file requirements/build.txt requirements/build.in
 	rm -r build/lock
 
 release: $(DESCRIPTORS) ## Makes the current protos the ones that later changes must not break
@@ -80,6 +109,14 @@ clean: ## Removes everything that was built
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+$(HELM): build/tools/helm-$(HELM_VERSION)
+
+build/tools/helm-$(HELM_VERSION):
+	@command -v go >/dev/null || { echo "Helm is built from its source: Go is missing"; exit 1; }
+	@echo "Building Helm $(HELM_VERSION); this takes some minutes the first time."
+	@GOBIN=$(CURDIR)/build/tools/bin GOFLAGS=-trimpath go install -ldflags "$(HELM_FLAGS)" helm.sh/helm/v3/cmd/helm@v$(HELM_VERSION)
+	@rm -f build/tools/helm-* && touch $@
 
 $(DESCRIPTORS): .venv/ready tools/compile_protos.py $(PROTOS)
 	@$(BIN)/python tools/compile_protos.py

@@ -17,10 +17,14 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 from gateway.server.run import Backend, simulator
 from gateway.settings import Settings, split_address
+
+if TYPE_CHECKING:
+    from gateway.admin import SharedFolder, WorkerShare
 
 __all__ = ["READY", "SupervisorError", "WorkerTask", "reserve_port", "supervise"]
 
@@ -30,6 +34,7 @@ _FIRST_BACKOFF = 0.25
 _MAX_BACKOFF = 15.0
 _STABLE_AFTER = 60.0
 _KILL_AFTER = 10.0
+_STUCK_AFTER = 15.0
 READY = b"ready"
 
 _log = logging.getLogger(__name__)
@@ -45,16 +50,29 @@ class WorkerTask:
 
     settings: Settings
     backend: Backend | None
+    folder: str | None = None
+    """Where the worker writes for the admin port."""
+    number: int = 0
+    """Which of the workers it is, from 1."""
+
+    def share(self) -> WorkerShare | None:
+        if self.folder is None:
+            return None
+        from gateway.admin import WorkerShare
+
+        return WorkerShare(self.folder, self.number)
 
     def to_json(self) -> str:
         backend = asdict(self.backend) if self.backend else None
-        return json.dumps({"settings": self.settings.model_dump(mode="json"), "backend": backend})
+        settings = self.settings.model_dump(mode="json")
+        return json.dumps({"settings": settings, "backend": backend, "folder": self.folder, "number": self.number})
 
     @classmethod
     def from_json(cls, text: str) -> WorkerTask:
         content = json.loads(text)
         backend = Backend(**content["backend"]) if content["backend"] else None
-        return cls(Settings.model_validate(content["settings"]), backend)
+        settings = Settings.model_validate(content["settings"])
+        return cls(settings, backend, content["folder"], content["number"])
 
 
 @contextlib.contextmanager
@@ -92,18 +110,35 @@ async def supervise(settings: Settings, on_ready: Callable[[int], None]) -> None
         address = stack.enter_context(reserve_port(server.listen))
         backend = await simulator(settings, stack) if settings.simulator.enabled else None
         at_address = settings.model_copy(update={"server": server.model_copy(update={"listen": address})})
+        task = WorkerTask(at_address, backend)
         stopping = asyncio.Event()
         # Time for the workers' own grace period, and for them to log out of vCenter afterwards.
         limit = server.settle_seconds + server.grace_seconds + _KILL_AFTER
-        workers = _Workers(server.workers, WorkerTask(at_address, backend).to_json(), stopping, limit)
+        workers = _Workers(server.workers, stopping, limit)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
+        if settings.admin.listen:
+            task = await _serve_admin(settings.admin.listen, workers, task, stack)
         announcing = asyncio.create_task(_announce(workers, on_ready, split_address(address)[1]))
         try:
-            await workers.run()
+            await workers.run(task)
         finally:
             announcing.cancel()
+
+
+async def _serve_admin(listen: str, workers: _Workers, task: WorkerTask, stack: AsyncExitStack) -> WorkerTask:
+    """Serves the admin port for all workers until `stack` ends. Returns their task with what they need for it."""
+    # Only here, since nothing is counted that nobody can ask for.
+    from gateway.admin import AdminServer, SharedFolder, Source
+
+    shared = workers.shared = stack.enter_context(SharedFolder.temporary())
+    source = Source(shared.registry, shared.errors, workers.not_ready, workers.not_alive)
+    url = task.settings.vcenter.options(task.backend.url if task.backend else None).url
+    server = AdminServer(listen, source, vcenter=url, workers=len(workers.ready))
+    stack.push_async_callback(server.stop)
+    admin = task.settings.admin.model_copy(update={"listen": await server.start()})
+    return replace(task, settings=task.settings.model_copy(update={"admin": admin}), folder=shared.folder)
 
 
 async def _announce(workers: _Workers, on_ready: Callable[[int], None], port: int) -> None:
@@ -115,27 +150,47 @@ async def _announce(workers: _Workers, on_ready: Callable[[int], None], port: in
 class _Workers:
     """A fixed number of places, each filled by one process after the other."""
 
-    def __init__(self, count: int, task: str, stopping: asyncio.Event, limit: float) -> None:
+    def __init__(self, count: int, stopping: asyncio.Event, limit: float) -> None:
         self.ready = [asyncio.Event() for _ in range(count)]
-        self._task = task
+        self.shared: SharedFolder | None = None
+        """Where the workers write for the admin port."""
         self._stopping = stopping
         self._limit = limit
 
-    async def run(self) -> None:
+    def not_ready(self) -> str | None:
+        """Why not every worker serves; None when all of them do."""
+        if self._stopping.is_set():
+            return "the gateway is stopping"
+        missing = [str(number) for number, ready in enumerate(self.ready, start=1) if not ready.is_set()]
+        return f"not ready: worker {', '.join(missing)} of {len(self.ready)}" if missing else None
+
+    def not_alive(self) -> str | None:
+        """Which worker is stuck; None when none is."""
+        for number, ready in enumerate(self.ready, start=1):
+            silent = self.shared.seconds_silent(number) if self.shared and ready.is_set() else 0
+            if silent > _STUCK_AFTER:
+                return f"worker {number} has been stuck for {silent:.0f} s"
+        return None
+
+    async def run(self, task: WorkerTask) -> None:
         """Keeps all places filled until the stop. Raises SupervisorError when no worker comes up."""
-        places = [asyncio.create_task(self._fill(number, ready)) for number, ready in enumerate(self.ready, start=1)]
+        places = [
+            asyncio.create_task(self._fill(replace(task, number=number), ready))
+            for number, ready in enumerate(self.ready, start=1)
+        ]
         await asyncio.wait(places, return_when=asyncio.FIRST_EXCEPTION)
         self._stopping.set()
         for result in await asyncio.gather(*places, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
 
-    async def _fill(self, number: int, ready: asyncio.Event) -> None:
+    async def _fill(self, task: WorkerTask, ready: asyncio.Event) -> None:
+        number = task.number
         loop = asyncio.get_running_loop()
         deaths = failed_starts = 0
         while not self._stopping.is_set():
             started = loop.time()
-            process = await self._start(number)
+            process = await self._start(task)
             listening = asyncio.create_task(_listen(process, ready))
             ended = asyncio.create_task(process.wait())
             stop = asyncio.create_task(self._stopping.wait())
@@ -145,6 +200,8 @@ class _Workers:
                 await self._end(number, process)
             code = await ended
             await listening
+            if self.shared:
+                self.shared.worker_ended(number)
             if self._stopping.is_set():
                 return
             failed_starts = 0 if ready.is_set() else failed_starts + 1
@@ -161,7 +218,7 @@ class _Workers:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)
 
-    async def _start(self, number: int) -> asyncio.subprocess.Process:
+    async def _start(self, task: WorkerTask) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # A directory named gateway that happens to be where the command was started is not this package.
@@ -174,9 +231,9 @@ class _Workers:
             # A terminal's Ctrl-C reaches the supervisor alone, which then stops the workers in order.
             start_new_session=True,
         )
-        _log.info("worker %d started with process id %d", number, process.pid)
+        _log.info("worker %d started with process id %d", task.number, process.pid)
         assert process.stdin is not None  # noqa: S101 - for the type checker
-        process.stdin.write(self._task.encode() + b"\n")
+        process.stdin.write(task.to_json().encode() + b"\n")
         with contextlib.suppress(ConnectionError):
             await process.stdin.drain()
         return process

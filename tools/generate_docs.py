@@ -16,6 +16,7 @@ from pathlib import Path
 from google.protobuf import descriptor_pb2
 from google.rpc import code_pb2
 
+from gateway.admin.metrics import metrics_table
 from gateway.contract import Idempotency, Method, load_contract
 from gateway.settings import reference_table
 from gateway.transcoding.errors import BY_ERROR_TYPE, BY_HTTP_STATUS
@@ -88,6 +89,7 @@ def http_statuses() -> str:
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "configuration.md": {"settings": reference_table},
     "errors.md": {"error types": error_types, "http statuses": http_statuses},
+    "operations.md": {"metrics": metrics_table},
     "services.md": {"services": services},
 }
 

@@ -43,7 +43,7 @@ Examples:
   vcenter-gateway call vcenter.v1.VmService/ListVms
   vcenter-gateway call ListVms '{"power_states": ["POWERED_ON"]}'
   vcenter-gateway call vcenter.vm.hardware.v1.CdromService/ConnectCdrom '{"vm": "vm-1001", "cdrom": "16000"}'
-  vcenter-gateway call --target gateway.example.com:443 --user me@vsphere.local CpuService/GetCpu @request.json
+  vcenter-gateway call --target gateway.example.com:443 --user me@vsphere.local CpuService/GetCpu request.json
   vcenter-gateway call --vcenter https://vcenter.example.com --user me@vsphere.local ListVms
 
 \b
@@ -51,7 +51,7 @@ Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 
 """
 )
 @click.argument("rpc", shell_complete=_complete_rpc)
-@click.argument("request_text", metavar="[REQUEST | @FILE | -]", default="{}")
+@click.argument("request_text", metavar="[REQUEST | FILE | -]", default="{}")
 @click.option(
     "--target",
     metavar="HOST:PORT",
@@ -150,12 +150,19 @@ def _suggestion(wanted: str, by_path: Mapping[str, str]) -> str:
 
 
 def _read(text: str) -> str:
-    if text != "-" and not text.startswith("@"):
+    """The request: the text itself, the standard input for `-`, or the content of a file.
+
+    A file may be named without the @ too: no JSON object looks like the name of one.
+    """
+    if text.lstrip().startswith("{"):
         return text
+    path = text.removeprefix("@")
     try:
-        return sys.stdin.read() if text == "-" else Path(text[1:]).read_text(encoding="utf-8")
+        if text == "-":
+            return sys.stdin.read()
+        return Path(path).read_text(encoding="utf-8") if text != path or Path(path).is_file() else text
     except OSError as error:
-        raise click.UsageError(f"{text[1:]} cannot be read: {error.strerror}") from None
+        raise click.UsageError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise click.UsageError("the request is not UTF-8 text") from None
 

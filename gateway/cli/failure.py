@@ -17,11 +17,18 @@ from gateway.transcoding import Reason
 __all__ = ["CallError"]
 
 _WIDTH = 110
-_UNREACHABLE = frozenset({Reason.VCENTER_UNREACHABLE, Reason.VCENTER_CERTIFICATE_INVALID})
 _BY_CODE = {
     code_pb2.UNAUTHENTICATED: Exit.IDENTITY,
     code_pb2.DEADLINE_EXCEEDED: Exit.TIMEOUT,
 }
+_UNREACHABLE = frozenset(
+    {
+        Reason.VCENTER_UNREACHABLE,
+        Reason.VCENTER_CERTIFICATE_INVALID,
+        Reason.VCENTER_CIRCUIT_OPEN,
+        Reason.VCENTER_TIMEOUT,  # With UNAVAILABLE, there was no connection in time.
+    }
+)
 
 
 class CallError(Exception):
@@ -37,9 +44,10 @@ class CallError(Exception):
     @property
     def exit(self) -> Exit:
         """How the command ends."""
-        if not self._reached or self._info.reason in _UNREACHABLE:
+        if not self._reached:
             return Exit.UNREACHABLE
-        return _BY_CODE.get(self.status.code, Exit.FAILED)
+        by_reason = Exit.UNREACHABLE if self._info.reason in _UNREACHABLE else Exit.FAILED
+        return _BY_CODE.get(self.status.code, by_reason)
 
     @property
     def code(self) -> str:

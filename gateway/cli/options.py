@@ -21,6 +21,7 @@ _TITLES = {
     "simulator": "Simulator",
     "auth": "Caller",
     "log": "Log",
+    "admin": "Admin",
 }
 _MAIN = ("listen", "vcenter", "simulator", "workers", "config")
 

@@ -80,7 +80,8 @@ def worker() -> None:
         sys.stdout.write(f"{READY.decode()}\n")
         sys.stdout.flush()
 
-    _finish(uvloop.run, run(task.settings, announce, backend=task.backend, reuse_port=True))
+    serving = run(task.settings, announce, backend=task.backend, reuse_port=True, share=task.share())
+    _finish(uvloop.run, serving)
 
 
 def _stop_when_orphaned() -> None:

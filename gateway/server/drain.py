@@ -32,6 +32,11 @@ class Drain:
         self._idle.set()
         self._admitted.set()
 
+    @property
+    def active(self) -> int:
+        """Calls under way."""
+        return self._active
+
     def watched(self, handle: Handler) -> Handler:
         """The same handler, which `close` then waits for."""
 

@@ -21,7 +21,7 @@ from gateway.server.reflection import add_reflection
 from gateway.server.tls import ServerTls
 from gateway.transcoding import Binding, compile_bindings
 from gateway.vcenter.breaker import BreakerState
-from gateway.vcenter.client import VCenter
+from gateway.vcenter.client import Observer, VCenter
 from gateway.vcenter.options import VCenterOptions
 
 __all__ = ["VCENTER_HEALTH", "Gateway", "ServerOptions"]
@@ -69,6 +69,7 @@ class Gateway:
         *,
         options: ServerOptions | None = None,
         observe: Observe = lambda record: None,
+        observer: Observer | None = None,
         audit: Audit | None = None,
         tls: ServerTls | None = None,
         contract: Contract | None = None,
@@ -82,8 +83,9 @@ class Gateway:
         self._vcenter_options = vcenter
         self._admission = admission
         self._observe = observe
+        self._observer = observer
         self._audit = audit
-        self._tls = tls
+        self.tls = tls
         self._server: grpc.aio.Server | None = None
         self._health = _HealthServicer()
         self._drain = Drain()
@@ -96,9 +98,16 @@ class Gateway:
     async def __aexit__(self, *exc: object) -> None:
         await self.stop()
 
+    @property
+    def active_calls(self) -> int:
+        """Rpcs under way."""
+        return self._drain.active
+
     async def start(self) -> int:
         """Starts serving and returns the port. Raises OSError when the address cannot be used."""
-        self.vcenter = VCenter(self._vcenter_options, self.contract, self.drift, self._on_breaker_change)
+        self.vcenter = VCenter(
+            self._vcenter_options, self.contract, self.drift, self._on_breaker_change, observer=self._observer
+        )
         server = grpc.aio.server(options=_channel_arguments(self.options))
         server.add_generic_rpc_handlers(tuple(self._handlers(self.vcenter)))
         if self.options.health:
@@ -106,10 +115,10 @@ class Gateway:
         if self.options.reflection:
             add_reflection(server, self.contract)
         try:
-            if self._tls is None:
+            if self.tls is None:
                 self.port = server.add_insecure_port(self.options.listen)
             else:
-                self.port = server.add_secure_port(self.options.listen, self._tls.credentials())
+                self.port = server.add_secure_port(self.options.listen, self.tls.credentials())
         except RuntimeError:
             self.port = 0
         if not self.port:

@@ -8,12 +8,16 @@ import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gateway.logs import call_logger
 from gateway.server.access import make_access
 from gateway.server.gateway import Gateway, ServerOptions
 from gateway.settings import ServerSettings, Settings
 from gateway.vcenter.identity import Basic
+
+if TYPE_CHECKING:
+    from gateway.admin import ProcessAdmin, WorkerShare
 
 __all__ = ["Backend", "run", "simulator", "stop_event"]
 
@@ -48,12 +52,14 @@ async def run(
     *,
     backend: Backend | None = None,
     reuse_port: bool = False,
+    share: WorkerShare | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then lets the calls under way finish; a second signal ends the process at once.
 
     `on_ready` gets the port as soon as calls are taken. `backend` is a simulator that runs elsewhere; without it, one
-    is started where the settings ask for it. Raises OSError when the address cannot be used, ValueError for a file that
-    cannot be used, and ContractError when the package was built from wrong protos.
+    is started where the settings ask for it. `share` is where a worker writes for the admin port, which its supervisor
+    serves; without it, the port is served where the settings ask for it. Raises OSError when an address cannot be used,
+    ValueError for a file that cannot be used, and ContractError when the package was built from wrong protos.
     """
     async with AsyncExitStack() as stack:
         if settings.simulator.enabled and backend is None:
@@ -61,22 +67,42 @@ async def run(
         access = make_access(settings, Basic(backend.user, backend.password) if backend else None)
         _warn(settings)
         vcenter = settings.vcenter.options(backend.url if backend else None)
+        admin = _admin(settings, vcenter.url, share)
+        log_call = call_logger()
         gateway = Gateway(
             vcenter,
             access.admission,
             options=_server_options(settings.server, reuse_port),
-            observe=call_logger(),
+            observe=admin.observing(log_call) if admin else log_call,
+            observer=admin.metrics if admin else None,
             audit=access.audit,
             tls=access.tls,
         )
         stopping = stop_event()
+        also = ""
+        if admin:
+            stack.push_async_callback(admin.stop)
+            also = f", admin port http://{await admin.start(gateway)}"
         port = await gateway.start()
         stack.push_async_callback(gateway.stop)
-        _log.info("serving %s on port %d", vcenter.url, port)
+        _log.info("serving %s on port %d%s", vcenter.url, port, also)
+        if admin:
+            admin.not_ready = None
         on_ready(port)
         await stopping.wait()
+        if admin:
+            admin.not_ready = "the gateway is stopping"
         _log.info("stopping: calls under way have %g s to finish", settings.server.grace_seconds)
     _log.info("stopped")
+
+
+def _admin(settings: Settings, vcenter: str, share: WorkerShare | None) -> ProcessAdmin | None:
+    if settings.admin.listen is None:
+        return None
+    # Only here, since nothing is counted that nobody can ask for.
+    from gateway.admin import ProcessAdmin
+
+    return ProcessAdmin(settings.admin.listen, vcenter, share)
 
 
 def _warn(settings: Settings) -> None:

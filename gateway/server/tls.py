@@ -43,6 +43,10 @@ class ServerTls:
             require_client_authentication=self._ca is not None,
         )
 
+    def certificate(self) -> bytes:
+        """The certificate in use, and those that lead to its authority, in PEM form."""
+        return self._cert.current()
+
     def _generations(self) -> tuple[int, ...]:
         files = [file for file in (self._cert, self._key, self._ca) if file is not None]
         for file in files:

@@ -18,12 +18,14 @@ from pydantic_core import PydanticCustomError
 
 from gateway.settings.access import AuthSettings
 from gateway.settings.address import is_loopback, split_address
+from gateway.settings.admin import AdminSettings
 from gateway.settings.section import VARIABLE_PREFIX, Section, Setting
 from gateway.settings.server import LogSettings, ServerSettings, TlsSettings
 from gateway.settings.vcenter import SimulatorSettings, VCenterSettings
 
 __all__ = [
     "VARIABLE_PREFIX",
+    "AdminSettings",
     "AuthSettings",
     "LogSettings",
     "ServerSettings",
@@ -48,6 +50,7 @@ class Settings(Section):
     simulator: SimulatorSettings = SimulatorSettings()
     auth: AuthSettings = AuthSettings()
     log: LogSettings = LogSettings()
+    admin: AdminSettings = AdminSettings()
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -62,6 +65,8 @@ class Settings(Section):
             yield "a vCenter and the simulator exclude each other: keep one of them", "vcenter.url", "simulator.enabled"
         if not self.simulator.enabled and self.vcenter.url is None:
             yield "there is no vCenter to serve: give --vcenter URL, or --simulator for the embedded one", "vcenter.url"
+        if self.admin.listen and split_address(self.admin.listen)[1] == (split_address(self.server.listen)[1] or -1):
+            yield "the admin port cannot be the one of the gRPC server: give another", "admin.listen", "server.listen"
         if (tls.cert_file is None) != (tls.key_file is None):
             yield "a certificate and its key belong together: give both", "tls.cert_file", "tls.key_file"
         if tls.client_ca_file and not tls.cert_file:

@@ -22,7 +22,8 @@ class VCenterSettings(Section):
     )
     ca_file: str | None = setting(
         None,
-        "Authorities to trust in place of the system's. vCenter offers its own at https://VCENTER/certs/download.zip.",
+        "Authorities to trust in place of the system's. vCenter offers its own at https://VCENTER/certs/download.zip. "
+        "A new content is in use within a second, for new connections.",
         "a file with certificates in PEM form",
     )
     thumbprint: str | None = setting(

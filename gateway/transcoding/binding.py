@@ -38,6 +38,8 @@ class RestRequest:
     """Path and query, percent-encoded: to be sent as it is."""
     body: bytes | None = field(repr=False)
     """JSON, None where the operation takes no body. May hold guest passwords."""
+    operation: str = field(default="", compare=False)
+    """The call in vCenter's own words, for metrics. Has no identifiers in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
     path_wires = [wire_name(fields[name]) for name in rule.variables]
     body_wire = wire_name(fields[rule.body]) if rule.body not in ("", "*") else ""
     verb, whole_body, literal_query = rule.verb, rule.body == "*", rule.query
+    operation = method.operation
 
     def encode(message: Message) -> RestRequest:
         violations: list[Violation] = []
@@ -188,8 +191,9 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
             longest = max((*rule.variables, *query_names), key=lambda name: len(str(getattr(message, name))))
             raise GatewayError.invalid_request([Violation(longest, text)])
         if whole_body:
-            return RestRequest(verb, target, orjson.dumps(values))
-        return RestRequest(verb, target, orjson.dumps(values[body_wire]) if body_wire in values else None)
+            return RestRequest(verb, target, orjson.dumps(values), operation)
+        body = orjson.dumps(values[body_wire]) if body_wire in values else None
+        return RestRequest(verb, target, body, operation)
 
     query_names = [f.name for f in query.values()]
     if body_wire and rule.body not in contract.required(method.input_type):

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from google.protobuf.message import Message
 from google.rpc import code_pb2
@@ -25,7 +26,7 @@ from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
 from gateway.vcenter.limiter import Limiter
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.retry_budget import RetryBudget
-from gateway.vcenter.sessions import SessionPool
+from gateway.vcenter.sessions import LOGOUT, SessionPool
 from gateway.vcenter.transport import (
     AnswerTooLargeError,
     CertificateError,
@@ -37,7 +38,7 @@ from gateway.vcenter.transport import (
     transport_failure,
 )
 
-__all__ = ["VCenter"]
+__all__ = ["NoObserver", "Observer", "VCenter"]
 
 MAX_RETRIES = 2
 _BACKOFF = 0.1
@@ -48,8 +49,31 @@ _LOGOUT_TIMEOUT = 5.0
 _PROXY_ERRORS = frozenset({502, 503, 504})
 
 
+class Observer(Protocol):
+    """Is told about the exchanges with vCenter, for metrics. Its methods are quick and raise nothing."""
+
+    def exchanged(self, operation: str, outcome: int | str, seconds: float) -> None:
+        """One exchange ended with this HTTP status, or without an answer for this reason."""
+
+    def retried(self, operation: str) -> None:
+        """A call is repeated."""
+
+
+class NoObserver:
+    """Does nothing."""
+
+    def exchanged(self, operation: str, outcome: int | str, seconds: float) -> None:
+        return
+
+    def retried(self, operation: str) -> None:
+        return
+
+
 class VCenter:
-    """One vCenter: its connections and the sessions of the callers who gave a password."""
+    """One vCenter: its connections and the sessions of the callers who gave a password.
+
+    `clock` is the time, in seconds, by which sessions grow old and refused passwords are tried again.
+    """
 
     def __init__(
         self,
@@ -57,14 +81,23 @@ class VCenter:
         contract: Contract,
         drift: Drift | None = None,
         on_breaker_change: Callable[[BreakerState], None] = lambda state: None,
+        *,
+        observer: Observer | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._options = options
         self._transport = Transport(options)
         self._drift = drift
+        self._observer = observer or NoObserver()
         self._budget = RetryBudget()
         self.limiter = Limiter(options.max_concurrent_calls, options.max_waiting_calls)
         self.breaker = Breaker(on_change=on_breaker_change)
-        self.sessions = SessionPool(self._send_session_call, ErrorReader(contract, Decoders(contract)))
+        self.sessions = SessionPool(self._send_session_call, ErrorReader(contract, Decoders(contract)), clock=clock)
+
+    @property
+    def certificate(self) -> bytes | None:
+        """vCenter's certificate as it was seen last, in DER form; None without TLS or before the first call."""
+        return self._transport.certificate()
 
     async def close(self) -> None:
         """Logs every session out and closes the connections."""
@@ -107,6 +140,7 @@ class VCenter:
                 delay = max(delay, failure.retry_delay)
             if not again or attempt > MAX_RETRIES or loop.time() + delay >= deadline or not self._budget.take():
                 raise failure
+            self._observer.retried(request.operation)
             await asyncio.sleep(delay)
 
     async def _send_as(
@@ -144,7 +178,7 @@ class VCenter:
         """One exchange, of which the breaker learns how it ended."""
         self.breaker.admit()
         try:
-            response = await self._transport.send(request, headers, timeout)
+            response = await self._observed(request, headers, timeout)
         except (NotSentError, ConnectionLostError) as error:
             if isinstance(error, CertificateError):
                 self.breaker.gave_up()  # Callers are to see what is wrong with it, not that the breaker is open.
@@ -163,10 +197,25 @@ class VCenter:
             self.breaker.succeeded()
         return response
 
-    async def _send_session_call(self, request: RestRequest, headers: dict[str, str]) -> RestResponse:
-        timeout = _LOGOUT_TIMEOUT if request.method == "DELETE" else _SESSION_CALL_TIMEOUT
+    async def _observed(self, request: RestRequest, headers: Mapping[str, str], timeout: float) -> RestResponse:
+        started = time.perf_counter()
+        outcome: int | str = "CANCELLED"
         try:
-            return await self._exchange(request, headers, timeout)
+            response = await self._transport.send(request, headers, timeout)
+            outcome = response.status
+            return response
+        except TransportError as error:
+            outcome = error.reason
+            raise
+        finally:
+            self._observer.exchanged(request.operation, outcome, time.perf_counter() - started)
+
+    async def _send_session_call(self, request: RestRequest, headers: dict[str, str]) -> RestResponse:
+        if request is LOGOUT:
+            # Past the breaker: vCenter may be back by now, and a session that is not closed takes up room there.
+            return await self._observed(request, headers, _LOGOUT_TIMEOUT)
+        try:
+            return await self._exchange(request, headers, _SESSION_CALL_TIMEOUT)
         except TransportError as error:
             error.was_sent = False  # The call that needs the session was not, or was answered with 401.
             raise

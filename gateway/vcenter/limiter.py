@@ -32,6 +32,8 @@ class Limiter:
         """Calls that have a place."""
         self.waiting = 0
         """Calls that wait for one."""
+        self.refused = 0
+        """Calls that were refused so far."""
         self._queues: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
@@ -52,6 +54,7 @@ class Limiter:
 
     async def _wait(self, identity: Hashable, deadline: float) -> None:
         if self.waiting >= self.max_waiting:
+            self.refused += 1
             raise GatewayError(
                 code_pb2.RESOURCE_EXHAUSTED,
                 Reason.OVERLOADED,
@@ -72,7 +75,9 @@ class Limiter:
             raise
 
     def _forget(self, identity: Hashable, turn: asyncio.Future[None]) -> None:
-        queue = self._queues[identity]
+        queue = self._queues.get(identity)
+        if queue is None or turn not in queue:
+            return  # A place became free in the same moment, and went past the call that gave up.
         queue.remove(turn)
         if not queue:
             del self._queues[identity]
@@ -80,14 +85,15 @@ class Limiter:
 
     def _leave(self) -> None:
         """Gives a place that is free to the identity whose turn it is, or keeps it for the next call that comes."""
-        if not self._queues:
-            self.active -= 1
-            return
-        identity, queue = next(iter(self._queues.items()))
-        turn = queue.popleft()
-        if queue:
-            self._queues.move_to_end(identity)
-        else:
-            del self._queues[identity]
-        self.waiting -= 1
-        turn.set_result(None)
+        while self._queues:
+            identity, queue = next(iter(self._queues.items()))
+            turn = queue.popleft()
+            if queue:
+                self._queues.move_to_end(identity)
+            else:
+                del self._queues[identity]
+            self.waiting -= 1
+            if not turn.done():  # Else its call has given up, and has not run since.
+                turn.set_result(None)
+                return
+        self.active -= 1

@@ -19,7 +19,7 @@ class VCenterOptions:
     url: str
     """Scheme, host and optionally port, for instance `https://vcenter.example.com`."""
     ca_file: str | None = None
-    """PEM file of the authorities to trust in place of the system's."""
+    """PEM file of the authorities to trust in place of the system's. The asyncio client notices when it changes."""
     thumbprint: str | None = None
     """SHA-256 thumbprint of vCenter's own certificate; it is then trusted by this alone, whoever signed it."""
     verify: bool = True

@@ -23,11 +23,11 @@ from gateway.transcoding import GatewayError, Reason, RestRequest, RestResponse
 from gateway.transcoding.error_response import ErrorReader
 from gateway.vcenter.identity import SESSION_HEADER, Basic, is_session_id
 
-__all__ = ["Session", "SessionPool", "SessionTimes", "read_session_id"]
+__all__ = ["Session", "SessionCounts", "SessionPool", "SessionTimes", "read_session_id"]
 
-LOGIN = RestRequest("POST", "/api/session", None)
-PROBE = RestRequest("GET", "/api/session", None)
-LOGOUT = RestRequest("DELETE", "/api/session", None)
+LOGIN, PROBE, LOGOUT = (
+    RestRequest(verb, "/api/session", None, f"{verb} /api/session") for verb in ("POST", "GET", "DELETE")
+)
 _TOO_MANY_SESSIONS = "failedToLoginMaxUserSessionCountReached"
 _TOO_MANY_RETRY_DELAY = 30.0
 
@@ -66,6 +66,21 @@ class _Entry:
     calls: int = 0
 
 
+@dataclass(slots=True)
+class SessionCounts:
+    """What happened to sessions so far."""
+
+    logins: int = 0
+    rejected: int = 0
+    """Logins that vCenter refused because of the user name or the password."""
+    expired: int = 0
+    """Sessions that vCenter had ended."""
+    renewed: int = 0
+    """Sessions that were replaced before vCenter would end them."""
+    displaced: int = 0
+    """Sessions that were closed to make room for another credential's."""
+
+
 class SessionPool:
     """At most one session a credential, and at most `limit` of them; the longest unused goes first."""
 
@@ -86,6 +101,7 @@ class SessionPool:
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self._logouts: set[asyncio.Task[None]] = set()
         self._closed = False
+        self.counts = SessionCounts()
 
     @property
     def open_sessions(self) -> int:
@@ -99,6 +115,7 @@ class SessionPool:
             if now - session.used < self._times.max_idle and now - session.opened < self._times.max_age:
                 session.used = now
                 return session
+            self.counts.renewed += 1
             self._retire(entry)
         return await self._login(entry, credential)
 
@@ -137,7 +154,9 @@ class SessionPool:
         if entry is None:
             entry = self._entries[key] = _Entry()
             while len(self._entries) > self._limit:
-                self._retire(self._entries.popitem(last=False)[1])
+                displaced = self._entries.popitem(last=False)[1]
+                self.counts.displaced += displaced.session is not None
+                self._retire(displaced)
         self._entries.move_to_end(key)
         return entry
 
@@ -162,13 +181,18 @@ class SessionPool:
             stale.verified = self._clock()
             return stale
         if entry.session is stale:
-            entry.session = None
+            if probe.status == 401:
+                self.counts.expired += 1
+                entry.session = None
+            else:
+                self._retire(entry)  # Nobody knows whether it is alive, so it is not left open.
         return await self._open(entry, credential)
 
     async def _open(self, entry: _Entry, credential: Basic) -> Session:
         response = await self._send(LOGIN, {"authorization": credential.header})
         if not 200 <= response.status < 300:
             raise self._login_failure(entry, response)
+        self.counts.logins += 1
         now = self._clock()
         session = Session(read_session_id(response), opened=now, used=now, verified=now)
         entry.session = session
@@ -179,6 +203,7 @@ class SessionPool:
     def _login_failure(self, entry: _Entry, response: RestResponse) -> GatewayError:
         error = self._errors.read("POST /api/session", response.status, response.headers, response.body)
         if response.status == 401:
+            self.counts.rejected += 1
             entry.refusal = error
             entry.refused_until = self._clock() + self._times.cool_down
             return _refused(error, self._times.cool_down)

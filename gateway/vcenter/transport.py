@@ -9,15 +9,18 @@ import asyncio
 import math
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
 import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from google.rpc import code_pb2
 from yarl import URL
 
 from gateway import __version__
+from gateway.files import ReloadedFile
 from gateway.transcoding import GatewayError, Reason, RestRequest, RestResponse
 from gateway.vcenter.options import VCenterOptions, ssl_context
 
@@ -85,20 +88,35 @@ class AnswerTooLargeError(TransportError):
     may_pass = False
 
 
+class _TlsConnector(aiohttp.TCPConnector):
+    """Remembers the TLS side of the connection that was used last: once a short answer is there, aiohttp has forgotten
+    which connection it came on."""
+
+    tls: ssl.SSLObject | None = None
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        if connection.transport is not None:
+            self.tls = connection.transport.get_extra_info("ssl_object")
+        return connection
+
+
 class Transport:
-    """A pool of connections to one vCenter. To be made and closed within a running event loop."""
+    """A pool of connections to one vCenter. To be made and closed within a running event loop.
+
+    Raises ValueError for a file of authorities that cannot be used; one that changes is used for new connections.
+    """
 
     def __init__(self, options: VCenterOptions) -> None:
         self._base = options.url
         self._options = options
-        tls: aiohttp.Fingerprint | ssl.SSLContext | bool = True
-        if options.thumbprint is not None:
-            tls = aiohttp.Fingerprint(bytes.fromhex(options.thumbprint))
-        elif options.url.startswith("https:"):
-            tls = ssl_context(options)  # Reads the system's authorities, which takes its time.
-        connector = aiohttp.TCPConnector(limit=options.max_concurrent_calls, ssl=tls)
+        self._trust = _trust(options)
+        kind = _TlsConnector if options.url.startswith("https:") else aiohttp.TCPConnector
+        self._connector = kind(limit=options.max_concurrent_calls)
         self._session = aiohttp.ClientSession(
-            connector=connector,
+            connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
             skip_auto_headers=("Content-Type",),
@@ -116,6 +134,11 @@ class Transport:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+    def certificate(self) -> bytes | None:
+        """The certificate that vCenter showed on the connection used last, in DER form; None without TLS."""
+        tls = self._connector.tls if isinstance(self._connector, _TlsConnector) else None
+        return tls.getpeercert(binary_form=True) if tls is not None else None
 
     async def close(self) -> None:
         """Closes all connections; calls under way fail."""
@@ -139,6 +162,7 @@ class Transport:
                 URL(self._base + request.target, encoded=True),
                 data=request.body,
                 headers=headers,
+                ssl=self._trust(),  # A new one makes new connections: aiohttp keeps them apart by this.
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
                     total=timeout,
@@ -178,6 +202,27 @@ class Transport:
                 raise AnswerTooLargeError(f"vCenter's answer is larger than {limit} bytes")
             chunks.append(chunk)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _trust(options: VCenterOptions) -> Callable[[], aiohttp.Fingerprint | ssl.SSLContext | bool]:
+    """Whom to trust, to be asked for each call: the file of authorities may have been renewed."""
+    if options.thumbprint is not None:
+        fingerprint = aiohttp.Fingerprint(bytes.fromhex(options.thumbprint))
+        return lambda: fingerprint
+    if not options.url.startswith("https:"):
+        return lambda: True
+    if options.ca_file is not None:
+        return ReloadedFile(options.ca_file, lambda content: _context_of_file(options)).current
+    context = ssl_context(options)  # Reads the system's authorities, which takes its time.
+    return lambda: context
+
+
+def _context_of_file(options: VCenterOptions) -> ssl.SSLContext:
+    # OpenSSL reads the file by itself, and takes more forms of it than of a text.
+    try:
+        return ssl_context(options)
+    except OSError:
+        raise ValueError("it holds no certificate in PEM form") from None
 
 
 def os_text(error: BaseException) -> str:

@@ -179,6 +179,15 @@ async def test_the_timeout_is_for_the_whole_answer(answer: Answer) -> None:
     assert time.monotonic() - started < 1.5
 
 
+async def test_the_timeout_covers_the_connection() -> None:
+    """A handshake that does not end within the timeout ends the call, which was not sent."""
+    async with raw_vcenter(silence) as vcenter:
+        url, identity = vcenter.url.replace("http:", "https:"), SessionId("of-the-caller")
+        error = await refused(url, lambda client: start(client, timeout=0.5), identity=identity)
+    assert (error.code, error.reason) == (code_pb2.DEADLINE_EXCEEDED, Reason.VCENTER_TIMEOUT)
+    assert "may_have_executed" not in error.metadata
+
+
 async def test_the_timeout_covers_the_login(simulator: Simulator) -> None:
     """Login and call share one timeout."""
     simulator.faults.add(Fault.latency(0.4), times=2)

@@ -103,7 +103,11 @@ async def test_where_a_request_comes_from(served: Served, tmp_path: Path) -> Non
     """A request may also come from standard input or from a file."""
     path = tmp_path / "request.json"
     path.write_text(VM, encoding="utf-8")
-    results = await asyncio.gather(run(*served.command, READ, "-", stdin=VM), run(*served.command, READ, f"@{path}"))
+    results = await asyncio.gather(
+        run(*served.command, READ, "-", stdin=VM),
+        run(*served.command, READ, f"@{path}"),
+        run(*served.command, READ, str(path)),
+    )
     for result in results:
         assert (result.code, json.loads(result.stdout)) == (Exit.OK, {"power": {"state": "POWER_STATE_POWERED_ON"}})
 

@@ -147,3 +147,14 @@ async def test_waiting_for_a_connection_counts_towards_the_deadline() -> None:
         first.cancel()
         await system.client.call(START, START_REQUEST)
         assert [record.executed for record in system.simulator.record.of(START_ID)] == [True]
+
+
+async def test_opening_a_connection_counts_towards_the_deadline() -> None:
+    """A TLS handshake that does not end in time ends the call, which was not sent."""
+    async with raw_vcenter(silence) as vcenter:
+        url = vcenter.url.replace("http:", "https:")
+        async with running_gateway(VCenterOptions(url)) as client:
+            with pytest.raises(Failure) as caught:
+                await client.call(START, START_REQUEST, user=None, metadata=SESSION, timeout=1)
+    assert (caught.value.code, caught.value.reason) == ("DEADLINE_EXCEEDED", "VCENTER_TIMEOUT")
+    assert not caught.value.may_have_executed

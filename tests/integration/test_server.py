@@ -52,6 +52,15 @@ async def test_health(system: System, service: str) -> None:
     assert reply.status == health_pb2.HealthCheckResponse.SERVING
 
 
+async def test_health_can_be_turned_off() -> None:
+    """Without the health service its checks are answered like any unknown rpc, and all else works."""
+    async with running_system(server=options(health=False)) as system:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await health_pb2_grpc.HealthStub(system.client.channel).Check(health_pb2.HealthCheckRequest())
+        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        assert await system.client.call(READ, READ_REQUEST)
+
+
 async def test_health_of_an_unknown_service(system: System) -> None:
     """A service that the server does not have is not found."""
     stub = health_pb2_grpc.HealthStub(system.client.channel)

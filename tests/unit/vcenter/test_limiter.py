@@ -131,3 +131,24 @@ async def test_failing_call_leaves_its_place() -> None:
         async with limiter.place("a", deadline()):
             raise ValueError("inside")
     assert limiter.active == 0
+
+
+async def test_a_place_that_comes_when_the_call_gives_up() -> None:
+    """A place that becomes free in the moment in which the next call gives up goes to the one after, and none is
+    lost."""
+    limiter = Limiter(1, 10)
+    served: list[str] = []
+
+    async def call(name: str) -> None:
+        async with limiter.place(name, deadline()):
+            served.append(name)
+
+    async with limiter.place("first", deadline()):
+        gives_up, waits = [asyncio.create_task(call(name)) for name in ("gives up", "waits")]
+        await idle()
+        gives_up.cancel()
+    # The place is free before the cancelled task has run.
+    await asyncio.gather(gives_up, waits, return_exceptions=True)
+    assert served == ["waits"]
+    assert gives_up.cancelled()
+    assert (limiter.active, limiter.waiting) == (0, 0)

@@ -1,0 +1,251 @@
+"""The metrics: what there is, and how it is counted.
+
+Two kinds of numbers: what happens in a call is counted in that moment, with the label values of an rpc resolved at its
+first call; what is kept elsewhere anyway (sessions, limiter, breaker, drift) is read by `refresh`, before each scrape
+or, in a worker, once a second. No label holds anything of a caller's, and none grows without bound.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Literal
+
+import prometheus_client
+from cryptography import x509
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from gateway import __version__
+from gateway.server.calls import CallRecord
+from gateway.server.gateway import Gateway
+from gateway.transcoding import Reason
+from gateway.vcenter.breaker import BreakerState
+from gateway.vcenter.client import VCenter
+
+__all__ = ["FAMILIES", "PREFIX", "Family", "Metrics", "metrics_table"]
+
+PREFIX = "vcenter_gateway_"
+_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+_STATUSES = frozenset(int(status) for status in HTTPStatus)
+_TRANSCODING = frozenset({Reason.REQUEST_INVALID, Reason.VCENTER_RESPONSE_INVALID, Reason.VCENTER_RESPONSE_TOO_LARGE})
+_OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric with all its series."""
+
+    name: str
+    """Without the prefix."""
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    meaning: str
+    of_workers: Literal["livesum", "livemin", "livemax"] = "livesum"
+    """How the gauges of several workers become one."""
+
+    @property
+    def full_name(self) -> str:
+        return PREFIX + self.name
+
+
+FAMILIES = (
+    Family("rpcs_total", "counter", ("service", "method", "code"), "Rpcs that ended, by their gRPC code."),
+    Family(
+        "rpc_duration_seconds",
+        "histogram",
+        ("service", "method"),
+        "How long rpcs took, the time with vCenter included.",
+    ),
+    Family("rpcs_in_flight", "gauge", (), "Rpcs under way."),
+    Family(
+        "vcenter_calls_total",
+        "counter",
+        ("operation", "status"),
+        "REST calls to vCenter that ended, those for sessions included. The status is the HTTP status of the answer; "
+        "without one, the reason, or CANCELLED.",
+    ),
+    Family(
+        "vcenter_call_duration_seconds",
+        "histogram",
+        ("operation",),
+        "How long REST calls took, without waiting for their turn.",
+    ),
+    Family("vcenter_retries_total", "counter", ("operation",), "REST calls that were repeated."),
+    Family("sessions_open", "gauge", (), "Sessions with vCenter that the gateway holds open."),
+    Family("session_logins_total", "counter", (), "Logins that succeeded."),
+    Family(
+        "session_logins_rejected_total",
+        "counter",
+        (),
+        "Logins that vCenter refused because of the user name or the password.",
+    ),
+    Family(
+        "sessions_ended_total",
+        "counter",
+        ("cause",),
+        "Sessions that ended while they were needed: expired (vCenter ended it), renewed (replaced before vCenter "
+        "would end it), displaced (closed to make room for another credential's).",
+    ),
+    Family("limiter_places", "gauge", (), "Calls that may be with vCenter at once."),
+    Family("limiter_active", "gauge", (), "Calls that are with vCenter."),
+    Family("limiter_waiting", "gauge", (), "Calls that wait for their turn."),
+    Family("limiter_refused_total", "counter", (), "Calls that were refused because too many waited."),
+    Family(
+        "breaker_state",
+        "gauge",
+        ("state",),
+        "Workers whose circuit breaker is in this state: closed (calls reach vCenter), open or half-open.",
+    ),
+    Family(
+        "transcoding_failures_total",
+        "counter",
+        ("reason",),
+        "Rpcs whose request (REQUEST_INVALID) or whose answer from vCenter could not be translated.",
+    ),
+    Family(
+        "schema_drift_total",
+        "counter",
+        ("message", "field"),
+        "Fields of vCenter's answers that the contract does not know, and values of enums: then the enum and the "
+        "value. At most 1000 different ones for each worker.",
+    ),
+    Family(
+        "certificate_expiry_timestamp_seconds",
+        "gauge",
+        ("certificate",),
+        "When a certificate ends, in seconds since the epoch: of gateway (what callers see), of vcenter (as seen on "
+        "the last connection).",
+        "livemin",
+    ),
+    Family("build_info", "gauge", ("version", "python"), "Always 1; the labels say what runs.", "livemax"),
+)
+
+
+def metrics_table() -> str:
+    """All metrics as a Markdown table, for docs/operations.md."""
+    rows = ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"]
+    for family in FAMILIES:
+        labels = ", ".join(f"`{label}`" for label in family.labels)
+        rows.append(f"| `{family.full_name}` | {family.kind} | {labels} | {family.meaning} |")
+    return "\n".join(rows)
+
+
+class _Rpc:
+    """The series of one rpc, or of one operation of vCenter's."""
+
+    __slots__ = ("_counter", "_counts", "_labels", "_observe")
+
+    def __init__(self, counter: Counter, histogram: Histogram, labels: tuple[str, ...]) -> None:
+        self._counter = counter
+        self._labels = labels
+        self._observe = histogram.labels(*labels).observe
+        self._counts: dict[int | str, Callable[[], None]] = {}
+
+    def ended(self, how: int | str, seconds: float) -> None:
+        self._observe(seconds)
+        count = self._counts.get(how)
+        if count is None:
+            text = _OTHER if isinstance(how, int) and how not in _STATUSES else str(how)
+            count = self._counts[how] = self._counter.labels(*self._labels, text).inc
+        count()
+
+
+class Metrics:
+    """The metrics of one process. Told about calls by `observe`, and about vCenter as the client's Observer."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        # They would double the series, and say nothing that anybody asks for.
+        prometheus_client.disable_created_metrics()
+        self._families: dict[str, Any] = {family.name: _make(family, registry) for family in FAMILIES}
+        self._rpcs: dict[str, _Rpc] = {}
+        self._operations: dict[str, _Rpc] = {}
+        self._seen: dict[Any, float] = {}
+        self._expiries: dict[str, bytes] = {}
+        self._gauges = {
+            name: self._families[name]
+            for name in ("rpcs_in_flight", "sessions_open", "limiter_places", "limiter_active", "limiter_waiting")
+        }
+        self._families["build_info"].labels(__version__, platform.python_version()).set(1)
+
+    def observe(self, record: CallRecord) -> None:
+        """Counts an rpc that ended."""
+        rpc = self._rpcs.get(record.rpc)
+        if rpc is None:
+            service, _, method = record.rpc.partition("/")
+            rpc = self._rpcs[record.rpc] = self._series("rpcs_total", "rpc_duration_seconds", service, method)
+        rpc.ended(record.code, record.seconds)
+        if record.reason in _TRANSCODING:
+            self._families["transcoding_failures_total"].labels(record.reason).inc()
+
+    def exchanged(self, operation: str, outcome: int | str, seconds: float) -> None:
+        """Counts a REST call that ended."""
+        series = self._operations.get(operation)
+        if series is None:
+            series = self._series("vcenter_calls_total", "vcenter_call_duration_seconds", operation)
+            self._operations[operation] = series
+        series.ended(outcome, seconds)
+
+    def retried(self, operation: str) -> None:
+        """Counts a REST call that is repeated."""
+        self._families["vcenter_retries_total"].labels(operation).inc()
+
+    def refresh(self, gateway: Gateway) -> None:
+        """Reads what others keep."""
+        self._gauges["rpcs_in_flight"].set(gateway.active_calls)
+        drift = self._families["schema_drift_total"]
+        for key, count in gateway.drift.counts.items():
+            if self._seen.get(key) != count:
+                self._advance(key, lambda key=key: drift.labels(*key), count)
+        if gateway.tls is not None:
+            self._expires("gateway", gateway.tls.certificate(), x509.load_pem_x509_certificate)
+        if gateway.vcenter is not None:
+            self._refresh_vcenter(gateway.vcenter)
+
+    def _refresh_vcenter(self, vcenter: VCenter) -> None:
+        limiter, counts = vcenter.limiter, vcenter.sessions.counts
+        self._gauges["sessions_open"].set(vcenter.sessions.open_sessions)
+        self._gauges["limiter_places"].set(limiter.limit)
+        self._gauges["limiter_active"].set(limiter.active)
+        self._gauges["limiter_waiting"].set(limiter.waiting)
+        for name, total in (
+            ("session_logins_total", counts.logins),
+            ("session_logins_rejected_total", counts.rejected),
+            ("limiter_refused_total", limiter.refused),
+        ):
+            self._advance(name, lambda name=name: self._families[name], total)
+        ended = self._families["sessions_ended_total"]
+        for cause in ("expired", "renewed", "displaced"):
+            self._advance(cause, lambda cause=cause: ended.labels(cause), getattr(counts, cause))
+        for state in BreakerState:
+            self._families["breaker_state"].labels(state).set(vcenter.breaker.state is state)
+        if certificate := vcenter.certificate:
+            self._expires("vcenter", certificate, x509.load_der_x509_certificate)
+
+    def _series(self, counter: str, histogram: str, *labels: str) -> _Rpc:
+        return _Rpc(self._families[counter], self._families[histogram], labels)
+
+    def _advance(self, key: Any, counter: Callable[..., Counter], total: float) -> None:
+        """Brings a counter to a total that is kept elsewhere, which began at 0 with this process."""
+        seen = self._seen.get(key, 0)
+        counter().inc(max(0, total - seen))
+        self._seen[key] = total
+
+    def _expires(self, which: str, certificate: bytes, load: Callable[[bytes], x509.Certificate]) -> None:
+        if self._expiries.get(which) == certificate:
+            return
+        self._expiries[which] = certificate
+        with contextlib.suppress(ValueError):  # Not trusted by anybody then, which is not the metrics' matter.
+            expiry = load(certificate).not_valid_after_utc.timestamp()
+            self._families["certificate_expiry_timestamp_seconds"].labels(which).set(expiry)
+
+
+def _make(family: Family, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+    name, meaning, labels = family.full_name, family.meaning, family.labels
+    if family.kind == "counter":
+        return Counter(name, meaning, labels, registry=registry)
+    if family.kind == "histogram":
+        return Histogram(name, meaning, labels, registry=registry, buckets=_BUCKETS)
+    return Gauge(name, meaning, labels, registry=registry, multiprocess_mode=family.of_workers)

@@ -1,0 +1,67 @@
+"""What one process does for the admin port: it counts, and serves the port or, as a worker, writes for who does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from prometheus_client import CollectorRegistry
+
+from gateway.admin.metrics import Metrics
+from gateway.admin.recent import RecentErrors
+from gateway.admin.server import AdminServer, Source
+from gateway.admin.shared import WorkerShare
+from gateway.server.calls import CallRecord, Observe
+from gateway.server.gateway import Gateway
+
+__all__ = ["ProcessAdmin"]
+
+
+class ProcessAdmin:
+    """To be made before the gateway, which gets `observing(...)` and `metrics`; to be started before it, so that the
+    port tells that it starts, and stopped after it."""
+
+    def __init__(self, listen: str, vcenter: str, share: WorkerShare | None = None) -> None:
+        self._listen = listen
+        self._vcenter = vcenter
+        self._share = share
+        self._registry = CollectorRegistry()
+        self.metrics = share.metrics() if share else Metrics(self._registry)
+        self.errors = RecentErrors()
+        self.not_ready: str | None = "the gateway is starting"
+        """Why the gateway does not serve; None when it does."""
+        self._server: AdminServer | None = None
+        self._writing: asyncio.Task[None] | None = None
+
+    def observing(self, further: Observe) -> Observe:
+        """An observer that counts, and tells another one."""
+        count, keep = self.metrics.observe, self.errors.observe
+
+        def observe(record: CallRecord) -> None:
+            count(record)
+            keep(record)
+            further(record)
+
+        return observe
+
+    async def start(self, gateway: Gateway) -> str:
+        """Returns the address of the admin port. Raises OSError with a sentence when it cannot be used."""
+        if self._share is not None:
+            self._writing = asyncio.create_task(self._share.keep_writing(self.metrics, self.errors, gateway))
+            return self._listen
+        source = Source(
+            registry=self._registry,
+            errors=self.errors.newest,
+            not_ready=lambda: self.not_ready,
+            refresh=lambda: self.metrics.refresh(gateway),
+        )
+        self._server = AdminServer(self._listen, source, vcenter=self._vcenter)
+        return await self._server.start()
+
+    async def stop(self) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._writing
+        if self._server is not None:
+            await self._server.stop()

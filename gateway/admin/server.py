@@ -1,0 +1,106 @@
+"""The HTTP side of the admin port. It only reads, asks nobody who they are, and tells no secret."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from gateway.admin.page import POLICY, Facts, render
+from gateway.admin.recent import RecentError
+from gateway.admin.summary import summarize
+from gateway.settings import split_address
+
+__all__ = ["AdminServer", "Source"]
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the admin port gets from what it says."""
+
+    registry: CollectorRegistry
+    errors: Callable[[], Sequence[RecentError]]
+    """The newest first."""
+    not_ready: Callable[[], str | None]
+    """Why the gateway does not serve, in a sentence; None when it does."""
+    not_alive: Callable[[], str | None] = _nothing
+    """Why it will not by itself serve again."""
+    refresh: Callable[[], None] = _nothing
+    """Brings the metrics up to date."""
+
+
+class AdminServer:
+    """Serves /healthz, /readyz, /metrics and the status page on one address."""
+
+    def __init__(self, listen: str, source: Source, *, vcenter: str, workers: int = 1) -> None:
+        self._listen = listen
+        self._source = source
+        self._vcenter = vcenter
+        self._workers = workers
+        self._started = time.time()
+        application = web.Application()
+        application.add_routes(
+            [
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._metrics),
+                web.get("/", self._page),
+            ]
+        )
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+
+    async def start(self) -> str:
+        """Starts serving and returns the address, with the port that was chosen where it was 0.
+
+        Raises OSError with a sentence when the address cannot be used.
+        """
+        host, port = split_address(self._listen)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            raise OSError(f"the admin port cannot listen on {self._listen}: {why}") from None
+        port = self._runner.addresses[0][1]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return _verdict(self._source.not_alive())
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        return _verdict(self._source.not_ready())
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        self._source.refresh()
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._source.registry), headers={"Content-Type": content_type})
+
+    async def _page(self, request: web.Request) -> web.Response:
+        self._source.refresh()
+        facts = Facts(
+            vcenter=self._vcenter,
+            workers=self._workers,
+            started=self._started,
+            not_ready=self._source.not_ready(),
+            summary=summarize(self._source.registry),
+            errors=self._source.errors(),
+        )
+        headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+        return web.Response(text=render(facts, time.time()), content_type="text/html", headers=headers)
+
+
+def _verdict(problem: str | None) -> web.Response:
+    return web.Response(text=f"{problem or 'ok'}\n", status=503 if problem else 200)

@@ -1,0 +1,118 @@
+"""vCenter is away for a while: callers learn it soon, vCenter is left alone, and all is well when it is back."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.simulator import Fault
+from gateway.vcenter.breaker import BreakerState
+from tests.faults.scenario import count, ends, is_healthy, proxied_system, until, vcenter_of
+from tests.integration.harness import READ, READ_ID, READ_REQUEST, START, START_REQUEST, Failure, System, eventually
+
+RESERVE = 10
+AT_ONCE = 20
+
+
+async def test_an_outage_is_not_multiplied(system: System) -> None:
+    """However many reads fail in a way that may pass, vCenter gets a tenth more requests than there are calls, and a
+    small reserve."""
+    await system.client.call(READ, READ_REQUEST)
+    system.simulator.faults.add(Fault.error("SERVICE_UNAVAILABLE"), operation=READ_ID, times=None)
+    found = await ends(system.client, [(READ, READ_REQUEST)] * 500, AT_ONCE)
+    assert count(found) == {("UNAVAILABLE", "SERVICE_UNAVAILABLE"): 500}
+    assert 500 < len(system.simulator.record.of(READ_ID)) - 1 <= 500 * 1.1 + RESERVE
+
+
+async def calls_until_open(system: System) -> list[object]:
+    found: list[object] = []
+    breaker = vcenter_of(system).breaker
+    while breaker.state is BreakerState.CLOSED:
+        found += await ends(system.client, [(READ, READ_REQUEST)] * AT_ONCE, AT_ONCE)
+        assert len(found) < 1000, "the breaker does not open"
+    return found
+
+
+async def test_vcenter_restarts(system: System) -> None:
+    """While a proxy answers in vCenter's place with its own page, the breaker opens and health says so; callers are
+    told when to come back and none of their calls reaches vCenter; the first answer closes it, and one login serves
+    all."""
+    await system.client.call(READ, READ_REQUEST)
+    assert await is_healthy(system)
+    system.simulator.faults.add(Fault.unavailable(), times=None)
+    system.simulator.sessions.expire_all()
+    found = await calls_until_open(system)
+    assert {item.code for item in found if isinstance(item, Failure)} == {"UNAVAILABLE"}
+    assert not await is_healthy(system)
+    assert await is_healthy(system, ""), "the gateway itself is well, and says why it cannot serve"
+
+    sent = len(system.simulator.record)
+    assert sent <= len(found) * 1.1 + RESERVE + 1
+    refused = await ends(system.client, [(READ, READ_REQUEST), (START, START_REQUEST)] * 200, AT_ONCE)
+    probes = len(system.simulator.record) - sent
+    assert probes <= 2, "while it is open, one call every two seconds may look how vCenter is"
+    assert {reason for _, reason in count(refused)} <= {"VCENTER_CIRCUIT_OPEN", "HTTP_503"}
+    told = [item for item in refused if isinstance(item, Failure) and item.reason == "VCENTER_CIRCUIT_OPEN"]
+    assert len(told) >= 400 - 2
+    assert all(0 < float(item.details["google.rpc.RetryInfo"]["retry_delay"].rstrip("s")) <= 30 for item in told)
+    assert not any(item.may_have_executed for item in told)
+
+    system.simulator.faults.clear()
+    await until(system.client, answered=True)
+    async with asyncio.timeout(10):
+        while not await is_healthy(system):
+            pass
+    assert count(await ends(system.client, [(READ, READ_REQUEST)] * 50, 50)) == {("OK", ""): 50}
+    assert system.simulator.sessions.counts()["logins"] == 2
+
+
+async def test_the_network_is_down() -> None:
+    """While vCenter's host refuses connections, every call ends in UNAVAILABLE within its deadline and none may have
+    been executed; when it is back, calls are answered again without a new start."""
+    async with proxied_system() as (system, proxy):
+        await system.client.call(READ, READ_REQUEST)
+        await proxy.down()
+        found = await ends(system.client, [(READ, READ_REQUEST), (START, START_REQUEST)] * 100, AT_ONCE, timeout=10)
+        assert set(count(found)) <= {("UNAVAILABLE", "VCENTER_UNREACHABLE"), ("UNAVAILABLE", "VCENTER_CIRCUIT_OPEN")}
+        assert not any(isinstance(item, Failure) and item.may_have_executed for item in found)
+        assert not await is_healthy(system)
+        await proxy.up()
+        await until(system.client, answered=True, rpc=START, request=START_REQUEST)
+        assert vcenter_of(system).breaker.state is BreakerState.CLOSED
+        executed = [call.executed for call in system.simulator.record if call.target.endswith("action=start")]
+        assert executed == [True]
+
+
+async def test_a_short_outage_stays_unseen() -> None:
+    """Reads with a deadline of seconds outlast a moment in which every connection is reset."""
+    async with proxied_system() as (system, proxy):
+        await system.client.call(READ, READ_REQUEST)
+        await proxy.down()
+        reading = asyncio.create_task(ends(system.client, [(READ, READ_REQUEST)] * 3, 3))
+        await eventually(lambda: vcenter_of(system).limiter.active == 0, "the first failure")
+        await proxy.up()
+        assert count(await reading) == {("OK", ""): 3}
+
+
+async def test_sessions_are_closed_although_the_breaker_is_open() -> None:
+    """A gateway that stops while it leaves vCenter alone still ends its session there."""
+    async with proxied_system() as (system, proxy):
+        await system.client.call(READ, READ_REQUEST)
+        await proxy.down()
+        await calls_until_open(system)
+        await proxy.up()
+        await system.gateway.stop()
+        assert system.simulator.sessions.counts()["open"] == 0
+
+
+@pytest.mark.parametrize("kind", ["hang", "reset_before"])
+async def test_a_probe_that_fails_in_another_way(system: System, kind: str) -> None:
+    """Whatever the one call meets that looks how vCenter is, the breaker lets another one look later."""
+    await system.client.call(READ, READ_REQUEST)
+    system.simulator.faults.add(Fault.unavailable(), times=None)
+    await calls_until_open(system)
+    system.simulator.faults.clear()
+    system.simulator.faults.add(Fault(kind), operation=READ_ID)
+    await until(system.client, answered=True, timeout=1)
+    assert vcenter_of(system).breaker.state is BreakerState.CLOSED

@@ -1,0 +1,232 @@
+"""Sessions with vCenter under load: one login for everybody, renewed in time, never a locked account, none left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.access import Admission
+from gateway.contract import load_contract
+from gateway.server.access import make_access
+from gateway.settings import Settings
+from gateway.simulator import Fault, ManualClock, SessionLimits, Simulator, SimulatorOptions
+from gateway.transcoding import compile_bindings
+from gateway.vcenter import Basic, VCenter, VCenterOptions
+from tests.faults.scenario import count, end, ends
+from tests.integration.cases import ADMINISTRATOR
+from tests.integration.harness import (
+    PASSWORD,
+    READ,
+    READ_ID,
+    READ_REQUEST,
+    Failure,
+    System,
+    eventually,
+    running_system,
+)
+
+MINUTES, HOURS = 60, 3600
+SESSION_PATH = "/api/session"
+LIST_PROCESSES_ID = "com.vmware.vcenter.vm.guest.processes.list"
+LIST_PROCESSES = "vcenter.vm.guest.v1.ProcessesService/ListProcesses"
+GUEST = {
+    "vm": "vm-1001",
+    "credentials": {
+        "type": "CREDENTIALS_TYPE_USERNAME_PASSWORD",
+        "interactive_session": False,
+        "user_name": "root",
+        "password": PASSWORD,
+    },
+}
+
+
+async def test_a_thousand_first_calls_make_one_login(system: System) -> None:
+    """A thousand calls that come at once for one user are answered, and vCenter sees one login."""
+    found = await ends(system.client, [(READ, READ_REQUEST)] * 1000, 1000)
+    assert count(found) == {("OK", ""): 1000}
+    assert system.simulator.sessions.counts()["logins"] == 1
+
+
+def logins(simulator: Simulator) -> int:
+    return simulator.sessions.counts()["logins"]
+
+
+async def let_pass(system: System, seconds: float, used_every: float | None) -> None:
+    """Lets time pass at vCenter, during which the session is used every now and then, or is not."""
+    step = used_every or seconds
+    for _ in range(int(seconds // step)):
+        system.clock.advance(step)
+        if used_every:
+            await system.client.call(READ, READ_REQUEST)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "used_every"),
+    [pytest.param(30 * MINUTES, None, id="idle"), pytest.param(24 * HOURS - 1, 29 * MINUTES, id="absolute")],
+)
+async def test_one_login_for_a_herd_after_expiry(system: System, seconds: float, used_every: float | None) -> None:
+    """When vCenter has ended the session, idle or old, five hundred calls make one login, and none fails."""
+    await system.client.call(READ, READ_REQUEST)
+    await let_pass(system, seconds, used_every)
+    assert logins(system.simulator) == 1
+    system.clock.advance(29 * MINUTES if used_every else 0)
+    found = await ends(system.client, [(READ, READ_REQUEST)] * 500, 500)
+    assert count(found) == {("OK", ""): 500}
+    assert logins(system.simulator) == 2
+
+
+class Pool:
+    """A client of vCenter whose session pool has the simulator's time."""
+
+    def __init__(self, simulator: Simulator, vcenter: VCenter, clock: ManualClock) -> None:
+        self.simulator, self.clock, self._vcenter = simulator, clock, vcenter
+        self._binding = compile_bindings(load_contract())[READ]
+
+    async def call(self) -> None:
+        """Makes a call that only reads."""
+        message = self._binding.request_class(**READ_REQUEST)
+        identity = Basic(ADMINISTRATOR, PASSWORD)
+        await self._vcenter.call(self._binding, message, identity, 10.0, "call")
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    clock = ManualClock()
+    async with Simulator(SimulatorOptions(clock=clock)) as simulator:
+        options = VCenterOptions(simulator.url)
+        vcenter = VCenter(options, load_contract(), clock=lambda: clock().timestamp())
+        try:
+            yield Pool(simulator, vcenter, clock)
+        finally:
+            await vcenter.close()
+        assert simulator.sessions.counts()["open"] == 0
+
+
+@pytest.mark.parametrize(
+    ("minutes", "times"),
+    [pytest.param(26, 3, id="idle"), pytest.param(20, 24 * 3, id="absolute")],
+)
+async def test_sessions_are_renewed_before_vcenter_ends_them(pool: Pool, minutes: int, times: int) -> None:
+    """Before 30 minutes without a call, and before 24 hours in any case, a new session takes the place of the old one,
+    which is closed: no call ever meets an ended session."""
+    await pool.call()
+    for _ in range(times):
+        pool.clock.advance(minutes * MINUTES)
+        await pool.call()
+    assert logins(pool.simulator) == 1 + (times if minutes > 25 else 1)
+    assert {call.status for call in pool.simulator.record} <= {200, 201, 204}
+    await eventually(lambda: pool.simulator.sessions.counts()["open"] == 1, "the end of the old session")
+
+
+class Callers:
+    """Callers who go on and on; each has at most one call under way."""
+
+    def __init__(self, system: System, number: int, **how: Any) -> None:
+        self.ends: list[Any] = []
+        self._tasks = [asyncio.create_task(self._go_on(system, how)) for _ in range(number)]
+
+    async def _go_on(self, system: System, how: Any) -> None:
+        while True:
+            self.ends.append(await end(system.client, READ, READ_REQUEST, **how))
+            await asyncio.sleep(0.01)
+
+    async def are_answered(self) -> None:
+        """Waits until each of them can have been answered, after whatever was under way."""
+        done = len(self.ends)
+        await eventually(lambda: len(self.ends) > done + 2 * len(self._tasks), "answers")
+
+    async def see(self, *expected: tuple[str, str]) -> None:
+        """Waits until calls end like this, and only like this."""
+
+        def seen() -> bool:
+            return len(self.ends) > 20 and set(count(self.ends[-20:])) == set(expected)
+
+        await eventually(seen, f"calls that end in {expected}", 20)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def callers(system: System, number: int, **how: Any) -> AsyncIterator[Callers]:
+    calling = Callers(system, number, **how)
+    try:
+        yield calling
+    finally:
+        await calling.stop()
+
+
+OK, REJECTED = ("OK", ""), ("UNAUTHENTICATED", "CREDENTIALS_REJECTED")
+
+
+async def test_the_service_account_survives_a_new_password(tmp_path: Path) -> None:
+    """While the password is changed first at vCenter and then in the file, twenty callers cost one refused login: the
+    account is not locked, and all are served again as soon as the file has it."""
+    password = tmp_path / "password"
+    password.write_text(PASSWORD)
+    auth = {"mode": "service-account", "user": ADMINISTRATOR, "password_file": str(password)}
+    settings = Settings.model_validate({"simulator": {"enabled": True}, "auth": auth})
+    admission: Admission = make_access(settings).admission
+    async with running_system(admission=admission) as system, callers(system, 20, user=None) as calling:
+        await calling.see(OK)
+        system.simulator.sessions.set_password(ADMINISTRATOR, "changed")
+        await calling.are_answered()
+        assert set(count(calling.ends)) == {OK}, "sessions outlive the password"
+        system.simulator.sessions.expire_all()
+        await calling.see(REJECTED)
+        password.write_text("changed")
+        await calling.see(OK)
+        assert set(count(calling.ends)) == {OK, REJECTED}
+        counts = system.simulator.sessions.counts()
+        assert (counts["rejected_logins"], counts["logins"]) == (1, 2)
+
+
+async def test_callers_with_an_old_password_lock_no_account(system: System) -> None:
+    """Twenty callers who go on with the old password cost one refused login; those with the new one are served."""
+    sessions = system.simulator.sessions
+    async with callers(system, 20) as old:
+        await old.see(OK)
+        sessions.set_password(ADMINISTRATOR, "changed")
+        sessions.expire_all()
+        await old.see(REJECTED)
+        async with callers(system, 5, password="changed") as new:
+            await new.see(OK)
+            await old.are_answered()
+            assert set(count(new.ends)) == {OK}
+        assert sessions.counts()["rejected_logins"] == 1
+    assert sessions.login(ADMINISTRATOR, "changed"), "the account is not locked"
+    sessions.expire_all()
+
+
+async def test_no_room_for_sessions() -> None:
+    """While vCenter has no session left, every call says so and when to come back; vCenter gets one login at a time,
+    and the first free session serves everybody."""
+    async with running_system(SimulatorOptions(latency=0.1, limits=SessionLimits(total=3))) as system:
+        others = [system.simulator.sessions.login("readonly@vsphere.local", PASSWORD) for _ in range(3)]
+        found = await ends(system.client, [(READ, READ_REQUEST)] * 200, 200)
+        assert count(found) == {("RESOURCE_EXHAUSTED", "SERVICE_UNAVAILABLE"): 200}
+        assert all(isinstance(item, Failure) and item.details["google.rpc.RetryInfo"] for item in found)
+        assert len(system.simulator.record) < 20
+        for other in others:
+            system.simulator.sessions.logout(other.identifier)
+        found = await ends(system.client, [(READ, READ_REQUEST)] * 200, 200)
+        assert count(found) == {OK: 200}
+        assert logins(system.simulator) == 4
+
+
+async def test_a_session_in_doubt_is_not_left_open(system: System) -> None:
+    """When vCenter cannot say whether a session is alive, the gateway opens another one and closes it all the same."""
+    await system.client.call(READ, READ_REQUEST)
+    system.simulator.faults.add(Fault.answer({"error_type": "UNAUTHENTICATED"}, 401), operation=LIST_PROCESSES_ID)
+    system.simulator.faults.add(Fault.unavailable())  # For the question whether the session is alive.
+    await system.client.call(LIST_PROCESSES, GUEST)
+    assert logins(system.simulator) == 2
+    await eventually(lambda: system.simulator.sessions.counts()["open"] == 1, "the end of the old session")
+    assert len(system.simulator.record.of(READ_ID)) == 1
