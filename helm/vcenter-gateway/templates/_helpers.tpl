@@ -1,0 +1,230 @@
+{{- define "vcenter-gateway.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- /* At most 50 characters, which leaves room for the endings of the other objects. */}}
+{{- define "vcenter-gateway.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- else }}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- if contains $name .Release.Name }}
+{{- .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "vcenter-gateway.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride }}
+{{- end }}
+
+{{- define "vcenter-gateway.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "vcenter-gateway.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: gateway
+{{- end }}
+
+{{- define "vcenter-gateway.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "vcenter-gateway.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- /* The metadata of an object: (dict "context" $ "name" "..." "component" "..." "labels" (list of maps) "annotations"
+(list of maps) "namespace" "..."). Later maps beat earlier ones; the chart's own labels beat them all. */}}
+{{- define "vcenter-gateway.metadata" -}}
+{{- $context := .context }}
+{{- $labels := deepCopy $context.Values.commonLabels }}
+{{- range .labels }}
+{{- $labels = mergeOverwrite $labels (deepCopy .) }}
+{{- end }}
+{{- $own := dict
+  "helm.sh/chart" (printf "%s-%s" $context.Chart.Name $context.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
+  "app.kubernetes.io/name" (include "vcenter-gateway.name" $context)
+  "app.kubernetes.io/instance" $context.Release.Name
+  "app.kubernetes.io/version" $context.Chart.AppVersion
+  "app.kubernetes.io/managed-by" $context.Release.Service
+  "app.kubernetes.io/part-of" $context.Chart.Name
+  "app.kubernetes.io/component" (default "gateway" .component) }}
+{{- $annotations := deepCopy $context.Values.commonAnnotations }}
+{{- range .annotations }}
+{{- $annotations = mergeOverwrite $annotations (deepCopy .) }}
+{{- end -}}
+name: {{ default (include "vcenter-gateway.fullname" $context) .name }}
+namespace: {{ default (include "vcenter-gateway.namespace" $context) .namespace }}
+labels:
+  {{- mergeOverwrite $labels $own | toYaml | nindent 2 }}
+{{- with $annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "vcenter-gateway.image" -}}
+{{- with .Values.image }}
+{{- if .digest }}
+{{- printf "%s@%s" .repository .digest }}
+{{- else }}
+{{- printf "%s:%s" .repository (default $.Chart.AppVersion .tag) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The secret with the TLS certificate; empty without TLS. */}}
+{{- define "vcenter-gateway.tlsSecret" -}}
+{{- if .Values.tls.enabled }}
+{{- default (printf "%s-tls" (include "vcenter-gateway.fullname" .)) .Values.tls.existingSecret }}
+{{- end }}
+{{- end }}
+
+{{- /* The files that values bring, as JSON: a list of (key of the values, setting, volume source). */}}
+{{- define "vcenter-gateway.files" -}}
+{{- $fullname := include "vcenter-gateway.fullname" . }}
+{{- $settings := dict
+  "vcenterPassword" "auth.password_file" "tokens" "auth.tokens_file" "jwks" "auth.jwks_file"
+  "vcenterCa" "vcenter.ca_file" "clientCa" "tls.client_ca_file" }}
+{{- $volumes := dict
+  "vcenterPassword" "vcenter-password" "tokens" "tokens" "jwks" "jwks" "vcenterCa" "vcenter-ca" "clientCa" "client-ca" }}
+{{- $files := list }}
+{{- range $name := keys $settings | sortAlpha }}
+{{- $given := index $.Values.secrets $name }}
+{{- $volume := index $volumes $name }}
+{{- $source := dict }}
+{{- if $given.existingSecret }}
+{{- $source = dict "secret" (dict "secretName" $given.existingSecret "defaultMode" 288) }}
+{{- else if $given.existingConfigMap }}
+{{- $source = dict "configMap" (dict "name" $given.existingConfigMap "defaultMode" 288) }}
+{{- else if $given.value }}
+{{- $source = dict "secret" (dict "secretName" (printf "%s-%s" $fullname $volume) "defaultMode" 288) }}
+{{- end }}
+{{- if $source }}
+{{- $file := printf "/etc/vcenter-gateway/%s/%s" $volume $given.key }}
+{{- $files = append $files (dict "name" $name "setting" (index $settings $name) "volume" $volume "file" $file "source" $source) }}
+{{- end }}
+{{- end }}
+{{- if .Values.policy }}
+{{- $files = append $files (dict "name" "policy" "setting" "auth.policy_file" "volume" "policy"
+  "file" "/etc/vcenter-gateway/policy/policy.yaml"
+  "source" (dict "configMap" (dict "name" (printf "%s-policy" $fullname) "defaultMode" 292))) }}
+{{- end }}
+{{- if .Values.tls.enabled }}
+{{- $source := dict "secret" (dict "secretName" (include "vcenter-gateway.tlsSecret" .) "defaultMode" 288) }}
+{{- $files = append $files (dict "name" "tls" "setting" "tls.cert_file" "volume" "tls"
+  "file" "/etc/vcenter-gateway/tls/tls.crt" "source" $source) }}
+{{- end }}
+{{- toJson $files }}
+{{- end }}
+
+{{- /* gateway.yaml, as JSON: the user's configuration and the files of the chart. */}}
+{{- define "vcenter-gateway.config" -}}
+{{- $config := deepCopy .Values.config }}
+{{- range include "vcenter-gateway.files" . | fromJsonArray }}
+{{- $path := splitList "." .setting }}
+{{- $section := deepCopy (default (dict) (index $config (first $path))) }}
+{{- $_ := set $section (last $path) .file }}
+{{- if eq .name "tls" }}
+{{- $_ := set $section "key_file" "/etc/vcenter-gateway/tls/tls.key" }}
+{{- end }}
+{{- $_ := set $config (first $path) $section }}
+{{- end }}
+{{- if .Values.simulator.enabled }}
+{{- $_ := set $config "simulator" (dict "enabled" true "vms" .Values.simulator.vms) }}
+{{- end }}
+{{- toJson $config }}
+{{- end }}
+
+{{- /* What stops a pod: seconds, rounded up. */}}
+{{- define "vcenter-gateway.stopSeconds" -}}
+{{- $server := default (dict) .Values.config.server }}
+{{- $settle := default 0 (get $server "settle_seconds") | float64 }}
+{{- $grace := 30.0 }}
+{{- if hasKey $server "grace_seconds" }}
+{{- $grace = get $server "grace_seconds" | float64 }}
+{{- end }}
+{{- addf $settle $grace | ceil | int }}
+{{- end }}
+
+{{- define "vcenter-gateway.terminationGracePeriodSeconds" -}}
+{{- if kindIs "invalid" .Values.terminationGracePeriodSeconds }}
+{{- add (include "vcenter-gateway.stopSeconds" . | int) 15 }}
+{{- else }}
+{{- int .Values.terminationGracePeriodSeconds }}
+{{- end }}
+{{- end }}
+
+{{- define "vcenter-gateway.workers" -}}
+{{- get (default (dict) .Values.config.server) "workers" | default 1 | int }}
+{{- end }}
+
+{{- /* Pods that there may be at the same time, the successors of a rolling update included. */}}
+{{- define "vcenter-gateway.mostPods" -}}
+{{- $pods := int .Values.replicaCount }}
+{{- if .Values.simulator.enabled }}
+{{- $pods = 1 }}
+{{- else if .Values.autoscaling.enabled }}
+{{- $pods = int .Values.autoscaling.maxReplicas }}
+{{- end }}
+{{- $rolling := default (dict) .Values.updateStrategy.rollingUpdate }}
+{{- $surge := 0 }}
+{{- if eq .Values.updateStrategy.type "RollingUpdate" }}
+{{- $surge = get $rolling "maxSurge" | default 0 }}
+{{- if not (hasKey $rolling "maxSurge") }}
+{{- $surge = "25%" }}
+{{- end }}
+{{- if hasSuffix "%" (toString $surge) }}
+{{- $surge = divf (mulf (trimSuffix "%" (toString $surge) | float64) $pods) 100 | ceil | int }}
+{{- end }}
+{{- end }}
+{{- add $pods (int $surge) }}
+{{- end }}
+
+{{- define "vcenter-gateway.identities" -}}
+{{- if eq (get (default (dict) .Values.config.auth) "mode" | default "passthrough") "service-account" }}1
+{{- else }}
+{{- int .Values.sizing.identities }}
+{{- end }}
+{{- end }}
+
+{{- define "vcenter-gateway.sessionsPerUser" -}}
+{{- mul (include "vcenter-gateway.mostPods" . | int) (include "vcenter-gateway.workers" . | int) }}
+{{- end }}
+
+{{- define "vcenter-gateway.sessionsInAll" -}}
+{{- mul (include "vcenter-gateway.sessionsPerUser" . | int) (include "vcenter-gateway.identities" . | int) }}
+{{- end }}
+
+{{- /* Cores of a quantity such as 500m, 2 or 1.5, rounded up. */}}
+{{- define "vcenter-gateway.cores" -}}
+{{- $text := toString . }}
+{{- if hasSuffix "m" $text }}
+{{- divf (trimSuffix "m" $text | float64) 1000 | ceil | int }}
+{{- else }}
+{{- float64 $text | ceil | int }}
+{{- end }}
+{{- end }}
+
+{{- /* Port of vCenter: the value, that of the URL, or that of its scheme. */}}
+{{- define "vcenter-gateway.vcenterPort" -}}
+{{- $url := get (default (dict) .Values.config.vcenter) "url" | default "" }}
+{{- if .Values.networkPolicy.vcenterPort }}
+{{- int .Values.networkPolicy.vcenterPort }}
+{{- else if regexMatch ":[0-9]+/?$" $url }}
+{{- regexFind "[0-9]+/?$" $url | trimSuffix "/" }}
+{{- else }}
+{{- hasPrefix "http://" $url | ternary 80 443 }}
+{{- end }}
+{{- end }}
+
+{{- /* Address ranges of vCenter, as JSON: the values, or the address in its URL. */}}
+{{- define "vcenter-gateway.vcenterCidrs" -}}
+{{- $cidrs := .Values.networkPolicy.vcenterCidrs }}
+{{- $host := get (default (dict) .Values.config.vcenter) "url" | default "" | trimPrefix "https://" | trimPrefix "http://" }}
+{{- if and (not $cidrs) (regexMatch "^[0-9]+(\\.[0-9]+){3}(:|/|$)" $host) }}
+{{- $cidrs = list (printf "%s/32" (regexFind "^[0-9.]+" $host)) }}
+{{- end }}
+{{- toJson $cidrs }}
+{{- end }}

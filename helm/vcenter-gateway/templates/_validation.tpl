@@ -1,0 +1,134 @@
+{{- /* Values that contradict each other stop the installation with a sentence each, rather than the pods later. */}}
+{{- define "vcenter-gateway.validate" -}}
+{{- $problems := list }}
+{{- $v := .Values }}
+{{- $server := default (dict) $v.config.server }}
+{{- $tls := default (dict) $v.config.tls }}
+{{- $vcenter := default (dict) $v.config.vcenter }}
+{{- $auth := default (dict) $v.config.auth }}
+{{- $files := dict }}
+{{- range include "vcenter-gateway.files" . | fromJsonArray }}
+{{- $_ := set $files .name true }}
+{{- $path := splitList "." .setting }}
+{{- if get (default (dict) (index $v.config (first $path))) (last $path) }}
+{{- $problems = append $problems (printf "config.%s comes from the values %s: leave one of them out" .setting .name) }}
+{{- end }}
+{{- end }}
+
+{{- range $name, $given := $v.secrets }}
+{{- if gt (len (compact (list $given.value $given.existingSecret (default "" $given.existingConfigMap)))) 1 }}
+{{- $problems = append $problems (printf "secrets.%s is given more than once: keep one of value, existingSecret and existingConfigMap" $name) }}
+{{- end }}
+{{- end }}
+
+{{- if hasKey $server "listen" }}
+{{- $problems = append $problems "config.server.listen is the chart's: use ports.host and ports.grpc" }}
+{{- end }}
+{{- if get (default (dict) $v.config.admin) "listen" }}
+{{- $problems = append $problems "config.admin.listen is the chart's: use ports.host and ports.admin" }}
+{{- end }}
+{{- if eq (int $v.ports.grpc) (int $v.ports.admin) }}
+{{- $problems = append $problems "ports.grpc and ports.admin are the same: gRPC and the probes need a port each" }}
+{{- end }}
+{{- if $v.config.simulator }}
+{{- $problems = append $problems "config.simulator is the chart's: use simulator.enabled and simulator.vms" }}
+{{- end }}
+
+{{- if and $v.simulator.enabled $vcenter.url }}
+{{- $problems = append $problems "simulator.enabled and config.vcenter.url exclude each other: keep one of them" }}
+{{- end }}
+{{- if not (or $v.simulator.enabled $vcenter.url) }}
+{{- $problems = append $problems "there is no vCenter: set config.vcenter.url, or simulator.enabled=true for a playground" }}
+{{- end }}
+{{- if and $v.simulator.enabled $v.autoscaling.enabled }}
+{{- $problems = append $problems "each simulator has a state of its own: leave out autoscaling.enabled" }}
+{{- end }}
+
+{{- $inline := not (empty (or $v.tls.certificate $v.tls.key)) }}
+{{- $sources := compact (list $v.tls.existingSecret ($inline | ternary "inline" "") ($v.tls.certManager.enabled | ternary "cert-manager" "")) }}
+{{- if and $v.tls.enabled (not $sources) }}
+{{- $problems = append $problems "tls.enabled needs a certificate: set tls.existingSecret, tls.certManager.enabled, or tls.certificate and tls.key" }}
+{{- end }}
+{{- if and $sources (not $v.tls.enabled) }}
+{{- $problems = append $problems "there is a certificate but TLS is off: set tls.enabled=true" }}
+{{- end }}
+{{- if gt (len $sources) 1 }}
+{{- $problems = append $problems "there is more than one certificate: keep one of tls.existingSecret, tls.certManager.enabled, and tls.certificate with tls.key" }}
+{{- end }}
+{{- if and $inline (not (and $v.tls.certificate $v.tls.key)) }}
+{{- $problems = append $problems "tls.certificate and tls.key belong together: give both" }}
+{{- end }}
+{{- if and $v.tls.certManager.enabled (not $v.tls.certManager.issuerRef) }}
+{{- $problems = append $problems "tls.certManager.enabled needs an issuer: set tls.certManager.issuerRef" }}
+{{- end }}
+{{- $hasTls := or $v.tls.enabled $tls.cert_file }}
+{{- $hasClientCa := or $files.clientCa $tls.client_ca_file }}
+{{- if and $hasClientCa (not $hasTls) }}
+{{- $problems = append $problems "callers show certificates over TLS only: secrets.clientCa needs tls.enabled=true" }}
+{{- end }}
+{{- if and $auth.certificates (not $hasClientCa) }}
+{{- $problems = append $problems "config.auth.certificates needs the callers' authorities: set secrets.clientCa" }}
+{{- end }}
+
+{{- $hasPassword := or $files.vcenterPassword $auth.password_file }}
+{{- $hasTokens := or $files.tokens $auth.tokens_file }}
+{{- $hasJwks := or $files.jwks $auth.jwks_file }}
+{{- if eq (default "passthrough" $auth.mode) "service-account" }}
+{{- if not (or $hasTokens $hasJwks $auth.certificates $auth.allow_anyone) }}
+{{- $problems = append $problems "anybody who reaches the gateway could use the service account: set secrets.tokens, secrets.jwks or config.auth.certificates" }}
+{{- end }}
+{{- if not (or $v.simulator.enabled (and $auth.user $hasPassword)) }}
+{{- $problems = append $problems "a service account has a name and a password: set config.auth.user and secrets.vcenterPassword" }}
+{{- end }}
+{{- else if or $hasPassword $hasTokens $hasJwks $auth.certificates $auth.user }}
+{{- $problems = append $problems "callers bring their own vCenter identity: secrets.vcenterPassword, secrets.tokens, secrets.jwks, config.auth.user and config.auth.certificates need config.auth.mode=service-account" }}
+{{- end }}
+{{- if and $hasJwks (not (and $auth.jwt_issuer $auth.jwt_audience)) }}
+{{- $problems = append $problems "a JWT is checked for its issuer and its audience: set config.auth.jwt_issuer and config.auth.jwt_audience" }}
+{{- end }}
+
+{{- $workers := include "vcenter-gateway.workers" . | int }}
+{{- $limit := get (default (dict) $v.resources.limits) "cpu" }}
+{{- if $limit }}
+{{- $cores := include "vcenter-gateway.cores" $limit | int }}
+{{- if gt $workers $cores }}
+{{- $problems = append $problems (printf "config.server.workers is %d and resources.limits.cpu %v: a worker takes a core, more of them only slow each other down; raise the limit or replicaCount" $workers $limit) }}
+{{- end }}
+{{- end }}
+{{- $stop := include "vcenter-gateway.stopSeconds" . | int }}
+{{- if le (include "vcenter-gateway.terminationGracePeriodSeconds" . | int) $stop }}
+{{- $problems = append $problems (printf "terminationGracePeriodSeconds must be more than the %d seconds of config.server.settle_seconds and grace_seconds, or calls are cut off" $stop) }}
+{{- end }}
+
+{{- with $v.podDisruptionBudget }}
+{{- if and .enabled (kindIs "invalid" .minAvailable) (kindIs "invalid" .maxUnavailable) }}
+{{- $problems = append $problems "podDisruptionBudget needs minAvailable or maxUnavailable" }}
+{{- end }}
+{{- end }}
+{{- with $v.autoscaling }}
+{{- if .enabled }}
+{{- if gt (int .minReplicas) (int .maxReplicas) }}
+{{- $problems = append $problems "autoscaling.minReplicas is more than autoscaling.maxReplicas" }}
+{{- end }}
+{{- if and .targetCPUUtilizationPercentage (not (get (default (dict) $v.resources.requests) "cpu")) }}
+{{- $problems = append $problems "autoscaling.targetCPUUtilizationPercentage is a part of resources.requests.cpu: set that" }}
+{{- end }}
+{{- if not (or .targetCPUUtilizationPercentage .targetCallsInFlight .metrics) }}
+{{- $problems = append $problems "autoscaling.enabled needs something to go by: targetCPUUtilizationPercentage, targetCallsInFlight or metrics" }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $v.networkPolicy.enabled (not $v.simulator.enabled) (not (include "vcenter-gateway.vcenterCidrs" . | fromJsonArray)) }}
+{{- $problems = append $problems "networkPolicy.enabled cuts the gateway off from vCenter: set networkPolicy.vcenterCidrs" }}
+{{- end }}
+{{- if and $v.metrics.serviceMonitor.enabled $v.metrics.podMonitor.enabled }}
+{{- $problems = append $problems "metrics.serviceMonitor and metrics.podMonitor would scrape everything twice: keep one of them" }}
+{{- end }}
+{{- if and $v.metrics.serviceMonitor.enabled (not $v.headlessService.enabled) }}
+{{- $problems = append $problems "metrics.serviceMonitor scrapes through the headless service: set headlessService.enabled=true, or use metrics.podMonitor" }}
+{{- end }}
+
+{{- if $problems }}
+{{- fail (printf "\n\nThese values do not fit together:\n  - %s\n" (join "\n  - " $problems)) }}
+{{- end }}
+{{- end }}

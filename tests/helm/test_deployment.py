@@ -1,0 +1,209 @@
+"""The pods: what they may do, how they are probed, how they stop, and what makes them start anew."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.helm.chart import CHART, VALUE_FILES, VCENTER, only, render
+
+TLS = {"tls": {"enabled": True, "existingSecret": "certificate"}}
+
+
+def pod(values: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """The pod of the deployment."""
+    template = only(render({**(VCENTER if values is None else values), **more}), "Deployment")["spec"]["template"]
+    found: dict[str, Any] = template["spec"]
+    return found
+
+
+def config(**server: Any) -> dict[str, Any]:
+    """Values for a vCenter, with settings of the section `server`."""
+    values = deepcopy(VCENTER)
+    values["config"]["server"] = server
+    return values
+
+
+@pytest.mark.parametrize("more", [{}, TLS], ids=["plain text", "TLS"])
+def test_probes_ask_the_admin_port_over_http(more: dict[str, Any]) -> None:
+    """Kubernetes' gRPC probes do not speak TLS; the admin port needs none, and knows when workers hang."""
+    container = pod(**more)["containers"][0]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"grpc": 50051, "admin": 9090}
+    paths = {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
+    for probe, path in paths.items():
+        assert container[probe]["httpGet"] == {"path": path, "port": "admin", "scheme": "HTTP"}
+        assert "grpc" not in container[probe]
+
+
+@pytest.mark.parametrize("file", VALUE_FILES, ids=lambda file: file.stem)
+def test_nothing_is_mounted_by_sub_path(file: Any) -> None:
+    """What is mounted by subPath is never renewed: certificates would run out, and passwords stay old."""
+    spec = only(render({}, file), "Deployment")["spec"]["template"]["spec"]
+    for mount in spec["containers"][0]["volumeMounts"]:
+        assert not {"subPath", "subPathExpr"} & set(mount)
+
+
+def test_no_template_mounts_by_sub_path() -> None:
+    """Nor is there a branch that would."""
+    assert not [path for path in CHART.rglob("templates/**/*.yaml") if "subPath:" in path.read_text()]
+
+
+def checksums(values: dict[str, Any]) -> dict[str, str]:
+    template = only(render({**VCENTER, **values}), "Deployment")["spec"]["template"]
+    return {name: value for name, value in template["metadata"]["annotations"].items() if "checksum" in name}
+
+
+def test_renewal_needs_no_restart() -> None:
+    """A new certificate, authority or policy does not change the pods: the gateway reads them while it runs."""
+    inline = {"tls": {"enabled": True, "certificate": "A", "key": "A"}}
+    renewed = {"tls": {"enabled": True, "certificate": "B", "key": "B"}}
+    assert checksums(inline) == checksums(renewed)
+    assert set(checksums(inline)) == {"checksum/config"}
+    assert checksums({"secrets": {"vcenterCa": {"value": "A"}}}) == checksums(
+        {"secrets": {"vcenterCa": {"value": "B"}}}
+    )
+    rules = [[{"identities": [name], "rpcs": ["*"]}] for name in ("a", "b")]
+    assert checksums({"policy": rules[0]}) == checksums({"policy": rules[1]})
+
+
+def test_new_configuration_starts_new_pods() -> None:
+    """gateway.yaml is read at the start only."""
+    assert checksums(config(workers=1)) != checksums(config(workers=2))
+
+
+@pytest.mark.parametrize(
+    ("server", "stop"),
+    [({}, 40), ({"settle_seconds": 0}, 30), ({"settle_seconds": 4.5, "grace_seconds": 60}, 64.5)],
+    ids=["defaults", "no settling", "fractions"],
+)
+def test_pods_have_time_to_stop(server: dict[str, Any], stop: float) -> None:
+    """Kubernetes kills no pod that is still settling or draining, and leaves it time to log out of vCenter."""
+    assert pod(config(**server))["terminationGracePeriodSeconds"] >= stop + 10
+
+
+def test_pods_settle() -> None:
+    """By default new calls are still taken for a while after the stop began, until the services have noticed."""
+    data = only(render(), "ConfigMap")["data"]["gateway.yaml"]
+    assert yaml.safe_load(data)["server"]["settle_seconds"] > 0
+
+
+def test_restricted_pod_security() -> None:
+    """The pods pass Kubernetes' restricted profile, and the test's pod too."""
+    objects = render({"simulator": {"enabled": True}})
+    for spec in (only(objects, "Deployment")["spec"]["template"]["spec"], only(objects, "Pod")["spec"]):
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["runAsUser"] == 65532
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in spec["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "readOnlyRootFilesystem": True,
+            }
+        assert {"hostNetwork", "hostPID", "hostIPC"}.isdisjoint(spec)
+
+
+def test_pods_know_nothing_of_kubernetes() -> None:
+    """No token, and no variables for services: those named VCENTER_GATEWAY would mean something else to `call`."""
+    objects = render()
+    for spec in (only(objects, "Deployment")["spec"]["template"]["spec"], only(objects, "Pod")["spec"]):
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["enableServiceLinks"] is False
+    assert only(objects, "ServiceAccount")["automountServiceAccountToken"] is False
+
+
+def test_secrets_are_for_the_gateway_alone() -> None:
+    """Secrets are readable for owner and group, not for everybody; the chart makes only those that values hold."""
+    objects = render({}, CHART / "ci" / "inline-secrets-values.yaml")
+    spec = only(objects, "Deployment")["spec"]["template"]["spec"]
+    volumes = [volume["secret"] for volume in spec["volumes"] if "secret" in volume]
+    assert {volume["defaultMode"] for volume in volumes} == {0o440}
+    made = {item["metadata"]["name"] for item in objects if item["kind"] == "Secret"}
+    assert made == {volume["secretName"] for volume in volumes}
+    assert not [item for item in render() if item["kind"] == "Secret"]
+
+
+def test_secrets_of_others_are_used_as_they_are() -> None:
+    """`existingSecret` and `existingConfigMap` name what is mounted, and the chart makes no secret."""
+    objects = render({}, CHART / "ci" / "service-account-values.yaml")
+    volumes = {volume["name"]: volume for volume in only(objects, "Deployment")["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["vcenter-password"]["secret"]["secretName"] == "vcenter"
+    assert volumes["tokens"]["secret"]["secretName"] == "gateway-tokens"
+    assert volumes["vcenter-ca"]["configMap"]["name"] == "vcenter-authorities"
+    assert volumes["tls"]["secret"]["secretName"] == "gateway-certificate"
+    assert not [item for item in objects if item["kind"] == "Secret"]
+
+
+def test_image() -> None:
+    """A digest beats a tag, which beats the chart's version."""
+    assert pod()["containers"][0]["image"] == "vcenter-gateway:0.1.0"
+    assert pod(image={"tag": "2"})["containers"][0]["image"] == "vcenter-gateway:2"
+    digest = f"sha256:{'0' * 64}"
+    assert pod(image={"tag": "2", "digest": digest})["containers"][0]["image"] == f"vcenter-gateway@{digest}"
+
+
+def test_spread_gets_the_pods_labels() -> None:
+    """Pods spread over nodes and zones without anybody writing a selector."""
+    deployment = only(render(), "Deployment")
+    constraints = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    assert [item["topologyKey"] for item in constraints] == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+    for item in constraints:
+        assert item["labelSelector"] == deployment["spec"]["selector"]
+
+
+def test_selectors_keep_to_the_gateways_pods() -> None:
+    """Labels of the user's change no selector, and every selector finds the pods of the deployment and no other."""
+    objects = render({}, CHART / "ci" / "everything-values.yaml")
+    deployment = only(objects, "Deployment")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    selector = deployment["spec"]["selector"]["matchLabels"]
+    assert set(selector.items()) <= set(labels.items())
+    assert not {"team", "example.com/l"} & set(selector)
+    for item in objects:
+        if item["kind"] == "Service":
+            assert item["spec"]["selector"] == selector
+    assert only(objects, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == selector
+    assert only(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == selector
+    test_pod = only(objects, "Pod")["metadata"]["labels"]
+    assert not set(selector.items()) <= set(test_pod.items())
+
+
+def test_everything_carries_labels_and_annotations() -> None:
+    """What is common is on every object, what is the object's own beside it."""
+    objects = render({}, CHART / "ci" / "everything-values.yaml")
+    for item in objects:
+        if not item["metadata"]["name"].endswith("-extra"):
+            assert item["metadata"]["labels"]["team"] == "platform", item["kind"]
+            assert item["metadata"]["annotations"]["example.com/owner"] == "platform", item["kind"]
+    own = {item["metadata"].get("annotations", {}).get("example.com/a") for item in objects}
+    assert own >= {
+        "certificate",
+        "service",
+        "headless",
+        "account",
+        "deployment",
+        "autoscaler",
+        "budget",
+        "policy",
+        "test",
+    }
+
+
+def test_everything_can_be_added() -> None:
+    """Extras of all kinds reach the pod."""
+    spec = only(render({}, CHART / "ci" / "everything-values.yaml"), "Deployment")["spec"]["template"]["spec"]
+    container = spec["containers"][0]
+    assert container["args"] == ["serve", "--no-reflection"]
+    assert {"name": "TZ", "value": "UTC"} in container["env"]
+    assert {"name": "extra", "mountPath": "/extra"} in container["volumeMounts"]
+    assert {"name": "extra", "emptyDir": {}} in spec["volumes"]
+    assert spec["containers"][1]["name"] == "sidecar"
+    assert spec["initContainers"][0]["name"] == "before"
+    assert spec["priorityClassName"] == "important"
+    assert spec["imagePullSecrets"] == [{"name": "registry"}]
+    for name in ("tolerations", "affinity", "nodeSelector", "hostAliases", "dnsConfig"):
+        assert spec[name]

@@ -1,0 +1,89 @@
+"""What the chart starts really works: its command, variables and configuration, its probes, and its `helm test`.
+
+The pod's process runs on this machine, with ports of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helm.chart import only, render
+
+BIN = Path(sys.executable).parent
+VALUES: list[tuple[str, dict[str, Any]]] = [
+    ("the simulator", {"simulator": {"enabled": True}}),
+    ("several workers", {"simulator": {"enabled": True}, "config": {"server": {"workers": 2}}}),
+    ("a vCenter, and no account for the test", {"config": {"vcenter": {"url": "https://vcenter.example.com"}}}),
+]
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [item.getsockname()[1] for item in sockets]
+    for item in sockets:
+        item.close()
+    return ports
+
+
+def environment(container: dict[str, Any], **more: str) -> dict[str, str]:
+    """That of a container: of this machine's only what a program needs to be found."""
+    return {item["name"]: item["value"] for item in container.get("env", ())} | {"PATH": f"{BIN}:/usr/bin:/bin"} | more
+
+
+@contextmanager
+def running(objects: list[dict[str, Any]], folder: Path) -> Iterator[dict[str, Any]]:
+    """The gateway's container, as a process; it has to end in order when it is told to stop."""
+    container = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    config = folder / "gateway.yaml"
+    config.write_text(
+        only(objects, "ConfigMap")["data"]["gateway.yaml"].replace("settle_seconds: 10", "settle_seconds: 0")
+    )
+    command = [str(BIN / "vcenter-gateway"), *container["args"]]
+    variables = environment(container, GATEWAY_CONFIG=str(config), TMPDIR=str(folder))
+    with subprocess.Popen(
+        command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert "serves" in process.stdout.readline()
+            yield container
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("values", [row[1] for row in VALUES], ids=[row[0] for row in VALUES])
+def test_the_pod_and_its_test(values: dict[str, Any], tmp_path: Path) -> None:
+    """The probes pass, and the test's pod ends with 0."""
+    grpc, admin = free_ports(2)
+    objects = render({**values, "ports": {"host": "127.0.0.1", "grpc": grpc, "admin": admin}})
+    with running(objects, tmp_path) as container:
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            path = container[probe]["httpGet"]["path"]
+            with urllib.request.urlopen(f"http://127.0.0.1:{admin}{path}", timeout=10) as answer:
+                assert answer.status == 200
+        test = only(objects, "Pod")["spec"]["containers"][0]
+        target = f"127.0.0.1:{grpc}"
+        arguments = [target if argument.endswith(".svc:50051") else argument for argument in test["args"]]
+        assert target in arguments
+        command = [*test.get("command", ["vcenter-gateway"]), *arguments]
+        result = subprocess.run(
+            [BIN / command[0], *command[1:]],
+            env=environment(test) | {"HOME": os.devnull},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert ("vm-1001" in result.stdout) == ("simulator" in values)

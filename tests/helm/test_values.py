@@ -1,0 +1,228 @@
+"""Values that contradict each other or do not exist are refused with a sentence, before anything is installed."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.helm.chart import CHART, ROOT, VALUE_FILES, VCENTER, refusal, render
+
+URL = "https://vcenter.example.com"
+
+
+def with_config(more: dict[str, Any] | None = None, **sections: Any) -> dict[str, Any]:
+    """Values for a vCenter, with sections of gateway.yaml and further values."""
+    values = deepcopy(VCENTER)
+    values["config"] |= sections
+    return values | (more or {})
+
+
+ACCOUNT = {"mode": "service-account", "user": "gateway@vsphere.local"}
+PASSWORD = {"vcenterPassword": {"existingSecret": "vcenter"}}
+TLS = {"enabled": True, "existingSecret": "certificate"}
+
+CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
+    ("nothing to serve", {}, "there is no vCenter"),
+    (
+        "simulator and vCenter",
+        with_config({"simulator": {"enabled": True}}),
+        "simulator.enabled and config.vcenter.url exclude each other",
+    ),
+    (
+        "an open service account",
+        with_config({"secrets": PASSWORD}, auth=ACCOUNT),
+        "anybody who reaches the gateway could use the service account",
+    ),
+    (
+        "a service account without a password",
+        with_config({"secrets": {"tokens": {"value": "tokens: []"}}}, auth=ACCOUNT),
+        "a service account has a name and a password",
+    ),
+    (
+        "a password in passthrough mode",
+        with_config({"secrets": PASSWORD}),
+        "need config.auth.mode=service-account",
+    ),
+    (
+        "JWTs of any issuer",
+        with_config({"secrets": {**PASSWORD, "jwks": {"value": "{}"}}}, auth=ACCOUNT),
+        "a JWT is checked for its issuer and its audience",
+    ),
+    ("TLS without a certificate", with_config({"tls": {"enabled": True}}), "tls.enabled needs a certificate"),
+    ("a certificate without TLS", with_config({"tls": {"existingSecret": "a"}}), "TLS is off"),
+    (
+        "two certificates",
+        with_config({"tls": {**TLS, "certificate": "A", "key": "B"}}),
+        "there is more than one certificate",
+    ),
+    (
+        "a certificate without its key",
+        with_config({"tls": {"enabled": True, "certificate": "A"}}),
+        "tls.certificate and tls.key belong together",
+    ),
+    (
+        "cert-manager without an issuer",
+        with_config({"tls": {"enabled": True, "certManager": {"enabled": True}}}),
+        "needs an issuer",
+    ),
+    (
+        "client certificates without TLS",
+        with_config({"secrets": {"clientCa": {"value": "A"}}}),
+        "callers show certificates over TLS only",
+    ),
+    (
+        "names in certificates without authorities",
+        with_config({"secrets": PASSWORD, "tls": TLS}, auth={**ACCOUNT, "certificates": ["ci"]}),
+        "needs the callers' authorities",
+    ),
+    (
+        "workers above the CPU limit",
+        with_config({"resources": {"limits": {"cpu": "1500m"}}}, server={"workers": 3}),
+        "config.server.workers is 3 and resources.limits.cpu 1500m",
+    ),
+    (
+        "too little time to stop",
+        with_config({"terminationGracePeriodSeconds": 40}),
+        "terminationGracePeriodSeconds must be more than the 40 seconds",
+    ),
+    (
+        "one port twice",
+        with_config({"ports": {"grpc": 9090}}),
+        "ports.grpc and ports.admin are the same",
+    ),
+    ("the chart's address", with_config(server={"listen": "0.0.0.0:1234"}), "config.server.listen is the chart's"),
+    ("the chart's simulator", {"config": {"simulator": {"enabled": True}}}, "config.simulator is the chart's"),
+    (
+        "a file twice",
+        {
+            "config": {"vcenter": {"url": URL, "ca_file": "/elsewhere"}},
+            "secrets": {"vcenterCa": {"existingSecret": "ca"}},
+        },
+        "config.vcenter.ca_file comes from the values vcenterCa",
+    ),
+    (
+        "a secret twice",
+        with_config({"secrets": {"vcenterCa": {"value": "A", "existingConfigMap": "b"}}}),
+        "secrets.vcenterCa is given more than once",
+    ),
+    (
+        "simulators that scale",
+        {"simulator": {"enabled": True}, "autoscaling": {"enabled": True}},
+        "each simulator has a state of its own",
+    ),
+    (
+        "fewer at most than at least",
+        with_config({"autoscaling": {"enabled": True, "minReplicas": 9}}),
+        "autoscaling.minReplicas is more",
+    ),
+    (
+        "a part of an unknown request",
+        with_config({"autoscaling": {"enabled": True}, "resources": {"requests": {"cpu": None}}}),
+        "set that",
+    ),
+    (
+        "nothing to scale by",
+        with_config({"autoscaling": {"enabled": True, "targetCPUUtilizationPercentage": None}}),
+        "needs something to go by",
+    ),
+    ("cut off from vCenter", with_config({"networkPolicy": {"enabled": True}}), "set networkPolicy.vcenterCidrs"),
+    (
+        "scraped twice",
+        with_config({"metrics": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}}),
+        "scrape everything twice",
+    ),
+    (
+        "scraped through a service that is not there",
+        with_config({"metrics": {"serviceMonitor": {"enabled": True}}, "headlessService": {"enabled": False}}),
+        "scrapes through the headless service",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"), [row[1:] for row in CONTRADICTIONS], ids=[row[0] for row in CONTRADICTIONS]
+)
+def test_contradictions_are_refused(values: dict[str, Any], sentence: str) -> None:
+    """Each with a sentence that says what to do."""
+    assert sentence in refusal(values)
+
+
+def test_all_contradictions_are_said_at_once() -> None:
+    """Nobody has to mend them one after the other."""
+    text = refusal(with_config({"tls": {"enabled": True}, "networkPolicy": {"enabled": True}}))
+    assert "tls.enabled" in text
+    assert "networkPolicy.enabled" in text
+
+
+@pytest.mark.parametrize("cpu", ["2", 2, "1500m", 1.5], ids=str)
+def test_workers_within_the_limit(cpu: Any) -> None:
+    """Two workers fit into two cores, and into one and a half."""
+    assert render(with_config({"resources": {"limits": {"cpu": cpu}}}, server={"workers": 2}))
+
+
+WRONG: list[tuple[str, dict[str, Any], str]] = [
+    ("a name that does not exist", with_config({"replicas": 3}), "replicas"),
+    ("a misspelt name deep down", with_config({"tls": {"enabeld": True}}), "enabeld"),
+    ("a misspelt setting", with_config(server={"worker": 2}), "worker"),
+    ("a misspelt section", with_config(sever={"workers": 2}), "sever"),
+    ("too many workers", with_config(server={"workers": 65}), "workers"),
+    ("a mode that does not exist", with_config(auth={"mode": "service_account"}), "mode"),
+    ("text for a number", with_config({"replicaCount": "2"}), "replicaCount"),
+    ("text for a switch", with_config({"tls": {"enabled": "yes"}}), "enabled"),
+    ("a tag as the digest", with_config({"image": {"digest": "latest"}}), "digest"),
+    ("a pull policy", with_config({"image": {"pullPolicy": "always"}}), "pullPolicy"),
+    ("a privileged port", with_config({"ports": {"grpc": 443}}), "grpc"),
+    ("a host for a range", with_config({"networkPolicy": {"vcenterCidrs": ["vcenter.example.com"]}}), "vcenterCidrs"),
+    ("a rule without rpcs", with_config({"policy": [{"identities": ["ci"]}]}), "rpcs"),
+    ("a number as a label", with_config({"podLabels": {"a": 1}}), "podLabels"),
+    ("a ratio in percent", with_config({"metrics": {"prometheusRule": {"errorRatio": 5}}}), "errorRatio"),
+]
+
+
+@pytest.mark.parametrize(("values", "name"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG])
+def test_wrong_values_are_refused(values: dict[str, Any], name: str) -> None:
+    """By values.schema.json, with the name of the value."""
+    text = refusal(values)
+    assert "values don't meet the specifications of the schema" in text
+    assert name in text
+
+
+def test_the_schema_is_one() -> None:
+    """Editors can use it."""
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    jsonschema.Draft7Validator.check_schema(schema)
+    for file in [CHART / "values.yaml", *VALUE_FILES]:
+        jsonschema.Draft7Validator(schema).validate(yaml.safe_load(file.read_text()))
+
+
+def generator() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "tools" / "generate_chart.py"))
+
+
+def test_readme_and_schema_are_up_to_date() -> None:
+    """They say what values.yaml says."""
+    outputs: list[tuple[Path, str]] = list(generator()["outputs"]())
+    assert [path.name for path, content in outputs if path.read_text(encoding="utf-8") != content] == []
+
+
+def test_every_value_is_described() -> None:
+    """No value is without its line in the README."""
+    text = (CHART / "values.yaml").read_text(encoding="utf-8")
+    described = set(generator()["descriptions"](text))
+
+    def undescribed(values: dict[str, Any], path: str) -> list[str]:
+        found = []
+        for name, value in values.items():
+            key = f"{path}{name}"
+            if key not in described:
+                found += undescribed(value, f"{key}.") if isinstance(value, dict) and value else [key]
+        return found
+
+    assert undescribed(yaml.safe_load(text), "") == []

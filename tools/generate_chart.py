@@ -1,0 +1,218 @@
+"""Writes what follows from the chart's values.yaml: the table in its README, and values.schema.json.
+
+    generate_chart.py           writes them
+    generate_chart.py --check   fails when one of them is not what it would be
+
+A comment that begins with `# --` describes the value below it. The type of a value is that of its default; what a
+default cannot say (choices, bounds, what may be empty) stands in the tables here. What `config` takes comes from the
+gateway's own settings, so that a misspelt setting is refused before it reaches a pod.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gateway.settings import Setting, Settings, all_settings
+
+CHART = Path(__file__).resolve().parents[1] / "helm" / "vcenter-gateway"
+
+Schema = dict[str, Any]
+
+_TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
+_PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
+_COUNT = {"type": "integer", "minimum": 0}
+_PODS = {"type": ["integer", "string", "null"], "minimum": 0, "pattern": "^[0-9]+%$"}
+_DURATION = {"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$"}
+
+# Objects of Kubernetes', which Kubernetes checks, by the ends of their names.
+_FREE = (
+    *("affinity", "behavior", "dnsConfig", "issuerRef", "nodeSelector", "podSecurityContext", "privateKey"),
+    *("resources", "securityContext", "updateStrategy", "startupProbe", "livenessProbe", "readinessProbe"),
+)
+
+_MORE: dict[str, Schema] = {
+    "image.repository": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._/:-]*[a-z0-9])?$"},
+    "image.digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
+    "image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
+    "replicaCount": {"type": "integer", "minimum": 0, "maximum": 550},
+    "revisionHistoryLimit": _COUNT,
+    "minReadySeconds": _COUNT,
+    "simulator.vms": {"type": "integer", "minimum": 0, "maximum": 100_000},
+    "service.type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
+    "service.port": _PORT,
+    "service.externalTrafficPolicy": {"enum": ["", "Cluster", "Local"]},
+    "service.ipFamilyPolicy": {"enum": ["", "SingleStack", "PreferDualStack", "RequireDualStack"]},
+    "ports.grpc": {**_PORT, "minimum": 1024},
+    "ports.admin": {**_PORT, "minimum": 1024},
+    "dnsPolicy": {"enum": ["", "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"]},
+    "terminationGracePeriodSeconds": {"type": ["integer", "null"], "minimum": 1},
+    "autoscaling.minReplicas": {"type": "integer", "minimum": 1},
+    "autoscaling.maxReplicas": {"type": "integer", "minimum": 1, "maximum": 550},
+    "autoscaling.targetCPUUtilizationPercentage": {"type": ["integer", "null"], "minimum": 1},
+    "autoscaling.targetCallsInFlight": {"type": ["integer", "string", "null"], "minimum": 1, "pattern": "^[0-9]+m?$"},
+    "podDisruptionBudget.maxUnavailable": _PODS,
+    "podDisruptionBudget.minAvailable": _PODS,
+    "podDisruptionBudget.unhealthyPodEvictionPolicy": {"enum": ["", "AlwaysAllow", "IfHealthyBudget"]},
+    "networkPolicy.vcenterCidrs": {"type": "array", "items": {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]+$"}},
+    "networkPolicy.vcenterPort": {**_PORT, "type": ["integer", "null"]},
+    "metrics.serviceMonitor.interval": _DURATION,
+    "metrics.serviceMonitor.scrapeTimeout": _DURATION,
+    "metrics.podMonitor.interval": _DURATION,
+    "metrics.podMonitor.scrapeTimeout": _DURATION,
+    "metrics.prometheusRule.errorRatio": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    "metrics.prometheusRule.certificateDays": {"type": "integer", "minimum": 1},
+    "metrics.prometheusRule.disabled": {"type": "array", "items": {"type": "string"}},
+    "sizing.identities": {"type": "integer", "minimum": 1},
+    "sizing.sessionsPerUser": {"type": "integer", "minimum": 1},
+    "sizing.sessionsInAll": {"type": "integer", "minimum": 1},
+    "tls.certManager.duration": _DURATION,
+    "tls.certManager.renewBefore": _DURATION,
+    "tls.certManager.dnsNames": {"type": "array", "items": {"type": "string"}},
+    "tls.certManager.ipAddresses": {"type": "array", "items": {"type": "string"}},
+    "service.loadBalancerSourceRanges": {"type": "array", "items": {"type": "string"}},
+    "extraArgs": {"type": "array", "items": {"type": "string"}},
+    "extraObjects": {"type": "array", "items": {"type": ["object", "string"]}},
+    "policy": {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["identities", "rpcs"],
+            "additionalProperties": False,
+            "properties": {
+                name: {"type": "array", "items": {"type": "string"}} for name in ("identities", "rpcs", "machines")
+            },
+        },
+    },
+}
+
+
+def descriptions(text: str) -> dict[str, str]:
+    """What the comments of values.yaml say of each value, by its path."""
+    found: dict[str, str] = {}
+    path: list[str] = []
+    comment: list[str] | None = None
+    for line in text.splitlines():
+        bare = line.strip()
+        if bare.startswith("# -- "):
+            comment = [bare.removeprefix("# -- ")]
+        elif bare.startswith("# ") and comment is not None:
+            comment.append(bare.removeprefix("# "))
+        elif match := re.match(r"( *)([\w.]+):", line):
+            path[len(match[1]) // 2 :] = [match[2]]
+            if comment is not None:
+                found[".".join(path)] = " ".join(comment)
+            comment = None
+        else:
+            comment = None
+    return found
+
+
+def values_table(text: str) -> str:
+    """All values that are described, as a Markdown table."""
+    values = yaml.safe_load(text)
+    rows = ["| Value | Default | Meaning |", "|---|---|---|"]
+    for path, description in descriptions(text).items():
+        value = values
+        for name in path.split("."):
+            value = value[name]
+        default = json.dumps(value).replace("|", "\\|")
+        rows.append(f"| `{path}` | {f'`{default}`' if len(default) < 80 else 'see values.yaml'} | {description} |")
+    return "\n".join(rows)
+
+
+def schema(text: str) -> Schema:
+    """values.schema.json. Names that the chart does not know are refused wherever the chart decides which there are."""
+    properties = _properties(yaml.safe_load(text), (), descriptions(text))
+    properties["config"] |= _config_schema()
+    # Parents of the chart give it these.
+    properties |= {"global": {"type": "object"}, "enabled": {"type": "boolean"}}
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Values of the chart vcenter-gateway",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+    }
+
+
+def _properties(values: dict[str, Any], path: tuple[str, ...], texts: dict[str, str]) -> Schema:
+    found = {}
+    for name, value in values.items():
+        key = ".".join((*path, name))
+        found[name] = {**({"description": texts[key]} if key in texts else {}), **_schema(value, (*path, name), texts)}
+    return found
+
+
+def _schema(value: Any, path: tuple[str, ...], texts: dict[str, str]) -> Schema:
+    key, name = ".".join(path), path[-1]
+    if key in _MORE:
+        return _MORE[key]
+    match value:
+        case bool():
+            return {"type": "boolean"}
+        case int() | float():
+            return {"type": "number"}
+        case str():
+            return {"type": "string"}
+        case list():
+            return {"type": "array", "items": {"type": "object"}}
+        case dict() if key == "config" or name in _FREE:
+            return {"type": "object"}
+        case dict() if name.lower().endswith(("labels", "annotations", "nodeselector")):
+            return _TEXTS
+        case dict():
+            return {"type": "object", "additionalProperties": False, "properties": _properties(value, path, texts)}
+    raise TypeError(f"{key} in values.yaml has no type: give it one in {Path(__file__).name}")
+
+
+def _config_schema() -> Schema:
+    """What gateway.yaml takes, from the gateway's settings."""
+    sections: dict[str, Schema] = {}
+    for section in Settings.model_fields:
+        fields = {setting.field: _setting_schema(setting) for setting in all_settings() if setting.section == section}
+        sections[section] = {"type": ["object", "null"], "additionalProperties": False, "properties": fields}
+    return {"type": "object", "additionalProperties": False, "properties": sections}
+
+
+def _setting_schema(setting: Setting) -> Schema:
+    """A setting as JSON schema: what pydantic says of it, and the other ways of writing a value that are accepted."""
+    model = Settings.model_fields[setting.section].annotation
+    assert model is not None  # noqa: S101 - for mypy
+    found = dict(model.model_json_schema()["properties"][setting.field])
+    options = [option for option in found.pop("anyOf", [found]) if option.get("type") != "null"]
+    if any(option.get("type") == "array" for option in options):
+        options.append({"type": "string"})
+    kept = ("type", "enum", "items", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+    narrowed = [{name: option[name] for name in kept if name in option} for option in options]
+    return {"description": setting.description, "anyOf": [*narrowed, {"type": "null"}]}
+
+
+def outputs() -> Iterator[tuple[Path, str]]:
+    """The files and what they should hold."""
+    values = (CHART / "values.yaml").read_text(encoding="utf-8")
+    yield CHART / "values.schema.json", json.dumps(schema(values), indent=2, ensure_ascii=False) + "\n"
+    readme = CHART / "README.md"
+    begin, end = "<!-- generated: values -->", "<!-- end of generated: values -->"
+    before, _, rest = readme.read_text(encoding="utf-8").partition(begin)
+    after = rest.partition(end)[2]
+    yield readme, f"{before}{begin}\n\n{values_table(values)}\n\n{end}{after}"
+
+
+def main() -> None:
+    """Writes or checks the files."""
+    for path, content in outputs():
+        if "--check" not in sys.argv[1:]:
+            path.write_text(content, encoding="utf-8")
+        elif not path.is_file() or path.read_text(encoding="utf-8") != content:
+            sys.exit(f"not up to date: {path.relative_to(CHART.parents[1])}; run `make generate`")
+
+
+if __name__ == "__main__":
+    main()
