@@ -16,7 +16,7 @@ from google.protobuf import json_format
 from gateway.cli.failure import CallError
 from gateway.cli.identity import identity_options, read_identity
 from gateway.cli.request_json import RequestError, parse_request
-from gateway.cli.target import Call, call_gateway, call_vcenter
+from gateway.cli.target import Bearer, Call, call_gateway, call_vcenter
 from gateway.contract import load_contract
 from gateway.settings import is_loopback, split_address
 from gateway.transcoding import compile_bindings
@@ -63,6 +63,12 @@ Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 
 @click.option("--vcenter", metavar="URL", help="Calls this vCenter itself, without a gateway.")
 @identity_options
 @click.option(
+    "--token-file",
+    type=_FILE,
+    metavar="FILE",
+    help="Proves to a gateway with a service account who calls, by the bearer token in this file.",
+)
+@click.option(
     "--tls/--plaintext", default=None, help="How to talk to the gateway. Plain text on a loopback address, else TLS."
 )
 @click.option("--ca", type=_FILE, metavar="FILE", help="Authorities to trust, in PEM form.")
@@ -87,6 +93,7 @@ def call(
     user: str | None,
     password_file: Path | None,
     session_id: str | None,
+    token_file: Path | None,
     tls: bool | None,
     ca: Path | None,
     cert: Path | None,
@@ -105,14 +112,16 @@ def call(
         raise click.UsageError(str(error)) from None
     identity = read_identity(user, password_file, session_id)
     if vcenter is not None:
-        if tls is not None or cert or key:
-            raise click.UsageError("--tls, --plaintext, --cert and --key are about a gateway; leave out --vcenter")
+        if tls is not None or cert or key or token_file:
+            text = "--tls, --plaintext, --cert, --key and --token-file are about a gateway; leave out --vcenter"
+            raise click.UsageError(text)
         options = _vcenter_options(vcenter, ca, thumbprint, no_verify)
         make_call = call_vcenter(options, _required(identity), contract)
     else:
         if thumbprint or no_verify:
             raise click.UsageError("--thumbprint and --no-verify are about a vCenter; give --vcenter URL too")
-        make_call = call_gateway(target, _credentials(target, tls, ca, cert, key), identity, contract)
+        caller = _bearer(token_file, identity) if token_file else identity
+        make_call = call_gateway(target, _credentials(target, tls, ca, cert, key), caller, contract)
     _print(make_call, name, request, deadline, as_json)
 
 
@@ -165,6 +174,18 @@ def _read(text: str) -> str:
         raise click.UsageError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise click.UsageError("the request is not UTF-8 text") from None
+
+
+def _bearer(path: Path, identity: Identity | None) -> Bearer:
+    if identity is not None:
+        raise click.UsageError("--token-file, --user and --session-id exclude each other")
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        token = ""
+    if not token or not token.isprintable():
+        raise click.UsageError(f"{path} does not hold a token")
+    return Bearer(token)
 
 
 def _required(identity: Identity | None) -> Identity:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -17,7 +18,20 @@ from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.transport import USER_AGENT
 
-__all__ = ["Call", "call_gateway", "call_vcenter"]
+__all__ = ["Bearer", "Call", "call_gateway", "call_vcenter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """A token by which a caller proves to a gateway who they are."""
+
+    token: str = field(repr=False)
+
+    @property
+    def header(self) -> str:
+        """The value of the metadata field `authorization`."""
+        return f"Bearer {self.token}"
+
 
 Call = Callable[[Binding, Message, float], Message]
 """Makes one call within so many seconds. Raises CallError."""
@@ -27,7 +41,7 @@ _REQUEST_ID = "x-request-id"
 
 
 def call_gateway(
-    address: str, credentials: grpc.ChannelCredentials | None, identity: Identity | None, contract: Contract
+    address: str, credentials: grpc.ChannelCredentials | None, identity: Identity | Bearer | None, contract: Contract
 ) -> Call:
     """Calls through the gateway at `address`, in plain text without `credentials`."""
     options = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import shlex
 from collections.abc import AsyncIterator
@@ -175,3 +176,21 @@ async def test_advice_about_certificates(simulated: Simulated) -> None:
     assert states["login"] == states["list"] == "OK"
     assert called.code == Exit.OK
     assert (refused.code, "self-signed certificate" in refused.words) == (Exit.UNREACHABLE, True)
+
+
+async def test_bearer_token(tmp_path: Path) -> None:
+    """With --token-file a call reaches a gateway that has a service account; with a wrong token it is refused."""
+    for name, token in (("right", "a" * 64), ("wrong", "b" * 64)):
+        (tmp_path / name).write_text(f"{token}\n")
+    hashes = tmp_path / "tokens.yaml"
+    hashes.write_text(f"tokens: [{{identity: ci, sha256: '{hashlib.sha256(b'a' * 64).hexdigest()}'}}]")
+    serve = ("serve", "--simulator", "--listen", "127.0.0.1:0", "--auth-mode", "service-account")
+    async with running(tmp_path, *serve, "--auth-tokens-file", str(hashes)) as gateway:
+        target = (await gateway.wait_for(r"serves .* on (127\.0\.0\.1:\d+)\."))[1]
+        results = [
+            await run("call", "--target", target, *token, READ, VM)
+            for token in ((), ("--token-file", str(tmp_path / "right")), ("--token-file", str(tmp_path / "wrong")))
+        ]
+    assert [result.code for result in results] == [Exit.IDENTITY, Exit.OK, Exit.IDENTITY]
+    assert "CALLER_REJECTED" in results[2].stderr
+    assert "bbbb" not in results[2].stderr

@@ -156,6 +156,8 @@ def test_completion_of_rpcs(invoke: Invoke) -> None:
         pytest.param([CONNECT, "--plaintext", "--ca", __file__], "leave out --plaintext", id="plaintext-with-ca"),
         pytest.param([CONNECT, "--cert", __file__], "--cert and --key belong together", id="cert-without-key"),
         pytest.param([CONNECT, "--no-verify"], "give --vcenter URL too", id="no-verify"),
+        pytest.param([CONNECT, "--token-file", "/dev/null"], "/dev/null does not hold a token", id="no-token"),
+        pytest.param([CONNECT, "--token-file", __file__, "--session-id", "x"], "exclude each other", id="two-proofs"),
         pytest.param([CONNECT, "--vcenter", "https://vc", "--tls", "--session-id", "x"], "leave out", id="tls"),
         pytest.param([CONNECT, "--deadline", "0"], "--deadline", id="deadline"),
     ],
