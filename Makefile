@@ -55,12 +55,14 @@ generate: .venv/ready ## Compiles the protos, writes the generated parts of docs
 	$(BIN)/python tools/generate_service_config.py
 	$(BIN)/python tools/generate_chart.py
 	@$(call with_toolchain,go,$(MAKE) --no-print-directory -C clients/go tools generate)
+	@$(call with_toolchain,rust,$(MAKE) --no-print-directory -C clients/rust tools generate)
 
 checkgenerate: $(DESCRIPTORS) ## Fails when something generated is not up to date
 	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/python tools/generate_service_config.py --check
 	$(BIN)/python tools/generate_chart.py --check
 	@$(call with_toolchain,go,$(MAKE) --no-print-directory -C clients/go tools checkgenerate)
+	@$(call with_toolchain,rust,$(MAKE) --no-print-directory -C clients/rust tools checkgenerate)
 
 clients: $(LANGUAGES:%=client-%) ## Builds the clients of all languages into dist/ (client-go for one)
 
