@@ -145,6 +145,29 @@ async def test_policy(tmp_path: Path, rpc: str, request_json: Any, allowed: bool
         assert len(system.simulator.record) == 0
 
 
+async def test_policy_that_changes(tmp_path: Path) -> None:
+    """A new policy decides within a second; one that cannot be read leaves the old one in force."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_bytes(POLICY)
+    async with guarded(service_settings(tmp_path, policy_file=str(policy))) as system:
+        assert await as_ci(system, READ, READ_REQUEST)
+        policy.write_text("rules: []")
+        async with asyncio.timeout(10):
+            while await _is_allowed(system):
+                pass
+        policy.write_text("rules: [")
+        end = asyncio.get_running_loop().time() + 1.5
+        while asyncio.get_running_loop().time() < end:
+            assert not await _is_allowed(system)
+
+
+async def _is_allowed(system: System) -> bool:
+    try:
+        return bool(await as_ci(system, READ, READ_REQUEST))
+    except Failure as failure:
+        return failure.reason != "POLICY_DENIED"
+
+
 async def test_policy_of_users() -> None:
     """Callers who bring a vCenter password are known to the policy by their user name, and vCenter checks that."""
     policy = parse_policy(POLICY)
