@@ -29,7 +29,8 @@ LOGIN, PROBE, LOGOUT = (
     RestRequest(verb, "/api/session", None, f"{verb} /api/session") for verb in ("POST", "GET", "DELETE")
 )
 _TOO_MANY_SESSIONS = "failedToLoginMaxUserSessionCountReached"
-_TOO_MANY_RETRY_DELAY = 30.0
+_FIRST_WAIT_FOR_ROOM = 1.0
+_LONGEST_WAIT_FOR_ROOM = 30.0
 
 Send = Callable[[RestRequest, dict[str, str]], Awaitable[RestResponse]]
 """Sends one request with these headers. Raises TransportError."""
@@ -62,7 +63,10 @@ class _Entry:
     session: Session | None = None
     login: asyncio.Task[Session] | None = None
     refused_until: float = 0.0
-    refusal: GatewayError | None = None
+    refusal: Callable[[float], GatewayError] | None = None
+    """Makes the error of callers who come while no login is tried; its argument is the remaining time."""
+    without_room: int = 0
+    """How often in a row vCenter had no room for the session."""
     calls: int = 0
 
 
@@ -164,7 +168,7 @@ class SessionPool:
         if entry.refusal is not None:
             remaining = entry.refused_until - self._clock()
             if remaining > 0:
-                raise _refused(entry.refusal, remaining)
+                raise entry.refusal(remaining)
             entry.refusal = None
         return await self._single_flight(entry, lambda: self._open(entry, credential))
 
@@ -193,6 +197,7 @@ class SessionPool:
         if not 200 <= response.status < 300:
             raise self._login_failure(entry, response)
         self.counts.logins += 1
+        entry.without_room = 0
         now = self._clock()
         session = Session(read_session_id(response), opened=now, used=now, verified=now)
         entry.session = session
@@ -204,13 +209,18 @@ class SessionPool:
         error = self._errors.read("POST /api/session", response.status, response.headers, response.body)
         if response.status == 401:
             self.counts.rejected += 1
-            entry.refusal = error
-            entry.refused_until = self._clock() + self._times.cool_down
-            return _refused(error, self._times.cool_down)
+            return self._wait(entry, lambda remaining: _refused(error, remaining), self._times.cool_down)
         if _TOO_MANY_SESSIONS.encode() in response.body:
-            error.code = code_pb2.RESOURCE_EXHAUSTED
-            error.retry_delay = error.retry_delay or _TOO_MANY_RETRY_DELAY
+            wait = min(_LONGEST_WAIT_FOR_ROOM, _FIRST_WAIT_FOR_ROOM * 2 ** min(entry.without_room, 10))
+            entry.without_room += 1
+            return self._wait(entry, lambda remaining: _no_room(error, remaining), error.retry_delay or wait)
         return error
+
+    def _wait(self, entry: _Entry, refusal: Callable[[float], GatewayError], seconds: float) -> GatewayError:
+        """Tries no login for so long."""
+        entry.refusal = refusal
+        entry.refused_until = self._clock() + seconds
+        return refusal(seconds)
 
     def _retire(self, entry: _Entry) -> None:
         """Takes the session out of use and closes it at vCenter in the background."""
@@ -242,6 +252,19 @@ def _finished(entry: _Entry, task: asyncio.Task[Session]) -> None:
     entry.login = None
     if not task.cancelled():
         task.exception()  # Seen here, since every waiting caller may have given up.
+
+
+def _no_room(error: GatewayError, remaining: float) -> GatewayError:
+    """vCenter has as many sessions as it takes; others have to end first."""
+    return GatewayError(
+        code_pb2.RESOURCE_EXHAUSTED,
+        error.reason,
+        error.message,
+        domain=error.domain,
+        metadata=error.metadata,
+        details=error.details,
+        retry_delay=remaining,
+    )
 
 
 def _refused(error: GatewayError, remaining: float) -> GatewayError:

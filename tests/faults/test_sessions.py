@@ -15,7 +15,7 @@ from gateway.contract import load_contract
 from gateway.server.access import make_access
 from gateway.settings import Settings
 from gateway.simulator import Fault, ManualClock, SessionLimits, Simulator, SimulatorOptions
-from gateway.transcoding import compile_bindings
+from gateway.transcoding import GatewayError, compile_bindings
 from gateway.vcenter import Basic, VCenter, VCenterOptions
 from tests.faults.scenario import count, end, ends
 from tests.integration.cases import ADMINISTRATOR
@@ -216,6 +216,9 @@ async def test_no_room_for_sessions() -> None:
         assert len(system.simulator.record) < 20
         for other in others:
             system.simulator.sessions.logout(other.identifier)
+        async with asyncio.timeout(10):
+            while count(await ends(system.client, [(READ, READ_REQUEST)], 1)) != {OK: 1}:
+                pass
         found = await ends(system.client, [(READ, READ_REQUEST)] * 200, 200)
         assert count(found) == {OK: 200}
         assert logins(system.simulator) == 4
@@ -230,3 +233,24 @@ async def test_a_session_in_doubt_is_not_left_open(system: System) -> None:
     assert logins(system.simulator) == 2
     await eventually(lambda: system.simulator.sessions.counts()["open"] == 1, "the end of the old session")
     assert len(system.simulator.record.of(READ_ID)) == 1
+
+
+async def test_the_wait_for_room_grows() -> None:
+    """While vCenter has no room for another session, it is asked again after 1, 2, 4 ... seconds, and not before."""
+    clock = ManualClock()
+    options = SimulatorOptions(clock=clock, limits=SessionLimits(total=1))
+    async with Simulator(options) as simulator:
+        other = simulator.sessions.login("readonly@vsphere.local", PASSWORD)
+        vcenter = VCenter(VCenterOptions(simulator.url), load_contract(), clock=lambda: clock().timestamp())
+        credential = Basic(simulator.user, simulator.password)
+        for asked, seconds in enumerate((1, 2, 4, 8, 16, 30, 30), start=1):
+            for _ in range(3):
+                with pytest.raises(GatewayError) as caught:
+                    await vcenter.sessions.get(credential)
+                assert caught.value.retry_delay == seconds
+            assert simulator.sessions.counts()["refused_by_cap"] == asked
+            clock.advance(seconds)
+            simulator.sessions.find(other.identifier)
+        simulator.sessions.logout(other.identifier)
+        assert await vcenter.sessions.get(credential)
+        await vcenter.close()
