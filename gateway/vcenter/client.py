@@ -9,6 +9,7 @@ Here vCenter is protected too: by a bound on concurrent calls, and by a breaker 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Callable, Hashable, Mapping
@@ -45,6 +46,7 @@ _BACKOFF = 0.1
 _MAX_BACKOFF = 2.0
 _SESSION_CALL_TIMEOUT = 30.0
 _LOGOUT_TIMEOUT = 5.0
+_MAX_DEAD_CONNECTIONS = 8
 # What the proxy in front of vCenter answers when there is nothing behind it.
 _PROXY_ERRORS = frozenset({502, 503, 504})
 
@@ -212,13 +214,23 @@ class VCenter:
 
     async def _send_session_call(self, request: RestRequest, headers: dict[str, str]) -> RestResponse:
         if request is LOGOUT:
-            # Past the breaker: vCenter may be back by now, and a session that is not closed takes up room there.
-            return await self._observed(request, headers, _LOGOUT_TIMEOUT)
+            return await self._log_out(headers)
         try:
             return await self._exchange(request, headers, _SESSION_CALL_TIMEOUT)
         except TransportError as error:
             error.was_sent = False  # The call that needs the session was not, or was answered with 401.
             raise
+
+    async def _log_out(self, headers: Mapping[str, str]) -> RestResponse:
+        """Ends a session. Past the breaker: vCenter may be back by now, and a session that is not closed takes up room.
+
+        Ending it twice does no harm. So a kept connection that turns out to be dead is no reason to leave it open; the
+        next try takes another one, or a new one when all are used up.
+        """
+        for _ in range(min(self._options.max_concurrent_calls, _MAX_DEAD_CONNECTIONS)):
+            with contextlib.suppress(ConnectionLostError):
+                return await self._observed(LOGOUT, headers, _LOGOUT_TIMEOUT)
+        return await self._observed(LOGOUT, headers, _LOGOUT_TIMEOUT)
 
     async def _within(self, deadline: float, waiting: Any) -> Any:
         try:
