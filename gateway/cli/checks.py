@@ -20,9 +20,9 @@ from gateway.transcoding import GatewayError, RestRequest, compile_bindings
 from gateway.transcoding.decoder import Decoders
 from gateway.transcoding.error_response import ErrorReader
 from gateway.vcenter.blocking import BlockingVCenter
+from gateway.vcenter.failures import TransportError
 from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
 from gateway.vcenter.options import VCenterOptions
-from gateway.vcenter.transport import TransportError
 
 __all__ = ["run_checks"]
 

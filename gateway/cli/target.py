@@ -15,8 +15,7 @@ from gateway.contract import Contract
 from gateway.transcoding import Binding, GatewayError
 from gateway.vcenter.blocking import BlockingVCenter
 from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
-from gateway.vcenter.options import VCenterOptions
-from gateway.vcenter.transport import USER_AGENT
+from gateway.vcenter.options import USER_AGENT, VCenterOptions
 
 __all__ = ["Bearer", "Call", "call_gateway", "call_vcenter"]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import traceback
-import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -152,10 +152,12 @@ def _request_id(metadata: Metadata) -> str:
             key == REQUEST_ID_HEADER
             and isinstance(value, str)
             and 0 < len(value) <= _MAX_REQUEST_ID
-            and all("!" <= character <= "~" for character in value)
+            and value.isascii()
+            and value.isprintable()
+            and " " not in value
         ):
             return value
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 def _failure(binding: Binding, code: int, reason: Reason, text: str) -> GatewayError:

@@ -45,7 +45,8 @@ class Drain:
             self._taken += 1
             self._idle.clear()
             try:
-                await self._admitted.wait()
+                if not self._admitted.is_set():
+                    await self._admitted.wait()
                 return await handle(data, context)
             finally:
                 self._active -= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Callable
@@ -85,6 +86,9 @@ async def run(
             also = f", admin port http://{await admin.start(gateway)}"
         port = await gateway.start()
         stack.push_async_callback(gateway.stop)
+        # What is there now stays: the garbage collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
         _log.info("serving %s on port %d%s", vcenter.url, port, also)
         if admin:
             admin.not_ready = None

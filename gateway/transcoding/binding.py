@@ -107,6 +107,8 @@ def _not_json(response: RestResponse) -> str:
         return "is empty where a result was expected"
     if kind and kind != "application/json":
         return f"is {kind} instead of JSON: something other than vCenter's API answered"
+    if "content-encoding" in response.headers:
+        return "is compressed, which nobody asked for"
     return "is not complete JSON"
 
 

@@ -17,11 +17,7 @@ from gateway.contract import Contract, load_contract
 from gateway.transcoding import Binding, Reason, RestRequest, RestResponse
 from gateway.transcoding.decoder import Decoders
 from gateway.transcoding.error_response import ErrorReader
-from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
-from gateway.vcenter.options import VCenterOptions, ssl_context
-from gateway.vcenter.sessions import LOGIN, LOGOUT, read_session_id
-from gateway.vcenter.transport import (
-    USER_AGENT,
+from gateway.vcenter.failures import (
     AnswerTimeoutError,
     AnswerTooLargeError,
     CertificateError,
@@ -35,6 +31,9 @@ from gateway.vcenter.transport import (
     thumbprint_text,
     transport_failure,
 )
+from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
+from gateway.vcenter.options import USER_AGENT, VCenterOptions, ssl_context
+from gateway.vcenter.sessions import LOGIN, LOGOUT, read_session_id
 
 __all__ = ["BlockingVCenter"]
 

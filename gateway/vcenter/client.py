@@ -23,21 +23,21 @@ from gateway.transcoding import Binding, Drift, GatewayError, RestRequest, RestR
 from gateway.transcoding.decoder import Decoders
 from gateway.transcoding.error_response import ErrorReader
 from gateway.vcenter.breaker import Breaker, BreakerState
-from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
-from gateway.vcenter.limiter import Limiter
-from gateway.vcenter.options import VCenterOptions
-from gateway.vcenter.retry_budget import RetryBudget
-from gateway.vcenter.sessions import LOGOUT, SessionPool
-from gateway.vcenter.transport import (
+from gateway.vcenter.failures import (
     AnswerTooLargeError,
     CertificateError,
     ConnectionLostError,
     NotSentError,
     NotSentTimeoutError,
-    Transport,
     TransportError,
     transport_failure,
 )
+from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
+from gateway.vcenter.limiter import Limiter
+from gateway.vcenter.options import VCenterOptions
+from gateway.vcenter.retry_budget import RetryBudget
+from gateway.vcenter.sessions import LOGOUT, SessionPool
+from gateway.vcenter.transport import Transport
 
 __all__ = ["NoObserver", "Observer", "VCenter"]
 
@@ -168,13 +168,16 @@ class VCenter:
         self, request: RestRequest, headers: Mapping[str, str], deadline: float, caller: Hashable
     ) -> RestResponse:
         try:
-            async with self.limiter.place(caller, deadline):
-                remaining = deadline - asyncio.get_running_loop().time()
-                if remaining <= 0:
-                    raise NotSentTimeoutError("the deadline passed before vCenter was called")
-                return await self._exchange(request, headers, remaining)
+            await self.limiter.enter(caller, deadline)
         except TimeoutError:
             raise NotSentTimeoutError("the deadline passed while the call waited for its turn") from None
+        try:
+            remaining = deadline - asyncio.get_running_loop().time()
+            if remaining <= 0:
+                raise NotSentTimeoutError("the deadline passed before vCenter was called")
+            return await self._exchange(request, headers, remaining)
+        finally:
+            self.limiter.leave()
 
     async def _exchange(self, request: RestRequest, headers: Mapping[str, str], timeout: float) -> RestResponse:
         """One exchange, of which the breaker learns how it ended."""

@@ -71,7 +71,9 @@ def is_session_id(value: object) -> bool:
     return (
         isinstance(value, str)
         and 0 < len(value) <= _MAX_SESSION_ID
-        and all("!" <= character <= "~" for character in value)
+        and value.isascii()
+        and value.isprintable()
+        and " " not in value
     )
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import Hashable
 
 from google.rpc import code_pb2
 
@@ -36,9 +35,8 @@ class Limiter:
         """Calls that were refused so far."""
         self._queues: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
 
-    @asynccontextmanager
-    async def place(self, identity: Hashable, deadline: float) -> AsyncIterator[None]:
-        """Holds a place for the body of the `async with`. `deadline` is in the event loop's time.
+    async def enter(self, identity: Hashable, deadline: float) -> None:
+        """Takes a place, which `leave` gives back. `deadline` is in the event loop's time.
 
         Raises TimeoutError when the deadline passes before there is a place, and GatewayError (RESOURCE_EXHAUSTED, with
         the time after which to try again) when too many wait already.
@@ -47,10 +45,21 @@ class Limiter:
             self.active += 1
         else:
             await self._wait(identity, deadline)
-        try:
-            yield
-        finally:
-            self._leave()
+
+    def leave(self) -> None:
+        """Gives a place that is free to the identity whose turn it is, or keeps it for the next call that comes."""
+        while self._queues:
+            identity, queue = next(iter(self._queues.items()))
+            turn = queue.popleft()
+            if queue:
+                self._queues.move_to_end(identity)
+            else:
+                del self._queues[identity]
+            self.waiting -= 1
+            if not turn.done():  # Else its call has given up, and has not run since.
+                turn.set_result(None)
+                return
+        self.active -= 1
 
     async def _wait(self, identity: Hashable, deadline: float) -> None:
         if self.waiting >= self.max_waiting:
@@ -69,7 +78,7 @@ class Limiter:
                 await turn
         except BaseException:
             if turn.done() and not turn.cancelled():
-                self._leave()  # The place came in the same moment in which the call gave up: it goes to the next.
+                self.leave()  # The place came in the same moment in which the call gave up: it goes to the next.
             else:
                 self._forget(identity, turn)
             raise
@@ -82,18 +91,3 @@ class Limiter:
         if not queue:
             del self._queues[identity]
         self.waiting -= 1
-
-    def _leave(self) -> None:
-        """Gives a place that is free to the identity whose turn it is, or keeps it for the next call that comes."""
-        while self._queues:
-            identity, queue = next(iter(self._queues.items()))
-            turn = queue.popleft()
-            if queue:
-                self._queues.move_to_end(identity)
-            else:
-                del self._queues[identity]
-            self.waiting -= 1
-            if not turn.done():  # Else its call has given up, and has not run since.
-                turn.set_result(None)
-                return
-        self.active -= 1

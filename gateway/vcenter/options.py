@@ -7,7 +7,11 @@ import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-__all__ = ["VCenterOptions", "ssl_context"]
+from gateway import __version__
+
+__all__ = ["USER_AGENT", "VCenterOptions", "ssl_context"]
+
+USER_AGENT = f"vcenter-gateway/{__version__}"
 
 _THUMBPRINT = re.compile(r"[0-9a-f]{64}")
 

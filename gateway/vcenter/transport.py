@@ -1,106 +1,44 @@
-"""One HTTP exchange with vCenter on asyncio. Foreign exceptions end here.
-
-A failure is told apart by the one thing that matters for repeating a call: whether vCenter can have got it.
-"""
+"""The connections to one vCenter, and one HTTP exchange on one of them. Foreign exceptions end here."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-import os
+import hashlib
+import socket
 import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
-import aiohttp
-from aiohttp.connector import Connection
-from aiohttp.tracing import Trace
-from google.rpc import code_pb2
-from yarl import URL
+import aiohappyeyeballs
 
-from gateway import __version__
 from gateway.files import ReloadedFile
-from gateway.transcoding import GatewayError, Reason, RestRequest, RestResponse
-from gateway.vcenter.options import VCenterOptions, ssl_context
+from gateway.transcoding import RestRequest, RestResponse
+from gateway.vcenter.connection import Connection
+from gateway.vcenter.failures import (
+    CertificateError,
+    ConnectionLostError,
+    ConnectTimeoutError,
+    NotSentError,
+    NotSentTimeoutError,
+    certificate_text,
+    os_text,
+    thumbprint_text,
+)
+from gateway.vcenter.options import USER_AGENT, VCenterOptions, ssl_context
 
-__all__ = ["USER_AGENT", "ConnectionLostError", "NotSentError", "Transport", "TransportError"]
+__all__ = ["Transport"]
 
-USER_AGENT = f"vcenter-gateway/{__version__}"
+_KEEP_SECONDS = 15.0
+"""How long a connection is kept that nobody uses."""
+_ADDRESSES_SECONDS = 10.0
+"""How long the addresses of vCenter's name are used without asking again."""
+_NEXT_ADDRESS_SECONDS = 0.25
+"""How long one address is tried before another one is tried beside it (RFC 8305)."""
 _LAST_MOMENT = 0.05
-
-
-class TransportError(Exception):
-    """No answer came. `reason` and the text go to the caller."""
-
-    reason = Reason.VCENTER_UNREACHABLE
-    code: int = code_pb2.UNAVAILABLE
-    was_sent = True
-    """Whether vCenter may have got the call."""
-    may_pass = True
-    """Whether the same call may well succeed a moment later."""
-
-
-class NotSentError(TransportError):
-    """vCenter certainly did not get the call: there was no connection."""
-
-    was_sent = False
-
-
-class CertificateError(NotSentError):
-    """vCenter's certificate is not trusted; trying again does not help."""
-
-    reason = Reason.VCENTER_CERTIFICATE_INVALID
-    may_pass = False
-
-
-class ConnectionLostError(TransportError):
-    """The connection broke after the call was sent, or while the answer came."""
-
-    reason = Reason.VCENTER_CONNECTION_LOST
-
-
-class AnswerTimeoutError(TransportError):
-    """The call was sent and no complete answer came in time."""
-
-    reason = Reason.VCENTER_TIMEOUT
-    code = code_pb2.DEADLINE_EXCEEDED
-    may_pass = False
-
-
-class NotSentTimeoutError(AnswerTimeoutError):
-    """The caller's time was over before the call was sent."""
-
-    was_sent = False
-
-
-class ConnectTimeoutError(NotSentError):
-    """There was no connection within the time that one may take."""
-
-    reason = Reason.VCENTER_TIMEOUT
-
-
-class AnswerTooLargeError(TransportError):
-    """The answer exceeds the limit. The call was executed."""
-
-    reason = Reason.VCENTER_RESPONSE_TOO_LARGE
-    code = code_pb2.RESOURCE_EXHAUSTED
-    may_pass = False
-
-
-class _TlsConnector(aiohttp.TCPConnector):
-    """Remembers the TLS side of the connection that was used last: once a short answer is there, aiohttp has forgotten
-    which connection it came on."""
-
-    tls: ssl.SSLObject | None = None
-
-    async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
-    ) -> Connection:
-        connection = await super().connect(req, traces, timeout)
-        if connection.transport is not None:
-            self.tls = connection.transport.get_extra_info("ssl_object")
-        return connection
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_AddressInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
 
 
 class Transport:
@@ -110,22 +48,26 @@ class Transport:
     """
 
     def __init__(self, options: VCenterOptions) -> None:
-        self._base = options.url
+        parts = urlsplit(options.url)
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._options = options
         self._trust = _trust(options)
-        kind = _TlsConnector if options.url.startswith("https:") else aiohttp.TCPConnector
-        self._connector = kind(limit=options.max_concurrent_calls)
-        self._session = aiohttp.ClientSession(
-            connector=self._connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
-            skip_auto_headers=("Content-Type",),
-            # The environment's proxies are not for vCenter, and .netrc must not add credentials.
-            trust_env=False,
+        self._trusted: ssl.SSLContext | None = None
+        """By which the kept connections were made."""
+        self._common = (
+            f" HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: {USER_AGENT}\r\n"
+            "Accept: application/json\r\nAccept-Encoding: identity\r\n"
         )
-        # aiohttp repeats PUT and DELETE by itself when a kept connection turns out to be closed. A mutating call must
-        # not be sent twice; what may be repeated is decided by the client, from the rpc's idempotency level.
-        self._session._retry_connection = False
+        self._places = asyncio.Semaphore(options.max_concurrent_calls)
+        self._idle: list[Connection] = []
+        """The one used last is the last one."""
+        self._open: set[Connection] = set()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._resolving = asyncio.Lock()
+        self._addresses: list[_AddressInfo] = []
+        self._addresses_until = 0.0
+        self._tls: ssl.SSLObject | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -136,82 +78,166 @@ class Transport:
         await self.close()
 
     def certificate(self) -> bytes | None:
-        """The certificate that vCenter showed on the connection used last, in DER form; None without TLS."""
-        tls = self._connector.tls if isinstance(self._connector, _TlsConnector) else None
-        return tls.getpeercert(binary_form=True) if tls is not None else None
+        """The certificate that vCenter showed on the connection made last, in DER form; None without TLS."""
+        return self._tls.getpeercert(binary_form=True) if self._tls is not None else None
 
     async def close(self) -> None:
         """Closes all connections; calls under way fail."""
-        await self._session.close()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for connection in list(self._open):
+            connection.fail(ConnectionLostError("the gateway closed its connections to vCenter"))
+        self._idle.clear()
+        await asyncio.sleep(0)  # The sockets are closed in the loop's next round.
 
     async def send(self, request: RestRequest, headers: Mapping[str, str], timeout: float) -> RestResponse:
         """Sends one request, once, and reads the answer. `timeout` is in seconds and covers everything.
 
         Cancelling the call closes the connection. Raises a TransportError.
         """
-        if request.body is not None:
-            headers = {**headers, "Content-Type": "application/json"}
         loop = asyncio.get_running_loop()
+        now = loop.time()
         # The connection, for which a call may have to wait, has to be there a moment earlier: when only the whole is
         # timed, nobody can tell whether the call was sent.
-        connect = timeout - min(_LAST_MOMENT, timeout / 10)
-        connected_by = loop.time() + connect
+        connect_by = now + timeout - min(_LAST_MOMENT, timeout / 10)
+        await self._take_place(connect_by)
         try:
-            async with self._session.request(
-                request.method,
-                URL(self._base + request.target, encoded=True),
-                data=request.body,
-                headers=headers,
-                ssl=self._trust(),  # A new one makes new connections: aiohttp keeps them apart by this.
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=timeout,
-                    connect=connect,
-                    sock_connect=self._options.connect_timeout,
-                    ceil_threshold=math.inf,  # Else aiohttp rounds more than five seconds up to full ones.
-                ),
-            ) as response:
-                return RestResponse(
-                    response.status,
-                    {name.lower(): value for name, value in response.headers.items()},
-                    await self._read(response),
-                )
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise CertificateError(certificate_text(error.certificate_error)) from None
-        except aiohttp.ServerFingerprintMismatch as error:
-            raise CertificateError(thumbprint_text(error.got.hex())) from None
-        except aiohttp.ClientConnectorError as error:
-            raise NotSentError(f"vCenter cannot be reached: {os_text(error.os_error)}") from None
-        except aiohttp.ConnectionTimeoutError:
-            if loop.time() >= connected_by:
-                raise NotSentTimeoutError("the deadline passed before there was a connection to vCenter") from None
-            raise ConnectTimeoutError("vCenter cannot be reached: no connection in time") from None
+            trusted = self._trust()
+            connection = self._kept(trusted, now) or await self._connect(trusted, connect_by)
+            answer = connection.exchange(self._serialize(request, headers))
+            timer = loop.call_at(now + timeout, connection.time_is_over)
+            try:
+                response = await answer
+            except BaseException:
+                connection.abort()
+                raise
+            finally:
+                timer.cancel()
+            self._keep(connection, trusted, loop)
+            return response
+        finally:
+            self._places.release()
+
+    def _serialize(self, request: RestRequest, headers: Mapping[str, str]) -> bytes:
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+        head = f"{request.method} {request.target}{self._common}{lines}"
+        if request.body is not None:
+            head += f"Content-Type: application/json\r\nContent-Length: {len(request.body)}\r\n\r\n"
+            return head.encode("latin-1") + request.body
+        return (head + ("Content-Length: 0\r\n\r\n" if request.method in _WITH_BODY else "\r\n")).encode("latin-1")
+
+    async def _take_place(self, until: float) -> None:
+        if not self._places.locked():
+            await self._places.acquire()  # At once.
+            return
+        try:
+            async with asyncio.timeout_at(until):
+                await self._places.acquire()
         except TimeoutError:
-            raise AnswerTimeoutError("vCenter did not answer in time") from None
-        except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError):
-            raise ConnectionLostError("the connection to vCenter broke before its answer was complete") from None
+            raise _no_time() from None
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        limit = self._options.max_response_bytes
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.content.iter_any():
-            size += len(chunk)
-            if size > limit:
-                response.close()
-                raise AnswerTooLargeError(f"vCenter's answer is larger than {limit} bytes")
-            chunks.append(chunk)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    def _kept(self, trusted: ssl.SSLContext | None, now: float) -> Connection | None:
+        """A kept connection that can be used, made by what is trusted now."""
+        if trusted is not self._trusted:
+            self._trusted = trusted
+            for connection in self._idle:
+                connection.abort()
+            self._idle.clear()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_reusable and now - connection.idle_since < _KEEP_SECONDS:
+                return connection
+            connection.abort()
+        return None
+
+    def _keep(self, connection: Connection, trusted: ssl.SSLContext | None, loop: asyncio.AbstractEventLoop) -> None:
+        if not connection.is_reusable or trusted is not self._trusted:
+            connection.abort()
+            return
+        connection.idle_since = loop.time()
+        self._idle.append(connection)
+        if self._sweep is None:
+            self._sweep = loop.call_later(_KEEP_SECONDS, self._close_unused, loop)
+
+    def _close_unused(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Closes the connections that were not used for so long, and comes again as long as any are kept."""
+        oldest = loop.time() - _KEEP_SECONDS
+        for connection in [connection for connection in self._idle if connection.idle_since <= oldest]:
+            self._idle.remove(connection)
+            connection.abort()
+        self._sweep = None
+        if self._idle:
+            self._sweep = loop.call_at(self._idle[0].idle_since + _KEEP_SECONDS, self._close_unused, loop)
+
+    def _lost(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    async def _connect(self, trusted: ssl.SSLContext | None, until: float) -> Connection:
+        loop = asyncio.get_running_loop()
+        by = min(until, loop.time() + self._options.connect_timeout)
+        try:
+            async with asyncio.timeout_at(by):
+                connection = await self._open_connection(trusted, loop)
+        except TimeoutError as error:
+            if isinstance(error, OSError) and error.errno:  # The network's, not ours.
+                raise NotSentError(f"vCenter cannot be reached: {os_text(error)}") from None
+            if by == until:
+                raise _no_time() from None
+            raise ConnectTimeoutError("vCenter cannot be reached: no connection in time") from None
+        except ssl.SSLCertVerificationError as error:
+            raise CertificateError(certificate_text(error)) from None
+        except OSError as error:
+            raise NotSentError(f"vCenter cannot be reached: {os_text(error)}") from None
+        self._open.add(connection)
+        if trusted is not None:
+            self._check_thumbprint(connection)
+        return connection
+
+    async def _open_connection(self, trusted: ssl.SSLContext | None, loop: asyncio.AbstractEventLoop) -> Connection:
+        sock = await aiohappyeyeballs.start_connection(
+            await self._resolved(loop), happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1, loop=loop
+        )
+        try:
+            _, connection = await loop.create_connection(
+                lambda: Connection(self._options.max_response_bytes, self._lost),
+                sock=sock,
+                ssl=trusted,
+                server_hostname=self._host if trusted is not None else None,
+            )
+        except BaseException:
+            sock.close()
+            raise
+        return connection
+
+    async def _resolved(self, loop: asyncio.AbstractEventLoop) -> list[_AddressInfo]:
+        async with self._resolving:
+            if loop.time() >= self._addresses_until:
+                found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+                self._addresses = [tuple(info) for info in found]  # type: ignore[misc]
+                self._addresses_until = loop.time() + _ADDRESSES_SECONDS
+            return self._addresses
+
+    def _check_thumbprint(self, connection: Connection) -> None:
+        self._tls = tls = connection.tls
+        if self._options.thumbprint is None or tls is None:
+            return
+        found = hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()
+        if found != self._options.thumbprint:
+            connection.abort()
+            raise CertificateError(thumbprint_text(found))
 
 
-def _trust(options: VCenterOptions) -> Callable[[], aiohttp.Fingerprint | ssl.SSLContext | bool]:
+def _no_time() -> NotSentTimeoutError:
+    return NotSentTimeoutError("the deadline passed before there was a connection to vCenter")
+
+
+def _trust(options: VCenterOptions) -> Callable[[], ssl.SSLContext | None]:
     """Whom to trust, to be asked for each call: the file of authorities may have been renewed."""
-    if options.thumbprint is not None:
-        fingerprint = aiohttp.Fingerprint(bytes.fromhex(options.thumbprint))
-        return lambda: fingerprint
     if not options.url.startswith("https:"):
-        return lambda: True
-    if options.ca_file is not None:
+        return lambda: None
+    if options.ca_file is not None and options.thumbprint is None:
         return ReloadedFile(options.ca_file, lambda content: _context_of_file(options)).current
     context = ssl_context(options)  # Reads the system's authorities, which takes its time.
     return lambda: context
@@ -223,32 +249,3 @@ def _context_of_file(options: VCenterOptions) -> ssl.SSLContext:
         return ssl_context(options)
     except OSError:
         raise ValueError("it holds no certificate in PEM form") from None
-
-
-def os_text(error: BaseException) -> str:
-    """What the operating system or OpenSSL says; asyncio and urllib3 put words of their own in the place of those."""
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return error.reason.replace("_", " ").lower()
-    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return getattr(error, "strerror", None) or str(error)
-
-
-def certificate_text(error: Exception) -> str:
-    """Why a certificate is not trusted."""
-    why = getattr(error, "verify_message", "") or "it is not trusted"
-    return f"vCenter's certificate was refused: {why}"
-
-
-def thumbprint_text(found: str) -> str:
-    """That a certificate is another one; `found` is its SHA-256 thumbprint in hexadecimal digits."""
-    pairs = ":".join(found[index : index + 2] for index in range(0, len(found), 2))
-    return f"vCenter's certificate has the SHA-256 thumbprint {pairs}, which is not the configured one"
-
-
-def transport_failure(error: TransportError, operation: str, may_have_executed: bool) -> GatewayError:
-    """The status of a call that got no answer."""
-    metadata = {"operation": operation}
-    if may_have_executed:
-        metadata["may_have_executed"] = "true"
-    return GatewayError(error.code, error.reason, str(error), metadata=metadata)

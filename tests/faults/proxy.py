@@ -20,6 +20,8 @@ __all__ = ["FaultProxy", "Weather", "fault_proxy"]
 
 _CHUNK = 64 * 1024
 _SLICES_PER_SECOND = 50
+# Of the event loop, until a connection that the kernel has given has a task that serves it.
+_ROUNDS_TO_ACCEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,11 @@ class FaultProxy:
         """Resets all connections; new ones are refused."""
         server, self._server = self._server, None
         if server is not None:
+            # asyncio forgets a connection that it has accepted and not yet served when its server closes.
+            for listener in server.sockets:
+                asyncio.get_running_loop().remove_reader(listener.fileno())
+            for _ in range(_ROUNDS_TO_ACCEPT):
+                await asyncio.sleep(0)
             server.close()
         for writer in list(self._serving.values()):
             _reset(writer)

@@ -1,0 +1,149 @@
+"""One connection to vCenter: HTTP/1.1 on an asyncio transport, one exchange at a time.
+
+A general HTTP client took half of the gateway's time for a call (docs/benchmarks). What is needed here is little: no
+redirects, no cookies, no compression, no proxies, and answers that are read whole. The grammar of HTTP is httptools'
+matter; here is what an answer means for the call that waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+
+import httptools
+
+from gateway.transcoding import RestResponse
+from gateway.vcenter.failures import AnswerTimeoutError, AnswerTooLargeError, ConnectionLostError, TransportError
+
+__all__ = ["MAX_HEAD_BYTES", "Connection"]
+
+MAX_HEAD_BYTES = 64 * 1024
+"""How much may come without any of the body: head, interim answers, trailers."""
+_NO_ANSWER = "the connection to vCenter broke before its answer was complete"
+
+
+class Connection(asyncio.Protocol):
+    """A connection that was made. `on_lost` is called when it is gone."""
+
+    def __init__(self, max_body_bytes: int, on_lost: Callable[[Connection], None]) -> None:
+        self.idle_since = 0.0
+        """When the last exchange ended, in the event loop's time."""
+        self._max_body = max_body_bytes
+        self._on_lost = on_lost
+        self._transport: asyncio.Transport
+        self._parser = httptools.HttpResponseParser(self)
+        self._answer: asyncio.Future[RestResponse] | None = None
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._bytes_without_body = 0
+        self._has_head = False
+        self._reusable = False
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether another exchange can follow the one that ended."""
+        return self._reusable and not self._transport.is_closing() and not self._transport.get_write_buffer_size()
+
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The TLS side, None where there is none."""
+        found: ssl.SSLObject | None = self._transport.get_extra_info("ssl_object")
+        return found
+
+    def exchange(self, request: bytes) -> asyncio.Future[RestResponse]:
+        """Sends a request and gives the answer to come, or a TransportError.
+
+        Whoever does not want the answer any more calls `abort`.
+        """
+        self._answer = answer = asyncio.get_running_loop().create_future()
+        self._has_head = self._reusable = False
+        self._transport.write(request)
+        return answer
+
+    def time_is_over(self) -> None:
+        """Ends the exchange because of its deadline."""
+        self.fail(AnswerTimeoutError("vCenter did not answer in time"))
+
+    def fail(self, error: TransportError) -> None:
+        """Closes the connection at once; an exchange that is under way ends in the error."""
+        answer = self._answer
+        self.abort()
+        if answer is not None and not answer.done():
+            answer.set_exception(error)
+
+    def abort(self) -> None:
+        """Closes the connection at once, whatever is under way."""
+        self._answer = None
+        self._reusable = False
+        self._transport.abort()
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment] # a stream's
+
+    def data_received(self, data: bytes) -> None:
+        self._bytes_without_body += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.fail(ConnectionLostError(_NO_ANSWER))
+        else:
+            if self._bytes_without_body > MAX_HEAD_BYTES:
+                self.fail(ConnectionLostError(_NO_ANSWER))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._answer is not None:
+            if error is None and self._has_head and self._ends_with_connection():
+                self._complete(self._parser.get_status_code(), reusable=False)
+            else:
+                self.fail(ConnectionLostError(_NO_ANSWER))
+        self._on_lost(self)
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        if self._answer is None:
+            self.abort()  # Nobody has asked.
+        self._headers = {}
+        self._has_head = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        self._has_head = True
+
+    def on_body(self, data: bytes) -> None:
+        self._bytes_without_body = 0
+        self._body_bytes += len(data)
+        if self._body_bytes <= self._max_body:
+            self._body.append(data)
+        else:
+            self.fail(AnswerTooLargeError(f"vCenter's answer is larger than {self._max_body} bytes"))
+
+    def on_message_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status >= 200:
+            self._complete(status, reusable=self._parser.should_keep_alive())
+        elif status == 101:
+            self.fail(ConnectionLostError(_NO_ANSWER))
+        else:
+            self._has_head = False  # The answer proper is still to come.
+
+    def _ends_with_connection(self) -> bool:
+        """Whether the answer has no other end than that of the connection."""
+        return "content-length" not in self._headers and "transfer-encoding" not in self._headers
+
+    def _complete(self, status: int, *, reusable: bool) -> None:
+        answer, self._answer = self._answer, None
+        if answer is None or answer.done():
+            return
+        body = self._body
+        whole = body[0] if len(body) == 1 else b"".join(body)
+        self._body = []
+        self._body_bytes = self._bytes_without_body = 0
+        self._reusable = reusable
+        answer.set_result(RestResponse(status, self._headers, whole))
