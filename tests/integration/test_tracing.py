@@ -197,9 +197,7 @@ async def test_retries_are_numbered(collector: Collector) -> None:
     tries = collector.named(READ_OPERATION)
     assert [span.attributes.get("http.request.resend_count") for span in tries] == [None, 1, 2]
     assert [span.attributes["http.response.status_code"] for span in tries] == [503, 503, 200]
-    assert [headers["traceparent"] for headers in told(system, READ_ID)] == [
-        f"{span.traceparent}-01" for span in tries
-    ]
+    assert [headers["traceparent"] for headers in told(system, READ_ID)] == [f"{span.traceparent}-01" for span in tries]
 
 
 async def test_a_session_that_ended(collector: Collector) -> None:
