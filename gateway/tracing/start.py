@@ -24,7 +24,7 @@ class TracingError(ValueError):
 
 
 def check_tracing(settings: TracingSettings) -> None:
-    """Raises TracingError. Imports nothing of OpenTelemetry's SDK, so that a supervisor can do it for its workers."""
+    """Raises TracingError. OpenTelemetry's SDK is looked for and not imported: a supervisor asks for its workers."""
     if not _wanted(settings):
         return
     try:

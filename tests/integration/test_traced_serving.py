@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,21 @@ async def test_each_worker_sends_its_own(tmp_path: Path, collector: Collector) -
         assert await process.end(signal.SIGTERM) == 0
     assert len(instances()) == 2
     assert {span.resource["service.name"] for span in collector.spans} == {"vcenter-gateway"}
+
+
+async def test_a_collector_that_does_not_answer(tmp_path: Path, collector: Collector) -> None:
+    """It delays the end of the process by three seconds."""
+    collector.go_on.clear()
+    environment = {**variables(collector), "OTEL_EXPORTER_OTLP_TIMEOUT": "60"}
+    async with running(tmp_path, *SERVE, "--tracing", variables=environment) as process:
+        async with channel_to(process) as channel:
+            await call(channel, READ, READ_REQUEST, CREDENTIAL)
+        started = time.monotonic()
+        assert await process.end(signal.SIGTERM) == 0
+        assert 3 <= time.monotonic() - started < 15
+        assert [line["event"] for line in process.logs() if line["level"] not in ("info", "debug")] == [
+            "the last traces were not sent within 3 s and are lost"
+        ]
 
 
 async def blocked(folder: Path, *arguments: str) -> Ended:
