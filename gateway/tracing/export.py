@@ -22,6 +22,7 @@ from gateway.tracing.spans import Spans
 __all__ = ["ExportedSpans"]
 
 _STOP_SECONDS = 3.0
+_NOTHING_SENT = "nothing was sent"
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class ExportedSpans(Spans):
     """Spans that are sent in the background, in batches. Raises ValueError for a variable that cannot be used."""
 
     def __init__(self, vcenter: str) -> None:
-        # Beside its own level: it says where a value comes from and what it is, and here that is a secret.
+        # The SDK quotes what it cannot read of the collector's headers, which hold secrets.
         logging.getLogger("opentelemetry.util.re").addFilter(_without_values)
         self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         self._exporter: SpanExporter | None = None
@@ -78,6 +79,7 @@ class _Reporting(SpanExporter):
         self._stopped = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self._session.outcome = _NOTHING_SENT
         result = self._exporter.export(spans)
         failing = result is not SpanExportResult.SUCCESS
         if failing and not self._failing:
@@ -96,10 +98,9 @@ class _Reporting(SpanExporter):
 class _Session(requests.Session):
     """Remembers how the last request ended, in words without anything of the request's or the answer's."""
 
-    outcome = "nothing was sent"
+    outcome = _NOTHING_SENT
 
     def request(self, *arguments: Any, **named: Any) -> requests.Response:
-        self.outcome = "no answer in time"
         try:
             response = super().request(*arguments, **named)
         except Exception as error:
