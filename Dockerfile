@@ -1,4 +1,5 @@
-# The gateway's image: the wheel and its pinned dependencies on slim Debian, for a user without rights.
+# The gateway's image: the wheel and its pinned dependencies, those for traces too, on slim Debian, for a user without
+# rights.
 #
 #     docker build --tag vcenter-gateway .
 #     docker run --read-only --publish 50051:50051 vcenter-gateway serve --simulator

@@ -87,8 +87,8 @@ with_toolchain = if $(MAKE) --no-print-directory -C clients/$(1) toolchain; then
 lock: ## Pins the requirements anew, to the newest versions that pyproject.toml allows
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet uv==0.13.9
-	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/run.txt pyproject.toml
-	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/dev.txt --extra test --extra check pyproject.toml requirements/build.in
+	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/run.txt --extra otel pyproject.toml
+	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/dev.txt --extra otel --extra test --extra check pyproject.toml requirements/build.in
 	build/lock/bin/uv pip compile $(LOCK) --constraint requirements/dev.txt --output-file requirements/build.txt requirements/build.in
 	rm -r build/lock
 

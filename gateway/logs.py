@@ -20,6 +20,7 @@ import orjson
 import structlog
 
 from gateway.settings import LogSettings
+from gateway.tracing.context import CURRENT, trace_fields
 
 if TYPE_CHECKING:
     from gateway.access.audit import AuditRecord
@@ -54,6 +55,7 @@ def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     ending: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
+        _add_trace,
         structlog.processors.format_exc_info,
         redact,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
@@ -87,11 +89,10 @@ def call_logger() -> Callable[[CallRecord], None]:
         fields: dict[str, Any] = {"rpc": record.rpc, "code": record.code}
         if record.reason:
             fields["reason"] = record.reason
+        fields |= {"duration_ms": round(record.seconds * 1000, 3), "request_id": record.request_id}
         # A closed pipe or a full disk must not fail the call that the line is about.
         with contextlib.suppress(OSError, ValueError):
-            write.log(
-                level, "call", **fields, duration_ms=round(record.seconds * 1000, 3), request_id=record.request_id
-            )
+            write.log(level, "call", **fields, **trace_fields(record.trace_id, record.span_id))
 
     return log_call
 
@@ -110,6 +111,12 @@ def audit_logger() -> Callable[[AuditRecord], None]:
 def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Cuts secrets out of an event."""
     return {name: HIDDEN if _is_secret(name) else _clean(value) for name, value in event.items()}
+
+
+def _add_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Says in every line that is written during a call which trace the call belongs to."""
+    trace = CURRENT.get()
+    return event if trace is None else {**event, **trace_fields(trace.trace_id, trace.span_id)}
 
 
 @lru_cache(maxsize=1024)

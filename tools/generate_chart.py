@@ -76,6 +76,7 @@ _MORE: dict[str, Schema] = {
     "tls.certManager.renewBefore": _DURATION,
     "tls.certManager.dnsNames": {"type": "array", "items": {"type": "string"}},
     "tls.certManager.ipAddresses": {"type": "array", "items": {"type": "string"}},
+    "tracing.endpoint": {"type": "string", "pattern": "^(https?://[^@ ]+)?$"},
     "service.loadBalancerSourceRanges": {"type": "array", "items": {"type": "string"}},
     "extraArgs": {"type": "array", "items": {"type": "string"}},
     "extraObjects": {"type": "array", "items": {"type": ["object", "string"]}},

@@ -38,7 +38,9 @@ if [ "${1:-}" = --inside ]; then
     }
     ! (as_user sh -c true) 2>/dev/null || fail "there is a shell left"
     ! (as_user python -c 'open("/tmp/x", "w")') 2>/dev/null || fail "something can be written"
-    (as_user vcenter-gateway serve --simulator --listen "0.0.0.0:$port" --admin-listen "127.0.0.1:$((port + 1))") \
+    # With traces, for which there is no collector: it starts only where the image has what they take.
+    (as_user vcenter-gateway serve --simulator --tracing \
+        --listen "0.0.0.0:$port" --admin-listen "127.0.0.1:$((port + 1))") \
         >"$work/serve.log" 2>&1 &
     server=$!
     trap 'kill -KILL "$server" 2>/dev/null || true' EXIT

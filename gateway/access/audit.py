@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 
 import orjson
 
+from gateway.tracing.context import trace_fields
+
 __all__ = ["Audit", "AuditRecord", "audit_file"]
 
 _MAX_TARGET = 200
@@ -33,11 +35,15 @@ class AuditRecord:
     reason: str
     request_id: str
     duration_ms: float
+    trace_id: str = ""
+    span_id: str = ""
 
     def fields(self) -> dict[str, object]:
         """The record as it is logged."""
         target = {name: value[:_MAX_TARGET] for name, value in self.target.items()}
-        return {**asdict(self), "target": target}
+        fields = asdict(self)
+        ids = trace_fields(fields.pop("trace_id"), fields.pop("span_id"))
+        return {**fields, "target": target, **ids}
 
 
 Audit = Callable[[AuditRecord], None]

@@ -22,6 +22,7 @@ _TITLES = {
     "auth": "Caller",
     "log": "Log",
     "admin": "Admin",
+    "tracing": "Tracing",
 }
 _MAIN = ("listen", "vcenter", "simulator", "workers", "config")
 

@@ -24,6 +24,7 @@ from gateway.server.access import make_access
 from gateway.server.run import run
 from gateway.settings import Settings, split_address
 from gateway.supervisor import READY, SupervisorError, WorkerTask, supervise
+from gateway.tracing import TracingError, check_tracing
 
 __all__ = ["serve", "worker"]
 
@@ -56,7 +57,8 @@ def serve(**flags: Any) -> None:
     configure_logs(settings.log)
     try:
         make_access(settings)
-    except ValueError as error:  # Before anything starts: a file that cannot be used is a wrong setting.
+        check_tracing(settings.tracing)
+    except ValueError as error:  # Before anything starts: what cannot be used is a wrong setting.
         click.echo(f"error: {error}", err=True)
         sys.exit(Exit.USAGE)
 
@@ -94,7 +96,7 @@ def _stop_when_orphaned() -> None:
 def _finish(runner: Any, serving: Coroutine[Any, Any, None]) -> None:
     try:
         runner(serving)
-    except (OSError, SupervisorError, ContractError) as error:
+    except (OSError, SupervisorError, ContractError, TracingError) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(Exit.FAILED)
     except KeyboardInterrupt:

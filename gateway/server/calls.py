@@ -16,6 +16,7 @@ from google.rpc import code_pb2, error_details_pb2
 
 from gateway.access import Admission, Audit, AuditRecord
 from gateway.access.callers import Metadata
+from gateway.tracing import Tracing
 from gateway.transcoding import Binding, GatewayError, Reason
 from gateway.vcenter.client import VCenter
 
@@ -44,6 +45,10 @@ class CallRecord:
     """Reason of the error, empty for a call that succeeded."""
     seconds: float
     request_id: str
+    trace_id: str = ""
+    """Empty for a call that belongs to no trace."""
+    span_id: str = ""
+    """The gateway's span of the call, empty where it has recorded none."""
 
 
 Observe = Callable[[CallRecord], None]
@@ -57,10 +62,11 @@ def call_handler(
     observe: Observe = lambda record: None,
     audit: Audit | None = None,
     max_response_bytes: int = 2**31 - 1,
+    tracing: Tracing | None = None,
 ) -> Handler:
     """The handler of one rpc. It takes and returns serialized messages, so that a request that is no message of the
     rpc's type, and a response that is too large for gRPC to send, are answered like every other mistake."""
-    rpc = binding.method.full_name
+    rpc, operation = binding.method.full_name, binding.method.operation
     request_class = binding.request_class
     if binding.is_read_only:
         audit = None
@@ -69,6 +75,7 @@ def call_handler(
         started = time.perf_counter()
         metadata = context.invocation_metadata() or ()
         request_id = _request_id(metadata)
+        trace = None if tracing is None else tracing.begin(rpc, operation, metadata, request_id)
         code, reason = "CANCELLED", ""
         identity, message = "", None
         try:
@@ -101,10 +108,15 @@ def call_handler(
             return _refuse(context, _failure(binding, code_pb2.INTERNAL, Reason.GATEWAY_BUG, text), request_id)
         finally:
             seconds = time.perf_counter() - started
-            observe(CallRecord(rpc, code, reason, seconds, request_id))
+            trace_id = span_id = ""
+            if trace is not None:
+                trace.end(code, reason)
+                trace_id, span_id = trace.trace_id, trace.span_id
+            observe(CallRecord(rpc, code, reason, seconds, request_id, trace_id, span_id))
             if audit is not None:
                 target = {name: str(getattr(message, name, "")) for name in binding.method.rule.variables}
-                audit(AuditRecord(identity, rpc, target, code, reason, request_id, round(seconds * 1000, 3)))
+                milliseconds = round(seconds * 1000, 3)
+                audit(AuditRecord(identity, rpc, target, code, reason, request_id, milliseconds, trace_id, span_id))
 
     return handle
 

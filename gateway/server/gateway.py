@@ -19,6 +19,7 @@ from gateway.server.drain import Drain
 from gateway.server.drift import CountingDrift
 from gateway.server.reflection import add_reflection
 from gateway.server.tls import ServerTls
+from gateway.tracing import Tracing
 from gateway.transcoding import Binding, compile_bindings
 from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.client import Observer, VCenter
@@ -71,6 +72,7 @@ class Gateway:
         observe: Observe = lambda record: None,
         observer: Observer | None = None,
         audit: Audit | None = None,
+        tracing: Tracing | None = None,
         tls: ServerTls | None = None,
         contract: Contract | None = None,
     ) -> None:
@@ -85,6 +87,7 @@ class Gateway:
         self._observe = observe
         self._observer = observer
         self._audit = audit
+        self._tracing = tracing
         self.tls = tls
         self._server: grpc.aio.Server | None = None
         self._health = _HealthServicer()
@@ -106,7 +109,12 @@ class Gateway:
     async def start(self) -> int:
         """Starts serving and returns the port. Raises OSError when the address cannot be used."""
         self.vcenter = VCenter(
-            self._vcenter_options, self.contract, self.drift, self._on_breaker_change, observer=self._observer
+            self._vcenter_options,
+            self.contract,
+            self.drift,
+            self._on_breaker_change,
+            observer=self._observer,
+            tracing=self._tracing,
         )
         server = grpc.aio.server(options=_channel_arguments(self.options))
         server.add_generic_rpc_handlers(tuple(self._handlers(self.vcenter)))
@@ -161,7 +169,13 @@ class Gateway:
         services: dict[str, dict[str, Any]] = {}
         for binding in self.bindings.values():
             handle = call_handler(
-                binding, vcenter, self._admission, self._observe, self._audit, self.options.max_response_bytes
+                binding,
+                vcenter,
+                self._admission,
+                self._observe,
+                self._audit,
+                self.options.max_response_bytes,
+                self._tracing,
             )
             methods = services.setdefault(binding.method.service, {})
             methods[binding.method.name] = grpc.unary_unary_rpc_method_handler(self._drain.watched(handle))

@@ -15,6 +15,7 @@ from gateway.logs import call_logger
 from gateway.server.access import make_access
 from gateway.server.gateway import Gateway, ServerOptions
 from gateway.settings import ServerSettings, Settings
+from gateway.tracing import start_tracing
 from gateway.vcenter.identity import Basic
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ async def run(
     `on_ready` gets the port as soon as calls are taken. `backend` is a simulator that runs elsewhere; without it, one
     is started where the settings ask for it. `share` is where a worker writes for the admin port, which its supervisor
     serves; without it, the port is served where the settings ask for it. Raises OSError when an address cannot be used,
-    ValueError for a file that cannot be used, and ContractError when the package was built from wrong protos.
+    ValueError for a file that cannot be used, TracingError, and ContractError when the package was built from wrong
+    protos.
     """
     async with AsyncExitStack() as stack:
         if settings.simulator.enabled and backend is None:
@@ -69,6 +71,8 @@ async def run(
         _warn(settings)
         vcenter = settings.vcenter.options(backend.url if backend else None)
         admin = _admin(settings, vcenter.url, share)
+        tracing = start_tracing(settings.tracing, vcenter.url)
+        stack.push_async_callback(tracing.stop)
         log_call = call_logger()
         gateway = Gateway(
             vcenter,
@@ -77,6 +81,7 @@ async def run(
             observe=admin.observing(log_call) if admin else log_call,
             observer=admin.metrics if admin else None,
             audit=access.audit,
+            tracing=tracing,
             tls=access.tls,
         )
         stopping = stop_event()

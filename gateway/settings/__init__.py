@@ -3,8 +3,8 @@
 One table, the model, gives everything else: the flags of `serve`, the environment variables, the keys of the
 configuration file, the checks, and the reference in docs/configuration.md. A flag beats the environment, which beats
 the file. What a setting is called follows from its place: `vcenter.ca_file` in the file is the flag `--vcenter-ca-file`
-and the variable `GATEWAY_VCENTER_CA_FILE`; the section `server` is left out, and the two settings that everybody needs
-are short: `--vcenter` and `--simulator`. Where values come from is the matter of gateway.configuration.
+and the variable `GATEWAY_VCENTER_CA_FILE`; the section `server` is left out, and what a section is there for has its
+name alone: `--vcenter`, `--simulator`, `--tracing`. Where values come from is the matter of gateway.configuration.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from gateway.settings.address import is_loopback, split_address
 from gateway.settings.admin import AdminSettings
 from gateway.settings.section import VARIABLE_PREFIX, Section, Setting
 from gateway.settings.server import LogSettings, ServerSettings, TlsSettings
+from gateway.settings.tracing import TracingSettings
 from gateway.settings.vcenter import SimulatorSettings, VCenterSettings
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Settings",
     "SimulatorSettings",
     "TlsSettings",
+    "TracingSettings",
     "VCenterSettings",
     "all_settings",
     "is_loopback",
@@ -51,6 +53,7 @@ class Settings(Section):
     auth: AuthSettings = AuthSettings()
     log: LogSettings = LogSettings()
     admin: AdminSettings = AdminSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

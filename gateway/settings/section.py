@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 __all__ = ["BYTES", "SECONDS", "SWITCH", "VARIABLE_PREFIX", "ReadableFile", "Section", "Setting", "Words", "setting"]
 
 VARIABLE_PREFIX = "GATEWAY_"
-_SHORT_NAMES = {"vcenter.url": "vcenter", "simulator.enabled": "simulator"}
+_SHORT_NAMES = {"vcenter.url": "vcenter", "simulator.enabled": "simulator", "tracing.enabled": "tracing"}
 
 SECONDS = "seconds, for instance 30 or 0.5"
 BYTES = "a size in bytes, or with a unit: 4MiB"

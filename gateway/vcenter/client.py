@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2
 
 from gateway.contract import Contract
+from gateway.tracing import Tracing
 from gateway.transcoding import Binding, Drift, GatewayError, RestRequest, RestResponse
 from gateway.transcoding.decoder import Decoders
 from gateway.transcoding.error_response import ErrorReader
@@ -85,12 +86,14 @@ class VCenter:
         on_breaker_change: Callable[[BreakerState], None] = lambda state: None,
         *,
         observer: Observer | None = None,
+        tracing: Tracing | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._options = options
         self._transport = Transport(options)
         self._drift = drift
         self._observer = observer or NoObserver()
+        self._tracing = tracing
         self._budget = RetryBudget()
         self.limiter = Limiter(options.max_concurrent_calls, options.max_waiting_calls)
         self.breaker = Breaker(on_change=on_breaker_change)
@@ -205,6 +208,9 @@ class VCenter:
     async def _observed(self, request: RestRequest, headers: Mapping[str, str], timeout: float) -> RestResponse:
         started = time.perf_counter()
         outcome: int | str = "CANCELLED"
+        span = None if self._tracing is None else self._tracing.exchange(request.operation)
+        if span is not None:
+            headers = {**headers, **span.headers}
         try:
             response = await self._transport.send(request, headers, timeout)
             outcome = response.status
@@ -213,6 +219,8 @@ class VCenter:
             outcome = error.reason
             raise
         finally:
+            if span is not None:
+                span.end(outcome)
             self._observer.exchanged(request.operation, outcome, time.perf_counter() - started)
 
     async def _send_session_call(self, request: RestRequest, headers: dict[str, str]) -> RestResponse:

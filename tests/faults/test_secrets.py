@@ -1,4 +1,4 @@
-"""Planted secrets: what calls bring, and what vCenter hands out, is found in no log, no audit line and no error."""
+"""Planted secrets: what calls bring, and what vCenter hands out, is found in no log, audit line, error or trace."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ from gateway.transcoding import compile_bindings
 from gateway.vcenter import Basic
 from tests.integration import cases
 from tests.integration.certificates import Authority
+from tests.integration.collector import Collector
 from tests.integration.harness import READ, READ_REQUEST, START, START_ID, START_REQUEST, failure
 from tests.integration.processes import Running, running
 
@@ -54,9 +55,12 @@ TOKEN = "planted-token-0f8e4c5d7a9b41c2a3e6d8f7b5c4a392"
 WRONG_TOKEN = "planted-wrong-token-77d1"
 WRONG_SESSION = "planted-session-id-5b1f77e2"
 MALFORMED = "planted_malformed!6"
+STATE = "planted-state-of-a-trace-9c2e"
+COLLECTOR_KEY = "planted-key-of-the-collector-31aa"
 USER = cases.ADMINISTRATOR
 ISSUER, AUDIENCE = "https://issuer.example", "gateway"
 SESSION_HEADER = "vmware-api-session-id"
+TRACE = (("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), ("tracestate", f"a={STATE}"))
 
 
 def forms(secret: str) -> Iterator[bytes]:
@@ -107,6 +111,13 @@ class Heard:
     tickets: set[str] = field(default_factory=set)
 
 
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """Where traces go."""
+    with Collector() as collector:
+        yield collector
+
+
 class Planting:
     """Makes calls with planted secrets and keeps all that failures say."""
 
@@ -124,7 +135,7 @@ class Planting:
         )
         codes = self._heard.codes.setdefault(rpc, set())
         try:
-            response = await stub(message, metadata=metadata, timeout=20)
+            response = await stub(message, metadata=(*metadata, *TRACE), timeout=20)
         except grpc.aio.AioRpcError as error:
             codes.add(error.code().name)
             taken_apart = failure(error, CONTRACT)
@@ -169,9 +180,15 @@ def begin_anew(simulator: Simulator) -> None:
 
 
 class Files:
-    """The files of a gateway with TLS."""
+    """The files of a gateway with TLS, and where its traces go."""
 
-    def __init__(self, folder: Path, simulator: Simulator) -> None:
+    def __init__(self, folder: Path, simulator: Simulator, collector: Collector) -> None:
+        self.collector = collector
+        self.variables = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+            "OTEL_EXPORTER_OTLP_HEADERS": f"api-key={COLLECTOR_KEY},{COLLECTOR_KEY}",  # The second one is no header.
+            "NO_PROXY": "127.0.0.1",
+        }
         self.authority = Authority()
         pair = self.authority.issue("gateway", names=["127.0.0.1"])
         self.key = pair.key.decode()
@@ -182,8 +199,12 @@ class Files:
             *("--vcenter-ca-file", self.write("ca.pem", simulator.certificate_pem or "")),
             *("--tls-cert-file", self.write("tls.crt", pair.certificate.decode())),
             *("--tls-key-file", self.write("tls.key", self.key)),
-            *("--log-audit-file", str(self.audit)),
+            *("--log-audit-file", str(self.audit), "--tracing"),
         ]
+
+    def serving(self) -> contextlib.AbstractAsyncContextManager[Running]:
+        """A process that serves with these files."""
+        return running(self._folder, *self.arguments, variables=self.variables)
 
     def write(self, name: str, content: str) -> str:
         path = self._folder / name
@@ -201,21 +222,28 @@ async def planting(process: Running, files: Files, heard: Heard) -> AsyncIterato
 
 
 def nothing_leaked(process: Running, files: Files, heard: Heard, simulator: Simulator, *more: str) -> None:
-    """Asserts that no secret is in any output, the audit log, or what callers were told."""
+    """Asserts that no secret is in any output, the audit log, the traces, or what callers were told, and that the
+    traces do not even say who called and about which machine."""
     sessions = {call.headers.get(SESSION_HEADER, "") for call in simulator.record} - {""}
     assert sessions
     key = [line for line in files.key.splitlines() if "-----" not in line]
     secrets = {VCENTER, WRONG_VCENTER, GUEST, WRONG_GUEST, PRODUCT_KEY, TOKEN, WRONG_TOKEN, WRONG_SESSION, MALFORMED}
+    secrets |= {STATE, COLLECTOR_KEY}
     secrets |= {*sessions, *heard.tickets, *key, *more}
     audit = files.audit.read_bytes()
     assert len(process.stderr) > 1000
     assert len(audit) > 1000
     assert heard.errors
+    traces = b"\n".join(files.collector.bodies)
+    assert {span.kind for span in files.collector.spans} == {"SERVER", "CLIENT"}
+    assert found_in(traces, {USER, USER.partition("@")[0]}) == []
+    assert b"vm-" not in traces
     for name, data in (
         ("stdout", process.stdout.encode()),
         ("stderr", process.stderr.encode()),
         ("audit log", audit),
         ("errors", b"\n".join(heard.errors)),
+        ("traces", traces),
     ):
         assert found_in(data, secrets) == [], name
 
@@ -243,14 +271,14 @@ async def broken_logins(simulator: Simulator, calls: Planting, *metadata: tuple[
         simulator.faults.clear()
 
 
-async def test_callers_with_vcenter_identities(tmp_path: Path) -> None:
+async def test_callers_with_vcenter_identities(tmp_path: Path, collector: Collector) -> None:
     """Every case of every rpc, with passwords for vCenter and for guests, session ids, console tickets, customizations,
     and failed logins: no secret of theirs appears anywhere, even in the most verbose log."""
     heard = Heard()
     async with vcenter() as simulator:
-        files = Files(tmp_path, simulator)
+        files = Files(tmp_path, simulator, collector)
         good = ("authorization", Basic(USER, VCENTER).header)
-        async with running(tmp_path, *files.arguments) as process, planting(process, files, heard) as calls:
+        async with files.serving() as process, planting(process, files, heard) as calls:
             for case in CASES:
                 begin_anew(simulator)
                 if case.setup is not None:
@@ -285,7 +313,7 @@ def signed(key: Any, **claims: Any) -> str:
     return jwt.encode({**good, **claims}, key, algorithm="ES256", headers={"kid": "k"})
 
 
-async def test_callers_of_a_service_account(tmp_path: Path) -> None:
+async def test_callers_of_a_service_account(tmp_path: Path, collector: Collector) -> None:
     """The service account's password, tokens and JWTs, accepted or not, appear nowhere either, nor does a password that
     vCenter does not accept any more."""
     heard, key = Heard(), ec.generate_private_key(ec.SECP256R1())
@@ -297,7 +325,7 @@ async def test_callers_of_a_service_account(tmp_path: Path) -> None:
         signed(ec.generate_private_key(ec.SECP256R1())),
     ]
     async with vcenter() as simulator:
-        files = Files(tmp_path, simulator)
+        files = Files(tmp_path, simulator, collector)
         jwk = json.loads(ECAlgorithm.to_jwk(key.public_key()))
         digest = hashlib.sha256(TOKEN.encode()).hexdigest()
         files.arguments += [
@@ -309,7 +337,7 @@ async def test_callers_of_a_service_account(tmp_path: Path) -> None:
         ]
         bearers = [("authorization", f"Bearer {token}") for token in (TOKEN, WRONG_TOKEN, *jwts)]
         strangers = [(SESSION_HEADER, WRONG_SESSION), ("authorization", Basic(USER, WRONG_VCENTER).header)]
-        async with running(tmp_path, *files.arguments) as process, planting(process, files, heard) as calls:
+        async with files.serving() as process, planting(process, files, heard) as calls:
             for identity in (*bearers, *strangers):
                 for rpc, request in ((READ, READ_REQUEST), (START, START_REQUEST), (START, {"vm": "vm-0"})):
                     await calls.call(rpc, request, identity)

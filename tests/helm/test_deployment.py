@@ -207,3 +207,15 @@ def test_everything_can_be_added() -> None:
     assert spec["imagePullSecrets"] == [{"name": "registry"}]
     for name in ("tolerations", "affinity", "nodeSelector", "hostAliases", "dnsConfig"):
         assert spec[name]
+
+
+def test_traces_go_to_the_collector() -> None:
+    """The setting is in gateway.yaml, where a change restarts the pods, and the address is OpenTelemetry's variable;
+    both only where they are asked for."""
+    tracing = {"enabled": True, "endpoint": "http://collector:4318"}
+    variable = {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://collector:4318"}
+    assert variable in pod(tracing=tracing)["containers"][0]["env"]
+    file = yaml.safe_load(only(render({**VCENTER, "tracing": tracing}), "ConfigMap")["data"]["gateway.yaml"])
+    assert file["tracing"] == {"enabled": True}
+    assert "tracing" not in only(render(VCENTER), "ConfigMap")["data"]["gateway.yaml"]
+    assert not [entry for entry in pod()["containers"][0]["env"] if entry["name"].startswith("OTEL_")]

@@ -98,6 +98,15 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
         "ports.grpc and ports.admin are the same",
     ),
     ("the chart's address", with_config(server={"listen": "0.0.0.0:1234"}), "config.server.listen is the chart's"),
+    ("the chart's tracing", with_config(tracing={"enabled": True}), "config.tracing is the chart's"),
+    ("a collector without tracing", with_config({"tracing": {"endpoint": "http://c:4318"}}), "tracing is off"),
+    (
+        "traces that are not let out",
+        with_config(
+            {"tracing": {"enabled": True}, "networkPolicy": {"enabled": True, "vcenterCidrs": ["192.0.2.10/32"]}}
+        ),
+        "the network policy keeps traces from the collector",
+    ),
     ("the chart's simulator", {"config": {"simulator": {"enabled": True}}}, "config.simulator is the chart's"),
     (
         "a file twice",

@@ -22,6 +22,7 @@ from gateway.server.gateway import Gateway, ServerOptions
 from gateway.server.tls import ServerTls
 from gateway.settings import Settings
 from gateway.simulator import ManualClock, Simulator, SimulatorOptions
+from gateway.tracing import Forwarding, Tracing
 from gateway.transcoding import Binding
 from gateway.vcenter import Basic, VCenterOptions
 from tests.integration.cases import ADMINISTRATOR, Json
@@ -200,6 +201,7 @@ async def running_gateway(
     tls: ServerTls | None = None,
     credentials: grpc.ChannelCredentials | None = None,
     calls: list[CallRecord] | None = None,
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[Client]:
     """A gateway in front of whatever `options` lead to, and a client of it, which uses TLS where it has `credentials`.
     `calls` collects what the gateway observes."""
@@ -207,6 +209,7 @@ async def running_gateway(
         options,
         admission or Admission(passthrough()),
         audit=audit,
+        tracing=tracing,
         tls=tls,
         options=server or ServerOptions("127.0.0.1:0", grace_seconds=5),
         observe=(calls if calls is not None else []).append,
@@ -242,14 +245,17 @@ async def running_system(
     server: ServerOptions | None = None,
     admission: Admission | None = None,
     audit: Audit | None = None,
+    trace: Callable[[str], Tracing] = lambda url: Forwarding(),
     **vcenter: Any,
 ) -> AsyncIterator[System]:
     """A started system. `vcenter` are further VCenterOptions; callers bring their own identity unless `admission` says
-    otherwise."""
+    otherwise. `trace` makes what follows the calls from vCenter's URL."""
     clock = ManualClock()
     calls: list[CallRecord] = []
     async with Simulator(replace(options or SimulatorOptions(), clock=clock)) as simulator:
         way = VCenterOptions(simulator.url, **vcenter)
-        async with running_gateway(way, server=server, admission=admission, audit=audit, calls=calls) as client:
+        async with running_gateway(
+            way, server=server, admission=admission, audit=audit, calls=calls, tracing=trace(simulator.url)
+        ) as client:
             yield System(simulator, client.gateway, client, clock, calls)
         assert simulator.sessions.counts()["open"] == 0, "a session with vCenter was left open"

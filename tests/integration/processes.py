@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,9 +77,10 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, *arguments: str) -> AsyncIterator[Running]:
-    """Starts a command with its outputs in `folder`; what is left of it at the end is killed."""
-    command = _start(folder, arguments)
+async def running(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> AsyncIterator[Running]:
+    """Starts a command with its outputs in `folder` and these further environment variables; what is left of it at the
+    end is killed."""
+    command = _start(folder, arguments, variables or {})
     try:
         yield command
     finally:
@@ -87,7 +88,7 @@ async def running(folder: Path, *arguments: str) -> AsyncIterator[Running]:
         await asyncio.to_thread(command.process.wait)
 
 
-def _start(folder: Path, arguments: tuple[str, ...]) -> Running:
+def _start(folder: Path, arguments: tuple[str, ...], variables: Mapping[str, str]) -> Running:
     with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
         process = subprocess.Popen(
             [*COMMAND, *arguments],
@@ -95,21 +96,23 @@ def _start(folder: Path, arguments: tuple[str, ...]) -> Running:
             stdout=stdout,
             stderr=stderr,
             cwd=folder,
-            env=_environment(),
+            env={**_environment(), **variables},
         )
     return Running(process, folder)
 
 
-async def run(*arguments: str, stdin: str = "", password: str | None = None) -> Ended:
+async def run(
+    *arguments: str, stdin: str = "", password: str | None = None, variables: Mapping[str, str] | None = None
+) -> Ended:
     """Runs a command to its end; `password` is the one of vCenter's, as the environment has it."""
-    variables = {} if password is None else {"VCENTER_PASSWORD": password}
+    variables = {**(variables or {}), **({} if password is None else {"VCENTER_PASSWORD": password})}
     ended = await asyncio.to_thread(
         subprocess.run,
         [*COMMAND, *arguments],
         input=stdin,
         capture_output=True,
         encoding="utf-8",
-        env=_environment() | variables,
+        env={**_environment(), **variables},
         timeout=60,
         check=False,
     )
@@ -118,7 +121,7 @@ async def run(*arguments: str, stdin: str = "", password: str | None = None) -> 
 
 def _environment() -> dict[str, str]:
     """The environment without settings of whoever runs the tests."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "VCENTER_"))}
+    return {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "VCENTER_", "OTEL_"))}
 
 
 def alive(pid: int) -> bool:

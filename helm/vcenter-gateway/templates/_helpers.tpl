@@ -134,6 +134,9 @@ annotations:
 {{- if .Values.simulator.enabled }}
 {{- $_ := set $config "simulator" (dict "enabled" true "vms" .Values.simulator.vms) }}
 {{- end }}
+{{- if .Values.tracing.enabled }}
+{{- $_ := set $config "tracing" (dict "enabled" true) }}
+{{- end }}
 {{- toJson $config }}
 {{- end }}
 

@@ -33,6 +33,15 @@
 {{- if $v.config.simulator }}
 {{- $problems = append $problems "config.simulator is the chart's: use simulator.enabled and simulator.vms" }}
 {{- end }}
+{{- if $v.config.tracing }}
+{{- $problems = append $problems "config.tracing is the chart's: use tracing.enabled" }}
+{{- end }}
+{{- if and $v.tracing.endpoint (not $v.tracing.enabled) }}
+{{- $problems = append $problems "there is a collector but tracing is off: set tracing.enabled=true" }}
+{{- end }}
+{{- if and $v.tracing.enabled $v.networkPolicy.enabled (not $v.networkPolicy.extraEgress) }}
+{{- $problems = append $problems "the network policy keeps traces from the collector: let them out by networkPolicy.extraEgress" }}
+{{- end }}
 
 {{- if and $v.simulator.enabled $vcenter.url }}
 {{- $problems = append $problems "simulator.enabled and config.vcenter.url exclude each other: keep one of them" }}

@@ -1,0 +1,18 @@
+"""Settings of the traces. Everything about the collector is in OpenTelemetry's own environment variables."""
+
+from __future__ import annotations
+
+from gateway.settings.section import SWITCH, Section, setting
+
+__all__ = ["TracingSettings"]
+
+
+class TracingSettings(Section):
+    """Distributed traces."""
+
+    enabled: bool = setting(
+        False,
+        "Sends a trace of each call to a collector, over OTLP as OpenTelemetry's OTEL_ variables say. "
+        "Needs `pip install 'vcenter-gateway[otel]'`.",
+        SWITCH,
+    )

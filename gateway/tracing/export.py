@@ -1,0 +1,115 @@
+"""Sends spans to a collector: OpenTelemetry's SDK with OTLP over HTTP, set up by its standard environment variables."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import requests
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from gateway import __version__
+from gateway.tracing.spans import Spans
+
+__all__ = ["ExportedSpans"]
+
+_STOP_SECONDS = 3.0
+_NOTHING_SENT = "nothing was sent"
+
+_log = logging.getLogger(__name__)
+
+
+class ExportedSpans(Spans):
+    """Spans that are sent in the background, in batches. Raises ValueError for a variable that cannot be used."""
+
+    def __init__(self, vcenter: str) -> None:
+        # The SDK quotes what it cannot read of the collector's headers, which hold secrets.
+        logging.getLogger("opentelemetry.util.re").addFilter(_without_values)
+        self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
+        self._exporter: SpanExporter | None = None
+        if os.environ.get("OTEL_TRACES_EXPORTER") != "none":
+            self._exporter = _Reporting()
+            self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
+        super().__init__(self._provider, vcenter)
+
+    async def stop(self) -> None:
+        """Sends what is left, for three seconds at most: a collector that is down delays the stop no longer."""
+        loop, sent = asyncio.get_running_loop(), asyncio.Event()
+
+        def shut_down() -> None:
+            self._provider.shutdown()
+            with contextlib.suppress(RuntimeError):  # The loop may be closed by then.
+                loop.call_soon_threadsafe(sent.set)
+
+        # Not in the loop's own threads, for whose end everything would wait.
+        threading.Thread(target=shut_down, name="tracing-stop", daemon=True).start()
+        try:
+            await asyncio.wait_for(sent.wait(), _STOP_SECONDS)
+        except TimeoutError:
+            _log.warning("the last traces were not sent within %g s and are lost", _STOP_SECONDS)
+            if self._exporter is not None:
+                self._exporter.shutdown()  # Ends the waiting between two tries.
+
+
+def _resource() -> Resource:
+    """What describes this process. The environment beats what is said here."""
+    own = Resource({"service.name": "vcenter-gateway", "service.version": __version__})
+    return Resource.create(own.merge(OTELResourceDetector().detect()).attributes)
+
+
+class _Reporting(SpanExporter):
+    """Says once that the collector does not take traces, and once that it does again.
+
+    The exporter's own lines are left out: there would be one for each try, with whatever the other side says.
+    """
+
+    def __init__(self) -> None:
+        self._session = _Session()
+        self._exporter = OTLPSpanExporter(session=self._session)
+        logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
+        self._failing = False
+        self._stopped = False
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self._session.outcome = _NOTHING_SENT
+        result = self._exporter.export(spans)
+        failing = result is not SpanExportResult.SUCCESS
+        if failing and not self._failing:
+            _log.warning("traces cannot be sent to the collector: %s; calls go on", self._session.outcome)
+        elif self._failing and not failing:
+            _log.info("traces reach the collector again")
+        self._failing = failing
+        return result
+
+    def shutdown(self) -> None:
+        if not self._stopped:
+            self._stopped = True
+            self._exporter.shutdown()  # type: ignore[no-untyped-call] # is not annotated
+
+
+class _Session(requests.Session):
+    """Remembers how the last request ended, in words without anything of the request's or the answer's."""
+
+    outcome = _NOTHING_SENT
+
+    def request(self, *arguments: Any, **named: Any) -> requests.Response:
+        try:
+            response = super().request(*arguments, **named)
+        except Exception as error:
+            self.outcome = type(error).__name__
+            raise
+        self.outcome = f"HTTP {response.status_code}"
+        return response
+
+
+def _without_values(record: logging.LogRecord) -> bool:
+    record.msg, record.args = "a part of OTEL_EXPORTER_OTLP_HEADERS is not of the form name=value and is left out", ()
+    return True

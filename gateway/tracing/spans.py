@@ -1,0 +1,137 @@
+"""Spans of OpenTelemetry's: one for each rpc, and below it one for each exchange with vCenter.
+
+Names and attributes are those of the semantic conventions for RPC servers and HTTP clients, where these exist. Nothing
+of what callers or vCenter say gets into a span but the request id, status codes and reasons: no identifiers, which is
+why there is no `url.full`, no texts of errors and no users.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    set_span_in_context,
+)
+
+from gateway import __version__
+from gateway.tracing.context import CURRENT, Metadata, Parent, parent_in
+
+__all__ = ["Spans"]
+
+_NO_PARENT = Context()
+# Codes that are the server's own fault; the others are the answer to what the caller asked for.
+_FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
+_PORTS = {"http": 80, "https": 443}
+# A reason is vCenter's word, of any length.
+_MAX_REASON = 100
+
+
+class Spans:
+    """Makes spans with a provider's tracer, for a gateway in front of the vCenter at this URL."""
+
+    def __init__(self, provider: TracerProvider, vcenter: str) -> None:
+        self._tracer = provider.get_tracer("vcenter-gateway", __version__)
+        url = urlsplit(vcenter)
+        self._server: dict[str, str | int] = {
+            "server.address": url.hostname or "",
+            "server.port": url.port or _PORTS[url.scheme],
+        }
+
+    def begin(self, rpc: str, operation: str, metadata: Metadata, request_id: str) -> _Rpc:
+        parent = parent_in(metadata)
+        span = self._tracer.start_span(
+            rpc,
+            _NO_PARENT if parent is None else _context_of(parent),
+            SpanKind.SERVER,
+            {
+                "rpc.system.name": "grpc",
+                "rpc.method": rpc,
+                "vcenter.operation": operation,
+                "gateway.request_id": request_id,
+            },
+        )
+        trace = _Rpc(span, parent.state if parent else "")
+        CURRENT.set(trace)
+        return trace
+
+    def exchange(self, operation: str) -> _Exchange:
+        verb, _, template = operation.partition(" ")
+        attributes: dict[str, str | int] = {
+            "http.request.method": verb,
+            "url.template": template,
+            "vcenter.operation": operation,
+            **self._server,
+        }
+        trace = CURRENT.get()
+        if not isinstance(trace, _Rpc):  # Sessions are closed when no call is under way any more.
+            return _Exchange(self._tracer.start_span(operation, _NO_PARENT, SpanKind.CLIENT, attributes), "")
+        if trace.sent[operation]:
+            attributes["http.request.resend_count"] = trace.sent[operation]
+        trace.sent[operation] += 1
+        return _Exchange(self._tracer.start_span(operation, trace.context, SpanKind.CLIENT, attributes), trace.state)
+
+
+class _Rpc:
+    """The span of an rpc."""
+
+    __slots__ = ("_span", "context", "sent", "span_id", "state", "trace_id")
+
+    def __init__(self, span: Span, state: str) -> None:
+        own = span.get_span_context()
+        self._span = span
+        self.context = set_span_in_context(span, _NO_PARENT)
+        self.state = state
+        self.sent: Counter[str] = Counter()
+        """How often each operation was sent so far."""
+        self.trace_id = f"{own.trace_id:032x}"
+        self.span_id = f"{own.span_id:016x}" if span.is_recording() else ""
+
+    def end(self, code: str, reason: str) -> None:
+        self._span.set_attribute("rpc.response.status_code", code)
+        if reason:
+            self._span.set_attribute("gateway.reason", str(reason)[:_MAX_REASON])
+        if code in _FAULTS:
+            _failed(self._span, code)
+        self._span.end()
+
+
+class _Exchange:
+    """The span of an exchange with vCenter."""
+
+    __slots__ = ("_span", "headers")
+
+    def __init__(self, span: Span, state: str) -> None:
+        own = span.get_span_context()
+        self._span = span
+        # By the same form as the caller's.
+        parent = Parent(f"{own.trace_id:032x}", f"{own.span_id:016x}", own.trace_flags, state)
+        self.headers: Mapping[str, str] = parent.headers
+
+    def end(self, outcome: int | str) -> None:
+        if isinstance(outcome, int):
+            self._span.set_attribute("http.response.status_code", outcome)
+        if not isinstance(outcome, int) or outcome >= 400:
+            _failed(self._span, str(outcome))
+        self._span.end()
+
+
+def _failed(span: Span, kind: str) -> None:
+    span.set_attribute("error.type", kind)
+    span.set_status(StatusCode.ERROR)
+
+
+def _context_of(parent: Parent) -> Context:
+    context = SpanContext(
+        int(parent.trace_id, 16), int(parent.span_id, 16), is_remote=True, trace_flags=TraceFlags(parent.flags)
+    )
+    return set_span_in_context(NonRecordingSpan(context), _NO_PARENT)
