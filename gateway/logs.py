@@ -87,6 +87,8 @@ def call_logger() -> Callable[[CallRecord], None]:
         fields: dict[str, Any] = {"rpc": record.rpc, "code": record.code}
         if record.reason:
             fields["reason"] = record.reason
+        if record.age is not None:
+            fields["age"] = record.age
         # A closed pipe or a full disk must not fail the call that the line is about.
         with contextlib.suppress(OSError, ValueError):
             write.log(
