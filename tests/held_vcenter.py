@@ -18,12 +18,12 @@ __all__ = ["Clock", "HeldCall", "HeldVCenter", "idle"]
 class HeldCall:
     """One call that has come."""
 
-    binding: Binding
-    message: Message
+    binding: Binding = field(repr=False)
+    message: Message = field(repr=False)
     identity: Identity
     timeout: float | None
     request_id: str
-    answer: asyncio.Future[Message] = field(repr=False)
+    answer: asyncio.Future[Message]
     """To be set by the test; cancelled when the gateway has given the call up."""
 
 

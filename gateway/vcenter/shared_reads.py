@@ -159,7 +159,7 @@ class SharedReads:
         max_age: int,
     ) -> tuple[bytes, int]:
         """The serialized response, and how many seconds before this call its read began: rounded up, at most `max_age`,
-        and 0 for a read of its own. A `max_age` of 0 never gets anything else.
+        and 0 only for a read of its own. A `max_age` of 0 never gets anything else.
 
         `timeout` is this caller's, as for `VCenter.call`. Raises GatewayError.
         """
@@ -171,13 +171,13 @@ class SharedReads:
             if slot.response is not None and age <= max_age:
                 self.counts.hit += 1
                 self._slots.move_to_end(key)
-                return slot.response, math.ceil(age)
+                return slot.response, _whole_seconds(age)
             flight = slot.flight
             if flight is not None and flight.waiting and not flight.task.done():
                 age = now - flight.started
                 if age <= max_age:
                     self.counts.joined += 1
-                    return await self._wait(flight, binding, timeout), math.ceil(age)
+                    return await self._wait(flight, binding, timeout), _whole_seconds(age)
         self.counts.miss += 1
         if slot is None:
             slot = self._add(key, _machine(message))
@@ -286,6 +286,11 @@ class SharedReads:
         keys.remove(slot.key)
         if not keys:
             del self._of_machine[slot.machine]
+
+
+def _whole_seconds(age: float) -> int:
+    """Rounded up, so that no answer is older than it says, and never 0, which says that nothing was shared."""
+    return max(1, math.ceil(age))
 
 
 def _machine(message: Message) -> str | None:
