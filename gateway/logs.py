@@ -89,6 +89,8 @@ def call_logger() -> Callable[[CallRecord], None]:
         fields: dict[str, Any] = {"rpc": record.rpc, "code": record.code}
         if record.reason:
             fields["reason"] = record.reason
+        if record.age is not None:
+            fields["age"] = record.age
         fields |= {"duration_ms": round(record.seconds * 1000, 3), "request_id": record.request_id}
         # A closed pipe or a full disk must not fail the call that the line is about.
         with contextlib.suppress(OSError, ValueError):

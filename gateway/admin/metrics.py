@@ -24,6 +24,7 @@ from gateway.server.gateway import Gateway
 from gateway.transcoding import Reason
 from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.client import VCenter
+from gateway.vcenter.shared_reads import SharedReads
 
 __all__ = ["FAMILIES", "PREFIX", "Family", "Metrics", "metrics_table"]
 
@@ -74,6 +75,14 @@ FAMILIES = (
         "How long REST calls took, without waiting for their turn.",
     ),
     Family("vcenter_retries_total", "counter", ("operation",), "REST calls that were repeated."),
+    Family(
+        "shared_reads_total",
+        "counter",
+        ("result",),
+        "Reads whose callers accept an age (cache-control: max-age): hit (answered from memory), joined (waited for a "
+        "read of another caller's), miss (vCenter was asked).",
+    ),
+    Family("shared_reads_bytes", "gauge", (), "Size of the answers that are kept for such reads."),
     Family("sessions_open", "gauge", (), "Sessions with vCenter that the gateway holds open."),
     Family("session_logins_total", "counter", (), "Logins that succeeded."),
     Family(
@@ -166,7 +175,14 @@ class Metrics:
         self._expiries: dict[str, bytes] = {}
         self._gauges = {
             name: self._families[name]
-            for name in ("rpcs_in_flight", "sessions_open", "limiter_places", "limiter_active", "limiter_waiting")
+            for name in (
+                "rpcs_in_flight",
+                "shared_reads_bytes",
+                "sessions_open",
+                "limiter_places",
+                "limiter_active",
+                "limiter_waiting",
+            )
         }
         self._families["build_info"].labels(__version__, platform.python_version()).set(1)
 
@@ -203,6 +219,8 @@ class Metrics:
             self._expires("gateway", gateway.tls.certificate(), x509.load_pem_x509_certificate)
         if gateway.vcenter is not None:
             self._refresh_vcenter(gateway.vcenter)
+        if gateway.reads is not None:
+            self._refresh_reads(gateway.reads)
 
     def _refresh_vcenter(self, vcenter: VCenter) -> None:
         limiter, counts = vcenter.limiter, vcenter.sessions.counts
@@ -223,6 +241,12 @@ class Metrics:
             self._families["breaker_state"].labels(state).set(vcenter.breaker.state is state)
         if certificate := vcenter.certificate:
             self._expires("vcenter", certificate, x509.load_der_x509_certificate)
+
+    def _refresh_reads(self, reads: SharedReads) -> None:
+        self._gauges["shared_reads_bytes"].set(reads.kept_bytes)
+        results = self._families["shared_reads_total"]
+        for result in ("hit", "joined", "miss"):
+            self._advance(result, lambda result=result: results.labels(result), getattr(reads.counts, result))
 
     def _series(self, counter: str, histogram: str, *labels: str) -> _Rpc:
         return _Rpc(self._families[counter], self._families[histogram], labels)

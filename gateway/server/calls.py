@@ -18,11 +18,13 @@ from gateway.access import Admission, Audit, AuditRecord
 from gateway.access.callers import Metadata
 from gateway.tracing import Tracing
 from gateway.transcoding import Binding, GatewayError, Reason
-from gateway.vcenter.client import VCenter
+from gateway.vcenter.shared_reads import SharedReads, accepted_age
 
 __all__ = ["CallRecord", "Handler", "Observe", "call_handler"]
 
 REQUEST_ID_HEADER = "x-request-id"
+CACHE_CONTROL_HEADER = "cache-control"
+AGE_HEADER = "age"
 _MAX_REQUEST_ID = 128
 # What is kept of the caller's time for the way back: a status that comes after the deadline is thrown away by the
 # caller's gRPC, and with it the news that the call may have been executed.
@@ -49,6 +51,8 @@ class CallRecord:
     """Empty for a call that belongs to no trace."""
     span_id: str = ""
     """The gateway's span of the call, empty where it has recorded none."""
+    age: int | None = None
+    """Seconds by which the answer may be older than the call; None where the caller did not accept any."""
 
 
 Observe = Callable[[CallRecord], None]
@@ -57,7 +61,7 @@ Handler = Callable[[bytes, Any], Awaitable[bytes]]
 
 def call_handler(
     binding: Binding,
-    vcenter: VCenter,
+    vcenter: SharedReads,
     admission: Admission,
     observe: Observe = lambda record: None,
     audit: Audit | None = None,
@@ -68,15 +72,17 @@ def call_handler(
     rpc's type, and a response that is too large for gRPC to send, are answered like every other mistake."""
     rpc, operation = binding.method.full_name, binding.method.operation
     request_class = binding.request_class
-    if binding.is_read_only:
+    is_read_only = binding.is_read_only
+    call = vcenter.ask if is_read_only else vcenter.change
+    if is_read_only:
         audit = None
 
     async def handle(data: bytes, context: Any) -> bytes:
         started = time.perf_counter()
         metadata = context.invocation_metadata() or ()
-        request_id = _request_id(metadata)
+        request_id, cache_control = _read_metadata(metadata)
         trace = None if tracing is None else tracing.begin(rpc, operation, metadata, request_id)
-        code, reason = "CANCELLED", ""
+        code, reason, age = "CANCELLED", "", None
         identity, message = "", None
         try:
             caller = admission.identify(metadata, context.auth_context)
@@ -88,11 +94,19 @@ def call_handler(
                 raise GatewayError(code_pb2.INVALID_ARGUMENT, Reason.REQUEST_INVALID, text) from None
             admission.authorize(caller, binding, message)
             timeout = _time_for_vcenter(context.time_remaining())
-            reply = await vcenter.call(binding, message, caller.vcenter, timeout, request_id, caller)
-            response = reply.SerializeToString()
+            max_age = accepted_age(cache_control) if cache_control is not None and is_read_only else None
+            if max_age is None:
+                reply = await call(binding, message, caller.vcenter, timeout, request_id, caller)
+                response = reply.SerializeToString()
+            else:
+                response, age = await vcenter.read(
+                    binding, message, caller.vcenter, timeout, request_id, caller, max_age
+                )
             if len(response) > max_response_bytes:
                 text = f"the response has {len(response)} bytes; the gateway sends at most {max_response_bytes}"
                 raise _failure(binding, code_pb2.RESOURCE_EXHAUSTED, Reason.VCENTER_RESPONSE_TOO_LARGE, text)
+            if age is not None:
+                await context.send_initial_metadata(((AGE_HEADER, str(age)),))
             context.set_trailing_metadata(((REQUEST_ID_HEADER, request_id),))
             code = "OK"
             return response
@@ -112,7 +126,7 @@ def call_handler(
             if trace is not None:
                 trace.end(code, reason)
                 trace_id, span_id = trace.trace_id, trace.span_id
-            observe(CallRecord(rpc, code, reason, seconds, request_id, trace_id, span_id))
+            observe(CallRecord(rpc, code, reason, seconds, request_id, trace_id, span_id, age))
             if audit is not None:
                 target = {name: str(getattr(message, name, "")) for name in binding.method.rule.variables}
                 milliseconds = round(seconds * 1000, 3)
@@ -157,19 +171,24 @@ def _time_for_vcenter(remaining: float | None) -> float | None:
     return remaining - min(_MAX_SECONDS_FOR_THE_ANSWER, _SHARE_FOR_THE_ANSWER * remaining)
 
 
-def _request_id(metadata: Metadata) -> str:
-    """The caller's request id where it is fit for a header and a log line, else a new one."""
+def _read_metadata(metadata: Metadata) -> tuple[str, str | None]:
+    """The request id and the `cache-control` of a call. The id is the caller's where it is fit for a header and a log
+    line, else a new one; a field that comes several times counts as one, with commas between its values."""
+    request_id, cache_control = "", None
     for key, value in metadata:
         if (
             key == REQUEST_ID_HEADER
+            and not request_id
             and isinstance(value, str)
             and 0 < len(value) <= _MAX_REQUEST_ID
             and value.isascii()
             and value.isprintable()
             and " " not in value
         ):
-            return value
-    return os.urandom(16).hex()
+            request_id = value
+        elif key == CACHE_CONTROL_HEADER and isinstance(value, str):
+            cache_control = value if cache_control is None else f"{cache_control},{value}"
+    return request_id or os.urandom(16).hex(), cache_control
 
 
 def _failure(binding: Binding, code: int, reason: Reason, text: str) -> GatewayError:

@@ -24,6 +24,7 @@ from gateway.transcoding import Binding, compile_bindings
 from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.client import Observer, VCenter
 from gateway.vcenter.options import VCenterOptions
+from gateway.vcenter.shared_reads import SharedReads
 
 __all__ = ["VCENTER_HEALTH", "Gateway", "ServerOptions"]
 
@@ -82,6 +83,7 @@ class Gateway:
         self.drift = CountingDrift()
         self.port = 0
         self.vcenter: VCenter | None = None
+        self.reads: SharedReads | None = None
         self._vcenter_options = vcenter
         self._admission = admission
         self._observe = observe
@@ -116,8 +118,9 @@ class Gateway:
             observer=self._observer,
             tracing=self._tracing,
         )
+        self.reads = SharedReads(self.vcenter.call, self._vcenter_options)
         server = grpc.aio.server(options=_channel_arguments(self.options))
-        server.add_generic_rpc_handlers(tuple(self._handlers(self.vcenter)))
+        server.add_generic_rpc_handlers(tuple(self._handlers(self.reads)))
         if self.options.health:
             health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if self.options.reflection:
@@ -149,7 +152,7 @@ class Gateway:
             await self._drain.close(server, self.options.grace_seconds if grace is None else grace)
         if self.vcenter is not None:
             await self.vcenter.close()
-            self.vcenter = None
+            self.vcenter = self.reads = None
 
     async def wait(self) -> None:
         """Returns when the server has stopped."""
@@ -165,12 +168,12 @@ class Gateway:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _handlers(self, vcenter: VCenter) -> list[Any]:
+    def _handlers(self, reads: SharedReads) -> list[Any]:
         services: dict[str, dict[str, Any]] = {}
         for binding in self.bindings.values():
             handle = call_handler(
                 binding,
-                vcenter,
+                reads,
                 self._admission,
                 self._observe,
                 self._audit,

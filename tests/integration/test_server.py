@@ -17,6 +17,7 @@ from gateway.server import Gateway, ServerOptions
 from gateway.server.calls import call_handler
 from gateway.simulator import SimulatorOptions
 from gateway.vcenter import Basic, VCenter, VCenterOptions
+from gateway.vcenter.shared_reads import SharedReads
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
     PASSWORD,
@@ -230,9 +231,10 @@ async def test_the_synchronous_client(system: System) -> None:
 async def test_the_handler_in_another_server(system: System, vm: str, code: grpc.StatusCode, details: str) -> None:
     """A handler needs nothing of its server but what every servicer's context offers: grpc_testing's will do."""
     contract = system.gateway.contract
-    vcenter = VCenter(VCenterOptions(system.simulator.url), contract)
+    options = VCenterOptions(system.simulator.url)
+    vcenter = VCenter(options, contract)
     binding = system.gateway.bindings[READ]
-    handle = call_handler(binding, vcenter, Admission(passthrough()))
+    handle = call_handler(binding, SharedReads(vcenter.call, options), Admission(passthrough()))
     loop = asyncio.get_running_loop()
 
     class PowerService:

@@ -1,0 +1,299 @@
+"""Reads that many callers share, for those who say how old an answer may be.
+
+A caller who sends `cache-control: max-age=N` gets an answer whose read began at most N seconds before the call: one
+that is kept, one that is on its way, or else a new one. One task asks vCenter for all who wait; it belongs to none of
+them, and ends when the last one has given up. A call that changes a machine drops what is known of it, before it runs
+and after: what is kept was read after the last change, and a read that was under way at that time is neither kept nor
+joined any more.
+
+    key -> slot: the newest answer, and the newest read on its way
+
+What is shared is what vCenter answers to one vCenter identity, whoever calls under it: whether a caller may ask at all
+is decided before, for each call. Errors reach those who wait for them and are not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import math
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from google.protobuf.message import Message
+from google.rpc import code_pb2
+
+from gateway.transcoding import Binding, GatewayError, Reason
+from gateway.vcenter.failures import AnswerTimeoutError, transport_failure
+from gateway.vcenter.identity import Identity
+from gateway.vcenter.options import VCenterOptions
+
+__all__ = ["MAX_AGE", "Ask", "SharedReadCounts", "SharedReadLimits", "SharedReads", "accepted_age"]
+
+MAX_AGE = 60
+"""Seconds. Older answers are given to nobody, whatever age they accept: so long at most does an answer outlive the
+session, the password or the permission with which it was read."""
+_MACHINE = "vm"
+_MAX_DIGITS = 9
+
+
+def accepted_age(cache_control: str) -> int | None:
+    """How old an answer may be, in seconds, by a call's `cache-control`; None where nothing is to be shared.
+
+    The strictest directive counts, and unknown ones do not. Raises GatewayError (INVALID_ARGUMENT) for a `max-age` that
+    is no number.
+    """
+    ages = []
+    shared = True
+    for directive in cache_control.lower().split(","):
+        name, _, value = map(str.strip, directive.partition("="))
+        if name == "no-store":
+            shared = False
+        elif name == "no-cache":
+            ages.append(0)
+        elif name == "max-age":
+            if not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
+                text = f"max-age in cache-control must be a whole number of seconds, of at most {_MAX_DIGITS} digits"
+                raise GatewayError(code_pb2.INVALID_ARGUMENT, Reason.REQUEST_INVALID, text)
+            ages.append(min(int(value), MAX_AGE))
+    return min(ages, default=None) if shared else None
+
+
+class Ask(Protocol):
+    """Makes one call to vCenter, like `VCenter.call`."""
+
+    async def __call__(
+        self,
+        binding: Binding,
+        message: Message,
+        identity: Identity,
+        timeout: float | None,
+        request_id: str,
+        caller: Hashable,
+    ) -> Message: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SharedReadLimits:
+    """How much is kept. Beyond it, the answers that were not used for the longest time go."""
+
+    slots: int = 4096
+    total_bytes: int = 32 * 1024**2
+    answer_bytes: int = 4 * 1024**2
+    """A larger answer is given to all who wait for it, and not kept."""
+
+
+@dataclass(slots=True)
+class SharedReadCounts:
+    """What came of the reads whose callers accept an age."""
+
+    hit: int = 0
+    """Answered from what is kept."""
+    joined: int = 0
+    """Waited for a read that was on its way."""
+    miss: int = 0
+    """Asked vCenter."""
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """A read on its way, and how many calls wait for it; without any it is being cancelled."""
+
+    started: float
+    task: asyncio.Task[bytes]
+    waiting: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Slot:
+    """What is known of one read since the last change of its machine. Out of use as soon as it is not in the map."""
+
+    key: bytes
+    machine: str | None
+    """None for a read that is about no single one."""
+    response: bytes | None = field(default=None, repr=False)
+    started: float = -math.inf
+    """When the read began that the response came from."""
+    flight: _Flight | None = None
+
+
+class SharedReads:
+    """The way to vCenter: `ask` for a call as it is, `read` for one that may be shared, `change` for one that changes.
+
+    `ask` makes the calls; `clock` is the time, in seconds, by which answers grow old. Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        options: VCenterOptions,
+        *,
+        limits: SharedReadLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.ask = ask
+        self.counts = SharedReadCounts()
+        self.kept_bytes = 0
+        """Size of the answers that are kept."""
+        self._options = options
+        self._limits = limits or SharedReadLimits()
+        self._clock = clock
+        self._digest_key = os.urandom(32)
+        self._slots: OrderedDict[bytes, _Slot] = OrderedDict()
+        """The longest unused first."""
+        self._of_machine: dict[str | None, set[bytes]] = {}
+
+    async def read(
+        self,
+        binding: Binding,
+        message: Message,
+        identity: Identity,
+        timeout: float | None,
+        request_id: str,
+        caller: Hashable,
+        max_age: int,
+    ) -> tuple[bytes, int]:
+        """The serialized response, and how many seconds before this call its read began: rounded up, at most `max_age`,
+        and 0 only for a read of its own. A `max_age` of 0 never gets anything else.
+
+        `timeout` is this caller's, as for `VCenter.call`. Raises GatewayError.
+        """
+        now = self._clock()
+        key = self._key(binding, message, identity)
+        slot = self._slots.get(key)
+        if slot is not None and max_age > 0:
+            age = now - slot.started
+            if slot.response is not None and age <= max_age:
+                self.counts.hit += 1
+                self._slots.move_to_end(key)
+                return slot.response, _whole_seconds(age)
+            flight = slot.flight
+            if flight is not None and flight.waiting and not flight.task.done():
+                age = now - flight.started
+                if age <= max_age:
+                    self.counts.joined += 1
+                    return await self._wait(flight, binding, timeout), _whole_seconds(age)
+        self.counts.miss += 1
+        if slot is None:
+            slot = self._add(key, _machine(message))
+        # Longer than any caller waits: the end of the last one's time is the end of the flight.
+        asking = self._fly(binding, message, identity, self._options.max_timeout, request_id, caller)
+        flight = slot.flight = _Flight(now, asyncio.ensure_future(asking))
+        flight.task.add_done_callback(lambda task: self._landed(slot, flight))
+        return await self._wait(flight, binding, timeout), 0
+
+    async def change(
+        self,
+        binding: Binding,
+        message: Message,
+        identity: Identity,
+        timeout: float | None,
+        request_id: str,
+        caller: Hashable,
+    ) -> Message:
+        """Makes a call that changes something, and drops what is known of its machine however the call ends."""
+        self._drop(message)
+        try:
+            return await self.ask(binding, message, identity, timeout, request_id, caller)
+        finally:
+            self._drop(message)
+
+    def _key(self, binding: Binding, message: Message, identity: Identity) -> bytes:
+        """Tells one read of one identity from another. A digest, since requests hold passwords of guests."""
+        rpc = f"{type(identity).__name__} {binding.method.full_name}\n".encode()
+        request = message.SerializeToString(deterministic=True)
+        return hmac.digest(self._digest_key, identity.digest + rpc + request, hashlib.sha256)
+
+    async def _fly(
+        self,
+        binding: Binding,
+        message: Message,
+        identity: Identity,
+        timeout: float,
+        request_id: str,
+        caller: Hashable,
+    ) -> bytes:
+        response = await self.ask(binding, message, identity, timeout, request_id, caller)
+        return response.SerializeToString()
+
+    async def _wait(self, flight: _Flight, binding: Binding, timeout: float | None) -> bytes:
+        flight.waiting += 1
+        try:
+            await asyncio.wait((flight.task,), timeout=self._options.seconds_for(True, timeout))
+            if flight.task.done():
+                return flight.task.result()
+        finally:
+            flight.waiting -= 1
+            if not flight.waiting:
+                flight.task.cancel()
+        raise transport_failure(AnswerTimeoutError("vCenter did not answer in time"), binding.method.operation, False)
+
+    def _landed(self, slot: _Slot, flight: _Flight) -> None:
+        if slot.flight is flight:
+            slot.flight = None
+        # Asked for in any case: an exception that nobody has looked at is complained about.
+        answered = not flight.task.cancelled() and flight.task.exception() is None
+        if self._slots.get(slot.key) is not slot:
+            return
+        # A read that began earlier may end later.
+        if answered and flight.started > slot.started:
+            response = flight.task.result()
+            if len(response) <= self._limits.answer_bytes:
+                self.kept_bytes += len(response) - len(slot.response or b"")
+                slot.response, slot.started = response, flight.started
+                self._slots.move_to_end(slot.key)
+                self._trim()
+        if slot.response is None and slot.flight is None:
+            self._remove(slot)
+
+    def _add(self, key: bytes, machine: str | None) -> _Slot:
+        slot = self._slots[key] = _Slot(key, machine)
+        self._of_machine.setdefault(machine, set()).add(key)
+        self._trim()
+        return slot
+
+    def _trim(self) -> None:
+        """Removes what is too old for everybody, and what is too much."""
+        oldest = self._clock() - MAX_AGE
+        while self._slots:
+            slot = next(iter(self._slots.values()))
+            is_old = slot.response is not None and slot.flight is None and slot.started < oldest
+            is_too_much = len(self._slots) > self._limits.slots or self.kept_bytes > self._limits.total_bytes
+            if not is_old and not is_too_much:
+                return
+            self._remove(slot)
+
+    def _drop(self, message: Message) -> None:
+        """Forgets the reads of a changed machine, and those that are about no single one, such as lists of machines:
+        they may show it. A change that is about no single machine may show anywhere."""
+        if not self._slots:
+            return
+        machine = _machine(message)
+        machines = list(self._of_machine) if machine is None else (machine, None)
+        for name in machines:
+            for key in list(self._of_machine.get(name, ())):
+                self._remove(self._slots[key])
+
+    def _remove(self, slot: _Slot) -> None:
+        del self._slots[slot.key]
+        self.kept_bytes -= len(slot.response or b"")
+        keys = self._of_machine[slot.machine]
+        keys.remove(slot.key)
+        if not keys:
+            del self._of_machine[slot.machine]
+
+
+def _whole_seconds(age: float) -> int:
+    """Rounded up, so that no answer is older than it says, and never 0, which says that nothing was shared."""
+    return max(1, math.ceil(age))
+
+
+def _machine(message: Message) -> str | None:
+    """The machine that a request is about, None where it is about no single one."""
+    machine = getattr(message, _MACHINE, None)
+    return machine if isinstance(machine, str) else None
