@@ -74,6 +74,7 @@ FAMILIES = (
         ("operation",),
         "How long REST calls took, without waiting for their turn.",
     ),
+    Family("vcenter_connections", "gauge", (), "Connections to vCenter, in use or kept for the next call."),
     Family("vcenter_retries_total", "counter", ("operation",), "REST calls that were repeated."),
     Family(
         "shared_reads_total",
@@ -177,6 +178,7 @@ class Metrics:
             name: self._families[name]
             for name in (
                 "rpcs_in_flight",
+                "vcenter_connections",
                 "shared_reads_bytes",
                 "sessions_open",
                 "limiter_places",
@@ -224,6 +226,7 @@ class Metrics:
 
     def _refresh_vcenter(self, vcenter: VCenter) -> None:
         limiter, counts = vcenter.limiter, vcenter.sessions.counts
+        self._gauges["vcenter_connections"].set(vcenter.connections)
         self._gauges["sessions_open"].set(vcenter.sessions.open_sessions)
         self._gauges["limiter_places"].set(limiter.limit)
         self._gauges["limiter_active"].set(limiter.active)

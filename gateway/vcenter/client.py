@@ -104,6 +104,11 @@ class VCenter:
         """vCenter's certificate as it was seen last, in DER form; None without TLS or before the first call."""
         return self._transport.certificate()
 
+    @property
+    def connections(self) -> int:
+        """Connections to vCenter that are open, in use or kept."""
+        return self._transport.connections
+
     async def close(self) -> None:
         """Logs every session out and closes the connections."""
         await self.sessions.close()

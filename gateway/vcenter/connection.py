@@ -19,7 +19,8 @@ from gateway.vcenter.failures import AnswerTimeoutError, AnswerTooLargeError, Co
 __all__ = ["MAX_HEAD_BYTES", "Connection"]
 
 MAX_HEAD_BYTES = 64 * 1024
-"""How much may come without any of the body: head, interim answers, trailers."""
+"""Size of all header fields of an answer, trailers included, each with its name and four further characters."""
+_AROUND_FIELD = len(": \r\n")
 _NO_ANSWER = "the connection to vCenter broke before its answer was complete"
 
 
@@ -37,14 +38,20 @@ class Connection(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._body: list[bytes] = []
         self._body_bytes = 0
+        self._head_bytes = 0
         self._bytes_without_body = 0
         self._has_head = False
         self._reusable = False
 
     @property
+    def is_open(self) -> bool:
+        """Whether neither side has closed it, as far as is known here."""
+        return not self._transport.is_closing()
+
+    @property
     def is_reusable(self) -> bool:
         """Whether another exchange can follow the one that ended."""
-        return self._reusable and not self._transport.is_closing() and not self._transport.get_write_buffer_size()
+        return self._reusable and self.is_open and not self._transport.get_write_buffer_size()
 
     @property
     def tls(self) -> ssl.SSLObject | None:
@@ -91,7 +98,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self.fail(ConnectionLostError(_NO_ANSWER))
         else:
-            if self._bytes_without_body > MAX_HEAD_BYTES:
+            # A field without an end, or whatever else is no part of a body.
+            if self._bytes_without_body > 2 * MAX_HEAD_BYTES:
                 self.fail(ConnectionLostError(_NO_ANSWER))
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -108,10 +116,14 @@ class Connection(asyncio.Protocol):
         if self._answer is None:
             self.abort()  # Nobody has asked.
         self._headers = {}
+        self._head_bytes = 0
         self._has_head = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self._head_bytes += len(name) + len(value) + _AROUND_FIELD
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self.fail(ConnectionLostError(_NO_ANSWER))
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1").strip()
 
     def on_headers_complete(self) -> None:
         self._has_head = True

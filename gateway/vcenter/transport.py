@@ -77,6 +77,11 @@ class Transport:
     ) -> None:
         await self.close()
 
+    @property
+    def connections(self) -> int:
+        """Connections that are open, in use or kept."""
+        return len(self._open)
+
     def certificate(self) -> bytes | None:
         """The certificate that vCenter showed on the connection made last, in DER form; None without TLS."""
         return self._tls.getpeercert(binary_form=True) if self._tls is not None else None
@@ -190,7 +195,8 @@ class Transport:
             raise CertificateError(certificate_text(error)) from None
         except OSError as error:
             raise NotSentError(f"vCenter cannot be reached: {os_text(error)}") from None
-        self._open.add(connection)
+        if connection.is_open:
+            self._open.add(connection)
         if trusted is not None:
             self._check_thumbprint(connection)
         return connection
