@@ -1,0 +1,16 @@
+"""The measurements, one a module: each has `measure`, which takes the lab and gives a section of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tests.bench.figures import cpu
+from tests.bench.lab import Lab
+from tests.bench.results import Section
+
+__all__ = ["MEASUREMENTS"]
+
+MEASUREMENTS: Mapping[str, Callable[[Lab], Section]] = {
+    "cpu": cpu.measure,
+}
+"""By the name that `--only` takes, in the order of the report."""
