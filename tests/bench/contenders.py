@@ -10,11 +10,13 @@ from pathlib import Path
 
 from tests.bench.processes import SERVER_CORES, Process, free_port, started
 
-__all__ = ["BENCH_BIN", "ROOT", "Contender", "envoy", "floor", "gateway", "threads"]
+__all__ = ["BENCH_BIN", "CALLERS", "ROOT", "Contender", "envoy", "floor", "gateway", "threads"]
 
 ROOT = Path(__file__).parents[2]
 BENCH_BIN = ROOT / "build" / "bench-venv" / "bin"
 """The environment of what is not the product's: `make bench` makes it from requirements/bench.txt."""
+CALLERS = Path(__file__).parent / "callers"
+"""Programs that call, in the same environment."""
 _SERVERS = Path(__file__).parent / "servers"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from google.protobuf import json_format
 from tests.bench import contenders
 from tests.bench.bodies import CDROM, LIST, VM, VMS, cdrom_path, write_bodies
 from tests.bench.calls import Call, make_call
-from tests.bench.contenders import Contender
+from tests.bench.contenders import BENCH_BIN, CALLERS, Contender
 from tests.bench.load import Load, Shape, run
 from tests.bench.processes import BenchError
 from tests.bench.upstream import Site, Upstream, nginx
@@ -64,7 +65,9 @@ class Lab:
         self.very_slow = Site(self.vcenter.folder, VERY_SLOW)
         self.very_slow_dialect = Site(self.dialect.folder, VERY_SLOW)
         sites = [self.vcenter, self.dialect, self.slow, self.slow_dialect, self.very_slow, self.very_slow_dialect]
-        self.upstream: Upstream = stack.enter_context(nginx(folder / "nginx", [*sites, *self.sized.values()]))
+        self.upstream: Upstream = stack.enter_context(
+            nginx(folder / "nginx", [*sites, *self.sized.values()], self._rpc_result())
+        )
 
     def calls(self, number: int) -> int:
         """The number of calls, less in a quick run, whose values mean nothing."""
@@ -121,6 +124,13 @@ class Lab:
         if arrived != (load.calls if asks else 0):
             raise BenchError(f"{arrived} of {load.calls} calls to {contender.label} reached the upstream")
         return Round(load, server / load.calls, generator / load.calls)
+
+    def _rpc_result(self) -> str:
+        """What vCenter answers to the official SDK."""
+        body = self._body("vcenter", cdrom_path(VMS[0])).read_bytes()
+        return subprocess.run(
+            [BENCH_BIN / "python", CALLERS / "sdk.py"], input=body, capture_output=True, check=True
+        ).stdout.decode()
 
     def _write_dialect(self) -> None:
         """The answers of an upstream for Envoy: the whole response message in protobuf's own JSON."""

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Figure", "Section", "Series"]
+__all__ = ["Figure", "Section", "Series", "ratios"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +63,8 @@ class Section:
     figures: Sequence[Figure]
     seconds: float = field(default=0.0)
     """How long the measurement took."""
+
+
+def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """Round by round, what is ours in parts of what is theirs."""
+    return [one / other for one, other in zip(ours, theirs, strict=True)]

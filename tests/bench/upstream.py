@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,8 @@ http {{
     tcp_nodelay on;
     open_file_cache max=100;
     open_file_cache_valid 1h;
+    # The official SDK speaks JSON-RPC, and wants its own number back.
+    map $request_body $rpc_id {{ '~"id": ?"(?<number>[0-9]+)"' $number; }}
     server {{ listen 127.0.0.1:{status}; location / {{ stub_status; }} }}
 {servers}
 }}
@@ -44,6 +46,10 @@ _SERVER = """
         listen 127.0.0.1:{port} backlog=8192;
         root {root};
         location / {{ {wait} }}
+        location = /api {{
+            echo_read_request_body;
+            echo '{{"jsonrpc":"2.0","id":"$rpc_id","result":{rpc_result}}}';
+        }}
         location @body {{ try_files $uri.json =404; }}
     }}
 """
@@ -78,8 +84,11 @@ class Upstream:
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, sites: list[Site]) -> Iterator[Upstream]:
-    """Serves the sites on ports of their own, from one process beside the generator of the load."""
+def nginx(folder: Path, sites: Sequence[Site], rpc_result: str) -> Iterator[Upstream]:
+    """Serves the sites on ports of their own, from one process beside the generator of the load.
+
+    `rpc_result` is what JSON-RPC gets for GetCdrom, the only operation that it can be asked for.
+    """
     if not _MODULE.is_file():
         raise BenchError(f"nginx has no {_MODULE.name}: apt-get install libnginx-mod-http-echo")
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,6 +98,7 @@ def nginx(folder: Path, sites: list[Site]) -> Iterator[Upstream]:
         _SERVER.format(
             port=port,
             root=site.folder,
+            rpc_result=rpc_result,
             wait=f"echo_sleep {site.latency}; echo_exec @body;" if site.latency else "try_files $uri.json =404;",
         )
         for site, port in ports.items()

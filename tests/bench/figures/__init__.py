@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.bench.figures import cpu
+from tests.bench.figures import cpu, latency
 from tests.bench.lab import Lab
 from tests.bench.results import Section
 
@@ -12,5 +12,6 @@ __all__ = ["MEASUREMENTS"]
 
 MEASUREMENTS: Mapping[str, Callable[[Lab], Section]] = {
     "cpu": cpu.measure,
+    "latency": latency.measure,
 }
 """By the name that `--only` takes, in the order of the report."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.bench.lab import Lab, rotated
 from tests.bench.load import Shape
-from tests.bench.results import Figure, Section, Series
+from tests.bench.results import Figure, Section, Series, ratios
 
 __all__ = ["measure"]
 
@@ -35,8 +35,3 @@ def measure(lab: Lab) -> Section:
             Figure("CPU of a call against the thread-pool server's", "x", ratios(mine, threads), 0.45, 0.3),
         ],
     )
-
-
-def ratios(ours: list[float], theirs: list[float]) -> list[float]:
-    """Round by round, what is ours in parts of what is theirs."""
-    return [one / other for one, other in zip(ours, theirs, strict=True)]
