@@ -29,7 +29,7 @@ test: $(DESCRIPTORS) ## Runs the whole test suite (ARGS="-k cdrom" for a part)
 	$(BIN)/pytest $(ARGS)
 
 bench: $(DESCRIPTORS) build/bench-venv/ready ## Measures the gateway beside others, into docs/benchmarks (ARGS="--quick" for a trial)
-	@tools/bench_packages.sh
+	@tests/bench/packages.sh
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 check: $(DESCRIPTORS) checkgenerate check-helm ## Checks types, style, protos, chart and what is generated

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class Contender:
     label: str
     address: str
     process: Process
+    asks: bool = True
+    """Whether each call takes a call of vCenter's."""
 
 
 @contextlib.contextmanager
@@ -56,7 +59,7 @@ def floor(folder: Path, answer: bytes) -> Iterator[Contender]:
     port = free_port()
     command = [str(BENCH_BIN / "python"), str(_SERVERS / "floor.py"), f"127.0.0.1:{port}", str(file)]
     with _serving("floor", command, folder / "floor.log", port) as contender:
-        yield contender
+        yield dataclasses.replace(contender, asks=False)
 
 
 @contextlib.contextmanager
@@ -85,7 +88,8 @@ def envoy(folder: Path, vcenter: str, max_calls: int = 1024) -> Iterator[Contend
     }.items():
         template = template.replace(name, value)
     file.write_text(template, encoding="utf-8")
-    command = [str(BENCH_BIN / "envoy"), "--config-path", str(file), "--concurrency", "1", "--log-level", "warning"]
+    options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning")
+    command = [str(BENCH_BIN / "envoy"), "--config-path", str(file), *options]
     with _serving("Envoy", command, folder / "envoy.log", port) as contender:
         yield contender
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +18,7 @@ from tests.bench.bodies import CDROM, LIST, VM, VMS, cdrom_path, write_bodies
 from tests.bench.calls import Call, make_call
 from tests.bench.contenders import BENCH_BIN, CALLERS, Contender
 from tests.bench.load import Load, Shape, run
-from tests.bench.processes import BenchError
+from tests.bench.processes import LOAD_CORES, BenchError
 from tests.bench.upstream import Site, Upstream, nginx
 
 __all__ = ["SIZES", "SLOW", "VERY_SLOW", "Lab", "Round", "rotated"]
@@ -37,10 +38,12 @@ class Round:
     """One contender under load, once. Times are in seconds."""
 
     load: Load
-    cpu: float = field(default=0.0)
+    cpu: float
     """The server's CPU time for each call."""
-    generator: float = field(default=0.0)
-    """CPU time of nginx for each call."""
+    generator: float
+    """CPU time of the generator and of the upstream for each call."""
+    arrived: int
+    """Calls that reached the upstream."""
 
 
 class Lab:
@@ -109,21 +112,34 @@ class Lab:
         call.check(contender.address)
         run(contender.address, [call], Shape(self.calls(2000)))
 
-    def measure(self, contender: Contender, shape: Shape, call: Call | None = None, *, asks: bool = True) -> Round:
+    def measure(
+        self,
+        contender: Contender,
+        shape: Shape,
+        calls: Sequence[Call] = (),
+        *,
+        metadata: Sequence[str] = (),
+        cores: str = LOAD_CORES,
+    ) -> Round:
         """Puts a load on a contender and says what it cost. Raises BenchError unless each call got the right answer.
 
-        With `asks`, each call must also have reached the upstream.
+        Without `metadata`, which may let it share answers, each call must also have reached the upstream.
         """
-        call = call or self.cdrom
-        arrived = self.upstream.calls()
-        server, generator = contender.process.cpu(), self.upstream.process.cpu()
-        load = run(contender.address, [call], shape)
-        server, generator = contender.process.cpu() - server, self.upstream.process.cpu() - generator
+        calls = calls or [self.cdrom]
+        arrived, server, generator = self.upstream.calls(), contender.process.cpu(), self._generator_cpu()
+        load = run(contender.address, calls, shape, metadata=metadata, cores=cores)
+        server, generator = contender.process.cpu() - server, self._generator_cpu() - generator
         arrived = self.upstream.calls() - arrived - 1
-        call.check(contender.address)
-        if arrived != (load.calls if asks else 0):
+        for call in calls:
+            call.check(contender.address)
+        if not metadata and arrived != (load.calls if contender.asks else 0):
             raise BenchError(f"{arrived} of {load.calls} calls to {contender.label} reached the upstream")
-        return Round(load, server / load.calls, generator / load.calls)
+        return Round(load, server / load.calls, generator / load.calls, arrived)
+
+    def _generator_cpu(self) -> float:
+        """CPU time of the upstream and of all generators so far."""
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return self.upstream.process.cpu() + ended.ru_utime + ended.ru_stime
 
     def _rpc_result(self) -> str:
         """What vCenter answers to the official SDK."""

@@ -1,6 +1,6 @@
 """Calls GetCdrom one after the other and writes the seconds that each call took: `sequential.py KIND HOST:PORT CALLS`.
 
-Kinds: `grpc` calls the gateway, `sdk` and `requests` call vCenter. All of them end with an object in the caller's hands.
+Kinds: `grpc` calls the gateway, `sdk` and `requests` call vCenter. Each ends with an object in the caller's hands.
 """
 
 from __future__ import annotations

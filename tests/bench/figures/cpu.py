@@ -20,7 +20,7 @@ def measure(lab: Lab) -> Section:
     costs: dict[str, list[float]] = {contender.label: [] for contender in contenders}
     for order in rotated(contenders, lab.rounds):
         for contender in order:
-            measured = lab.measure(contender, shape, asks=contender is not lab.floor)
+            measured = lab.measure(contender, shape)
             costs[contender.label].append(measured.cpu * 1e6)
     mine, floor, threads = (costs[contender.label] for contender in contenders[:3])
     return Section(

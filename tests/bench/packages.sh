@@ -12,7 +12,11 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     exit 1
 fi
 echo "Installing $PACKAGES."
+fresh=
+command -v nginx >/dev/null || fresh=yes
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
-# nginx must not start as a service: the benchmark starts its own.
+# shellcheck disable=SC2086 # several words are meant
 apt-get -qq install --no-install-recommends $PACKAGES >/dev/null
+# The package starts a server of its own; the benchmark starts another one.
+[ -z "$fresh" ] || service nginx stop >/dev/null 2>&1 || true
