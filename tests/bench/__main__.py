@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -23,6 +25,8 @@ from tests.bench.results import Section
 _FOLDER = ROOT / "build" / "bench"
 _DOCS = ROOT / "docs" / "benchmarks"
 _TRIAL = ROOT / "build" / "bench-report"
+_QUIET = 0.25
+"""Load for each core above which other programs disturb the measurements."""
 
 
 def _arguments() -> argparse.Namespace:
@@ -71,6 +75,14 @@ def _main() -> int:
     arguments = _arguments()
     names = [name for name in MEASUREMENTS if arguments.only is None or name in arguments.only]
     rounds = arguments.rounds or (2 if arguments.quick else 5)
+    cores = os.cpu_count() or 1
+    if cores < 2:
+        sys.stderr.write("error: takes two cores, one for what is measured and one for the generator of the load\n")
+        return 1
+    if os.getloadavg()[0] > _QUIET * cores:
+        sys.stderr.write("warning: this machine is busy with something else; only CPU times will mean much\n")
+    # As with Ctrl-C, nothing is left running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     shutil.rmtree(_FOLDER, ignore_errors=True)
     where = machine()
     sections = _measured(names, rounds, quick=arguments.quick)

@@ -47,9 +47,9 @@ class Call:
         """Makes the call with a real client. Raises BenchError unless it succeeds with exactly the answer expected."""
         options = [("grpc.max_receive_message_length", _MAX_MESSAGE)]
         with grpc.insecure_channel(address, options) as channel:
-            call = channel.unary_unary(f"/{self.rpc}", response_deserializer=type(self.expected).FromString)
+            call = channel.unary_unary(f"/{self.rpc}", None, type(self.expected).FromString)
             try:
-                answer = call(self.request, timeout=30, metadata=[("vmware-api-session-id", SESSION)])
+                answer = call(self.request, timeout=30, metadata=(("vmware-api-session-id", SESSION),))
             except grpc.RpcError as error:
                 raise BenchError(f"{self.rpc} at {address} fails: {error}") from None
         if answer != self.expected:

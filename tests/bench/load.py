@@ -15,7 +15,7 @@ from tests.bench.processes import LOAD_CORES, BenchError, pinned
 
 __all__ = ["Load", "Shape", "percentile", "run"]
 
-_TIMEOUT = 900
+_TIMEOUT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,22 @@ def run(
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        generators = []
+        generators: list[subprocess.Popen[str]] = []
         for number, call in enumerate(calls):
             frame, log = folder / f"{number}.frame", folder / f"{number}.log"
             frame.write_bytes(call.frame)
             command = pinned(_command(address, call, shape, metadata, frame, log), cores)
             generators.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
-        for generator, call in zip(generators, calls, strict=True):
-            output, _ = generator.communicate(timeout=_TIMEOUT)
-            _check(output, call, shape, address)
+        try:
+            for generator, call in zip(generators, calls, strict=True):
+                output, _ = generator.communicate(timeout=_TIMEOUT)
+                _check(output, call, shape, address)
+        except subprocess.TimeoutExpired:
+            raise BenchError(f"the calls of {calls[0].rpc} at {address} do not end") from None
+        finally:
+            for generator in generators:
+                generator.kill()
+                generator.wait()
         starts, ends = [], []
         for number in range(len(calls)):
             for line in (folder / f"{number}.log").read_text(encoding="ascii").splitlines():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 import requests
 from com.vmware.vcenter.vm.hardware_client import Cdrom, ConnectionState, SataAddressInfo
@@ -24,7 +25,7 @@ def cdrom_stub(url: str, session: str) -> Cdrom:
     return Cdrom(StubConfigurationFactory.new_std_configuration(connector))
 
 
-def _answer(body: dict) -> str:
+def _answer(body: dict[str, Any]) -> str:
     """JSON-RPC's result for a CD-ROM as REST would show it."""
     backing = Cdrom.BackingInfo(type=body["backing"]["type"], iso_file=body["backing"]["iso_file"])
     info = Cdrom.Info(

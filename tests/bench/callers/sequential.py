@@ -26,7 +26,7 @@ def _grpc(address: str) -> Callable[[], object]:
         request_serializer=GetCdromRequest.SerializeToString,
         response_deserializer=GetCdromResponse.FromString,
     )
-    metadata = [("vmware-api-session-id", _SESSION)]
+    metadata = (("vmware-api-session-id", _SESSION),)
     return lambda: stub(GetCdromRequest(vm=_VM, cdrom=_CDROM), timeout=30, metadata=metadata)
 
 

@@ -6,6 +6,7 @@ import json
 import statistics
 import subprocess
 from collections.abc import Callable
+from functools import partial
 
 from tests.bench.contenders import BENCH_BIN, CALLERS, Contender
 from tests.bench.lab import Lab, rotated
@@ -29,12 +30,11 @@ def measure(lab: Lab) -> Section:
     for contender in contenders:
         lab.warm(contender)
     ways: dict[str, Callable[[], float]] = {
-        f"h2load, {contender.label}": lambda contender=contender: _p50(lab, contender, shape)
-        for contender in contenders
+        f"h2load, {contender.label}": partial(_p50, lab, contender, shape) for contender in contenders
     }
-    ways["Python, gateway"] = lambda: _python("grpc", lab.gateway.address, python_calls)
-    ways["Python, official SDK directly"] = lambda: _python("sdk", vcenter, python_calls)
-    ways["Python, requests directly"] = lambda: _python("requests", vcenter, python_calls)
+    ways["Python, gateway"] = partial(_python, "grpc", lab.gateway.address, python_calls)
+    ways["Python, official SDK directly"] = partial(_python, "sdk", vcenter, python_calls)
+    ways["Python, requests directly"] = partial(_python, "requests", vcenter, python_calls)
     values: dict[str, list[float]] = {label: [] for label in ways}
     for order in rotated(list(ways), lab.rounds):
         for label in order:
@@ -43,8 +43,8 @@ def measure(lab: Lab) -> Section:
         "latency",
         "Sequential latency",
         f"GetCdrom, one call after the other on one connection: median of {shape.calls} calls by h2load and of "
-        f"{python_calls} by Python programs on the generator's core, which end with the decoded answer. The SDK speaks JSON-RPC with the same "
-        "nginx, as its own client does by default.",
+        f"{python_calls} by Python programs on the generator's core, which end with the decoded answer. The SDK speaks "
+        "JSON-RPC with the same nginx, as its own client does by default.",
         "µs",
         [Series(label, series) for label, series in values.items()],
         [
@@ -61,6 +61,11 @@ def measure(lab: Lab) -> Section:
                 ratios(values["Python, gateway"], values["Python, official SDK directly"]),
                 1.1,
                 0.8,
+            ),
+            Figure(
+                "p50 by the gateway without what a Python caller costs, against the official SDK calling directly",
+                "x",
+                ratios(values["h2load, gateway"], values["Python, official SDK directly"]),
             ),
         ],
     )
@@ -79,4 +84,5 @@ def _python(kind: str, address: str, calls: int) -> float:
     result = json.loads(ended.stdout)
     if _LABEL_IN_ANSWER not in result["answer"]:
         raise BenchError(f"the caller {kind} got {result['answer']}")
-    return statistics.median(result["seconds"])
+    seconds: list[float] = result["seconds"]
+    return statistics.median(seconds)
