@@ -40,7 +40,7 @@ class Call:
 
     @property
     def answer_bytes(self) -> int:
-        """The length of the answer with its five bytes. An error has none, so that the bytes tell what succeeded."""
+        """The length of the answer with its five bytes. With an error comes no message or an empty one: fewer bytes."""
         return 5 + self.expected.ByteSize()
 
     def check(self, address: str) -> None:
