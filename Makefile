@@ -8,7 +8,7 @@ SOURCES := gateway tests tools clients/conformance hatch_build.py
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format generate checkgenerate lock release clients test-clients check-clients check-helm image-test clean
+.PHONY: help run test bench check format generate checkgenerate lock release clients test-clients check-clients check-helm image-test clean
 
 # The clients, each in a folder of clients/ with a Makefile of its own: toolchain, tools, generate, build, test.
 LANGUAGES := python go java typescript rust cpp
@@ -27,6 +27,10 @@ run: $(DESCRIPTORS) ## Starts the gateway on 127.0.0.1:50051 with the embedded v
 
 test: $(DESCRIPTORS) ## Runs the whole test suite (ARGS="-k cdrom" for a part)
 	$(BIN)/pytest $(ARGS)
+
+bench: $(DESCRIPTORS) build/bench-venv/ready ## Measures the gateway beside others, into docs/benchmarks (ARGS="--quick" for a trial)
+	@tests/bench/packages.sh
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 check: $(DESCRIPTORS) checkgenerate check-helm ## Checks types, style, protos, chart and what is generated
 	$(BIN)/ruff check $(SOURCES)
@@ -90,6 +94,7 @@ lock: ## Pins the requirements anew, to the newest versions that pyproject.toml 
 	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/run.txt --extra otel pyproject.toml
 	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/dev.txt --extra otel --extra test --extra check pyproject.toml requirements/build.in
 	build/lock/bin/uv pip compile $(LOCK) --constraint requirements/dev.txt --output-file requirements/build.txt requirements/build.in
+	build/lock/bin/uv pip compile $(LOCK) --constraint requirements/dev.txt --output-file requirements/bench.txt requirements/bench.in
 	rm -r build/lock
 
 release: $(DESCRIPTORS) ## Makes the current protos the ones that later changes must not break
@@ -105,6 +110,12 @@ clean: ## Removes everything that was built
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What the gateway is compared with has an environment of its own: none of it is the product's.
+build/bench-venv/ready: requirements/bench.txt
+	@test -x build/bench-venv/bin/python || $(PYTHON) -m venv build/bench-venv
+	@build/bench-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
 $(HELM): build/tools/helm-$(HELM_VERSION)

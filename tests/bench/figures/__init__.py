@@ -1,0 +1,24 @@
+"""The measurements, one a module: each has `measure`, which takes the lab and gives a section of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tests.bench.figures import burst, codec, cpu, growth, latency, shared, size, start, workers
+from tests.bench.lab import Lab
+from tests.bench.results import Section
+
+__all__ = ["MEASUREMENTS"]
+
+MEASUREMENTS: Mapping[str, Callable[[Lab], Section]] = {
+    "cpu": cpu.measure,
+    "latency": latency.measure,
+    "codec": codec.measure,
+    "burst": burst.measure,
+    "start": start.measure,
+    "growth": growth.measure,
+    "workers": workers.measure,
+    "size": size.measure,
+    "shared": shared.measure,
+}
+"""By the name that `--only` takes, in the order of the report."""
