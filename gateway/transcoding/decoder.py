@@ -90,19 +90,23 @@ class Decoders:
         known = self._messages.get(descriptor.full_name)
         if known is not None:
             return known
-        fields: dict[str, Decode] = {}
+        # Of each field its name, the type whose values are taken as they are, and what decodes all others.
+        fields: dict[str, tuple[str, type | None, Decode]] = {}
         full_name = descriptor.full_name
 
         def decode(message: Message, value: Any, drift: Drift, depth: int) -> None:
-            if type(value) is not dict:
-                raise MismatchError("an object", value)
-            _check_depth(depth, value)
+            if type(value) is not dict or depth < 0:
+                raise _not_an_object(value)
             for key, item in value.items():
                 if item is None:
                     continue
-                decode_field = fields.get(key)
-                if decode_field is None:
+                field = fields.get(key)
+                if field is None:
                     drift.unknown_field(full_name, key)
+                    continue
+                name, plain, decode_field = field
+                if type(item) is plain:
+                    setattr(message, name, item)
                     continue
                 try:
                     decode_field(message, item, drift, depth)
@@ -110,7 +114,7 @@ class Decoders:
                     raise error.below(key) from None
 
         self._messages[full_name] = decode
-        fields.update({wire_name(field): self.field(field) for field in descriptor.fields})
+        fields.update({wire_name(field): (field.name, _plain(field), self.field(field)) for field in descriptor.fields})
         return decode
 
     def field(self, field: FieldDescriptor) -> Decode:
@@ -124,6 +128,19 @@ class Decoders:
             return _message_list_decoder(field.name, decode) if field.is_repeated else _sub_decoder(field.name, decode)
         convert = _converter(field)
         return _scalar_list_decoder(field.name, convert) if field.is_repeated else _scalar_decoder(field.name, convert)
+
+
+def _plain(field: FieldDescriptor) -> type | None:
+    """The type in JSON whose values a field takes as they are, without a look at them; None where there is none."""
+    if field.is_repeated:
+        return None
+    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+        return bool
+    return str if field.type == FieldDescriptor.TYPE_STRING else None
+
+
+def _not_an_object(value: Any) -> MismatchError:
+    return MismatchError("less deeply nested" if type(value) is dict else "an object", value)
 
 
 def _check_depth(depth: int, value: Any) -> None:

@@ -91,17 +91,21 @@ class Encoders:
         known = self._messages.get(descriptor.full_name)
         if known is not None:
             return known
-        fields: dict[int, tuple[str, str, Encode]] = {}
+        # Protobuf gives the same descriptor objects each time; they are told apart by identity.
+        fields: dict[FieldDescriptor, tuple[str, str, Encode | None]] = {}
         required: dict[str, tuple[str, Any]] = {}
         unions: list[_UnionCheck] = []
 
         def encode(message: Message, violations: list[Violation]) -> dict[str, Any]:
             result: dict[str, Any] = {}
             before = len(violations)
-            for descriptor, value in message.ListFields():
-                name, wire, encode_value = fields[descriptor.number]
+            for field, value in message.ListFields():
+                name, wire, encode_value = fields[field]
+                if encode_value is None:
+                    result[wire] = value
+                    continue
                 result[wire] = encode_value(value, violations)
-                if len(violations) > before:
+                if violations and len(violations) > before:
                     violations[before:] = [violation.below(name) for violation in violations[before:]]
                     before = len(violations)
             for wire, (name, empty) in required.items():
@@ -116,7 +120,8 @@ class Encoders:
 
         self._messages[descriptor.full_name] = encode
         for field in descriptor.fields:
-            fields[field.number] = (field.name, wire_name(field), self.value(field))
+            encode_value = self.value(field)
+            fields[field] = (field.name, wire_name(field), None if encode_value is _encode_as_is else encode_value)
             if field.name in self._contract.required(descriptor):
                 required[wire_name(field)] = (field.name, _empty(field))
         unions.extend(_union_check(descriptor, union) for union in self._contract.unions(descriptor))
@@ -255,7 +260,7 @@ def _union_check(descriptor: Descriptor, union: Union) -> _UnionCheck:
     def check(result: dict[str, Any], violations: list[Violation]) -> None:
         value = result.get(tag)
         required, foreign = cases.get(value, no_case) if value is not None else no_case
-        for wire in [wire for wire in result if wire in foreign]:
+        for wire in () if foreign.isdisjoint(result) else [wire for wire in result if wire in foreign]:
             if value is not None:
                 text = f"must not be set when {union.tag} is {value}"
             elif tag in result:
