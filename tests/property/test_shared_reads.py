@@ -12,7 +12,7 @@ from typing import Any
 from google.rpc import code_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from gateway.access import Admission, passthrough
 from gateway.server.calls import Handler, call_handler
@@ -28,7 +28,10 @@ GET = "vcenter.vm.hardware.v1.MemoryService/GetMemory"
 LIST = "vcenter.v1.VmService/ListVms"
 UPDATE = "vcenter.vm.hardware.v1.MemoryService/UpdateMemory"
 MACHINES = ("vm-1", "vm-2")
-AGES = (None, 0, 1, 3)
+# Most calls are about one machine, and most reads may be shared: only then do they have to do with each other.
+READS = st.tuples(st.sampled_from(["vm-1", "vm-1", "vm-1", "vm-2", None]), st.sampled_from([None, 0, 1, 3, 3, 3]))
+CHANGES = st.sampled_from(["vm-1", "vm-1", "vm-1", "vm-2"])
+MAX_OPEN = 4
 
 
 @dataclass(frozen=True)
@@ -157,10 +160,9 @@ class ReadsAndChanges(RuleBasedStateMachine):
                 assert state.until.time >= call.started.time - age, "an answer is older than it says"
             assert state.until.step > call.changed_before[machine], "a read returned the state before a change"
 
-    def held(self, data: st.DataObject) -> HeldCall | None:
-        """One of the calls that vCenter has not answered."""
-        held = [call for call in self.vcenter.calls if not call.answer.done()]
-        return data.draw(st.sampled_from(held)) if held else None
+    def held(self) -> list[HeldCall]:
+        """The calls that vCenter has not answered."""
+        return [call for call in self.vcenter.calls if not call.answer.done()]
 
     def run(self, call: HeldCall) -> None:
         if call in self.results:
@@ -180,49 +182,52 @@ class ReadsAndChanges(RuleBasedStateMachine):
         self.history[machine][-1].until = self.now()
         self.history[machine].append(State(value))
 
-    @rule(machine=st.sampled_from(MACHINES), max_age=st.sampled_from(AGES))
-    def read(self, machine: str, max_age: int | None) -> None:
-        """A caller reads one machine."""
-        self.start(GET, machine, max_age, BINDINGS[GET].request_class(vm=machine))
+    @precondition(lambda self: len(self.open) < MAX_OPEN)
+    @rule(read=READS)
+    def read(self, read: tuple[str | None, int | None]) -> None:
+        """A caller reads a machine, or the list of all."""
+        machine, max_age = read
+        if machine is None:
+            self.start(LIST, None, max_age, BINDINGS[LIST].request_class())
+        else:
+            self.start(GET, machine, max_age, BINDINGS[GET].request_class(vm=machine))
 
-    @rule(max_age=st.sampled_from(AGES))
-    def read_list(self, max_age: int | None) -> None:
-        """A caller reads all machines."""
-        self.start(LIST, None, max_age, BINDINGS[LIST].request_class())
-
-    @rule(machine=st.sampled_from(MACHINES))
+    @precondition(lambda self: len(self.open) < MAX_OPEN)
+    @rule(machine=CHANGES)
     def change(self, machine: str) -> None:
-        """A caller changes one machine."""
+        """A caller changes a machine."""
         request = BINDINGS[UPDATE].request_class(vm=machine, spec={"size_mib": next(self.values)})
         self.start(UPDATE, machine, ..., request)
 
-    @rule(machine=st.sampled_from(MACHINES))
+    @rule(machine=CHANGES)
     def change_elsewhere(self, machine: str) -> None:
         """Somebody changes a machine past the gateway."""
         self.set(machine, next(self.values))
 
+    @precondition(held)
     @rule(data=st.data())
     def run_one(self, data: st.DataObject) -> None:
         """vCenter runs a call, and its answer is on its way."""
-        if call := self.held(data):
-            self.run(call)
+        self.run(data.draw(st.sampled_from(self.held())))
 
+    @precondition(held)
     @rule(data=st.data())
     def answer_one(self, data: st.DataObject) -> None:
         """The answer to a call arrives."""
-        if call := self.held(data):
-            self.run(call)
-            call.answer.set_result(self.results[call])
-            self.settle()
+        call = data.draw(st.sampled_from(self.held()))
+        self.run(call)
+        call.answer.set_result(self.results[call])
+        self.settle()
 
+    @precondition(held)
     @rule(data=st.data(), runs=st.booleans())
     def fail_one(self, data: st.DataObject, runs: bool) -> None:
         """A call fails, whether it has run or not."""
-        if call := self.held(data):
-            if runs:
-                self.run(call)
-            call.answer.set_exception(GatewayError(code_pb2.UNAVAILABLE, "LOST", "the connection broke"))
-            self.settle()
+        call = data.draw(st.sampled_from(self.held()))
+        if runs:
+            self.run(call)
+        call.answer.set_exception(GatewayError(code_pb2.UNAVAILABLE, "LOST", "the connection broke"))
+        self.settle()
 
     @rule(data=st.data())
     def give_up(self, data: st.DataObject) -> None:
@@ -239,14 +244,13 @@ class ReadsAndChanges(RuleBasedStateMachine):
     @invariant()
     def vcenter_is_not_asked_for_nobody(self) -> None:
         """There are never more calls with vCenter than callers who wait."""
-        assert sum(not call.answer.done() for call in self.vcenter.calls) <= len(self.open)
+        assert len(self.held()) <= len(self.open)
 
     def teardown(self) -> None:
         """Every caller gets an answer as soon as vCenter has answered all calls."""
-        for call in self.vcenter.calls:
-            if not call.answer.done():
-                self.run(call)
-                call.answer.set_result(self.results[call])
+        for call in self.held():
+            self.run(call)
+            call.answer.set_result(self.results[call])
         self.settle()
         still_open = len(self.open)
         self.runner.close()
