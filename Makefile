@@ -26,6 +26,7 @@ run: $(DESCRIPTORS) ## Starts the gateway on 127.0.0.1:50051 with the embedded v
 	@$(BIN)/vcenter-gateway serve --simulator $(ARGS)
 
 test: $(DESCRIPTORS) ## Runs the whole test suite (ARGS="-k cdrom" for a part)
+	@if [ -n "$$CI" ]; then tools/install_debian.sh chromium; fi
 	$(BIN)/pytest $(ARGS)
 
 check: $(DESCRIPTORS) checkgenerate check-helm ## Checks types, style, protos, chart and what is generated
