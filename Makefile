@@ -18,6 +18,8 @@ HELM := build/tools/bin/helm
 HELM_VERSION := 3.22.0
 HELM_FLAGS := -s -w -X helm.sh/helm/v3/internal/version.version=v$(HELM_VERSION) \
     -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37
+# Prometheus itself judges the queries of alerts and dashboard; Debian's package is unpacked, not installed.
+PROMTOOL := build/tools/bin/promtool
 
 help: ## Shows this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -39,6 +41,7 @@ check: $(DESCRIPTORS) checkgenerate check-helm ## Checks types, style, protos, c
 check-helm: .venv/ready ## Checks the Dockerfile and the Helm chart
 	$(BIN)/hadolint Dockerfile
 	@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --no-print-directory $(HELM); fi
+	@if command -v apt-get >/dev/null || [ -n "$$CI" ]; then $(MAKE) --no-print-directory $(PROMTOOL); fi
 	@if [ ! -x $(HELM) ]; then echo "helm/: skipped, building Helm takes Go"; fi
 	@if [ -x $(HELM) ]; then for file in helm/vcenter-gateway/ci/*.yaml; do \
 	    $(HELM) lint --strict --quiet helm/vcenter-gateway --values $$file || exit 1; done; fi
@@ -115,6 +118,14 @@ build/tools/helm-$(HELM_VERSION):
 	@echo "Building Helm $(HELM_VERSION); this takes some minutes the first time."
 	@GOBIN=$(CURDIR)/build/tools/bin GOFLAGS=-trimpath go install -ldflags "$(HELM_FLAGS)" helm.sh/helm/v3/cmd/helm@v$(HELM_VERSION)
 	@rm -f build/tools/helm-* && touch $@
+
+$(PROMTOOL):
+	@command -v apt-get >/dev/null || { echo "Prometheus is unpacked from Debian's package: apt-get is missing"; exit 1; }
+	@rm -rf build/tools/prometheus && mkdir -p build/tools/bin build/tools/prometheus
+	@cd build/tools/prometheus && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; } 2>apt.log \
+	    || { cat apt.log; exit 1; }
+	@cd build/tools/prometheus && dpkg-deb --extract prometheus_*.deb . && mv usr/bin/prometheus usr/bin/promtool ../bin/
+	@rm -r build/tools/prometheus
 
 $(DESCRIPTORS): .venv/ready tools/compile_protos.py $(PROTOS)
 	@$(BIN)/python tools/compile_protos.py

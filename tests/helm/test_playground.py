@@ -63,6 +63,22 @@ def running(objects: list[dict[str, Any]], folder: Path) -> Iterator[dict[str, A
         assert process.wait(timeout=30) == 0
 
 
+def run_test(objects: list[dict[str, Any]], port: int) -> subprocess.CompletedProcess[str]:
+    """What `helm test` runs, towards a gateway on this machine."""
+    test = only(objects, "Pod")["spec"]["containers"][0]
+    target = f"127.0.0.1:{port}"
+    arguments = [target if argument.endswith(".svc:50051") else argument for argument in test["args"]]
+    assert target in arguments
+    command = [*test.get("command", ["vcenter-gateway"]), *arguments]
+    return subprocess.run(
+        [BIN / command[0], *command[1:]],
+        env=environment(test) | {"HOME": os.devnull},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
 @pytest.mark.parametrize("values", [row[1] for row in VALUES], ids=[row[0] for row in VALUES])
 def test_the_pod_and_its_test(values: dict[str, Any], tmp_path: Path) -> None:
     """The probes pass, and the test's pod ends with 0."""
@@ -73,17 +89,6 @@ def test_the_pod_and_its_test(values: dict[str, Any], tmp_path: Path) -> None:
             path = container[probe]["httpGet"]["path"]
             with urllib.request.urlopen(f"http://127.0.0.1:{admin}{path}", timeout=10) as answer:
                 assert answer.status == 200
-        test = only(objects, "Pod")["spec"]["containers"][0]
-        target = f"127.0.0.1:{grpc}"
-        arguments = [target if argument.endswith(".svc:50051") else argument for argument in test["args"]]
-        assert target in arguments
-        command = [*test.get("command", ["vcenter-gateway"]), *arguments]
-        result = subprocess.run(
-            [BIN / command[0], *command[1:]],
-            env=environment(test) | {"HOME": os.devnull},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        result = run_test(objects, grpc)
     assert result.returncode == 0, result.stdout + result.stderr
     assert ("vm-1001" in result.stdout) == ("simulator" in values)
