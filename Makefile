@@ -20,6 +20,8 @@ HELM_FLAGS := -s -w -X helm.sh/helm/v3/internal/version.version=v$(HELM_VERSION)
     -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37
 # Prometheus itself judges the queries of alerts and dashboard; Debian's package is unpacked, not installed.
 PROMTOOL := build/tools/bin/promtool
+# What cert-manager and the Prometheus operator say that their objects look like.
+CRDS := build/tools/crds
 
 help: ## Shows this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -40,7 +42,7 @@ check: $(DESCRIPTORS) checkgenerate check-helm ## Checks types, style, protos, c
 
 check-helm: .venv/ready ## Checks the Dockerfile and the Helm chart
 	$(BIN)/hadolint Dockerfile
-	@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --no-print-directory $(HELM); fi
+	@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --no-print-directory $(HELM) $(CRDS); fi
 	@if command -v apt-get >/dev/null || [ -n "$$CI" ]; then $(MAKE) --no-print-directory $(PROMTOOL); fi
 	@if [ ! -x $(HELM) ]; then echo "helm/: skipped, building Helm takes Go"; fi
 	@if [ -x $(HELM) ]; then for file in helm/vcenter-gateway/ci/*.yaml; do \
@@ -118,6 +120,10 @@ build/tools/helm-$(HELM_VERSION):
 	@echo "Building Helm $(HELM_VERSION); this takes some minutes the first time."
 	@GOBIN=$(CURDIR)/build/tools/bin GOFLAGS=-trimpath go install -ldflags "$(HELM_FLAGS)" helm.sh/helm/v3/cmd/helm@v$(HELM_VERSION)
 	@rm -f build/tools/helm-* && touch $@
+
+$(CRDS): tools/published_crds.py
+	@command -v go >/dev/null || { echo "The definitions of custom resources come with Go modules: Go is missing"; exit 1; }
+	@$(BIN)/python tools/published_crds.py && touch $@
 
 $(PROMTOOL):
 	@command -v apt-get >/dev/null || { echo "Prometheus is unpacked from Debian's package: apt-get is missing"; exit 1; }
