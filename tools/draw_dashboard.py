@@ -29,7 +29,7 @@ _FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=360, help="how long the load takes")
+    parser.add_argument("--seconds", type=float, default=240, help="how long the load takes")
     seconds = parser.parse_args().seconds
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         asyncio.run(_draw(seconds, Path(folder)))
@@ -40,7 +40,7 @@ async def _draw(seconds: float, folder: Path) -> None:
     async with watched_system(folder) as system:
         await live(system, seconds)
         IMAGES.mkdir(parents=True, exist_ok=True)
-        await asyncio.to_thread(_screenshot, f"http://{system.admin[0]}/", IMAGES / "status-page.png", (1280, 1580))
+        await asyncio.to_thread(_screenshot, f"http://{system.admin[0]}/", IMAGES / "status-page.png", (1280, 2000))
         await _draw_dashboard(system.prometheus, start, time.time(), folder)
 
 

@@ -68,7 +68,7 @@ def _page(
             yield _stat(found, settings)
         elif found:
             legend = _legend(found)
-            rows = math.ceil(sum(len(series.name) * 6.6 + 28 for series in found) / width)
+            rows = math.ceil(sum(len(series.name) * 7.2 + 32 for series in found) / width)
             yield _lines(found, settings["unit"], start, end, width - 22, height - 40 - 15 * rows)
             yield legend
         else:
@@ -99,8 +99,8 @@ def _legend(found: Sequence[Series]) -> str:
 
 
 def _lines(found: Sequence[Series], unit: str, start: float, end: float, width: float, height: float) -> str:
-    highest = max((value for series in found for _, value in series.points if math.isfinite(value)), default=0.0)
-    step = _step(highest or 1.0)
+    highest = max((value for series in found for _, value in series.points if math.isfinite(value)), default=0) or 1
+    step = _step(highest)
     top = max(step, math.ceil(highest / step) * step)
     inner, bottom = width - _LEFT - _RIGHT, height - _AXIS
 

@@ -1,4 +1,4 @@
-"""A gateway with two pods, a vCenter, callers and a Prometheus that watches: half an hour of a day, in some minutes.
+"""A gateway with two pods, a vCenter, callers and a Prometheus that watches: what a day may bring, in some minutes.
 
 For pictures and for looking at a dashboard by hand. Everything runs on this machine and ends with the block.
 """
@@ -43,8 +43,8 @@ _READS: tuple[tuple[int, str, dict[str, Any]], ...] = (
     (4, "vcenter.vm.hardware.v1.EthernetService/ListEthernets", {"vm": "vm-1001"}),
     (4, "vcenter.vm.hardware.v1.CdromService/GetCdrom", {"vm": "vm-1001", "cdrom": "16000"}),
     (3, "vcenter.vm.guest.v1.IdentityService/GetIdentity", {"vm": "vm-1001"}),
-    (2, "vcenter.vm.v1.PowerService/ResetVm", {"vm": "vm-1001"}),
-    (2, "vcenter.vm.v1.PowerService/StartVm", {"vm": "vm-1001"}),
+    (2, "vcenter.vm.v1.PowerService/ResetVm", {"vm": "vm-1003"}),
+    (1, "vcenter.vm.v1.PowerService/StartVm", {"vm": "vm-1001"}),
     (1, "vcenter.vm.v1.PowerService/GetPower", {"vm": "vm-9999"}),
 )
 _SLOW = "com.vmware.vcenter.VM.get"

@@ -224,10 +224,12 @@ def _errors(errors: Sequence[RecentError], now: float) -> Iterator[str]:
     yield "<th>Request id</th></tr>"
     for error in errors:
         moment = _moment(error.time)
+        # vCenter often says the same as the code.
+        reason = f'<br><span class="soft">{escape(error.reason)}</span>' if error.reason != error.code else ""
         when = moment[11:] if moment[:10] == _moment(now)[:10] else moment
         yield (
             f"<tr><td>{when}</td>{_rpc(error.rpc)}"
-            f'<td class="long">{escape(error.code)}<br><span class="soft">{escape(error.reason)}</span></td>'
+            f'<td class="long">{escape(error.code)}{reason}</td>'
             f'<td class="long"><code>{escape(error.request_id)}</code></td></tr>'
         )
     yield "</table></div>"

@@ -68,11 +68,7 @@ def _strict(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     result = {key: _strict(value) for key, value in node.items()}
-    if (
-        "properties" in node
-        and isinstance(node["properties"], dict)
-        and not node.get("x-kubernetes-preserve-unknown-fields")
-    ):
+    if isinstance(node.get("properties"), dict) and not node.get("x-kubernetes-preserve-unknown-fields"):
         result.setdefault("additionalProperties", False)
     if isinstance(pattern := node.get("pattern"), str) and "(?i)" in pattern:
         # Go takes it anywhere, Python in front alone.

@@ -174,7 +174,7 @@ def test_queries_find_the_gateway(tmp_path: Path) -> None:
         running(objects, tmp_path),
         Prometheus.scraping(f"127.0.0.1:{admin}", port, tmp_path) as prometheus,
     ):
-        assert run_test(objects, grpc).returncode == 0
+        assert run_test(objects, grpc, tmp_path).returncode == 0
         prometheus.wait_for("count_over_time(vcenter_gateway_rpcs_total[10s]) >= 3")
         exposed = {item["metric"]["__name__"] for item in prometheus.query('{__name__=~"vcenter_gateway_.*"}')}
         exposed = metrics_in(" ".join(exposed))

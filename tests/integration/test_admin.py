@@ -512,7 +512,7 @@ async def test_workers(tmp_path: Path) -> None:
         await eventually_value(admin, "limiter_places", 128)
         page = (await admin.get("/"))[1]
         assert "2 workers" in page
-        assert page.count("NOT_FOUND<br>") == 20
+        assert page.count(">NOT_FOUND</td>") == 20
         assert "API 7.0.3.0" in page
         assert await process.end(signal.SIGTERM) == 0
     assert not os.path.exists(folder)  # noqa: PTH110, ASYNC240 - at once
