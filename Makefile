@@ -42,8 +42,8 @@ check: $(DESCRIPTORS) checkgenerate check-helm ## Checks types, style, protos, c
 
 check-helm: .venv/ready ## Checks the Dockerfile and the Helm chart
 	$(BIN)/hadolint Dockerfile
-	@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --no-print-directory $(HELM) $(CRDS); fi
-	@if command -v apt-get >/dev/null || [ -n "$$CI" ]; then $(MAKE) --no-print-directory $(PROMTOOL); fi
+	@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(HELM) $(CRDS); fi
+	@if command -v apt-get >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(PROMTOOL); fi
 	@if [ ! -x $(HELM) ]; then echo "helm/: skipped, building Helm takes Go"; fi
 	@if [ -x $(HELM) ]; then for file in helm/vcenter-gateway/ci/*.yaml; do \
 	    $(HELM) lint --strict --quiet helm/vcenter-gateway --values $$file || exit 1; done; fi

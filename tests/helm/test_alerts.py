@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.helm.chart import CHART, ROOT, VALUE_FILES, VCENTER, only, render
-from tests.helm.prometheus import Prometheus, check_rules, dashboard_queries, test_rules
+from tests.helm.prometheus import Prometheus, check_rules, dashboard_queries, run_rule_tests
 from tests.helm.test_objects import metrics_in
 from tests.helm.test_playground import free_ports, run_test, running
 
@@ -114,7 +114,7 @@ def test_alerts(case: Case, tmp_path: Path) -> None:
         "eval_time": f"{case.minutes}m",
         "exp_samples": [{"labels": "{}", "value": case.firing}],
     }
-    test_rules([{"interval": "1m", "input_series": case.scraped, "promql_expr_test": [expected]}], rules)
+    run_rule_tests([{"interval": "1m", "input_series": case.scraped, "promql_expr_test": [expected]}], rules)
 
 
 def test_every_alert_has_cases() -> None:
@@ -146,7 +146,7 @@ def test_what_an_alert_says(tmp_path: Path) -> None:
             "exp_annotations": {"summary": summary, "description": description},
         }
         told = {"eval_time": f"{minutes}m", "alertname": alert, "exp_alerts": [fired]}
-        test_rules([{"interval": "1m", "input_series": scraped, "alert_rule_test": [told]}], rules)
+        run_rule_tests([{"interval": "1m", "input_series": scraped, "alert_rule_test": [told]}], rules)
 
 
 @pytest.mark.parametrize("file", VALUE_FILES, ids=lambda file: file.stem.removesuffix("-values"))
