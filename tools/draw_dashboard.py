@@ -40,7 +40,7 @@ async def _draw(seconds: float, folder: Path) -> None:
     async with watched_system(folder) as system:
         await live(system, seconds)
         IMAGES.mkdir(parents=True, exist_ok=True)
-        await asyncio.to_thread(_screenshot, f"http://{system.admin[0]}/", IMAGES / "status-page.png", (1280, 2000))
+        await asyncio.to_thread(_screenshot, f"http://{system.admin[0]}/", IMAGES / "status-page.png", (1280, 1720))
         await _draw_dashboard(system.prometheus, start, time.time(), folder)
 
 
