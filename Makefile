@@ -18,6 +18,10 @@ HELM := build/tools/bin/helm
 HELM_VERSION := 3.22.0
 HELM_FLAGS := -s -w -X helm.sh/helm/v3/internal/version.version=v$(HELM_VERSION) \
     -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37
+# Prometheus itself judges the queries of alerts and dashboard; Debian's package is unpacked, not installed.
+PROMTOOL := build/tools/bin/promtool
+# What cert-manager and the Prometheus operator say that their objects look like.
+CRDS := build/tools/crds
 
 help: ## Shows this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -26,6 +30,7 @@ run: $(DESCRIPTORS) ## Starts the gateway on 127.0.0.1:50051 with the embedded v
 	@$(BIN)/vcenter-gateway serve --simulator $(ARGS)
 
 test: $(DESCRIPTORS) ## Runs the whole test suite (ARGS="-k cdrom" for a part)
+	@if [ -n "$$CI" ]; then tools/install_debian.sh chromium; fi
 	$(BIN)/pytest $(ARGS)
 
 bench: $(DESCRIPTORS) build/bench-venv/ready ## Measures the gateway beside others, into docs/benchmarks (ARGS="--quick" for a trial)
@@ -41,7 +46,8 @@ check: $(DESCRIPTORS) checkgenerate check-helm ## Checks types, style, protos, c
 
 check-helm: .venv/ready ## Checks the Dockerfile and the Helm chart
 	$(BIN)/hadolint Dockerfile
-	@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --no-print-directory $(HELM); fi
+	@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(HELM) $(CRDS); fi
+	@if command -v apt-get >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(PROMTOOL); fi
 	@if [ ! -x $(HELM) ]; then echo "helm/: skipped, building Helm takes Go"; fi
 	@if [ -x $(HELM) ]; then for file in helm/vcenter-gateway/ci/*.yaml; do \
 	    $(HELM) lint --strict --quiet helm/vcenter-gateway --values $$file || exit 1; done; fi
@@ -125,6 +131,18 @@ build/tools/helm-$(HELM_VERSION):
 	@echo "Building Helm $(HELM_VERSION); this takes some minutes the first time."
 	@GOBIN=$(CURDIR)/build/tools/bin GOFLAGS=-trimpath go install -ldflags "$(HELM_FLAGS)" helm.sh/helm/v3/cmd/helm@v$(HELM_VERSION)
 	@rm -f build/tools/helm-* && touch $@
+
+$(CRDS): tools/published_crds.py
+	@command -v go >/dev/null || { echo "The definitions of custom resources come with Go modules: Go is missing"; exit 1; }
+	@$(BIN)/python tools/published_crds.py && touch $@
+
+$(PROMTOOL):
+	@command -v apt-get >/dev/null || { echo "Prometheus is unpacked from Debian's package: apt-get is missing"; exit 1; }
+	@rm -rf build/tools/prometheus && mkdir -p build/tools/bin build/tools/prometheus
+	@cd build/tools/prometheus && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; } 2>apt.log \
+	    || { cat apt.log; exit 1; }
+	@cd build/tools/prometheus && dpkg-deb --extract prometheus_*.deb . && mv usr/bin/prometheus usr/bin/promtool ../bin/
+	@rm -r build/tools/prometheus
 
 $(DESCRIPTORS): .venv/ready tools/compile_protos.py $(PROTOS)
 	@$(BIN)/python tools/compile_protos.py

@@ -13,18 +13,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-__all__ = ["ReloadedFile"]
+__all__ = ["ReloadedFile", "UnusableFileError"]
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
 
+class UnusableFileError(ValueError):
+    """A file that a setting names cannot be used; the text says which and why, and holds no secret."""
+
+
 class ReloadedFile(Generic[T]):
     """One file and what it means.
 
     `parse` turns the content into a value and raises ValueError with a sentence, which must not hold a secret, for a
-    content that cannot be used. The first reading must succeed: it raises ValueError.
+    content that cannot be used. The first reading must succeed: it raises UnusableFileError.
     """
 
     def __init__(
@@ -43,7 +47,7 @@ class ReloadedFile(Generic[T]):
         try:
             self._value = self._read()
         except ValueError as error:
-            raise ValueError(f"{self.path} cannot be used: {error}") from None
+            raise UnusableFileError(f"{self.path} cannot be used: {error}") from None
         self._next_look = clock() + interval
         self.generation = 1
         """How many contents were taken into use so far."""

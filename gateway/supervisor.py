@@ -20,6 +20,8 @@ from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from gateway.server.run import Backend, simulator
 from gateway.settings import Settings, split_address
 
@@ -69,9 +71,14 @@ class WorkerTask:
 
     @classmethod
     def from_json(cls, text: str) -> WorkerTask:
+        """Raises SupervisorError when the settings cannot be used any more."""
         content = json.loads(text)
         backend = Backend(**content["backend"]) if content["backend"] else None
-        settings = Settings.model_validate(content["settings"])
+        try:
+            settings = Settings.model_validate(content["settings"])
+        except ValidationError as error:  # A file that was right when the supervisor looked at it.
+            problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+            raise SupervisorError(f"the settings do not hold any more: {'; '.join(problems)}") from None
         return cls(settings, backend, content["folder"], content["number"])
 
 
@@ -134,8 +141,8 @@ async def _serve_admin(listen: str, workers: _Workers, task: WorkerTask, stack: 
 
     shared = workers.shared = stack.enter_context(SharedFolder.temporary())
     source = Source(shared.registry, shared.errors, workers.not_ready, workers.not_alive)
-    url = task.settings.vcenter.options(task.backend.url if task.backend else None).url
-    server = AdminServer(listen, source, vcenter=url, workers=len(workers.ready))
+    vcenter = task.settings.vcenter.options(task.backend.url if task.backend else None)
+    server = AdminServer(listen, source, vcenter=vcenter, workers=len(workers.ready))
     stack.push_async_callback(server.stop)
     admin = task.settings.admin.model_copy(update={"listen": await server.start()})
     return replace(task, settings=task.settings.model_copy(update={"admin": admin}), folder=shared.folder)

@@ -11,6 +11,7 @@ from html import escape
 from gateway import __version__
 from gateway.admin.recent import RecentError
 from gateway.admin.summary import Latency, Summary
+from gateway.vcenter.version import VCenterVersion
 
 __all__ = ["POLICY", "Facts", "render"]
 
@@ -18,8 +19,9 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-a
 """What a browser may load for the page: nothing."""
 
 _MAX_ROWS = 20
+_NEARLY_FULL = 0.8
 # The scale of the plot: its ends in seconds, its width in pixels, and what is written at the lines.
-_FASTEST, _SLOWEST, _WIDTH, _MARGIN = 0.001, 60.0, 320.0, 20.0
+_FASTEST, _SLOWEST, _WIDTH, _MARGIN = 0.001, 60.0, 300.0, 16.0
 _TICKS = ((0.001, "1 ms"), (0.01, "10 ms"), (0.1, "0.1 s"), (1.0, "1 s"), (10.0, "10 s"))
 _DAY = 86400.0
 _SOON = 14 * _DAY
@@ -46,23 +48,40 @@ header + p { margin: 4px 0 20px; overflow-wrap: anywhere; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 12px; }
 .card, .table { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
 .card { padding: 14px 16px; }
-.card h3 { margin: 0; font-size: 13px; font-weight: 600; color: var(--soft); }
+.card h3 { margin: 0; font-size: 13px; font-weight: 600; line-height: 23px; color: var(--soft);
+  display: flex; flex-wrap: wrap; justify-content: space-between; gap: 2px 8px; }
 .card .number { font-size: 26px; font-weight: 650; line-height: 1.3; font-variant-numeric: tabular-nums; }
-.card p { margin: 2px 0 0; font-size: 13px; color: var(--soft); }
-meter { width: 100%; height: 10px; display: block; margin: 4px 0; }
-.table { overflow-x: auto; }
+.card p { margin: 2px 0 0; font-size: 13px; color: var(--soft); overflow-wrap: anywhere; }
+.bar { height: 6px; border-radius: 3px; margin: 4px 0 6px; background: var(--line); overflow: hidden; }
+.bar i { display: block; height: 100%; background: var(--accent); } .bar .full { background: var(--bad); }
+.table { overflow: hidden; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: 7px 14px; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th, td { text-align: left; padding: 7px 12px; border-bottom: 1px solid var(--line); }
 tr:last-child td { border-bottom: 0; }
+tr:hover td { background: color-mix(in srgb, var(--accent) 6%, transparent); }
 th { font-weight: 600; font-size: 12.5px; color: var(--soft); }
-.r { text-align: right; } .wide { overflow-wrap: anywhere; }
-.long { display: inline-block; max-width: 21em; white-space: normal; overflow-wrap: break-word; }
-td.plot, th.plot { padding: 0 6px; width: 372px; } svg { display: block; }
+.r { text-align: right; white-space: nowrap; } .failed { color: var(--bad); font-weight: 600; }
+.long { overflow-wrap: anywhere; } th { white-space: nowrap; } .note { font-size: 13px; margin: 8px 2px 0; }
+td.plot, th.plot { padding: 0 8px; width: 348px; } svg { display: block; width: 100%; height: auto; }
 code { font: 12.5px/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 footer { margin-top: 28px; font-size: 13px; color: var(--soft); } a { color: var(--accent); }
 .grid { stroke: var(--line); } .range { stroke: var(--range); stroke-width: 8; stroke-linecap: round; }
 .tail { stroke: var(--range); stroke-width: 2; } .median { fill: var(--accent); }
 .label { fill: var(--soft); font-size: 11px; text-anchor: middle; }
+@media (max-width: 900px) {
+  main { padding: 18px 14px 32px; } h2 { margin-top: 26px; }
+  .cards { grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 10px; }
+  .card:first-child { grid-column: 1 / -1; }
+  table, tbody, tr, td, th { display: block; border: 0; padding: 0; width: auto; }
+  tr { padding: 10px 14px; border-bottom: 1px solid var(--line); } tr:last-child { border-bottom: 0; }
+  tr:hover td { background: none; }
+  th:not(.plot) { display: none; } tr.head { padding: 4px 14px; } tr.head:not(:has(.plot)) { display: none; }
+  td.plot, th.plot { padding: 0; width: auto; }
+  td { display: inline-block; margin-right: 10px; font-size: 12.5px; white-space: normal; text-align: left; }
+  td code { font-size: 11.5px; }
+  td.rpc, td.plot, td.long { display: block; margin-right: 0; }
+  td[data-is]::before { content: attr(data-is) " "; color: var(--soft); }
+}
 """
 
 
@@ -71,6 +90,7 @@ class Facts:
     """What the page shows."""
 
     vcenter: str
+    version: VCenterVersion
     workers: int
     started: float
     """Seconds since the epoch."""
@@ -110,22 +130,24 @@ def _cards(facts: Facts, now: float) -> Iterator[str]:
     broken = [name for name in ("open", "half-open") if name in breaker]
     if broken:
         badge = _badge("bad", "Does not answer: calls are refused")
-    elif totals["vcenter_calls_total"]:
+    elif totals["vcenter_calls_total"] or facts.version.api:
         badge = _badge("good", "Answers")
     else:
         badge = _badge("warn", "Not called yet")
     states = ", ".join(f"{name} ({count})" if facts.workers > 1 else name for name, count in breaker.items())
-    yield (
-        f'<div class="card"><h3>vCenter</h3><div class="wide"><code>{escape(facts.vcenter)}</code></div>{badge}'
-        f"<p>circuit breaker {escape(states or 'closed')}</p></div>"
-    )
-    yield _card("Rpcs", _number(totals["rpcs_total"]), f"{_number(totals['rpcs_in_flight'])} under way")
+    known = f"API {escape(facts.version.api)}" if facts.version.api else "Version unknown"
+    where = f"<code>{escape(facts.vcenter)}</code><br>circuit breaker {escape(states or 'closed')}"
+    yield _card(f"vCenter {badge}", known, "<br>".join(filter(None, (escape(facts.version.problem), where))))
+    failed = sum(latency.failed for latency in facts.summary.latencies)
+    under_way = f"{_number(totals['rpcs_in_flight'])} under way · {_number(failed)} failed"
+    yield _card("Rpcs", _number(totals["rpcs_total"]), under_way)
     active, places = totals["limiter_active"], totals["limiter_places"]
-    meter = f'<meter max="{max(1, places):g}" high="{places * 0.8:g}" value="{active:g}"></meter>'
+    share = min(1.0, active / places) if places else 0.0
+    bar = f'<div class="bar"><i{" class=full" if share > _NEARLY_FULL else ""} style="width:{share:.0%}"></i></div>'
     waiting = (
         f"{_number(totals['limiter_waiting'])} waiting · {_number(totals['limiter_refused_total'])} refused so far"
     )
-    yield _card("Calls with vCenter", f"{_number(active)} of {_number(places)}", waiting, meter)
+    yield _card("Calls with vCenter", f"{_number(active)} of {_number(places)}", waiting, bar)
     logins, rejected = totals["session_logins_total"], totals["session_logins_rejected_total"]
     text = f"{_number(logins)} login{'' if logins == 1 else 's'}, {_number(rejected)} rejected"
     yield _card("Open sessions", _number(totals["sessions_open"]), text)
@@ -138,7 +160,7 @@ def _certificates(expiries: dict[str, float], now: float) -> Iterator[str]:
             continue
         left = end - now
         badge = _badge("bad", "expired") if left <= 0 else _badge("warn", "ends soon") if left < _SOON else ""
-        yield _card(title, _span(left) if left > 0 else "over", f"until {_moment(end)} UTC", badge)
+        yield _card(f"{title} {badge}", _span(left) if left > 0 else "over", f"until {_moment(end)} UTC")
 
 
 def _card(title: str, number: str, text: str, extra: str = "") -> str:
@@ -150,18 +172,21 @@ def _latencies(latencies: Sequence[Latency]) -> Iterator[str]:
     if not latencies:
         yield '<p class="soft">No rpc has been called yet.</p>'
         return
-    yield '<div class="table"><table><tr><th>Rpc</th><th class="r">Calls</th><th class="r">Failed</th>'
+    yield '<div class="table"><table><tr class="head"><th>Rpc</th><th class="r">Calls</th><th class="r">Failed</th>'
     yield f'<th class="r">Median</th><th class="r">99 of 100</th><th class="plot">{_scale()}</th></tr>'
     for latency in latencies[:_MAX_ROWS]:
         median, most = latency.quantile(0.5), latency.quantile(0.99)
+        failed = "r failed" if latency.failed else "r"
         yield (
-            f'<tr><td><code>{escape(latency.rpc)}</code></td><td class="r">{_number(latency.calls)}</td>'
-            f'<td class="r">{_number(latency.failed)}</td><td class="r">{_duration(median)}</td>'
-            f'<td class="r">{_duration(most)}</td><td class="plot">{_bar(latency)}</td></tr>'
+            f'<tr>{_rpc(latency.rpc)}<td class="r" data-is="calls">{_number(latency.calls)}</td>'
+            f'<td class="{failed}" data-is="failed">{_number(latency.failed)}</td>'
+            f'<td class="r" data-is="median">{_duration(median)}</td>'
+            f'<td class="r" data-is="99 %">{_duration(most)}</td><td class="plot">{_bar(latency)}</td></tr>'
         )
     yield "</table></div>"
     more = f" The {_MAX_ROWS} most called of {len(latencies)} rpcs." if len(latencies) > _MAX_ROWS else ""
-    yield f'<p class="soft">The dot is the median, the bar reaches to 90 and the line to 99 of 100 calls.{more}</p>'
+    legend = "The dot is the median, the bar reaches to 90 and the line to 99 of 100 calls."
+    yield f'<p class="soft note">{legend}{more}</p>'
 
 
 def _x(seconds: float) -> float:
@@ -171,7 +196,7 @@ def _x(seconds: float) -> float:
 
 def _svg(height: int, content: str, label: str) -> str:
     width = f"{_WIDTH + 2 * _MARGIN:g}"
-    return f'<svg width="{width}" height="{height}" role="img" aria-label="{label}">{content}</svg>'
+    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{label}">{content}</svg>'
 
 
 def _scale() -> str:
@@ -195,17 +220,25 @@ def _errors(errors: Sequence[RecentError], now: float) -> Iterator[str]:
     if not errors:
         yield '<p class="soft">No call has failed.</p>'
         return
-    yield '<div class="table"><table><tr><th>Time (UTC)</th><th>Rpc</th><th>Code</th><th>Reason</th>'
+    yield '<div class="table"><table><tr class="head"><th>Time (UTC)</th><th>Rpc</th><th>Code and reason</th>'
     yield "<th>Request id</th></tr>"
     for error in errors:
         moment = _moment(error.time)
+        # vCenter often says the same as the code.
+        reason = f'<br><span class="soft">{escape(error.reason)}</span>' if error.reason != error.code else ""
         when = moment[11:] if moment[:10] == _moment(now)[:10] else moment
         yield (
-            f"<tr><td>{when}</td><td><code>{escape(error.rpc)}</code></td><td>{escape(error.code)}</td>"
-            f'<td><span class="long">{escape(error.reason)}</span></td>'
-            f'<td><code class="long">{escape(error.request_id)}</code></td></tr>'
+            f"<tr><td>{when}</td>{_rpc(error.rpc)}"
+            f'<td class="long">{escape(error.code)}{reason}</td>'
+            f'<td class="long"><code>{escape(error.request_id)}</code></td></tr>'
         )
     yield "</table></div>"
+
+
+def _rpc(name: str) -> str:
+    """A cell with the name of an rpc, which may be broken after its package."""
+    package, _, rest = name.rpartition(".")
+    return f'<td class="rpc"><code><span class="soft">{escape(package)}.</span><wbr>{escape(rest)}</code></td>'
 
 
 def _badge(kind: str, text: str) -> str:

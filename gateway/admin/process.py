@@ -13,6 +13,7 @@ from gateway.admin.server import AdminServer, Source
 from gateway.admin.shared import WorkerShare
 from gateway.server.calls import CallRecord, Observe
 from gateway.server.gateway import Gateway
+from gateway.vcenter import VCenterOptions
 
 __all__ = ["ProcessAdmin"]
 
@@ -21,7 +22,7 @@ class ProcessAdmin:
     """To be made before the gateway, which gets `observing(...)` and `metrics`; to be started before it, so that the
     port tells that it starts, and stopped after it."""
 
-    def __init__(self, listen: str, vcenter: str, share: WorkerShare | None = None) -> None:
+    def __init__(self, listen: str, vcenter: VCenterOptions, share: WorkerShare | None = None) -> None:
         self._listen = listen
         self._vcenter = vcenter
         self._share = share

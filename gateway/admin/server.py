@@ -15,6 +15,8 @@ from gateway.admin.page import POLICY, Facts, render
 from gateway.admin.recent import RecentError
 from gateway.admin.summary import summarize
 from gateway.settings import split_address
+from gateway.vcenter import VCenterOptions
+from gateway.vcenter.version import VersionReader
 
 __all__ = ["AdminServer", "Source"]
 
@@ -41,10 +43,11 @@ class Source:
 class AdminServer:
     """Serves /healthz, /readyz, /metrics and the status page on one address."""
 
-    def __init__(self, listen: str, source: Source, *, vcenter: str, workers: int = 1) -> None:
+    def __init__(self, listen: str, source: Source, *, vcenter: VCenterOptions, workers: int = 1) -> None:
         self._listen = listen
         self._source = source
-        self._vcenter = vcenter
+        self._vcenter = vcenter.url
+        self._version = VersionReader(vcenter)
         self._workers = workers
         self._started = time.time()
         application = web.Application()
@@ -76,6 +79,7 @@ class AdminServer:
 
     async def stop(self) -> None:
         await self._runner.cleanup()
+        await self._version.close()
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return _verdict(self._source.not_alive())
@@ -89,9 +93,11 @@ class AdminServer:
         return web.Response(body=encode(self._source.registry), headers={"Content-Type": content_type})
 
     async def _page(self, request: web.Request) -> web.Response:
+        version = await self._version.current()
         self._source.refresh()
         facts = Facts(
             vcenter=self._vcenter,
+            version=version,
             workers=self._workers,
             started=self._started,
             not_ready=self._source.not_ready(),

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import uvloop
@@ -19,6 +19,7 @@ from gateway import __version__
 from gateway.cli.exits import Exit
 from gateway.cli.options import SettingsCommand, checked_settings, settings_options
 from gateway.contract import ContractError
+from gateway.files import UnusableFileError
 from gateway.logs import configure_logs
 from gateway.server.access import make_access
 from gateway.server.run import run
@@ -74,7 +75,11 @@ def serve(**flags: Any) -> None:
 @click.command(hidden=True)
 def worker() -> None:
     """Serves as one of several processes; started by `serve --workers`."""
-    task = WorkerTask.from_json(sys.stdin.readline())
+    line = sys.stdin.readline()
+    try:
+        task = WorkerTask.from_json(line)
+    except SupervisorError as error:
+        _fail(error)
     configure_logs(task.settings.log)
     threading.Thread(target=_stop_when_orphaned, daemon=True).start()
 
@@ -96,11 +101,15 @@ def _stop_when_orphaned() -> None:
 def _finish(runner: Any, serving: Coroutine[Any, Any, None]) -> None:
     try:
         runner(serving)
-    except (OSError, SupervisorError, ContractError, TracingError) as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(Exit.FAILED)
+    except (OSError, SupervisorError, ContractError, TracingError, UnusableFileError) as error:
+        _fail(error)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+
+
+def _fail(error: Exception) -> NoReturn:
+    click.echo(f"error: {error}", err=True)
+    sys.exit(Exit.FAILED)
 
 
 def _command() -> str:

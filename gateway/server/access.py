@@ -8,7 +8,7 @@ from gateway.access import Admission, Audit, Callers, audit_file, parse_policy, 
 from gateway.access.admission import Identify
 from gateway.access.jwt import JwtVerifier
 from gateway.access.tokens import StaticTokens
-from gateway.files import ReloadedFile
+from gateway.files import ReloadedFile, UnusableFileError
 from gateway.logs import audit_logger
 from gateway.server.tls import ServerTls
 from gateway.settings import AuthSettings, Settings
@@ -38,7 +38,9 @@ def make_access(settings: Settings, simulator: Basic | None = None) -> Access:
     try:
         audit = audit_file(settings.log.audit_file) if settings.log.audit_file else audit_logger()
     except OSError as error:
-        raise ValueError(f"the audit log {settings.log.audit_file} cannot be written: {error.strerror}") from None
+        raise UnusableFileError(
+            f"the audit log {settings.log.audit_file} cannot be written: {error.strerror}"
+        ) from None
     policy = ReloadedFile(auth.policy_file, parse_policy) if auth.policy_file else None
     admission = Admission(_identify(settings, simulator), policy.current if policy else None)
     return Access(admission, audit, server_tls)

@@ -17,6 +17,7 @@ from gateway.server.gateway import Gateway, ServerOptions
 from gateway.settings import ServerSettings, Settings
 from gateway.tracing import start_tracing
 from gateway.vcenter.identity import Basic
+from gateway.vcenter.options import VCenterOptions
 
 if TYPE_CHECKING:
     from gateway.admin import ProcessAdmin, WorkerShare
@@ -61,8 +62,8 @@ async def run(
     `on_ready` gets the port as soon as calls are taken. `backend` is a simulator that runs elsewhere; without it, one
     is started where the settings ask for it. `share` is where a worker writes for the admin port, which its supervisor
     serves; without it, the port is served where the settings ask for it. Raises OSError when an address cannot be used,
-    ValueError for a file that cannot be used, TracingError, and ContractError when the package was built from wrong
-    protos.
+    UnusableFileError for a file that cannot be used, TracingError, and ContractError when the package was built from
+    wrong protos.
     """
     async with AsyncExitStack() as stack:
         if settings.simulator.enabled and backend is None:
@@ -70,7 +71,7 @@ async def run(
         access = make_access(settings, Basic(backend.user, backend.password) if backend else None)
         _warn(settings)
         vcenter = settings.vcenter.options(backend.url if backend else None)
-        admin = _admin(settings, vcenter.url, share)
+        admin = _admin(settings, vcenter, share)
         tracing = start_tracing(settings.tracing, vcenter.url)
         stack.push_async_callback(tracing.stop)
         log_call = call_logger()
@@ -105,7 +106,7 @@ async def run(
     _log.info("stopped")
 
 
-def _admin(settings: Settings, vcenter: str, share: WorkerShare | None) -> ProcessAdmin | None:
+def _admin(settings: Settings, vcenter: VCenterOptions, share: WorkerShare | None) -> ProcessAdmin | None:
     if settings.admin.listen is None:
         return None
     # Only here, since nothing is counted that nobody can ask for.

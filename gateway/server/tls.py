@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from gateway.files import ReloadedFile
+from gateway.files import ReloadedFile, UnusableFileError
 
 __all__ = ["ServerTls"]
 
@@ -32,7 +32,7 @@ class ServerTls:
         self._key = ReloadedFile(key_file, _checked_key)
         self._ca = ReloadedFile(client_ca_file, _checked_certificates) if client_ca_file else None
         if not _belong_together(self._cert.current(), self._key.current()):
-            raise ValueError(f"the key {key_file} is not that of the certificate {cert_file}")
+            raise UnusableFileError(f"the key {key_file} is not that of the certificate {cert_file}")
         self._used = self._generations()
 
     def credentials(self) -> grpc.ServerCredentials:

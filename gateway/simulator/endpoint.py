@@ -17,7 +17,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
-from gateway.simulator import errors, operations, pages
+from gateway.simulator import errors, operations, pages, versions
 from gateway.simulator.catalogue import Operation, load
 from gateway.simulator.clock import timestamp
 from gateway.simulator.exchange import Request, Response, challenge_header, failure_response
@@ -70,6 +70,8 @@ class Endpoint:
                 return self._session(request)
             if path == _LEGACY_SESSION_PATH:
                 return self._legacy_session(request)
+            if path == versions.PATH:
+                return self._versions(request)
             return self._operate(request, path, query)
         except NoSuchPathError:
             return pages.not_found(path)
@@ -128,6 +130,11 @@ class Endpoint:
             self._sessions.logout(identifier)
             return Response(HTTPStatus.NO_CONTENT, executed=True)
         raise NoSuchMethodError({"POST", "GET", "DELETE"})
+
+    def _versions(self, request: Request) -> Response:
+        if request.method != "GET":
+            raise NoSuchMethodError({"GET"})
+        return versions.version_list()
 
     def _legacy_session(self, request: Request) -> Response:
         """The older dialect: results in an envelope, errors with a type name in place of `error_type`."""

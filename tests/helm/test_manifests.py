@@ -13,7 +13,7 @@ import yaml
 
 from gateway.configuration import load_settings
 from tests.helm.chart import VALUE_FILES, lint, only, render
-from tests.helm.custom_resources import SCHEMAS
+from tests.helm.custom_resources import KINDS, schema
 
 KUBERNETES = ("1.25", "1.29", "1.33", "1.37")
 
@@ -34,10 +34,20 @@ def test_manifests_are_valid(file: Path, kubernetes: str) -> None:
     objects = render({}, file, kubernetes=f"{kubernetes}.0")
     assert len(objects) >= 4
     for item in objects:
-        if item["kind"] in SCHEMAS:
-            jsonschema.validate(item, SCHEMAS[item["kind"]])
+        if item["kind"] in KINDS:
+            jsonschema.validate(item, schema(item["apiVersion"], item["kind"]))
         else:
             kubernetes_validate.validate(item, kubernetes, strict=True)
+
+
+def test_custom_resources_are_checked_strictly() -> None:
+    """All kinds are among the files of values, and a field that is misspelt is found, however deep."""
+    objects = [item for file in VALUE_FILES for item in render({}, file) if item["kind"] in KINDS]
+    assert {item["kind"] for item in objects} == set(KINDS)
+    [monitor, *_] = [item for item in objects if item["kind"] == "ServiceMonitor"]
+    monitor["spec"]["endpoints"][0]["intervall"] = "30s"
+    with pytest.raises(jsonschema.ValidationError, match="intervall"):
+        jsonschema.validate(monitor, schema(monitor["apiVersion"], "ServiceMonitor"))
 
 
 @files

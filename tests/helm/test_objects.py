@@ -217,6 +217,17 @@ def test_helm_test_with_an_account() -> None:
     assert item["spec"]["volumes"][0]["secret"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}]
 
 
+def test_helm_test_with_a_token() -> None:
+    """With a service account, the test shows a caller's bearer token, of whose secret it sees nothing else."""
+    item = only(render({}, CHART / "ci" / "service-account-values.yaml"), "Pod")
+    container = item["spec"]["containers"][0]
+    assert "command" not in container
+    assert container["args"][-3:] == ["--token-file", "/etc/token/token", "vcenter.v1.VmService/ListVms"]
+    assert {"name": "token", "mountPath": "/etc/token", "readOnly": True} in container["volumeMounts"]
+    secret = {"secretName": "ci-token", "items": [{"key": "token", "path": "token"}], "defaultMode": 0o440}
+    assert {"name": "token", "secret": secret} in item["spec"]["volumes"]
+
+
 def test_helm_test_without_an_account() -> None:
     """The call has to be refused as one without an identity: the gateway answers, and lets nobody in."""
     container = only(render(), "Pod")["spec"]["containers"][0]

@@ -11,8 +11,10 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,21 @@ import pytest
 
 from tests.helm.chart import only, render
 
+TOKEN = b"a-token-of-the-continuous-integration"
 BIN = Path(sys.executable).parent
 VALUES: list[tuple[str, dict[str, Any]]] = [
     ("the simulator", {"simulator": {"enabled": True}}),
     ("several workers", {"simulator": {"enabled": True}, "config": {"server": {"workers": 2}}}),
     ("a vCenter, and no account for the test", {"config": {"vcenter": {"url": "https://vcenter.example.com"}}}),
+    (
+        "a service account, and a caller's token",
+        {
+            "simulator": {"enabled": True},
+            "config": {"auth": {"mode": "service-account"}},
+            "secrets": {"tokens": {"value": f"tokens: [{{identity: ci, sha256: '{sha256(TOKEN).hexdigest()}'}}]"}},
+            "tests": {"tokenSecret": "ci"},
+        },
+    ),
 ]
 
 
@@ -46,9 +58,11 @@ def running(objects: list[dict[str, Any]], folder: Path) -> Iterator[dict[str, A
     """The gateway's container, as a process; it has to end in order when it is told to stop."""
     container = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     config = folder / "gateway.yaml"
-    config.write_text(
-        only(objects, "ConfigMap")["data"]["gateway.yaml"].replace("settle_seconds: 10", "settle_seconds: 0")
-    )
+    text = only(objects, "ConfigMap")["data"]["gateway.yaml"].replace("settle_seconds: 10", "settle_seconds: 0")
+    config.write_text(text.replace("/etc/vcenter-gateway/tokens", str(folder)))
+    for secret in (item for item in objects if item["kind"] == "Secret"):
+        for name, value in secret["data"].items():
+            (folder / name).write_bytes(b64decode(value))
     command = [str(BIN / "vcenter-gateway"), *container["args"]]
     variables = environment(container, GATEWAY_CONFIG=str(config), TMPDIR=str(folder))
     with subprocess.Popen(
@@ -63,6 +77,24 @@ def running(objects: list[dict[str, Any]], folder: Path) -> Iterator[dict[str, A
         assert process.wait(timeout=30) == 0
 
 
+def run_test(objects: list[dict[str, Any]], port: int, folder: Path) -> subprocess.CompletedProcess[str]:
+    """What `helm test` runs, towards a gateway on this machine."""
+    test = only(objects, "Pod")["spec"]["containers"][0]
+    target = f"127.0.0.1:{port}"
+    (folder / "token").write_bytes(TOKEN)
+    elsewhere = {"gw-vcenter-gateway.apps.svc:50051": target, "/etc/token/token": str(folder / "token")}
+    arguments = [elsewhere.get(argument, argument) for argument in test["args"]]
+    assert target in arguments
+    command = [*test.get("command", ["vcenter-gateway"]), *arguments]
+    return subprocess.run(
+        [BIN / command[0], *command[1:]],
+        env=environment(test) | {"HOME": os.devnull},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
 @pytest.mark.parametrize("values", [row[1] for row in VALUES], ids=[row[0] for row in VALUES])
 def test_the_pod_and_its_test(values: dict[str, Any], tmp_path: Path) -> None:
     """The probes pass, and the test's pod ends with 0."""
@@ -73,17 +105,6 @@ def test_the_pod_and_its_test(values: dict[str, Any], tmp_path: Path) -> None:
             path = container[probe]["httpGet"]["path"]
             with urllib.request.urlopen(f"http://127.0.0.1:{admin}{path}", timeout=10) as answer:
                 assert answer.status == 200
-        test = only(objects, "Pod")["spec"]["containers"][0]
-        target = f"127.0.0.1:{grpc}"
-        arguments = [target if argument.endswith(".svc:50051") else argument for argument in test["args"]]
-        assert target in arguments
-        command = [*test.get("command", ["vcenter-gateway"]), *arguments]
-        result = subprocess.run(
-            [BIN / command[0], *command[1:]],
-            env=environment(test) | {"HOME": os.devnull},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        result = run_test(objects, grpc, tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     assert ("vm-1001" in result.stdout) == ("simulator" in values)

@@ -83,6 +83,11 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
         "needs the callers' authorities",
     ),
     (
+        "a caller's token without callers",
+        with_config({"tests": {"tokenSecret": "ci"}}),
+        "tests.tokenSecret has the token of a caller",
+    ),
+    (
         "workers above the CPU limit",
         with_config({"resources": {"limits": {"cpu": "1500m"}}}, server={"workers": 3}),
         "config.server.workers is 3 and resources.limits.cpu 1500m",

@@ -18,13 +18,16 @@ import grpc.aio
 import pytest
 import requests
 
+from gateway.configuration import load_settings
 from gateway.contract import load_contract
 from gateway.simulator import Simulator
+from gateway.supervisor import WorkerTask
 from gateway.transcoding import compile_bindings
 from gateway.vcenter import Basic
 from tests.integration.cases import ADMINISTRATOR
+from tests.integration.certificates import Authority
 from tests.integration.harness import PASSWORD, READ, READ_ID, START, eventually
-from tests.integration.processes import Running, alive, running
+from tests.integration.processes import Running, alive, run, running
 
 BINDINGS = compile_bindings(load_contract())
 SERVE = ("serve", "--listen", "127.0.0.1:0")
@@ -177,3 +180,23 @@ async def test_the_log(tmp_path: Path) -> None:
     secrets |= {identity.header.removeprefix("Basic ") for identity in (good, wrong)}
     output = process.stdout + process.stderr
     assert [secret for secret in secrets if secret in output] == []
+
+
+async def test_authorities_that_can_be_read_once() -> None:
+    """A file that breaks after the settings were checked stops the start with a sentence that names it."""
+    pem = Authority().certificate.decode()
+    way = ("--vcenter", "https://127.0.0.1:9", "--vcenter-ca-file", "/dev/stdin")
+    ended = await run(*SERVE, *way, stdin=pem)
+    assert (ended.code, ended.stdout) == (1, "")
+    assert ended.stderr == "error: /dev/stdin cannot be used: it holds no certificate in PEM form\n"
+
+
+async def test_authorities_that_break_before_a_worker_starts(tmp_path: Path) -> None:
+    """A worker that takes the place of another one says in a sentence what is wrong with the file by now."""
+    path = tmp_path / "authorities.pem"
+    path.write_bytes(Authority().certificate)
+    settings = load_settings({"vcenter": "https://127.0.0.1:9", "vcenter-ca-file": str(path)}, {})
+    path.write_text("nothing")
+    ended = await run("worker", stdin=WorkerTask(settings, None).to_json() + "\n")
+    assert (ended.code, ended.stdout) == (1, "")
+    assert re.fullmatch(r"error: the settings .*vcenter\.ca_file: .*holds no certificate in PEM form\n", ended.stderr)

@@ -130,6 +130,9 @@
 {{- if and $v.networkPolicy.enabled (not $v.simulator.enabled) (not (include "vcenter-gateway.vcenterCidrs" . | fromJsonArray)) }}
 {{- $problems = append $problems "networkPolicy.enabled cuts the gateway off from vCenter: set networkPolicy.vcenterCidrs" }}
 {{- end }}
+{{- if and $v.tests.tokenSecret (not (and (eq (default "passthrough" $auth.mode) "service-account") (or $hasTokens $hasJwks))) }}
+{{- $problems = append $problems "tests.tokenSecret has the token of a caller: it needs secrets.tokens or secrets.jwks, and config.auth.mode=service-account" }}
+{{- end }}
 {{- if and $v.metrics.serviceMonitor.enabled $v.metrics.podMonitor.enabled }}
 {{- $problems = append $problems "metrics.serviceMonitor and metrics.podMonitor would scrape everything twice: keep one of them" }}
 {{- end }}

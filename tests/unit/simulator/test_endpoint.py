@@ -6,6 +6,7 @@ import logging
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -152,3 +153,14 @@ def test_what_is_due_has_happened_before_a_request_is_looked_at(api: Api) -> Non
     api.clock.advance(20)
     api("GET", "/api/session")
     assert done == ["first", "second", "second again"]
+
+
+def test_the_list_of_versions(api: Api) -> None:
+    """Everybody gets it, with the newest version first; it can only be read."""
+    answer = api("GET", "/sdk/vimServiceVersions.xml", session="")
+    assert (answer.status, answer.response.content_type) == (200, "text/xml")
+    [namespace, _] = ElementTree.fromstring(answer.response.body).findall("namespace")  # noqa: S314 - our own
+    assert namespace.findtext("name") == "urn:vim25"
+    assert namespace.findtext("version") == "7.0.3.0"
+    assert namespace.findall("priorVersions/version")[0].text == "7.0.2.1"
+    assert api("POST", "/sdk/vimServiceVersions.xml", session="").status == 405

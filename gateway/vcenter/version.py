@@ -1,0 +1,90 @@
+"""Which version of the API a vCenter has: from the list of versions that it gives to everybody.
+
+This is the list that vCenter's own SDKs choose a version from. It takes no login, and unlike the SOAP call that would
+tell the build too, it opens no session with vCenter, which has room for a limited number of those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from gateway.transcoding import RestRequest
+from gateway.vcenter.failures import TransportError
+from gateway.vcenter.options import VCenterOptions
+from gateway.vcenter.transport import Transport
+
+__all__ = ["VCenterVersion", "VersionReader", "read_version"]
+
+_LIST = RestRequest("GET", "/sdk/vimServiceVersions.xml", None)
+_TIMEOUT = 2.0
+_MAX_BYTES = 64 * 1024
+_FRESH_SECONDS = 60.0
+# The list begins with the newest version; older ones stand in an element of their own behind it. No XML parser is
+# needed for that, nor one that would have to be kept from expanding what an answer defines.
+_NEWEST = re.compile(rb"<namespace>\s*<name>urn:vim25</name>\s*<version>([0-9][0-9A-Za-z.]{0,30})</version>")
+
+
+@dataclass(frozen=True, slots=True)
+class VCenterVersion:
+    """What is known about vCenter's version: one of the two."""
+
+    api: str | None = None
+    """Version of the API, for instance `8.0.3.0`: that of the product with a fourth number."""
+    problem: str = ""
+    """Why it is not known."""
+
+
+class VersionReader:
+    """Asks one vCenter when somebody wants to know, and not again for a minute, whatever the answer was.
+
+    It has a connection of its own: asking takes no place from calls, and says nothing to the breaker.
+    """
+
+    def __init__(self, options: VCenterOptions, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._options = replace(
+            options,
+            connect_timeout=min(_TIMEOUT, options.connect_timeout),
+            max_concurrent_calls=1,
+            max_response_bytes=_MAX_BYTES,
+        )
+        self._clock = clock
+        self._transport: Transport | None = None
+        self._version = VCenterVersion()
+        self._fresh_until = float("-inf")
+        self._asking = asyncio.Lock()
+
+    async def current(self) -> VCenterVersion:
+        """The version, within about two seconds. Raises nothing."""
+        async with self._asking:
+            if self._clock() >= self._fresh_until:
+                self._version = await self._ask()
+                self._fresh_until = self._clock() + _FRESH_SECONDS
+            return self._version
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        if self._transport is not None:
+            await self._transport.close()
+
+    async def _ask(self) -> VCenterVersion:
+        try:
+            if self._transport is None:
+                self._transport = Transport(self._options)
+            answer = await self._transport.send(_LIST, {}, _TIMEOUT)
+        except (TransportError, ValueError) as error:  # The latter is about the file of authorities.
+            return VCenterVersion(problem=str(error))
+        if answer.status != 200:
+            return VCenterVersion(problem=f"vCenter answered with HTTP status {answer.status}")
+        if (version := read_version(answer.body)) is None:
+            return VCenterVersion(problem="vCenter's list of versions cannot be read")
+        return VCenterVersion(version)
+
+
+def read_version(content: bytes) -> str | None:
+    """The version in vCenter's list of versions; None where there is none."""
+    found = _NEWEST.search(content)
+    return found[1].decode() if found else None

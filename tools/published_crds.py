@@ -1,0 +1,48 @@
+"""Gets the published definitions of the custom resources that the chart makes, into build/tools/crds.
+
+They come with the Go modules of their projects, of a fixed version and with a fixed checksum.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+TARGET = Path(__file__).parents[1] / "build" / "tools" / "crds"
+
+# Module, its checksum as in a go.sum, and the definitions in it.
+_MODULES = (
+    (
+        "github.com/prometheus-operator/prometheus-operator@v0.88.0",
+        "h1:3T/dCQdk7CUVRqVfwRHoC5g66fC/ML6XQQLtQVL6Q5o=",
+        "example/prometheus-operator-crd/monitoring.coreos.com_{}.yaml",
+        ("servicemonitors", "podmonitors", "prometheusrules"),
+    ),
+    (
+        "github.com/cert-manager/cert-manager@v1.19.1",
+        "h1:Txh8L/nLWTDcb7ZnXuXbTe15BxQnLbLirXmbNk0fGgY=",
+        "deploy/crds/cert-manager.io_{}.yaml",
+        ("certificates",),
+    ),
+)
+
+
+def main() -> None:
+    TARGET.mkdir(parents=True, exist_ok=True)
+    for module, checksum, path, names in _MODULES:
+        command = ["go", "mod", "download", "-json", module]
+        result = subprocess.run(command, capture_output=True, text=True, cwd=TARGET)  # noqa: S603
+        found = json.loads(result.stdout) if result.stdout else {"Error": result.stderr}
+        if "Error" in found:
+            sys.exit(f"{module}: {found['Error']}")
+        if found["Sum"] != checksum:
+            sys.exit(f"{module} has the checksum {found['Sum']}, not {checksum}")
+        for name in names:
+            shutil.copyfile(Path(found["Dir"], path.format(name)), TARGET / f"{name}.yaml")
+
+
+if __name__ == "__main__":
+    main()
