@@ -13,6 +13,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -82,21 +83,41 @@ def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
 
 def call_logger() -> Callable[[CallRecord], None]:
     """The function that writes one line for a finished rpc. To be made after `configure_logs`."""
-    write = structlog.get_logger().bind()
+    emit = _call_emitter()
 
     def log_call(record: CallRecord) -> None:
-        level = logging.WARNING if record.code in _TROUBLE else logging.INFO
         fields: dict[str, Any] = {"rpc": record.rpc, "code": record.code}
         if record.reason:
             fields["reason"] = record.reason
         if record.age is not None:
             fields["age"] = record.age
-        fields |= {"duration_ms": round(record.seconds * 1000, 3), "request_id": record.request_id}
+        fields["duration_ms"] = round(record.seconds * 1000, 3)
+        fields["request_id"] = record.request_id
+        if record.trace_id:
+            fields |= trace_fields(record.trace_id, record.span_id)
         # A closed pipe or a full disk must not fail the call that the line is about.
         with contextlib.suppress(OSError, ValueError):
-            write.log(level, "call", **fields, **trace_fields(record.trace_id, record.span_id))
+            emit(logging.WARNING if record.code in _TROUBLE else logging.INFO, fields)
 
     return log_call
+
+
+def _call_emitter() -> Callable[[int, dict[str, Any]], None]:
+    log, configuration = structlog.get_logger().bind(), structlog.get_config()
+    if configuration["processors"][-1] is not _render_json:
+        return lambda level, fields: log.log(level, "call", **fields)
+    # The same line, past the layers that are made for any event: they took more time than the line itself.
+    write = configuration["logger_factory"]().msg
+    names = {level: logging.getLevelName(level).lower() for level in (logging.INFO, logging.WARNING)}
+    names = {level: name for level, name in names.items() if log.is_enabled_for(level)}
+
+    def emit(level: int, fields: dict[str, Any]) -> None:
+        if name := names.get(level):
+            time = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+            redacted = {field: _clean_text(value) if type(value) is str else value for field, value in fields.items()}
+            write(orjson.dumps({"time": time, "level": name, "event": "call", **redacted}).decode())
+
+    return emit
 
 
 def audit_logger() -> Callable[[AuditRecord], None]:

@@ -12,12 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from google.rpc import code_pb2
 
-from gateway.access.jwt import JwtVerifier
 from gateway.access.tokens import StaticTokens
 from gateway.transcoding import GatewayError, Reason
+
+if TYPE_CHECKING:
+    from gateway.access.jwt import JwtVerifier
 
 __all__ = ["AuthContext", "Callers", "Metadata"]
 

@@ -15,7 +15,6 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 import prometheus_client
-from cryptography import x509
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway import __version__
@@ -218,7 +217,7 @@ class Metrics:
             if self._seen.get(key) != count:
                 self._advance(key, lambda key=key: drift.labels(*key), count)
         if gateway.tls is not None:
-            self._expires("gateway", gateway.tls.certificate(), x509.load_pem_x509_certificate)
+            self._expires("gateway", gateway.tls.certificate(), is_pem=True)
         if gateway.vcenter is not None:
             self._refresh_vcenter(gateway.vcenter)
         if gateway.reads is not None:
@@ -243,7 +242,7 @@ class Metrics:
         for state in BreakerState:
             self._families["breaker_state"].labels(state).set(vcenter.breaker.state is state)
         if certificate := vcenter.certificate:
-            self._expires("vcenter", certificate, x509.load_der_x509_certificate)
+            self._expires("vcenter", certificate, is_pem=False)
 
     def _refresh_reads(self, reads: SharedReads) -> None:
         self._gauges["shared_reads_bytes"].set(reads.kept_bytes)
@@ -260,10 +259,14 @@ class Metrics:
         counter().inc(max(0, total - seen))
         self._seen[key] = total
 
-    def _expires(self, which: str, certificate: bytes, load: Callable[[bytes], x509.Certificate]) -> None:
+    def _expires(self, which: str, certificate: bytes, *, is_pem: bool) -> None:
         if self._expiries.get(which) == certificate:
             return
         self._expiries[which] = certificate
+        # Only here: it takes megabytes, and not everybody has certificates.
+        from cryptography import x509
+
+        load = x509.load_pem_x509_certificate if is_pem else x509.load_der_x509_certificate
         with contextlib.suppress(ValueError):  # Not trusted by anybody then, which is not the metrics' matter.
             expiry = load(certificate).not_valid_after_utc.timestamp()
             self._families["certificate_expiry_timestamp_seconds"].labels(which).set(expiry)

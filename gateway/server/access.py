@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gateway.access import Admission, Audit, Callers, audit_file, parse_policy, passthrough, service_account
 from gateway.access.admission import Identify
-from gateway.access.jwt import JwtVerifier
 from gateway.access.tokens import StaticTokens
 from gateway.files import ReloadedFile, UnusableFileError
 from gateway.logs import audit_logger
-from gateway.server.tls import ServerTls
 from gateway.settings import AuthSettings, Settings
 from gateway.vcenter.identity import Basic
+
+if TYPE_CHECKING:
+    from gateway.access.jwt import JwtVerifier
+    from gateway.server.tls import ServerTls
 
 __all__ = ["Access", "make_access"]
 
@@ -34,6 +37,9 @@ def make_access(settings: Settings, simulator: Basic | None = None) -> Access:
     auth, tls = settings.auth, settings.tls
     server_tls = None
     if tls.cert_file and tls.key_file:
+        # Only here, like everything that takes megabytes and is not used by everybody.
+        from gateway.server.tls import ServerTls
+
         server_tls = ServerTls(tls.cert_file, tls.key_file, tls.client_ca_file)
     try:
         audit = audit_file(settings.log.audit_file) if settings.log.audit_file else audit_logger()
@@ -61,18 +67,21 @@ def _identify(settings: Settings, simulator: Basic | None) -> Identify:
 
 
 def _callers(auth: AuthSettings) -> Callers:
-    return Callers(
-        certificates=auth.certificates,
-        tokens=StaticTokens(auth.tokens_file) if auth.tokens_file else None,
-        jwt=JwtVerifier(
-            auth.jwks_file,
-            issuer=auth.jwt_issuer or "",
-            audience=auth.jwt_audience or "",
-            algorithms=auth.jwt_algorithms,
-            claim=auth.jwt_claim,
-        )
-        if auth.jwks_file
-        else None,
+    tokens = StaticTokens(auth.tokens_file) if auth.tokens_file else None
+    return Callers(certificates=auth.certificates, tokens=tokens, jwt=_jwt_verifier(auth))
+
+
+def _jwt_verifier(auth: AuthSettings) -> JwtVerifier | None:
+    if auth.jwks_file is None:
+        return None
+    from gateway.access.jwt import JwtVerifier
+
+    return JwtVerifier(
+        auth.jwks_file,
+        issuer=auth.jwt_issuer or "",
+        audience=auth.jwt_audience or "",
+        algorithms=auth.jwt_algorithms,
+        claim=auth.jwt_claim,
     )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
@@ -18,13 +18,15 @@ from gateway.server.calls import Observe, call_handler
 from gateway.server.drain import Drain
 from gateway.server.drift import CountingDrift
 from gateway.server.reflection import add_reflection
-from gateway.server.tls import ServerTls
 from gateway.tracing import Tracing
 from gateway.transcoding import Binding, compile_bindings
 from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.client import Observer, VCenter
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.shared_reads import SharedReads
+
+if TYPE_CHECKING:
+    from gateway.server.tls import ServerTls
 
 __all__ = ["VCENTER_HEALTH", "Gateway", "ServerOptions"]
 

@@ -5,6 +5,7 @@ A binding is compiled from the descriptors at start; a call looks nothing up and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,6 +28,9 @@ __all__ = ["MAX_TARGET_BYTES", "Binding", "RestRequest", "RestResponse", "compil
 
 MAX_TARGET_BYTES = 16 * 1024
 """Longest path with query that is sent. vCenter's proxy refuses longer request heads with a bare page."""
+
+# What RFC 3986 has nothing to escape in, which is all but any identifier of vCenter's.
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII).fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +235,7 @@ def _path_variable(field: FieldDescriptor) -> Callable[[Message, list[Violation]
         elif value in (".", ".."):
             # Dots cannot be escaped: servers and proxies resolve %2E%2E like "..".
             violations.append(Violation(name, "must not be '.' or '..'"))
-        return quote(value, safe="")
+        return value if _UNRESERVED(value) else quote(value, safe="")
 
     return encode
 

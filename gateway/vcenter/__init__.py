@@ -1,13 +1,11 @@
 """The way to vCenter: sessions, transports, and the client that the server uses."""
 
-from gateway.vcenter.blocking import BlockingVCenter
 from gateway.vcenter.client import VCenter
 from gateway.vcenter.identity import Basic, Identity, SessionId, identity_from_metadata
 from gateway.vcenter.options import VCenterOptions
 
 __all__ = [
     "Basic",
-    "BlockingVCenter",
     "Identity",
     "SessionId",
     "VCenter",

@@ -13,7 +13,8 @@ from google.rpc import code_pb2
 from gateway.contract import load_contract
 from gateway.simulator import Fault, Simulator
 from gateway.transcoding import GatewayError, Reason, compile_bindings
-from gateway.vcenter import Basic, BlockingVCenter, Identity, SessionId, VCenterOptions
+from gateway.vcenter import Basic, Identity, SessionId, VCenterOptions
+from gateway.vcenter.blocking import BlockingVCenter
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import PASSWORD, READ, READ_ID, START, START_ID
 from tests.integration.raw_vcenter import Answer, after, http, raw_vcenter, saying, silence

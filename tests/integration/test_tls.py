@@ -14,7 +14,8 @@ from google.rpc import code_pb2
 from gateway.contract import load_contract
 from gateway.simulator import Fault, Simulator, SimulatorOptions
 from gateway.transcoding import GatewayError, Reason, compile_bindings
-from gateway.vcenter import Basic, BlockingVCenter, VCenter, VCenterOptions
+from gateway.vcenter import Basic, VCenter, VCenterOptions
+from gateway.vcenter.blocking import BlockingVCenter
 from tests.integration.harness import PASSWORD
 from tests.integration.raw_vcenter import raw_vcenter, silence
 

@@ -64,6 +64,29 @@ def test_one_line_a_call() -> None:
     }
 
 
+@pytest.mark.parametrize("code", ["OK", "INTERNAL"])
+def test_the_line_of_a_call_is_like_every_other(code: str) -> None:
+    """It is written by itself, and differs in nothing from the same event written as any other."""
+    stream = logged()
+    record = CallRecord(RPC, code, f"Bearer {SECRET}", 1.0, f"password={SECRET}", "0af7651916cd43dd", "00f067aa", 3)
+    call_logger()(record)
+    structlog.get_logger().log(
+        logging.INFO if code == "OK" else logging.WARNING,
+        "call",
+        rpc=RPC,
+        code=code,
+        reason=record.reason,
+        age=3,
+        duration_ms=1000.0,
+        request_id=record.request_id,
+        trace_id=record.trace_id,
+        span_id=record.span_id,
+    )
+    own, usual = (line.partition(",")[2] for line in stream.getvalue().splitlines())
+    assert own == usual
+    assert SECRET not in own
+
+
 @pytest.mark.parametrize(
     ("code", "level", "written"),
     [
