@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 
 	vcentergateway "github.com/vcenter-gateway/vcenter-gateway/clients/go"
@@ -30,6 +32,7 @@ type server struct {
 	hardwarev1.UnimplementedCdromServiceServer
 
 	target string
+	health *health.Server
 	answer func(ctx context.Context) error
 	calls  atomic.Int32
 	header metadata.MD
@@ -61,10 +64,12 @@ func serve(t *testing.T, options ...grpc.ServerOption) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{target: listener.Addr().String()}
+	s := &server{target: listener.Addr().String(), health: health.NewServer()}
+	s.health.SetServingStatus("clients", healthpb.HealthCheckResponse_SERVING)
 	grpcServer := grpc.NewServer(options...)
 	vcenterv1.RegisterVmServiceServer(grpcServer, s)
 	hardwarev1.RegisterCdromServiceServer(grpcServer, s)
+	healthpb.RegisterHealthServer(grpcServer, s.health)
 	go grpcServer.Serve(listener)
 	t.Cleanup(grpcServer.Stop)
 	return s
