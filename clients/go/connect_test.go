@@ -14,7 +14,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
-	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/grpc/status"
@@ -124,16 +123,18 @@ func TestReplicaThatStops(t *testing.T) {
 	addresses := manual.NewBuilderWithScheme("replicas")
 	addresses.InitialState(resolver.State{Addresses: []resolver.Address{{Addr: stopping.target}, {Addr: other.target}}})
 	conn := connect(t, "replicas:///gateway", vcentergateway.WithDialOptions(grpc.WithResolvers(addresses)))
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
 	call := func() {
 		t.Helper()
-		if err := write(t.Context(), conn); err != nil {
+		if err := write(ctx, conn); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for stopping.calls.Load() == 0 || other.calls.Load() == 0 {
 		call()
 	}
-	stopping.health.SetServingStatus("clients", healthpb.HealthCheckResponse_NOT_SERVING)
+	close(stopping.stopping)
 	// While both take turns, one of two calls goes to each.
 	for inARow := 0; inARow < 10; inARow++ {
 		before := stopping.calls.Load()
