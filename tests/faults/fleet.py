@@ -11,7 +11,7 @@ import json
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import PASSWORD, READ, READ_REQUEST, eventually
 from tests.integration.processes import Running, running
 
-__all__ = ["Fleet", "Sent", "fleet", "service_config"]
+__all__ = ["Fleet", "Sent", "fleet", "service_config", "session"]
 
 BINDINGS = compile_bindings(load_contract())
 IDENTITY = ("authorization", Basic(ADMINISTRATOR, PASSWORD).header)
@@ -91,9 +91,28 @@ class Fleet:
         self.replicas[address] = process
         return address
 
-    async def stop(self, address: str) -> None:
-        """Stops a replica in an orderly way and waits for its end."""
+    async def stop(self, address: str) -> float:
+        """Stops a replica in an orderly way and waits for its end. Returns for how many seconds of its stop the client
+        went on calling it."""
+        its_session = await self.session_of(address)
+        signalled = time.monotonic()
         assert await self.replicas.pop(address).end(signal.SIGTERM) == 0
+        taken = {call.request_id for call in self._calls() if session(call) == its_session}
+        return max(sent.started for sent in self.sent if sent.request_id in taken) - signalled
+
+    async def replace(self, old: str) -> float:
+        """What a rollout does with a pod: its successor comes up at another address and takes its place behind the name
+        when it stops. Returns what `stop` does."""
+        new = await self.start()
+        self.names.show({*self.names.addresses, new} - {old})
+        return await self.stop(old)
+
+    async def restart(self, address: str) -> float:
+        """Stops a replica in an orderly way and starts it where it was; the name keeps its address meanwhile. Returns
+        what `stop` does."""
+        called = await self.stop(address)
+        await self.start(address)
+        return called
 
     async def kill(self, address: str) -> None:
         """Kills a replica."""
@@ -175,10 +194,14 @@ class Fleet:
         """How many of the last calls came to vCenter in which session: each replica has one of its own."""
         return Counter(map(session, self._calls()[-last:]))
 
-    def session_of(self, address: str) -> str:
-        """The session of a replica, by a call of which it has logged the end."""
-        logged = {line.get("request_id") for line in self.replicas[address].logs()}
-        return next(session(call) for call in self._calls() if call.request_id in logged)
+    async def session_of(self, address: str) -> str:
+        """The session of a replica, by the first call of which it logs the end."""
+
+        def found() -> str:
+            logged = {line.get("request_id") for line in self.replicas[address].logs()}
+            return next((session(call) for call in self._calls() if call.request_id in logged), "")
+
+        return await eventually(found, f"a call through {address}")
 
     def recorded(self, sent: Sent) -> list[RecordedCall]:
         """What came to vCenter of a call."""
@@ -188,10 +211,10 @@ class Fleet:
         """The calls that failed."""
         return [sent for sent in self.sent if sent.code != "OK"]
 
-    def executions(self) -> Counter[int]:
-        """How often the changes were executed: how many of them once, twice, or not at all."""
+    def executions(self, calls: Iterable[Sent]) -> set[int]:
+        """How often the changes among these calls were executed: {1} when each of them was once."""
         ran = Counter(call.request_id for call in self._calls() if call.executed)
-        return Counter(ran[sent.request_id] for sent in self.sent if sent.changes)
+        return {ran[sent.request_id] for sent in calls if sent.changes}
 
     def _calls(self) -> list[RecordedCall]:
         return [call for call in self.simulator.record if call.request_id.startswith("call-") and session(call)]
@@ -208,7 +231,10 @@ async def fleet(folder: Path, replicas: int, *arguments: str) -> AsyncIterator[F
     async with Simulator(SimulatorOptions(latency=LATENCY)) as simulator, names() as name_server:
         running_fleet = Fleet(simulator, name_server, folder, arguments)
         try:
-            name_server.show([await running_fleet.start() for _ in range(replicas)])
+            # The first one finds the port, at which the others can come up together.
+            first = await running_fleet.start()
+            others = await asyncio.gather(*(running_fleet.start() for _ in range(replicas - 1)))
+            name_server.show([first, *others])
             yield running_fleet
         finally:
             await running_fleet.close()
