@@ -30,10 +30,11 @@ VCENTER_HEALTH = "vcenter"
 """The name under which the health service tells whether calls reach vCenter."""
 
 CLIENTS_HEALTH = "clients"
-"""The name that clients which balance calls themselves watch, as their service config says. They leave within moments,
-for replicas that they know: so it is the last to say NOT_SERVING, when names had time to show where the others are."""
+"""The name that clients which balance calls themselves watch, as their service config says. They leave at once, for
+replicas that they know: so it is the last to say NOT_SERVING, when names had time to show where the others are."""
 
-_LEAVE_SECONDS = 1.0
+# Long enough for the way to any client; short, since one that has a single address makes no calls meanwhile.
+_LEAVE_SECONDS = 0.5
 _MAX_PENDING = 100_000
 
 _log = logging.getLogger(__name__)

@@ -43,7 +43,7 @@ class ServerSettings(Section):
     settle_seconds: float = setting(
         0.0,
         "How long new calls are still taken after the stop began, until load balancers have noticed; clients that "
-        "watch the health service `clients` leave in its last second.",
+        "watch the health service `clients` leave at its end.",
         SECONDS,
         ge=0,
         le=3600,

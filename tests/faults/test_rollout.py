@@ -14,7 +14,7 @@ from tests.integration.harness import eventually
 
 SETTLE = 1.0
 # By so many seconds at least a client that watches is away before the listener closes.
-LEFT = 0.2
+LEFT = 0.1
 AGE = 2.0
 # gRPC closes connections up to a tenth later than it should, and a busy machine may be late by the rest.
 AGE_AT_MOST = AGE * 1.1 + 2.0
