@@ -82,8 +82,8 @@ async def test_graceful_stop() -> None:
 
 
 async def test_clients_are_told_last() -> None:
-    """Clients that balance calls themselves are told half a second before the listener closes, load balancers before that;
-    calls are taken all the while."""
+    """Clients that balance calls themselves are told half a second before the listener closes, load balancers before
+    that; calls are taken all the while."""
     async with running_system(server=ServerOptions(LISTEN, settle_seconds=1.5)) as system:
         balancers = health_changes(system.client.channel)
         clients = health_changes(system.client.channel, CLIENTS_HEALTH)
