@@ -4,7 +4,8 @@
     generate_service_config.py --check   fails when it is not what it would be
 
 What may be repeated follows from the protos' `idempotency_level`: rpcs without side effects, on UNAVAILABLE alone. All
-others are sent once, whatever happens.
+others are sent once, whatever happens. Therefore no call may be on its way to a replica that closes its listener, and
+clients watch the health of each, to leave before that.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.contract import Idempotency, load_contract
+from gateway.server.gateway import CLIENTS_HEALTH
 
 OUTPUT = Path(__file__).resolve().parents[1] / "clients" / "service_config.json"
 
@@ -28,6 +30,7 @@ def service_config() -> dict[str, Any]:
     ]
     return {
         "loadBalancingConfig": [{"round_robin": {}}],
+        "healthCheckConfig": {"serviceName": CLIENTS_HEALTH},
         "methodConfig": [
             {
                 "name": sorted(reads, key=lambda name: (name["service"], name["method"])),

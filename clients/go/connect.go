@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	_ "google.golang.org/grpc/health" // Without it, gRPC ignores the service config's healthCheckConfig.
 	"google.golang.org/grpc/keepalive"
 )
 
@@ -24,7 +25,8 @@ const (
 	maxResponseBytes = 32 << 20
 )
 
-// serviceConfig balances over all addresses of the target and repeats reads while the gateway is unavailable.
+// serviceConfig balances over all addresses of the target, leaves those that are about to stop, and repeats reads while
+// the gateway is unavailable.
 //
 //go:embed service_config.json
 var serviceConfig string
@@ -39,7 +41,7 @@ var serviceConfig string
 //   - calls whose context has no deadline get one of a minute, see [WithDefaultTimeout],
 //   - calls that only read are repeated up to three times while the gateway is unavailable. Those that change something
 //     are sent once,
-//   - all addresses of target take turns,
+//   - all addresses of target take turns, and those that are about to stop are left in time,
 //   - a connection that is silent during a call is probed every minute.
 //
 // Connect fails when a file cannot be read, when credentials cannot be sent, and when they would travel in plain text

@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -112,6 +114,34 @@ func TestRetries(t *testing.T) {
 				t.Errorf("the gateway was called %d times, not %d", calls, test.want)
 			}
 		})
+	}
+}
+
+// A replica that says that it is about to stop gets no more calls, although it would take them, and none fails.
+func TestReplicaThatStops(t *testing.T) {
+	stopping, other := serve(t), serve(t)
+	addresses := manual.NewBuilderWithScheme("replicas")
+	addresses.InitialState(resolver.State{Addresses: []resolver.Address{{Addr: stopping.target}, {Addr: other.target}}})
+	conn := connect(t, "replicas:///gateway", vcentergateway.WithDialOptions(grpc.WithResolvers(addresses)))
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	call := func() {
+		t.Helper()
+		if err := write(ctx, conn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for stopping.calls.Load() == 0 || other.calls.Load() == 0 {
+		call()
+	}
+	close(stopping.stopping)
+	// While both take turns, one of two calls goes to each.
+	for inARow := 0; inARow < 10; inARow++ {
+		before := stopping.calls.Load()
+		call()
+		if stopping.calls.Load() != before {
+			inARow = 0
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
 
 	vcentergateway "github.com/vcenter-gateway/vcenter-gateway/clients/go"
@@ -29,10 +31,15 @@ type server struct {
 	vcenterv1.UnimplementedVmServiceServer
 	hardwarev1.UnimplementedCdromServiceServer
 
+	healthpb.UnimplementedHealthServer
+
 	target string
 	answer func(ctx context.Context) error
 	calls  atomic.Int32
 	header metadata.MD
+
+	// stopping is closed when clients are to leave.
+	stopping chan struct{}
 }
 
 func (s *server) ListVms(ctx context.Context, _ *vcenterv1.ListVmsRequest) (*vcenterv1.ListVmsResponse, error) {
@@ -54,6 +61,22 @@ func (s *server) handle(ctx context.Context) error {
 	return s.answer(ctx)
 }
 
+// Watch tells clients whether they may stay. It is not the one of gRPC's package health, which a client must not need.
+func (s *server) Watch(request *healthpb.HealthCheckRequest, stream healthpb.Health_WatchServer) error {
+	if request.Service != "clients" {
+		return stream.Send(&healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_SERVICE_UNKNOWN})
+	}
+	err := stream.Send(&healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_SERVING})
+	select {
+	case <-s.stopping:
+		err = errors.Join(err, stream.Send(
+			&healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_NOT_SERVING}))
+		<-stream.Context().Done()
+	case <-stream.Context().Done():
+	}
+	return err
+}
+
 // serve starts a server on the loopback address. It stops with the test.
 func serve(t *testing.T, options ...grpc.ServerOption) *server {
 	t.Helper()
@@ -61,10 +84,11 @@ func serve(t *testing.T, options ...grpc.ServerOption) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{target: listener.Addr().String()}
+	s := &server{target: listener.Addr().String(), stopping: make(chan struct{})}
 	grpcServer := grpc.NewServer(options...)
 	vcenterv1.RegisterVmServiceServer(grpcServer, s)
 	hardwarev1.RegisterCdromServiceServer(grpcServer, s)
+	healthpb.RegisterHealthServer(grpcServer, s)
 	go grpcServer.Serve(listener)
 	t.Cleanup(grpcServer.Stop)
 	return s

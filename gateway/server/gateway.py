@@ -28,11 +28,17 @@ from gateway.vcenter.shared_reads import SharedReads
 if TYPE_CHECKING:
     from gateway.server.tls import ServerTls
 
-__all__ = ["VCENTER_HEALTH", "Gateway", "ServerOptions"]
+__all__ = ["CLIENTS_HEALTH", "VCENTER_HEALTH", "Gateway", "ServerOptions"]
 
 VCENTER_HEALTH = "vcenter"
 """The name under which the health service tells whether calls reach vCenter."""
 
+CLIENTS_HEALTH = "clients"
+"""The name that clients which balance calls themselves watch, as their service config says. They leave at once, for
+replicas that they know: so it is the last to say NOT_SERVING, when names had time to show where the others are."""
+
+# Long enough for the way to any client; short, since one that has a single address makes no calls meanwhile.
+_LEAVE_SECONDS = 0.5
 _MAX_PENDING = 100_000
 
 _log = logging.getLogger(__name__)
@@ -139,17 +145,21 @@ class Gateway:
             raise OSError(f"cannot listen on {self.options.listen}: the address is in use or not one of this machine")
         await server.start()
         self._server = server
-        for service in ("", VCENTER_HEALTH, *self.contract.services):
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        services = ("", VCENTER_HEALTH, CLIENTS_HEALTH, *self.contract.services)
+        await self._tell(health_pb2.HealthCheckResponse.SERVING, *services)
         return self.port
 
     async def stop(self, grace: float | None = None) -> None:
-        """Stops in order: health says NOT_SERVING, load balancers get time to notice, calls under way finish within
-        the grace period, the sessions with vCenter are closed. `grace` in seconds overrides the option."""
+        """Stops in order: health says NOT_SERVING, load balancers get time to notice, clients that watch leave, calls
+        under way finish within the grace period, the sessions with vCenter are closed. `grace` in seconds overrides the
+        option."""
         server, self._server = self._server, None
         if server is not None:
+            leave = min(self.options.settle_seconds, _LEAVE_SECONDS)
+            await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING, "", *self.contract.services)
+            await asyncio.sleep(self.options.settle_seconds - leave)
             await self._health.enter_graceful_shutdown()
-            await asyncio.sleep(self.options.settle_seconds)
+            await asyncio.sleep(leave)
             # The listener closes now; new calls on open connections are told to go elsewhere.
             await self._drain.close(server, self.options.grace_seconds if grace is None else grace)
         if self.vcenter is not None:
@@ -160,6 +170,11 @@ class Gateway:
         """Returns when the server has stopped."""
         if self._server is not None:
             await self._server.wait_for_termination()
+
+    async def _tell(self, status: int, *services: str) -> None:
+        """Sets what health says about services."""
+        for service in services:
+            await self._health.set(service, status)
 
     def _on_breaker_change(self, state: BreakerState) -> None:
         """Tells the health service, from where load balancers and people see it."""

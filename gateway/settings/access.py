@@ -6,10 +6,12 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from gateway.access.jwt import ALGORITHMS
 from gateway.settings.section import SWITCH, ReadableFile, Section, Words, setting
 
 __all__ = ["AuthSettings"]
+
+_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""What may be allowed: asymmetric algorithms. With a shared secret, whoever can check a token can make one."""
 
 
 class AuthSettings(Section):
@@ -40,7 +42,7 @@ class AuthSettings(Section):
     jwt_issuer: str | None = setting(None, "The issuer that a JWT must have.", "the value of the claim iss")
     jwt_audience: str | None = setting(None, "The audience that a JWT must be for.", "a value of the claim aud")
     jwt_algorithms: Words = setting(
-        ("RS256", "ES256"), "How a JWT may be signed.", f"one or more of {', '.join(ALGORITHMS)}"
+        ("RS256", "ES256"), "How a JWT may be signed.", f"one or more of {', '.join(_ALGORITHMS)}"
     )
     jwt_claim: str = setting("sub", "The claim that is a caller's identity.", "the name of a claim")
     policy_file: ReadableFile | None = setting(
@@ -57,7 +59,7 @@ class AuthSettings(Section):
     @field_validator("jwt_algorithms")
     @classmethod
     def _check_algorithms(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or (unknown := set(value) - set(ALGORITHMS)):
+        if not value or (unknown := set(value) - set(_ALGORITHMS)):
             raise ValueError(f"{', '.join(sorted(unknown))} is not allowed" if value else "it is empty")
         return value
 

@@ -42,7 +42,8 @@ class ServerSettings(Section):
     )
     settle_seconds: float = setting(
         0.0,
-        "How long new calls are still taken after the stop began, until load balancers have noticed.",
+        "How long new calls are still taken after the stop began, until load balancers have noticed; clients that "
+        "watch the health service `clients` leave at its end.",
         SECONDS,
         ge=0,
         le=3600,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import grpc
@@ -11,6 +12,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.server import ServerOptions
+from gateway.server.gateway import CLIENTS_HEALTH
 from gateway.simulator import Fault
 from tests.integration.harness import (
     READ,
@@ -46,9 +48,9 @@ async def test_connections_are_renewed() -> None:
         await renewals
 
 
-async def health_changes(channel: grpc.aio.Channel) -> AsyncIterator[int]:
-    """What a load balancer sees."""
-    async for reply in health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest()):
+async def health_changes(channel: grpc.aio.Channel, service: str = "") -> AsyncIterator[int]:
+    """What a load balancer sees, or who watches another name."""
+    async for reply in health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=service)):
         yield reply.status
 
 
@@ -77,6 +79,26 @@ async def test_graceful_stop() -> None:
         assert await under_way
         await stopping
         assert system.simulator.sessions.counts()["open"] == 0
+
+
+async def test_clients_are_told_last() -> None:
+    """Clients that balance calls themselves are told half a second before the listener closes, load balancers before
+    that; calls are taken all the while."""
+    async with running_system(server=ServerOptions(LISTEN, settle_seconds=1.5)) as system:
+        balancers = health_changes(system.client.channel)
+        clients = health_changes(system.client.channel, CLIENTS_HEALTH)
+        assert await anext(balancers) == await anext(clients) == SERVING
+        began = time.monotonic()
+        stopping = asyncio.create_task(system.gateway.stop())
+        told = asyncio.ensure_future(anext(clients))
+        assert await anext(balancers) == NOT_SERVING
+        assert not told.done()
+        assert await told == NOT_SERVING
+        told_at = time.monotonic()
+        assert told_at - began > 0.9
+        assert (await first_refusal(system.client)).code == "UNAVAILABLE"
+        assert time.monotonic() - told_at > 0.4
+        await stopping
 
 
 async def first_refusal(client: Client) -> Failure:

@@ -28,7 +28,8 @@ class Received:
 
 
 class FakeGateway(grpc.GenericRpcHandler):
-    """Answers every call with an empty message, or fails as it was told."""
+    """Answers every call with an empty message, or fails as it was told. It has no health service, so that clients do
+    not watch it."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
@@ -52,8 +53,10 @@ class FakeGateway(grpc.GenericRpcHandler):
             self._failures += [(code, message, details)] * times
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        """Takes every call, whatever its name."""
+        """Takes every call of the gateway's services, whatever its name."""
         method = handler_call_details.method
+        if method.startswith("/grpc.health."):
+            return None
 
         def answer(_request: bytes, context: grpc.ServicerContext) -> bytes:
             identity = [(key, value) for key, value in context.invocation_metadata() if key in OWN_HEADERS]

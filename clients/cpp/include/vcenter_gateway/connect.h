@@ -22,8 +22,9 @@ struct Tls {
   std::string server_name;       ///< Name in the gateway's certificate, where it is not that of the target.
 };
 
-/// gRPC's service config for the gateway in JSON: round robin over all addresses, and calls that only read are repeated
-/// up to three times while the gateway is unavailable. Calls that change something are never repeated.
+/// gRPC's service config for the gateway in JSON: round robin over all addresses, of which those that are about to stop
+/// are left in time; and calls that only read are repeated up to three times while the gateway is unavailable. Calls that
+/// change something are never repeated.
 const std::string& DefaultServiceConfig();
 
 /// How to connect.

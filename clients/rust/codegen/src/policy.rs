@@ -10,6 +10,9 @@ use crate::HEADER;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ServiceConfig {
     load_balancing_config: serde_json::Value,
+    /// Not for this client: tonic's channels watch no health.
+    #[serde(rename = "healthCheckConfig")]
+    _health_check_config: serde_json::Value,
     method_config: Vec<MethodConfig>,
     retry_throttling: RetryThrottling,
 }

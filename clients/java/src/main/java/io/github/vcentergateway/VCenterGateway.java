@@ -74,8 +74,9 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
   }
 
   /**
-   * gRPC's service config for the gateway: round robin over all addresses, and calls that only read
-   * are repeated up to three times while the gateway is unavailable.
+   * gRPC's service config for the gateway: round robin over all addresses, of which those that are
+   * about to stop are left in time; and calls that only read are repeated up to three times while
+   * the gateway is unavailable.
    */
   public static Map<String, ?> defaultServiceConfig() {
     try (Reader json =

@@ -16,7 +16,10 @@ import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerCredentials;
 import io.grpc.ServerInterceptor;
+import io.grpc.ServerInterceptors;
 import io.grpc.StatusRuntimeException;
+import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.protobuf.services.HealthStatusManager;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.time.Duration;
@@ -37,20 +40,27 @@ final class FakeGateway implements AutoCloseable {
   /** Time that each of them had left when it arrived. */
   final List<Optional<Duration>> deadlines = new CopyOnWriteArrayList<>();
 
+  private final HealthStatusManager health = new HealthStatusManager();
   private final Server server;
 
   FakeGateway(ServerCredentials security) throws IOException {
+    health.setStatus("clients", ServingStatus.SERVING);
     server =
         Grpc.newServerBuilderForPort(0, security)
-            .addService(new VmService())
-            .addService(new CdromService())
-            .intercept(new Recorder())
+            .addService(ServerInterceptors.intercept(new VmService(), new Recorder()))
+            .addService(ServerInterceptors.intercept(new CdromService(), new Recorder()))
+            .addService(health.getHealthService())
             .build()
             .start();
   }
 
   String target() {
     return "127.0.0.1:" + server.getPort();
+  }
+
+  /** Tells clients to leave; calls are still taken. */
+  void sendClientsAway() {
+    health.setStatus("clients", ServingStatus.NOT_SERVING);
   }
 
   /** Value that the last call had for a key of its metadata. */

@@ -29,6 +29,7 @@ import java.util.concurrent.ScheduledExecutorService;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -64,6 +65,25 @@ class VCenterGatewayTest {
     assertTrue(
         actual.compareTo(expected) <= 0 && actual.compareTo(expected.minusSeconds(10)) > 0,
         () -> actual + " is not about " + expected);
+  }
+
+  @Test
+  @Timeout(30)
+  void aReplicaThatIsAboutToStopIsLeft() {
+    try (VCenterGateway gateway = builder().connect()) {
+      write(gateway);
+      server.sendClientsAway();
+      StatusRuntimeException failure = null;
+      while (failure == null) {
+        try {
+          write(gateway);
+        } catch (StatusRuntimeException e) {
+          failure = e;
+        }
+      }
+      // The server would have taken the call, but it is the only one.
+      assertEquals(Status.Code.UNAVAILABLE, failure.getStatus().getCode());
+    }
   }
 
   @Test
