@@ -248,13 +248,14 @@ class ReadsAndChanges(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Every caller gets an answer as soon as vCenter has answered all calls."""
-        for call in self.held():
-            self.run(call)
-            call.answer.set_result(self.results[call])
-        self.settle()
-        still_open = len(self.open)
-        self.runner.close()
-        assert still_open == 0
+        try:
+            for call in self.held():
+                self.run(call)
+                call.answer.set_result(self.results[call])
+            self.settle()
+            assert not self.open
+        finally:
+            self.runner.close()
 
 
 TestReadsAndChanges = ReadsAndChanges.TestCase
