@@ -260,7 +260,7 @@ class ReadsAndChanges(RuleBasedStateMachine):
 
 def test_any_order() -> None:
     """Whatever comes in between: a read that accepts no age never returns a state from before it began, one that does
-    returns none older than it accepts and than it says, and none of both a state from before a change that had ended."""
+    returns none older than it accepts and says, and neither of them a state from before a change that had ended."""
     run_state_machine_as_test(ReadsAndChanges, settings=settings(max_examples=settings().max_examples * 10))
 
 
