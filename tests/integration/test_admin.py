@@ -321,6 +321,21 @@ async def test_series_are_bounded(system: System) -> None:
         assert identifier not in text
 
 
+async def test_shared_reads(system: System) -> None:
+    """What came of the reads whose callers accept an age, and how much is kept for them."""
+    system.simulator.faults.add(Fault.latency(0.1), operation=READ_ID)
+    header = (("cache-control", "max-age=30"),)
+    for accepted in (header, (), header):
+        await asyncio.gather(*(system.call(READ, READ_REQUEST, metadata=accepted) for _ in range(3)))
+    found = {
+        result: await system.admin.value("shared_reads_total", result=result) for result in ("miss", "joined", "hit")
+    }
+    assert found == {"miss": 1, "joined": 2, "hit": 3}
+    assert await system.admin.value("shared_reads_bytes") > 0
+    await system.call(START, READ_REQUEST)
+    assert await system.admin.value("shared_reads_bytes") == 0
+
+
 async def test_certificates(tmp_path: Path) -> None:
     """When the gateway's certificate ends, and vCenter's as it was seen."""
     authority = Authority()
