@@ -82,10 +82,11 @@ TEST(Connect, NamesItselfToTheGateway) {
 TEST(Connect, TakesFurtherSettingsOfGrpc) {
   FakeGateway gateway;
   ConnectOptions options;
-  options.arguments.SetMaxSendMessageSize(1);
+  // More than what gRPC itself sends to watch the gateway's health.
+  options.arguments.SetMaxSendMessageSize(64);
   grpc::ClientContext context;
   vcenter::vm::hardware::v1::ListCdromsRequest request;
-  request.set_vm("vm-1001");
+  request.set_vm(std::string(65, '1'));
   vcenter::vm::hardware::v1::ListCdromsResponse response;
   const auto stub = CdromService::NewStub(Connect(gateway.Target(), options));
   EXPECT_EQ(stub->ListCdroms(&context, request, &response).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);

@@ -29,7 +29,8 @@ class Received:
 
 class FakeGateway(grpc.GenericRpcHandler):
     """Answers every call with an empty message, or fails as it was told. It has no health service, so that clients do
-    not watch it."""
+    not watch it.
+    """
 
     def __init__(self) -> None:
         self.received: list[Received] = []
