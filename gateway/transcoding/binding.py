@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, quote
 
 import orjson
@@ -19,7 +19,7 @@ from google.rpc import code_pb2
 
 from gateway.contract import Contract, ContractError, Idempotency, Method, Variable
 from gateway.contract.contract import wire_name
-from gateway.transcoding.decoder import MAX_DEPTH, Decode, Decoders, Drift, MismatchError, NoDrift
+from gateway.transcoding.decoder import MAX_DEPTH, Decoders, Drift, MismatchError, NoDrift
 from gateway.transcoding.encoder import INTEGERS, Encode, Encoders, Violation
 from gateway.transcoding.error_response import ErrorReader, media_type
 from gateway.transcoding.errors import GatewayError, Reason
@@ -64,7 +64,7 @@ class Binding:
     request_class: type[Message]
     response_class: type[Message]
     _encode: Callable[[Message], RestRequest] = field(repr=False)
-    _decode: Decode | None = field(repr=False)
+    _decode: Callable[[Any, Drift], dict[str, Any]] | None = field(repr=False)
     _errors: ErrorReader = field(repr=False)
 
     @property
@@ -80,18 +80,17 @@ class Binding:
         """The response message of a successful answer. Raises GatewayError for every other one."""
         if not 200 <= response.status < 300:
             raise self._errors.read(self.method.operation, response.status, response.headers, response.body)
-        message = self.response_class()
         if not response.body and (self._decode is None or response.status in (202, 204)):
-            return message
+            return self.response_class()
         try:
             value = orjson.loads(response.body)
             if value is not None and self._decode is not None:
-                self._decode(message, value, NoDrift() if drift is None else drift, MAX_DEPTH)
+                return self.response_class(**self._decode(value, NoDrift() if drift is None else drift))
         except orjson.JSONDecodeError:
             raise self._invalid(response, _not_json(response)) from None
         except MismatchError as error:
             raise self._invalid(response, f"does not fit the contract: {error}") from None
-        return message
+        return self.response_class()
 
     def _invalid(self, response: RestResponse, what: str) -> GatewayError:
         metadata = {"operation": self.method.operation, "http_status": str(response.status)}
@@ -140,16 +139,20 @@ def compile_bindings(contract: Contract) -> Mapping[str, Binding]:
     return bindings
 
 
-def _result_decoder(method: Method, decoders: Decoders) -> Decode | None:
-    """What reads the result: None where the operation has none."""
+def _result_decoder(method: Method, decoders: Decoders) -> Callable[[Any, Drift], dict[str, Any]] | None:
+    """What reads the result into the fields of the response: None where the operation has none."""
     name, output = method.rule.response_body, method.output_type
     if not name:
-        return decoders.message(output) if output.fields else None
+        if not output.fields:
+            return None
+        decode_message = decoders.message(output)
+        return lambda value, drift: cast(dict[str, Any], decode_message(value, drift, MAX_DEPTH + 1))
     if name not in output.fields_by_name:
         raise ContractError(f"response_body names {name!r}, which is no field of {output.full_name}")
     if len(output.fields) != 1:
         raise ContractError(f"{output.full_name} has fields beside the response_body {name!r}, which nothing can fill")
-    return decoders.field(output.fields_by_name[name])
+    decode_field = decoders.field(output.fields_by_name[name])
+    return lambda value, drift: {name: decode_field(value, drift, MAX_DEPTH)}
 
 
 def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> Callable[[Message], RestRequest]:

@@ -1,4 +1,4 @@
-"""Compiles message types into functions that read vCenter's JSON into a message.
+"""Compiles message types into functions that read vCenter's JSON.
 
 A newer vCenter may send fields and enum values that the contract does not know. They never fail a call: fields are
 passed over, enum values become UNSPECIFIED, and both are reported to a `Drift`. A value of the wrong type is another
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
-from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
 
 from gateway.contract.contract import Contract, ContractError, map_value, wire_name
 from gateway.transcoding.encoder import FLOATS, INTEGERS, TIMESTAMP_SECONDS, enum_wire_names
@@ -68,11 +68,9 @@ class MismatchError(Exception):
         return f"{'.'.join(self.path) or 'the result'} should be {self.expected} but is {self.found}"
 
 
-Decode = Callable[[Message, Any, Drift, int], None]
-"""Reads a JSON value into a message: into one of its fields, or into the message as a whole. The number is how deep
-messages may still stand below that message."""
-Convert = Callable[[Any, Drift], Any]
-"""Turns one JSON value into a value that protobuf takes."""
+Decode = Callable[[Any, Drift, int], Any]
+"""Turns a JSON value into what the constructors of messages take: for a message a dict of its fields. The number is how
+deep messages may still stand below the one that the value is for."""
 
 
 class Decoders:
@@ -94,9 +92,11 @@ class Decoders:
         fields: dict[str, tuple[str, type | None, Decode]] = {}
         full_name = descriptor.full_name
 
-        def decode(message: Message, value: Any, drift: Drift, depth: int) -> None:
+        def decode(value: Any, drift: Drift, depth: int) -> dict[str, Any]:
+            depth -= 1
             if type(value) is not dict or depth < 0:
                 raise _not_an_object(value)
+            result = {}
             for key, item in value.items():
                 if item is None:
                     continue
@@ -106,12 +106,13 @@ class Decoders:
                     continue
                 name, plain, decode_field = field
                 if type(item) is plain:
-                    setattr(message, name, item)
+                    result[name] = item
                     continue
                 try:
-                    decode_field(message, item, drift, depth)
+                    result[name] = decode_field(item, drift, depth)
                 except MismatchError as error:
                     raise error.below(key) from None
+            return result
 
         self._messages[full_name] = decode
         fields.update({wire_name(field): (field.name, _plain(field), self.field(field)) for field in descriptor.fields})
@@ -120,14 +121,11 @@ class Decoders:
     def field(self, field: FieldDescriptor) -> Decode:
         """The decoder of one field's whole value, of the list or map where it is one."""
         if (of_map := map_value(field)) is not None:
-            if of_map.message_type is not None:
-                return _message_map_decoder(field.name, self.message(of_map.message_type))
-            return _scalar_map_decoder(field.name, _converter(of_map))
-        if field.message_type is not None:
-            decode = self.message(field.message_type)
-            return _message_list_decoder(field.name, decode) if field.is_repeated else _sub_decoder(field.name, decode)
-        convert = _converter(field)
-        return _scalar_list_decoder(field.name, convert) if field.is_repeated else _scalar_decoder(field.name, convert)
+            return _map_decoder(self._single(of_map))
+        return _list_decoder(self._single(field)) if field.is_repeated else self._single(field)
+
+    def _single(self, field: FieldDescriptor) -> Decode:
+        return self.message(field.message_type) if field.message_type is not None else _scalar_decoder(field)
 
 
 def _plain(field: FieldDescriptor) -> type | None:
@@ -148,141 +146,96 @@ def _check_depth(depth: int, value: Any) -> None:
         raise MismatchError("less deeply nested", value)
 
 
-def _sub_decoder(name: str, decode: Decode) -> Decode:
-    def decode_field(message: Message, value: Any, drift: Drift, depth: int) -> None:
-        part = getattr(message, name)
-        decode(part, value, drift, depth - 1)
-        part.SetInParent()  # An object without fields is there all the same.
-
-    return decode_field
-
-
-def _scalar_decoder(name: str, convert: Convert) -> Decode:
-    def decode_field(message: Message, value: Any, drift: Drift, depth: int) -> None:
-        setattr(message, name, convert(value, drift))
-
-    return decode_field
-
-
-def _scalar_list_decoder(name: str, convert: Convert) -> Decode:
-    def decode_field(message: Message, value: Any, drift: Drift, depth: int) -> None:
+def _list_decoder(decode: Decode) -> Decode:
+    def decode_list(value: Any, drift: Drift, depth: int) -> list[Any]:
         if type(value) is not list:
             raise MismatchError("an array", value)
-        append = getattr(message, name).append
+        result = []
         for index, item in enumerate(value):
             if item is None:
                 continue
             try:
-                append(convert(item, drift))
+                result.append(decode(item, drift, depth))
             except MismatchError as error:
                 raise error.below(str(index)) from None
+        return result
 
-    return decode_field
-
-
-def _message_list_decoder(name: str, decode: Decode) -> Decode:
-    def decode_field(message: Message, value: Any, drift: Drift, depth: int) -> None:
-        if type(value) is not list:
-            raise MismatchError("an array", value)
-        add = getattr(message, name).add
-        for index, item in enumerate(value):
-            if item is None:
-                continue
-            try:
-                decode(add(), item, drift, depth - 1)
-            except MismatchError as error:
-                raise error.below(str(index)) from None
-
-    return decode_field
+    return decode_list
 
 
-def _scalar_map_decoder(name: str, convert: Convert) -> Decode:
-    def decode_field(message: Message, value: Any, drift: Drift, depth: int) -> None:
+def _map_decoder(decode: Decode) -> Decode:
+    def decode_map(value: Any, drift: Drift, depth: int) -> dict[str, Any]:
         if type(value) is not dict:
             raise MismatchError("an object", value)
-        target = getattr(message, name)
-        _check_depth(depth - 1, value)
+        depth -= 1  # Each entry is a message.
+        _check_depth(depth, value)
+        result = {}
         for key, item in value.items():
             if item is None:
                 continue
             try:
-                target[key] = convert(item, drift)
+                result[key] = decode(item, drift, depth)
             except MismatchError as error:
                 raise error.below(key) from None
+        return result
 
-    return decode_field
-
-
-def _message_map_decoder(name: str, decode: Decode) -> Decode:
-    def decode_field(message: Message, value: Any, drift: Drift, depth: int) -> None:
-        if type(value) is not dict:
-            raise MismatchError("an object", value)
-        target = getattr(message, name)
-        for key, item in value.items():
-            if item is None:
-                continue
-            try:
-                decode(target[key], item, drift, depth - 2)
-            except MismatchError as error:
-                raise error.below(key) from None
-
-    return decode_field
+    return decode_map
 
 
-def _converter(field: FieldDescriptor) -> Convert:
+def _scalar_decoder(field: FieldDescriptor) -> Decode:
     kind = field.cpp_type
     if kind in INTEGERS:
         bits = 32 if kind in (FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_UINT32) else 64
         signed = kind in (FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64)
-        return _integer_converter(bits, signed)
+        return _integer_decoder(bits, signed)
     if kind in FLOATS:
-        return _convert_float
+        return _decode_float
     if kind == FieldDescriptor.CPPTYPE_BOOL:
-        return _convert_bool
+        return _decode_bool
     if field.enum_type is not None:
-        return _enum_converter(field.enum_type)
+        return _enum_decoder(field.enum_type)
     if field.type == FieldDescriptor.TYPE_STRING:
-        return _convert_string
+        return _decode_string
     raise ContractError(f"field {field.full_name}: vCenter's JSON has no form for bytes")
 
 
-def _convert_string(value: Any, drift: Drift) -> str:
+def _decode_string(value: Any, drift: Drift, depth: int) -> str:
     if type(value) is not str:
         raise MismatchError("a string", value)
     return value
 
 
-def _convert_bool(value: Any, drift: Drift) -> bool:
+def _decode_bool(value: Any, drift: Drift, depth: int) -> bool:
     if type(value) is not bool:
         raise MismatchError("a boolean", value)
     return value
 
 
-def _convert_float(value: Any, drift: Drift) -> float:
+def _decode_float(value: Any, drift: Drift, depth: int) -> float:
     if type(value) is not float and type(value) is not int:
         raise MismatchError("a number", value)
     return value
 
 
-def _integer_converter(bits: int, signed: bool) -> Convert:
+def _integer_decoder(bits: int, signed: bool) -> Decode:
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
     expected = f"an integer of {bits} bits"
 
-    def convert(value: Any, drift: Drift) -> int:
+    def decode(value: Any, drift: Drift, depth: int) -> int:
         if type(value) is float and value.is_integer():
             value = int(value)  # 4096.0 is an integer to JSON.
         if type(value) is not int or not low <= value <= high:
             raise MismatchError(expected, value)
         return value
 
-    return convert
+    return decode
 
 
-def _enum_converter(descriptor: EnumDescriptor) -> Convert:
+def _enum_decoder(descriptor: EnumDescriptor) -> Decode:
     numbers = {name: number for number, name in enum_wire_names(descriptor).items()}
     full_name = descriptor.full_name
 
-    def convert(value: Any, drift: Drift) -> int:
+    def decode(value: Any, drift: Drift, depth: int) -> int:
         if type(value) is not str:
             raise MismatchError("the name of an enum value", value)
         number = numbers.get(value)
@@ -291,11 +244,11 @@ def _enum_converter(descriptor: EnumDescriptor) -> Convert:
             return 0
         return number
 
-    return convert
+    return decode
 
 
-def _decode_timestamp(message: Any, value: Any, drift: Drift, depth: int) -> None:
-    _check_depth(depth, value)
+def _decode_timestamp(value: Any, drift: Drift, depth: int) -> dict[str, int]:
+    _check_depth(depth - 1, value)
     if type(value) is not str:
         raise MismatchError("a date and time", value)
     try:
@@ -308,23 +261,29 @@ def _decode_timestamp(message: Any, value: Any, drift: Drift, depth: int) -> Non
     seconds = since.days * 86400 + since.seconds
     if seconds not in TIMESTAMP_SECONDS:
         raise MismatchError("a date and time between the years 1 and 9999", value)
-    message.seconds, message.nanos = seconds, since.microseconds * 1000
+    return {"seconds": seconds, "nanos": since.microseconds * 1000}
 
 
-def _decode_struct(message: Any, value: Any, drift: Drift, depth: int) -> None:
+def _decode_struct(value: Any, drift: Drift, depth: int) -> Struct:
+    struct = Struct()
+    _fill_struct(struct, value, depth - 1)
+    return struct
+
+
+def _fill_struct(struct: Any, value: Any, depth: int) -> None:
     if type(value) is not dict:
         raise MismatchError("an object", value)
     _check_depth(depth, value)
-    message.SetInParent()
+    struct.SetInParent()
     for key, item in value.items():
         try:
             _check_depth(depth - 2, item)  # The entry, and the value in it.
-            _decode_dynamic(message.fields[key], item, drift, depth - 2)
+            _fill_value(struct.fields[key], item, depth - 2)
         except MismatchError as error:
             raise error.below(key) from None
 
 
-def _decode_dynamic(target: Any, value: Any, drift: Drift, depth: int) -> None:
+def _fill_value(target: Any, value: Any, depth: int) -> None:
     if value is None:
         target.null_value = 0
     elif type(value) is bool:
@@ -332,14 +291,14 @@ def _decode_dynamic(target: Any, value: Any, drift: Drift, depth: int) -> None:
     elif type(value) is str:
         target.string_value = value
     elif type(value) is dict:
-        _decode_struct(target.struct_value, value, drift, depth - 1)
+        _fill_struct(target.struct_value, value, depth - 1)
     elif type(value) is list:
         _check_depth(depth - 1, value)
         target.list_value.SetInParent()
         for index, item in enumerate(value):
             try:
                 _check_depth(depth - 2, item)  # The list, and the value in it.
-                _decode_dynamic(target.list_value.values.add(), item, drift, depth - 2)
+                _fill_value(target.list_value.values.add(), item, depth - 2)
             except MismatchError as error:
                 raise error.below(str(index)) from None
     else:

@@ -91,8 +91,9 @@ class Encoders:
         known = self._messages.get(descriptor.full_name)
         if known is not None:
             return known
-        # Protobuf gives the same descriptor objects each time; they are told apart by identity.
-        fields: dict[FieldDescriptor, tuple[str, str, Encode | None]] = {}
+        # Of each field its wire name, the names of its values where it is an enum, and what encodes it where its values
+        # are not taken as they are. Protobuf gives the same descriptor objects each time.
+        fields: dict[FieldDescriptor, tuple[str, Mapping[int, str] | None, Encode | None]] = {}
         required: dict[str, tuple[str, Any]] = {}
         unions: list[_UnionCheck] = []
 
@@ -100,20 +101,24 @@ class Encoders:
             result: dict[str, Any] = {}
             before = len(violations)
             for field, value in message.ListFields():
-                name, wire, encode_value = fields[field]
+                wire, names, encode_value = fields[field]
                 if encode_value is None:
                     result[wire] = value
                     continue
+                if names is not None and value in names:
+                    result[wire] = names[value]
+                    continue
                 result[wire] = encode_value(value, violations)
                 if violations and len(violations) > before:
-                    violations[before:] = [violation.below(name) for violation in violations[before:]]
+                    violations[before:] = [violation.below(field.name) for violation in violations[before:]]
                     before = len(violations)
-            for wire, (name, empty) in required.items():
-                if wire not in result:
-                    if empty is None:
-                        violations.append(Violation(name, "is required"))
-                    else:
-                        result[wire] = empty
+            if not required.keys() <= result.keys():
+                for wire, (name, empty) in required.items():
+                    if wire not in result:
+                        if empty is None:
+                            violations.append(Violation(name, "is required"))
+                        else:
+                            result[wire] = empty
             for check in unions:
                 check(result, violations)
             return result
@@ -121,7 +126,8 @@ class Encoders:
         self._messages[descriptor.full_name] = encode
         for field in descriptor.fields:
             encode_value = self.value(field)
-            fields[field] = (field.name, wire_name(field), None if encode_value is _encode_as_is else encode_value)
+            names = enum_wire_names(field.enum_type) if field.enum_type is not None and not field.is_repeated else None
+            fields[field] = (wire_name(field), names, None if encode_value is _encode_as_is else encode_value)
             if field.name in self._contract.required(descriptor):
                 required[wire_name(field)] = (field.name, _empty(field))
         unions.extend(_union_check(descriptor, union) for union in self._contract.unions(descriptor))

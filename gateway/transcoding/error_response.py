@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from google.rpc import code_pb2, error_details_pb2
 
 from gateway.contract import Contract
 from gateway.contract.contract import wire_name
-from gateway.transcoding.decoder import MAX_DEPTH, Decoders, MismatchError, NoDrift
+from gateway.transcoding.decoder import MAX_DEPTH, Decode, Decoders, MismatchError, NoDrift
 from gateway.transcoding.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, VCENTER_DOMAIN, GatewayError
 
 __all__ = ["ErrorReader", "media_type"]
@@ -38,7 +39,7 @@ class ErrorReader:
     def __init__(self, contract: Contract, decoders: Decoders) -> None:
         self._error_class = contract.message_class(_ERROR)
         descriptor = contract.messages[_ERROR]
-        self._fields = {wire_name(field): decoders.field(field) for field in descriptor.fields}
+        self._fields = {wire_name(field): (field.name, decoders.field(field)) for field in descriptor.fields}
         self._data = [_DataShape(contract, decoders, message.full_name) for message in contract.error_data()]
 
     def read(self, operation: str, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
@@ -74,18 +75,16 @@ class ErrorReader:
 
     def _decode(self, payload: dict[str, Any]) -> Any:
         """The typed error. A part that cannot be read is left out: the rest of an error is better than none of it."""
-        error: Any = self._error_class()
-        for name, value in payload.items():
-            decode = self._fields.get(name)
-            if decode is None or value is None:
+        fields = {}
+        for wire, value in payload.items():
+            if wire not in self._fields or value is None:
                 continue
-            try:
-                decode(error, value, NoDrift(), MAX_DEPTH)
-            except MismatchError:
-                continue
-        if not error.error_type:
-            error.ClearField("error_type")
-        return error
+            name, decode = self._fields[wire]
+            with contextlib.suppress(MismatchError):
+                fields[name] = decode(_readable(decode, value), NoDrift(), MAX_DEPTH)
+        if not fields.get("error_type"):
+            fields.pop("error_type", None)
+        return self._error_class(**fields)
 
 
 class _DataShape:
@@ -105,12 +104,22 @@ class _DataShape:
                 data = inner
         if not isinstance(data, dict) or set(data) != self._names:
             return None
-        message = self._class()
         try:
-            self._decode(message, data, NoDrift(), MAX_DEPTH)
+            return self._class(**self._decode(data, NoDrift(), MAX_DEPTH + 1))
         except MismatchError:
             return None
-        return message
+
+
+def _readable(decode: Decode, value: Any) -> Any:
+    """The value without those entries of a list that cannot be read."""
+    if type(value) is not list:
+        return value
+    entries = []
+    for entry in value:
+        with contextlib.suppress(MismatchError):
+            decode([entry], NoDrift(), MAX_DEPTH)
+            entries.append(entry)
+    return entries
 
 
 def _vapi_error(body: bytes) -> dict[str, Any] | None:

@@ -75,8 +75,8 @@ def test_both_ways(enum_fields: Mapping[str, list[FieldDescriptor]], name: str) 
         numbers = []
         for value in catalogue().enums[name]:
             sent = [value] if field.is_repeated else value
-            message = contract.message_class(field.containing_type)()
-            decode(message, sent, NoDrift(), MAX_DEPTH)
+            kind = contract.message_class(field.containing_type)
+            message = kind(**{field.name: decode(sent, NoDrift(), MAX_DEPTH)})
             violations: list[object] = []
             assert encode(getattr(message, field.name), violations) == sent  # type: ignore[arg-type]
             assert violations == []

@@ -118,10 +118,11 @@ def test_parts_that_cannot_be_read(change: dict[str, object], lost: set[str]) ->
     assert {field.name for field, _ in error.ListFields()} == {"error_type", "messages", "data", "challenge"} - lost
 
 
-def test_messages_before_one_that_cannot_be_read() -> None:
-    """Messages in front of one that cannot be read are kept."""
+def test_messages_around_one_that_cannot_be_read() -> None:
+    """Messages in front of one that cannot be read, and behind it, are kept."""
     error = answered(400, {"error_type": "ERROR", "messages": [{"default_message": "First."}, 7, {"id": "c"}]})
     assert error.message == "First."
+    assert [message.id for message in details(error.status())[ERROR].messages] == ["", "c"]
 
 
 NO_PID = {"pid": 4711}
