@@ -202,16 +202,20 @@ class Transport:
         return connection
 
     async def _open_connection(self, trusted: ssl.SSLContext | None, loop: asyncio.AbstractEventLoop) -> Connection:
+        def make() -> Connection:
+            return Connection(self._options.max_response_bytes, self._lost)
+
+        name = self._host if trusted is not None else None
+        addresses = await self._resolved(loop)
+        if len(addresses) == 1:
+            host, port = addresses[0][4][:2]
+            _, connection = await loop.create_connection(make, host, port, ssl=trusted, server_hostname=name)
+            return connection
         sock = await aiohappyeyeballs.start_connection(
-            await self._resolved(loop), happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1, loop=loop
+            addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1, loop=loop
         )
         try:
-            _, connection = await loop.create_connection(
-                lambda: Connection(self._options.max_response_bytes, self._lost),
-                sock=sock,
-                ssl=trusted,
-                server_hostname=self._host if trusted is not None else None,
-            )
+            _, connection = await loop.create_connection(make, sock=sock, ssl=trusted, server_hostname=name)
         except BaseException:
             sock.close()
             raise
