@@ -98,7 +98,8 @@ def _contenders() -> Iterator[str]:
             (
                 "gateway",
                 "`vcenter-gateway serve` as a user starts it: the caller's session passed on, requests checked, "
-                "metrics, a line of JSON in the log for each call",
+                "metrics, a line of JSON in the log for each call. It asks Linux for batch scheduling of its threads "
+                "(`SCHED_BATCH`), as it always does; the others run under the usual policy",
             ),
             ("floor", "a grpc.aio server on uvloop that answers with the same message and calls nobody"),
             (
