@@ -28,8 +28,9 @@ class Received:
 
 
 class FakeGateway(grpc.GenericRpcHandler):
-    """Answers every call with an empty message, or fails as it was told. It has no health service, so that clients do
-    not watch it.
+    """Answers every call with an empty message, or fails as it was told.
+
+    It has no health service, so that clients do not watch it.
     """
 
     def __init__(self) -> None:

@@ -23,8 +23,8 @@ struct Tls {
 };
 
 /// gRPC's service config for the gateway in JSON: round robin over all addresses, of which those that are about to stop
-/// are left in time; and calls that only read are repeated up to three times while the gateway is unavailable. Calls that
-/// change something are never repeated.
+/// are left in time; and calls that only read are repeated up to three times while the gateway is unavailable. Calls
+/// that change something are never repeated.
 const std::string& DefaultServiceConfig();
 
 /// How to connect.
