@@ -70,6 +70,24 @@ async def slow_call(process: Running, channel: grpc.aio.Channel, **fault: Any) -
     return task
 
 
+def scheduling_policies(pid: int) -> list[int]:
+    """Of each thread of a process."""
+    policies = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):  # It has ended since.
+            policies.append(os.sched_getscheduler(int(thread.name)))
+    return policies
+
+
+async def test_threads_do_not_interrupt_each_other(tmp_path: Path) -> None:
+    """All threads of a serving process are scheduled in batches, those of gRPC and the event loop above all."""
+    async with running(tmp_path, *SERVE, "--simulator") as process, channel_to(process) as channel:
+        await call(channel, READ, {"vm": "vm-1001"})
+        policies = scheduling_policies(process.process.pid)
+        assert len(policies) > 2
+        assert set(policies) == {os.SCHED_BATCH}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 async def test_signals(tmp_path: Path, number: int) -> None:
     """Either signal ends serve in an orderly way: a call under way is answered, and the exit code is 0."""
