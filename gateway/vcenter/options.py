@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import ssl
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from gateway import __version__
 
@@ -13,6 +14,8 @@ __all__ = ["USER_AGENT", "VCenterOptions", "ssl_context"]
 
 USER_AGENT = f"vcenter-gateway/{__version__}"
 
+# Names as DNS and hosts files have them, and addresses of both families; the latter with a zone too.
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_.])?|[0-9a-f:.]+(%[a-z0-9._-]+)?", re.ASCII | re.IGNORECASE)
 _THUMBPRINT = re.compile(r"[0-9a-f]{64}")
 
 
@@ -57,12 +60,29 @@ class VCenterOptions:
             raise ValueError("the vCenter URL must not hold a user name or a password")
         if parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ValueError("the vCenter URL is scheme, host and port alone; the gateway adds the path")
-        object.__setattr__(self, "url", f"{parts.scheme}://{parts.netloc}")
+        object.__setattr__(self, "url", f"{parts.scheme}://{_authority(parts)}")
         if self.thumbprint is not None:
             digits = self.thumbprint.lower().replace(":", "").replace(" ", "")
             if not _THUMBPRINT.fullmatch(digits):
                 raise ValueError("the thumbprint must be a SHA-256 one: 64 hexadecimal digits, with or without colons")
             object.__setattr__(self, "thumbprint", digits)
+
+
+def _authority(parts: SplitResult) -> str:
+    """Host and port as they go into the Host field of a request: in ASCII, a name of other letters in IDNA's form."""
+    host = parts.hostname or ""
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError("the port in the vCenter URL must be a number from 1 to 65535") from None
+    if port == 0:
+        raise ValueError("the port in the vCenter URL must be a number from 1 to 65535")
+    with contextlib.suppress(UnicodeError):
+        name = host.encode("idna").decode("ascii") if not host.isascii() else host
+        if _HOST.fullmatch(name):
+            shown = f"[{name}]" if ":" in name else name
+            return shown if port is None else f"{shown}:{port}"
+    raise ValueError(f"{host!r} in the vCenter URL is neither the name of a host nor an address")
 
 
 def ssl_context(options: VCenterOptions) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""How long a call may take."""
+"""How long a call may take, and what vCenter's URL may look like."""
 
 from __future__ import annotations
 
@@ -31,3 +31,46 @@ def test_defaults_within_the_cap() -> None:
     """A default beyond the cap is capped too."""
     options = VCenterOptions("https://vcenter", change_timeout=90, max_timeout=60)
     assert options.seconds_for(False, None) == 60
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        pytest.param("https://vcenter.example.com", "https://vcenter.example.com", id="name"),
+        pytest.param("https://vc_1.example.com./", "https://vc_1.example.com.", id="underscore-and-final-dot"),
+        pytest.param("http://192.0.2.1:1", "http://192.0.2.1:1", id="lowest-port"),
+        pytest.param("https://vcenter:65535", "https://vcenter:65535", id="highest-port"),
+        pytest.param("https://vcenter:", "https://vcenter", id="empty-port"),
+        pytest.param("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443", id="ipv6"),
+        pytest.param("https://[fe80::1%eth0]", "https://[fe80::1%eth0]", id="ipv6-with-zone"),
+        pytest.param("https://b\u00fccher.example:8443", "https://xn--bcher-kva.example:8443", id="other-letters"),
+    ],
+)
+def test_urls(given: str, url: str) -> None:
+    """A URL is kept as it goes over the wire."""
+    assert VCenterOptions(given).url == url
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        pytest.param("https://vcenter:0", "port", id="port-0"),
+        pytest.param("https://vcenter:65536", "port", id="port-too-high"),
+        pytest.param("https://vcenter:https", "port", id="port-by-name"),
+        pytest.param("https://a b", "neither", id="space"),
+        pytest.param("https://%zz", "neither", id="percent"),
+        pytest.param("https://-vcenter", "neither", id="dash"),
+        pytest.param("https://\u00fc..example", "neither", id="empty-label"),
+        pytest.param("https://vcenter/api", "path", id="path"),
+        pytest.param("https://vcenter?a=b", "path", id="query"),
+        pytest.param("https://user:secret@vcenter", "user name", id="password"),
+        pytest.param("ftp://vcenter", "must look like", id="scheme"),
+        pytest.param("vcenter.example.com", "must look like", id="no-scheme"),
+        pytest.param("https://", "must look like", id="no-host"),
+    ],
+)
+def test_urls_that_are_none(given: str, problem: str) -> None:
+    """What cannot be a vCenter's URL is refused with a sentence, which holds no password."""
+    with pytest.raises(ValueError, match=problem) as caught:
+        VCenterOptions(given)
+    assert "secret" not in str(caught.value)
