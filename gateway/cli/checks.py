@@ -63,7 +63,7 @@ class _Checks:
     def __init__(self, options: VCenterOptions, contract: Contract) -> None:
         self._options = options
         self._contract = contract
-        self._errors = ErrorReader(contract, Decoders(contract))
+        self._errors = ErrorReader(contract, Decoders())
         parts = urlsplit(options.url)
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)

@@ -113,7 +113,7 @@ def _work_in_batches() -> None:
     """Asks Linux not to interrupt a thread of this process whenever another one of its threads has something to do.
 
     gRPC's threads and the event loop wake each other several times a call. Interrupted each time, they switched 16
-    times a call under load; now 5, for an eighth less CPU time and a tenth less latency. Later threads inherit it.
+    times a call under load; now 5, for an eighth less CPU time. Threads that start later inherit it.
     """
     with contextlib.suppress(AttributeError, OSError):  # Not on Linux, or not allowed.
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.struct_pb2 import Struct
 
-from gateway.contract.contract import Contract, ContractError, map_value, wire_name
+from gateway.contract.contract import ContractError, map_value, wire_name
 from gateway.transcoding.encoder import FLOATS, INTEGERS, TIMESTAMP_SECONDS, enum_wire_names
 
 __all__ = ["MAX_DEPTH", "Decode", "Decoders", "Drift", "MismatchError", "NoDrift"]
@@ -76,8 +76,7 @@ deep messages may still stand below the one that the value is for."""
 class Decoders:
     """Compiles and keeps one decoder a message type; types may contain themselves."""
 
-    def __init__(self, contract: Contract) -> None:
-        self._contract = contract
+    def __init__(self) -> None:
         self._messages: dict[str, Decode] = {
             "google.protobuf.Timestamp": _decode_timestamp,
             "google.protobuf.Struct": _decode_struct,

@@ -47,7 +47,7 @@ class BlockingVCenter:
         contract = contract or load_contract()
         self._options = options
         self._identity = identity
-        self._errors = ErrorReader(contract, Decoders(contract))
+        self._errors = ErrorReader(contract, Decoders())
         self._session_id = identity.value if isinstance(identity, SessionId) else None
         self._http = requests.Session()
         self._http.trust_env = False

@@ -97,7 +97,7 @@ class VCenter:
         self._budget = RetryBudget()
         self.limiter = Limiter(options.max_concurrent_calls, options.max_waiting_calls)
         self.breaker = Breaker(on_change=on_breaker_change)
-        self.sessions = SessionPool(self._send_session_call, ErrorReader(contract, Decoders(contract)), clock=clock)
+        self.sessions = SessionPool(self._send_session_call, ErrorReader(contract, Decoders()), clock=clock)
 
     @property
     def certificate(self) -> bytes | None:
