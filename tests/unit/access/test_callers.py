@@ -83,6 +83,12 @@ def test_unknown_token(tokens_file: Path) -> None:
     assert (error.reason, TOKEN in error.message) == ("CALLER_REJECTED", False)
 
 
+def test_several_tokens(tokens_file: Path) -> None:
+    """A call with two tokens is refused, although one of them is good: nobody can know which one counts."""
+    callers = Callers(tokens=StaticTokens(str(tokens_file)))
+    assert "more than one" in refusal(callers, bearer(TOKEN) + bearer("other")).message
+
+
 @pytest.mark.parametrize(("length", "reason"), [(16384, "not known"), (16385, "1 to 16384"), (0, "1 to 16384")])
 def test_length_of_tokens(tokens_file: Path, length: int, reason: str) -> None:
     """A token that is empty or longer than 16 KiB is not even looked at."""
