@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from gateway.server.run import Backend, simulator
+from gateway.server.run import STOP_SIGNALS, Backend, simulator
 from gateway.settings import Settings, split_address
 
 if TYPE_CHECKING:
@@ -89,7 +89,10 @@ def reserve_port(listen: str) -> Iterator[str]:
     Raises OSError when somebody else has the port. The socket never listens: it gets no connections.
     """
     host, port = split_address(listen)
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise OSError(f"cannot listen on {listen}: {error.strerror}") from None
     with socket.socket(family, socket.SOCK_STREAM) as reservation, socket.socket(socket.AF_UNIX) as lock:
         reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -107,10 +110,10 @@ def reserve_port(listen: str) -> Iterator[str]:
 
 
 async def supervise(settings: Settings, on_ready: Callable[[int], None]) -> None:
-    """Runs the workers until SIGTERM or SIGINT, then stops them within the grace period.
+    """Runs the workers until SIGTERM or SIGINT, then stops them within the grace period, or at once by a second signal.
 
     `on_ready` gets the port as soon as every worker takes calls. Raises OSError when the address cannot be used,
-    SupervisorError when workers die again and again before they are ready.
+    SupervisorError when workers die again and again before they are ready, and when they had no time to finish.
     """
     server = settings.server
     async with AsyncExitStack() as stack:
@@ -123,8 +126,8 @@ async def supervise(settings: Settings, on_ready: Callable[[int], None]) -> None
         limit = server.settle_seconds + server.grace_seconds + _KILL_AFTER
         workers = _Workers(server.workers, stopping, limit)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopping.set)
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, workers.stop)
         if settings.admin.listen:
             task = await _serve_admin(settings.admin.listen, workers, task, stack)
         announcing = asyncio.create_task(_announce(workers, on_ready, split_address(address)[1]))
@@ -163,6 +166,17 @@ class _Workers:
         """Where the workers write for the admin port."""
         self._stopping = stopping
         self._limit = limit
+        self._processes: set[asyncio.subprocess.Process] = set()
+        self._killed = False
+
+    def stop(self) -> None:
+        """Ends the workers in order; called again, at once."""
+        if self._stopping.is_set():
+            self._killed = True
+            for process in self._processes:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+        self._stopping.set()
 
     def not_ready(self) -> str | None:
         """Why not every worker serves; None when all of them do."""
@@ -180,7 +194,8 @@ class _Workers:
         return None
 
     async def run(self, task: WorkerTask) -> None:
-        """Keeps all places filled until the stop. Raises SupervisorError when no worker comes up."""
+        """Keeps all places filled until the stop. Raises SupervisorError when no worker comes up, or for a stop at
+        once."""
         places = [
             asyncio.create_task(self._fill(replace(task, number=number), ready))
             for number, ready in enumerate(self.ready, start=1)
@@ -190,6 +205,8 @@ class _Workers:
         for result in await asyncio.gather(*places, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
+        if self._killed:
+            raise SupervisorError("a second signal came: the workers were killed, and calls under way cut off")
 
     async def _fill(self, task: WorkerTask, ready: asyncio.Event) -> None:
         number = task.number
@@ -198,6 +215,7 @@ class _Workers:
         while not self._stopping.is_set():
             started = loop.time()
             process = await self._start(task)
+            self._processes.add(process)
             listening = asyncio.create_task(_listen(process, ready))
             ended = asyncio.create_task(process.wait())
             stop = asyncio.create_task(self._stopping.wait())
@@ -206,6 +224,7 @@ class _Workers:
             if self._stopping.is_set():
                 await self._end(number, process)
             code = await ended
+            self._processes.discard(process)
             await listening
             if self.shared:
                 self.shared.worker_ended(number)
@@ -248,7 +267,7 @@ class _Workers:
     async def _end(self, number: int, process: asyncio.subprocess.Process) -> None:
         """Asks the process to stop and waits for it; when it takes too long, it is killed."""
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(signal.SIGKILL if self._killed else signal.SIGTERM)
         try:
             await asyncio.wait_for(process.wait(), self._limit)
         except TimeoutError:

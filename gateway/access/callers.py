@@ -79,13 +79,15 @@ class Callers:
 
 
 def _bearer_token(metadata: Metadata) -> str | None:
-    for key, value in metadata:
-        if key == "authorization" and isinstance(value, str) and value[: len(_BEARER)].lower() == _BEARER:
-            token = value[len(_BEARER) :].strip()
-            if not token or len(token) > _MAX_TOKEN:
-                raise _refused(f"the bearer token must have 1 to {_MAX_TOKEN} characters")
-            return token
-    return None
+    values = [value for key, value in metadata if key == "authorization" and isinstance(value, str)]
+    tokens = [value[len(_BEARER) :].strip() for value in values if value[: len(_BEARER)].lower() == _BEARER]
+    if not tokens:
+        return None
+    if len(tokens) > 1:
+        raise _refused("the call carries more than one bearer token")
+    if not 0 < len(tokens[0]) <= _MAX_TOKEN:
+        raise _refused(f"the bearer token must have 1 to {_MAX_TOKEN} characters")
+    return tokens[0]
 
 
 def _certificate_names(connection: AuthContext) -> list[str]:

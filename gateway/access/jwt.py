@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jwt
 from google.rpc import code_pb2
@@ -15,6 +17,11 @@ from gateway.transcoding import GatewayError, Reason
 __all__ = ["JwtVerifier", "parse_jwks"]
 
 _LEEWAY_SECONDS = 30
+# What a key of RSA is good for when it does not say: providers may leave out `alg`, and many do.
+_RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+
+Keys = Mapping[str, Mapping[str, jwt.PyJWK]]
+"""By their ids, empty for those without, and then by algorithm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,7 @@ class JwtVerifier:
         """Whose token this is. Raises GatewayError (UNAUTHENTICATED) with the reason for one that is not accepted."""
         rules = self._rules
         try:
-            key = self._key(jwt.get_unverified_header(token).get("kid"))
+            key = self._key(jwt.get_unverified_header(token))
             claims = jwt.decode(
                 token,
                 key,
@@ -53,6 +60,8 @@ class JwtVerifier:
             )
         except jwt.ExpiredSignatureError:
             raise _refused("the token has expired") from None
+        except jwt.ImmatureSignatureError:
+            raise _refused("the token is not valid yet; the clocks may differ") from None
         except jwt.InvalidAudienceError:
             raise _refused("the token is for another audience") from None
         except jwt.InvalidIssuerError:
@@ -66,29 +75,56 @@ class JwtVerifier:
         except jwt.PyJWTError:
             raise _refused("the bearer token is neither a known one nor a valid JWT") from None
         identity = claims[rules.claim]
-        if not isinstance(identity, str) or not identity:
-            raise _refused(f"the token's claim {rules.claim!r} is not a text")
+        # JSON can hold halves of characters, too, with which no line of the audit log could be written.
+        if not isinstance(identity, str) or not identity or not identity.isprintable():
+            raise _refused(f"the token's claim {rules.claim!r} is not a text that can be printed")
         return identity
 
-    def _key(self, key_id: object) -> jwt.PyJWK:
+    def _key(self, header: Mapping[str, Any]) -> jwt.PyJWK:
         keys = self._keys.current()
+        key_id, algorithm = header.get("kid"), header.get("alg")
         if isinstance(key_id, str) and key_id in keys:
-            return keys[key_id]
-        if key_id is None and len(keys) == 1:
-            return next(iter(keys.values()))
-        raise _refused("the token was signed with a key that is not in the JWKS file")
+            of_id = keys[key_id]
+        elif key_id is None and len(keys) == 1:
+            of_id = next(iter(keys.values()))
+        else:
+            raise _refused("the token was signed with a key that is not in the JWKS file")
+        if not isinstance(algorithm, str) or algorithm not in of_id:
+            raise jwt.InvalidAlgorithmError
+        return of_id[algorithm]
 
 
-def parse_jwks(content: bytes) -> Mapping[str, jwt.PyJWK]:
-    """The public keys of a JWKS by their ids. Raises ValueError with a sentence."""
+def parse_jwks(content: bytes) -> Keys:
+    """The public keys of a JWKS that are there for signatures. Raises ValueError with a sentence."""
     try:
-        keys = jwt.PyJWKSet.from_dict(json.loads(content)).keys
-    except (ValueError, TypeError, AttributeError, jwt.PyJWTError):
+        entries = json.loads(content)["keys"]
+        if not isinstance(entries, list):
+            raise TypeError
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise ValueError('it takes a JWKS: {"keys": [...]} with public keys') from None
-    by_id = {key.key_id or "": key for key in keys if key.key_type != "oct"}
-    if not by_id:
-        raise ValueError("the JWKS has no public key")
-    return by_id
+    keys: dict[str, dict[str, jwt.PyJWK]] = {}
+    for entry in entries:
+        for key in _usable(entry):
+            of_id = keys.setdefault(key.key_id or "", {})
+            if key.algorithm_name in of_id:
+                raise ValueError("the JWKS has two keys for one algorithm that no `kid` tells apart")
+            of_id[key.algorithm_name] = key
+    if not keys:
+        raise ValueError("the JWKS has no public key for signatures")
+    return keys
+
+
+def _usable(entry: Any) -> Iterator[jwt.PyJWK]:
+    """An entry as the key of each algorithm that it is good for. Keys for other purposes, and of kinds that nobody here
+    knows, may be in a JWKS as well: they are passed over."""
+    if not isinstance(entry, dict) or entry.get("kty") == "oct" or entry.get("use", "sig") != "sig":
+        return
+    if not isinstance(entry.get("kid", ""), str):
+        return
+    algorithms = _RSA_ALGORITHMS if entry.get("kty") == "RSA" and not entry.get("alg") else (None,)
+    with contextlib.suppress(jwt.PyJWTError, TypeError, AttributeError, NotImplementedError):
+        for algorithm in algorithms:
+            yield jwt.PyJWK(entry, algorithm)
 
 
 def _refused(message: str) -> GatewayError:

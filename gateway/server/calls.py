@@ -84,6 +84,7 @@ def call_handler(
         trace = None if tracing is None else tracing.begin(rpc, operation, metadata, request_id)
         code, reason, age = "CANCELLED", "", None
         identity, message = "", None
+        refusal: GatewayError | None = None
         try:
             caller = admission.identify(metadata, context.auth_context)
             identity = caller.identity
@@ -109,17 +110,15 @@ def call_handler(
                 await context.send_initial_metadata(((AGE_HEADER, str(age)),))
             context.set_trailing_metadata(((REQUEST_ID_HEADER, request_id),))
             code = "OK"
-            return response
         except GatewayError as error:
-            code, reason = code_pb2.Code.Name(error.code), error.reason
-            return _refuse(context, error, request_id)
+            code, reason, refusal = code_pb2.Code.Name(error.code), error.reason, error
         except Exception as error:
             # The text of an unforeseen error may hold anything, a secret too: only where it happened is logged.
             frames = "".join(traceback.format_tb(error.__traceback__))
             _log.error("unforeseen %s in %s, request %s\n%s", type(error).__name__, rpc, request_id, frames)
             code, reason = "INTERNAL", Reason.GATEWAY_BUG
             text = "the gateway failed; its log has the request id"
-            return _refuse(context, _failure(binding, code_pb2.INTERNAL, Reason.GATEWAY_BUG, text), request_id)
+            refusal = _failure(binding, code_pb2.INTERNAL, Reason.GATEWAY_BUG, text)
         finally:
             seconds = time.perf_counter() - started
             trace_id = span_id = ""
@@ -131,14 +130,18 @@ def call_handler(
                 target = {name: str(getattr(message, name, "")) for name in binding.method.rule.variables}
                 milliseconds = round(seconds * 1000, 3)
                 audit(AuditRecord(identity, rpc, target, code, reason, request_id, milliseconds, trace_id, span_id))
+        if refusal is not None:
+            await _refuse(context, refusal, request_id)
+        return response
 
     return handle
 
 
-def _refuse(context: Any, error: GatewayError, request_id: str) -> bytes:
-    """Ends the call with the error's status.
+async def _refuse(context: Any, error: GatewayError, request_id: str) -> None:
+    """Ends the call with the error's status, and does not return.
 
-    Not by abort(), which drops the trailing metadata: the details travel there.
+    By abort(), since what a handler returns goes out before the status, also where it is empty: and a call that has
+    begun to be answered is not repeated by gRPC's own retries, which callers may have configured.
     """
     # A new one, since calls that waited for the same login end in the same error.
     own = GatewayError(
@@ -159,9 +162,7 @@ def _refuse(context: Any, error: GatewayError, request_id: str) -> bytes:
         # Tells gRPC's own retry policy, wherever a client configured one, not to repeat the call.
         trailing.append(("grpc-retry-pushback-ms", "-1"))
     context.set_trailing_metadata(tuple(trailing))
-    context.set_code(_CODES[status.code])
-    context.set_details(status.message)
-    return b""
+    await context.abort(_CODES[status.code], status.message)
 
 
 def _time_for_vcenter(remaining: float | None) -> float | None:

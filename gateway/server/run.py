@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -68,6 +69,7 @@ async def run(
     wrong protos.
     """
     _work_in_batches()
+    _use_all_files()
     async with AsyncExitStack() as stack:
         if settings.simulator.enabled and backend is None:
             backend = await simulator(settings, stack)
@@ -117,6 +119,17 @@ def _work_in_batches() -> None:
     """
     with contextlib.suppress(AttributeError, OSError):  # Not on Linux, or not allowed.
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
+def _use_all_files() -> None:
+    """Lets this process open as many files as it may.
+
+    Each connection is one. The customary 1024 are for programs that use select(), which knows no more: with them, the
+    thousandth client would find nobody to answer, and vCenter could not be reached.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _admin(settings: Settings, vcenter: VCenterOptions, share: WorkerShare | None) -> ProcessAdmin | None:

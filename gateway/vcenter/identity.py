@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import os
@@ -60,15 +59,18 @@ Identity = SessionId | Basic
 def identity_from_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> Identity | None:
     """The identity a call carries, None where it carries none. A session id wins over a password.
 
-    Raises GatewayError (UNAUTHENTICATED, CREDENTIALS_MALFORMED) for one that cannot be read.
+    Raises GatewayError (UNAUTHENTICATED, CREDENTIALS_MALFORMED) for one that cannot be read, and for several of a kind:
+    whoever looked at the call on its way may have looked at another one.
     """
-    authorization: str | None = None
+    found: dict[str, str] = {}
     for key, value in metadata:
-        if key == SESSION_HEADER and isinstance(value, str):
-            return _session_id(value)
-        if key == "authorization" and isinstance(value, str):
-            authorization = value
-    return None if authorization is None else _basic(authorization)
+        if key in (SESSION_HEADER, "authorization") and isinstance(value, str):
+            if key in found:
+                raise _malformed(f"{key} is there more than once")
+            found[key] = value
+    if SESSION_HEADER in found:
+        return _session_id(found[SESSION_HEADER])
+    return _basic(found["authorization"]) if "authorization" in found else None
 
 
 def is_session_id(value: object) -> bool:
@@ -96,7 +98,7 @@ def _basic(value: str) -> Basic:
         raise _malformed(f"authorization is longer than {_MAX_AUTHORIZATION} characters")
     try:
         user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         raise _malformed("the credentials in authorization are not base64 of UTF-8 text") from None
     if not colon or not user:
         raise _malformed("the credentials in authorization are not of the form user:password")

@@ -67,7 +67,6 @@ class _Entry:
     """Makes the error of callers who come while no login is tried; its argument is the remaining time."""
     without_room: int = 0
     """How often in a row vCenter had no room for the session."""
-    calls: int = 0
 
 
 @dataclass(slots=True)
@@ -86,7 +85,11 @@ class SessionCounts:
 
 
 class SessionPool:
-    """At most one session a credential, and at most `limit` of them; the longest unused goes first."""
+    """At most one session a credential, and at most `limit` of them; the longest unused goes first.
+
+    Nor are more than `limit` credentials remembered that have opened none: they push out each other and never a
+    session, else anybody could end everybody's sessions with passwords that are made up.
+    """
 
     def __init__(
         self,
@@ -102,14 +105,18 @@ class SessionPool:
         self._limit = limit
         self._times = times or SessionTimes()
         self._clock = clock
-        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._proven: OrderedDict[bytes, _Entry] = OrderedDict()
+        """Credentials that have opened a session, the longest unused first."""
+        self._unproven: OrderedDict[bytes, _Entry] = OrderedDict()
+        """Those whose login is under way, or was refused."""
+        self._logins: set[asyncio.Task[Session]] = set()
         self._logouts: set[asyncio.Task[None]] = set()
         self._closed = False
         self.counts = SessionCounts()
 
     @property
     def open_sessions(self) -> int:
-        return sum(entry.session is not None for entry in self._entries.values())
+        return sum(entry.session is not None for entry in self._proven.values())
 
     async def get(self, credential: Basic) -> Session:
         """The credential's session, opened if need be. Raises GatewayError, or TransportError from the login."""
@@ -143,26 +150,37 @@ class SessionPool:
     async def close(self) -> None:
         """Closes every session at vCenter. Failures are passed over: vCenter ends idle sessions by itself."""
         self._closed = True
-        for entry in self._entries.values():
-            if entry.login is not None:
-                with contextlib.suppress(Exception):
-                    await entry.login
+        if self._logins:
+            await asyncio.wait(self._logins)
+        for entry in self._proven.values():
             self._retire(entry)
-        self._entries.clear()
+        self._proven.clear()
+        self._unproven.clear()
         while self._logouts:
             await asyncio.wait(self._logouts)
 
     def _entry(self, credential: Basic) -> _Entry:
         key = credential.digest
-        entry = self._entries.get(key)
-        if entry is None:
-            entry = self._entries[key] = _Entry()
-            while len(self._entries) > self._limit:
-                displaced = self._entries.popitem(last=False)[1]
-                self.counts.displaced += displaced.session is not None
-                self._retire(displaced)
-        self._entries.move_to_end(key)
+        for entries in (self._proven, self._unproven):
+            if key in entries:
+                entries.move_to_end(key)
+                return entries[key]
+        entry = self._unproven[key] = _Entry()
+        if len(self._unproven) > self._limit:
+            self._unproven.popitem(last=False)
         return entry
+
+    def _keep(self, entry: _Entry, key: bytes) -> None:
+        """Keeps a session that was opened, for which the longest unused one may have to go."""
+        if self._unproven.get(key) is entry:
+            del self._unproven[key]
+        if self._closed or self._proven.setdefault(key, entry) is not entry:
+            self._retire(entry)  # Forgotten while it was opened, and the credential has another one by now.
+            return
+        if len(self._proven) > self._limit:
+            displaced = self._proven.popitem(last=False)[1]
+            self.counts.displaced += displaced.session is not None
+            self._retire(displaced)
 
     async def _login(self, entry: _Entry, credential: Basic) -> Session:
         if entry.refusal is not None:
@@ -176,6 +194,8 @@ class SessionPool:
         """Runs one action an entry at a time; it goes on when the caller who started it gives up."""
         if entry.login is None:
             entry.login = asyncio.ensure_future(action())
+            self._logins.add(entry.login)
+            entry.login.add_done_callback(self._logins.discard)
             entry.login.add_done_callback(lambda task: _finished(entry, task))
         return await asyncio.shield(entry.login)
 
@@ -201,8 +221,7 @@ class SessionPool:
         now = self._clock()
         session = Session(read_session_id(response), opened=now, used=now, verified=now)
         entry.session = session
-        if self._closed or entry not in self._entries.values():
-            self._retire(entry)
+        self._keep(entry, credential.digest)
         return session
 
     def _login_failure(self, entry: _Entry, response: RestResponse) -> GatewayError:

@@ -28,6 +28,7 @@ from tests.integration.harness import (
     failure,
     running_gateway,
 )
+from tests.integration.raw_http2 import raw_call
 from tests.integration.raw_vcenter import Answer, after, http, raw_vcenter, saying
 
 SESSION = (("vmware-api-session-id", "of-the-caller"),)
@@ -105,6 +106,30 @@ async def test_requests_at_random(system: System) -> None:
             assert found.code not in ("INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED"), (rpc, data, found)
             ends.add(found.reason)
     assert {"OK", "REQUEST_INVALID"} < ends, "the requests were all of one kind"
+
+
+@pytest.mark.parametrize(
+    ("path", "metadata", "ends"),
+    [
+        pytest.param(b"/" + READ.encode(), ("authorization", CREDENTIALS[0][1].encode()), ["OK"], id="good"),
+        pytest.param(b"/\xff\xfe/Get", ("authorization", CREDENTIALS[0][1].encode()), [], id="path"),
+        pytest.param(b"", ("authorization", CREDENTIALS[0][1].encode()), [], id="no-path"),
+        pytest.param(
+            b"/" + READ.encode(), ("authorization", b"Basic \xff\xfe"), ["CREDENTIALS_MALFORMED"], id="authorization"
+        ),
+        pytest.param(
+            b"/" + READ.encode(), ("vmware-api-session-id", b"\xc3\xa9"), ["CREDENTIALS_MALFORMED"], id="session-id"
+        ),
+    ],
+)
+async def test_headers_beyond_ascii(system: System, path: bytes, metadata: tuple[str, bytes], ends: list[str]) -> None:
+    """Whatever bytes stand in the headers of a call, it is answered, and the gateway goes on serving: no gRPC library
+    sends such calls, but anybody can."""
+    field = (metadata[0].encode(), metadata[1])
+    assert await raw_call(system.address, path, [field], b"\x0a\x07vm-1001")
+    assert [call.reason or call.code for call in system.calls] == ends
+    async with grpc.aio.insecure_channel(system.address) as channel:
+        assert await system.client.on(channel).call(READ, READ_REQUEST)
 
 
 def ok(head: bytes, body: bytes = b"") -> bytes:

@@ -61,6 +61,24 @@ async def test_no_identity(system: System) -> None:
 
 
 @pytest.mark.parametrize(
+    "pairs",
+    [
+        pytest.param(
+            (("authorization", basic("user:one")), ("authorization", basic(f"user:{SECRET}"))), id="passwords"
+        ),
+        pytest.param((("vmware-api-session-id", "0" * 32), ("vmware-api-session-id", SECRET)), id="sessions"),
+    ],
+)
+async def test_several_identities(system: System, pairs: tuple[tuple[str, str], ...]) -> None:
+    """A call that brings two identities of a kind is refused: nobody can know which one counts."""
+    failure = await refused(system, user=None, metadata=pairs)
+    assert (failure.code, failure.reason) == ("UNAUTHENTICATED", "CREDENTIALS_MALFORMED")
+    assert "more than once" in failure.message
+    assert "hunter2" not in repr((failure, failure.trailing))
+    assert len(system.simulator.record) == 0
+
+
+@pytest.mark.parametrize(
     "pair",
     [
         pytest.param(("authorization", f"Bearer {SECRET}"), id="another-scheme"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 
+import grpc.aio
 import pytest
 
 from gateway.simulator import Fault, Simulator, SimulatorOptions, pages
@@ -143,6 +145,45 @@ async def test_nobody_listens(rpc: str, request_json: dict[str, str]) -> None:
     assert "refused" in caught.value.message
     assert not caught.value.may_have_executed
     assert "grpc-retry-pushback-ms" not in caught.value.trailing
+
+
+RETRYING = {
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 3,
+                "initialBackoff": "0.01s",
+                "maxBackoff": "0.01s",
+                "backoffMultiplier": 1,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("rpc", "request_json", "fault", "tries"),
+    [
+        pytest.param(READ, READ_REQUEST, Fault.error("SERVICE_UNAVAILABLE"), 3, id="read"),
+        pytest.param(START, START_REQUEST, Fault.error("SERVICE_UNAVAILABLE"), 3, id="change-that-did-not-run"),
+        pytest.param(START, START_REQUEST, RESET_AFTER, 1, id="change-that-may-have-run"),
+    ],
+)
+async def test_callers_who_have_grpc_retry(
+    system: System, rpc: str, request_json: dict[str, str], fault: Fault, tries: int
+) -> None:
+    """gRPC's own retries, as a service config asks for them, repeat what fails with UNAVAILABLE, and leave alone what
+    may have been executed."""
+    system.simulator.faults.add(fault, operation=START_ID if rpc == START else READ_ID, times=None)
+    options = [("grpc.service_config", json.dumps(RETRYING))]
+    async with grpc.aio.insecure_channel(system.address, options=options) as channel:
+        with pytest.raises(Failure) as caught:
+            await system.client.on(channel).call(rpc, request_json)
+    assert caught.value.code == "UNAVAILABLE"
+    assert caught.value.reason
+    assert [call.code for call in system.calls] == ["UNAVAILABLE"] * tries
 
 
 async def test_vcenter_is_back() -> None:

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import os
 import re
+import resource
 import signal
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -88,6 +89,29 @@ async def test_threads_do_not_interrupt_each_other(tmp_path: Path) -> None:
         assert set(policies) == {os.SCHED_BATCH}
 
 
+@pytest.mark.parametrize("count", ["1", "2"])
+async def test_many_connections(tmp_path: Path, count: str) -> None:
+    """A serving process opens as many connections as the system lets it, not only the few that are customary."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(200, allowed), most))
+    try:
+        async with running(tmp_path, *SERVE, "--simulator", "--workers", count) as process:
+            await is_served(process)
+            for pid in workers(process) or [process.process.pid]:
+                assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (most, most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+
+
+@pytest.mark.parametrize("count", ["1", "2"])
+async def test_a_host_that_is_not_known(count: str) -> None:
+    """An address whose host nobody knows stops the start with a sentence that names it."""
+    guard = ("--auth-mode", "service-account", "--auth-allow-anyone")
+    ended = await run("serve", "--simulator", "--listen", "nobody.invalid:0", *guard, "--workers", count)
+    assert ended.code == 1
+    assert "error: cannot listen on nobody.invalid:0: " in ended.words
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 async def test_signals(tmp_path: Path, number: int) -> None:
     """Either signal ends serve in an orderly way: a call under way is answered, and the exit code is 0."""
@@ -106,6 +130,30 @@ async def test_a_second_signal(tmp_path: Path) -> None:
         await process.wait_for("stopping: calls under way")
         assert await process.end(signal.SIGTERM) == -signal.SIGTERM
         assert await under_way == "UNAVAILABLE"
+
+
+async def test_a_second_signal_to_workers(tmp_path: Path) -> None:
+    """Likewise with several workers, of which none is left behind, nor what they shared."""
+    arguments = ("--simulator", "--workers", "2", "--admin-listen", "127.0.0.1:0")
+    variables = {"TMPDIR": str(tmp_path)}
+    async with (
+        running(tmp_path, *SERVE, *arguments, variables=variables) as process,
+        channel_to(process) as channel,
+    ):
+        under_way = await slow_call(process, channel, kind="hang")
+        started = workers(process)
+        process.process.send_signal(signal.SIGTERM)
+        await process.wait_for("stopping: calls under way")
+        assert await process.end(signal.SIGTERM) == 1
+        assert await under_way == "UNAVAILABLE"
+        assert "a second signal came" in process.stderr
+        assert not any(map(alive, started))
+        assert left_in(tmp_path) == {"stdout", "stderr"}
+
+
+def left_in(folder: Path) -> set[str]:
+    """The names of what is there."""
+    return {path.name for path in folder.iterdir()}
 
 
 def workers(process: Running) -> list[int]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+import grpc.aio
 from google.rpc import code_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,11 +90,9 @@ class Context:
     def set_trailing_metadata(self, metadata: object) -> None:
         pass
 
-    def set_code(self, code: Any) -> None:
+    async def abort(self, code: Any, details: str) -> None:
         self.code = code
-
-    def set_details(self, details: str) -> None:
-        pass
+        raise grpc.aio.AbortError("aborted")
 
 
 class ReadsAndChanges(RuleBasedStateMachine):
@@ -134,7 +133,10 @@ class ReadsAndChanges(RuleBasedStateMachine):
         context = Context(header)
 
         async def handle() -> bytes:
-            return await self.handlers[rpc](request.SerializeToString(), context)
+            try:
+                return await self.handlers[rpc](request.SerializeToString(), context)
+            except grpc.aio.AbortError:
+                return b""  # The code is in the context.
 
         started = self.now()
         task = self.runner.get_loop().create_task(handle())

@@ -45,9 +45,7 @@ def tokens_file(tmp_path: Path) -> Path:
 @pytest.fixture
 def jwks_file(tmp_path: Path) -> Path:
     path = tmp_path / "jwks.json"
-    rsa_key = json.loads(RSAAlgorithm.to_jwk(RSA_KEY.public_key()))
-    ec_key = json.loads(ECAlgorithm.to_jwk(EC_KEY.public_key()))
-    path.write_text(json.dumps({"keys": [{**rsa_key, "kid": "r"}, {**ec_key, "kid": "e"}]}))
+    path.write_text(json.dumps({"keys": [{**public(RSA_KEY), "kid": "r"}, {**public(EC_KEY), "kid": "e"}]}))
     return path
 
 
@@ -57,6 +55,15 @@ def with_jwt(jwks_file: Path) -> Callers:
         str(jwks_file), issuer="https://issuer.example", audience="gateway", algorithms=["RS256", "ES256"]
     )
     return Callers(jwt=verifier)
+
+
+def public(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> dict[str, Any]:
+    """The public half as an entry of a JWKS, with nothing that need not be there."""
+    if isinstance(key, rsa.RSAPrivateKey):
+        entry = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    else:
+        entry = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    return {name: value for name, value in entry.items() if name not in ("key_ops", "alg")}
 
 
 def signed(claims: dict[str, Any], *, key: Any = RSA_KEY, algorithm: str = "RS256", kid: str | None = "r") -> str:
@@ -74,6 +81,12 @@ def test_unknown_token(tokens_file: Path) -> None:
     """A token that is not in the file is refused, and not repeated in the error."""
     error = refusal(Callers(tokens=StaticTokens(str(tokens_file))), bearer(TOKEN + "0"))
     assert (error.reason, TOKEN in error.message) == ("CALLER_REJECTED", False)
+
+
+def test_several_tokens(tokens_file: Path) -> None:
+    """A call with two tokens is refused, although one of them is good: nobody can know which one counts."""
+    callers = Callers(tokens=StaticTokens(str(tokens_file)))
+    assert "more than one" in refusal(callers, bearer(TOKEN) + bearer("other")).message
 
 
 @pytest.mark.parametrize(("length", "reason"), [(16384, "not known"), (16385, "1 to 16384"), (0, "1 to 16384")])
@@ -143,6 +156,46 @@ def test_jwt(with_jwt: Callers, token: str) -> None:
     assert with_jwt.identify(bearer(token), {}) == "build"
 
 
+@pytest.mark.parametrize("algorithm", ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"])
+def test_keys_that_state_no_algorithm(tmp_path: Path, algorithm: str) -> None:
+    """A key of RSA whose entry leaves out `alg`, as it may, is good for each algorithm of RSA that the gateway allows;
+    one that states it is good for that one alone."""
+    path = tmp_path / "jwks.json"
+    for stated, accepted in ((None, True), (algorithm, True), ("RS384" if algorithm == "RS256" else "RS256", False)):
+        path.write_text(json.dumps({"keys": [{**public(RSA_KEY), "kid": "r", **({"alg": stated} if stated else {})}]}))
+        callers = Callers(jwt=JwtVerifier(str(path), issuer=GOOD["iss"], audience="gateway", algorithms=[algorithm]))
+        if accepted:
+            assert callers.identify(bearer(signed(GOOD, algorithm=algorithm)), {}) == "build"
+        else:
+            assert "algorithm is not allowed" in refusal(callers, bearer(signed(GOOD, algorithm=algorithm))).message
+
+
+def test_keys_without_ids(tmp_path: Path) -> None:
+    """Keys that are told apart by their algorithms need no ids."""
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps({"keys": [public(RSA_KEY), public(EC_KEY)]}))
+    verifier = JwtVerifier(str(path), issuer=GOOD["iss"], audience="gateway", algorithms=["RS256", "ES256"])
+    for key, algorithm in ((RSA_KEY, "RS256"), (EC_KEY, "ES256")):
+        assert verifier.identity(signed(GOOD, key=key, algorithm=algorithm, kid=None)) == "build"
+
+
+def test_keys_for_other_purposes() -> None:
+    """Of a JWKS, the keys for signatures are taken; others, and what is none that could be used, are passed over."""
+    entries = [
+        {**public(RSA_KEY), "kid": "encryption", "use": "enc"},
+        {**public(RSA_KEY), "kid": "shared", "alg": "HS256"},
+        {**public(RSA_KEY), "kid": "none", "alg": "none"},
+        {**public(RSA_KEY), "kid": "list", "alg": ["RS256"]},
+        {**public(RSA_KEY), "kid": ["list"]},
+        {"kty": "XYZ", "kid": "unknown"},
+        {"kty": "RSA", "kid": "broken", "n": 1, "e": "AQAB"},
+        "text",
+        {**public(EC_KEY), "kid": "e", "use": "sig"},
+    ]
+    keys = parse_jwks(json.dumps({"keys": entries}).encode())
+    assert {key_id: set(algorithms) for key_id, algorithms in keys.items()} == {"e": {"ES256"}}
+
+
 def unsigned() -> str:
     return jwt.encode(GOOD, None, algorithm="none", headers={"kid": "r"})
 
@@ -156,6 +209,10 @@ def confused() -> str:
     ("token", "problem"),
     [
         pytest.param(signed({**GOOD, "exp": 1}), "has expired", id="expired"),
+        pytest.param(signed({**GOOD, "nbf": int(time.time()) + 600}), "not valid yet", id="not-yet"),
+        pytest.param(signed({**GOOD, "iat": int(time.time()) + 600}), "not valid yet", id="issued-later"),
+        pytest.param(signed({**GOOD, "sub": "\ud800"}), "not a text", id="half-a-character"),
+        pytest.param(signed({**GOOD, "sub": "ci\nroot"}), "not a text", id="line-break"),
         pytest.param(signed({**GOOD, "aud": "other"}), "for another audience", id="audience"),
         pytest.param(signed({**GOOD, "iss": "other"}), "of another issuer", id="issuer"),
         pytest.param(signed({k: v for k, v in GOOD.items() if k != "exp"}), "no claim 'exp'", id="no-expiry"),
@@ -182,8 +239,20 @@ def test_clock_skew(with_jwt: Callers) -> None:
     assert "expired" in refusal(with_jwt, bearer(signed({**GOOD, "exp": int(time.time()) - 40}))).message
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b'{"keys": []}', b'{"keys": [{"kty": "oct", "k": "eA"}]}', b"[]"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b'{"keys": []}',
+        b'{"keys": {}}',
+        b'{"keys": [{"kty": "oct", "k": "eA"}]}',
+        b"[]",
+        b"[" * 100_000,
+        json.dumps({"keys": [public(RSA_KEY), public(RSA_KEY)]}).encode(),
+    ],
+)
 def test_wrong_jwks(content: bytes) -> None:
-    """A file without public keys is refused."""
+    """A file without public keys is refused, and one with keys that cannot be told apart."""
     with pytest.raises(ValueError, match="JWKS"):
         parse_jwks(content)
