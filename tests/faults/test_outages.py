@@ -8,9 +8,20 @@ import pytest
 
 from gateway.simulator import Fault
 from gateway.vcenter.breaker import BreakerState
-from tests.faults.scenario import count, ends, is_healthy, proxied_system, until, vcenter_of
-from tests.integration.harness import READ, READ_ID, READ_REQUEST, START, START_REQUEST, Failure, System, eventually
+from tests.faults.scenario import count, end, ends, is_healthy, proxied_system, until, vcenter_of
+from tests.integration.harness import (
+    READ,
+    READ_ID,
+    READ_REQUEST,
+    START,
+    START_ID,
+    START_REQUEST,
+    Failure,
+    System,
+    eventually,
+)
 
+HANG = Fault("hang")
 RESERVE = 10
 AT_ONCE = 20
 
@@ -104,6 +115,63 @@ async def test_sessions_are_closed_although_the_breaker_is_open() -> None:
         await proxy.up()
         await system.gateway.stop()
         assert system.simulator.sessions.counts()["open"] == 0
+
+
+async def test_vcenter_takes_calls_and_never_answers(system: System) -> None:
+    """When reads have waited for long and nobody got an answer, vCenter is left alone and health says so; callers with
+    short deadlines and changes that take their time do not bring that about."""
+    await system.client.call(READ, READ_REQUEST)
+    breaker = vcenter_of(system).breaker
+    breaker.silence = 0.5
+    system.simulator.faults.add(HANG, times=None)
+    impatient = ends(system.client, [(READ, READ_REQUEST)] * AT_ONCE, AT_ONCE, timeout=0.2)
+    changing = ends(system.client, [(START, START_REQUEST)] * AT_ONCE, AT_ONCE, timeout=1)
+    for found in await asyncio.gather(impatient, changing):
+        assert [item.code for item in found if isinstance(item, Failure)] == ["DEADLINE_EXCEEDED"] * AT_ONCE
+    assert breaker.state is BreakerState.CLOSED
+
+    patient = count(await ends(system.client, [(READ, READ_REQUEST)] * AT_ONCE, AT_ONCE, timeout=1))
+    assert patient == {("DEADLINE_EXCEEDED", "VCENTER_TIMEOUT"): AT_ONCE}
+    assert not await is_healthy(system)
+    sent = len(system.simulator.record)
+    refused = await ends(system.client, [(READ, READ_REQUEST), (START, START_REQUEST)] * 100, AT_ONCE)
+    assert count(refused) == {("UNAVAILABLE", "VCENTER_CIRCUIT_OPEN"): 200}
+    assert len(system.simulator.record) == sent
+
+    system.simulator.faults.clear()
+    await until(system.client, answered=True)
+    assert breaker.state is BreakerState.CLOSED
+
+
+async def test_slow_reads_beside_others(system: System) -> None:
+    """One operation that gets no answer keeps nobody from those that do."""
+    await system.client.call(READ, READ_REQUEST)
+    vcenter_of(system).breaker.silence = 0.5
+    system.simulator.faults.add(HANG, operation=READ_ID, times=None)
+    slow = asyncio.create_task(ends(system.client, [(READ, READ_REQUEST)] * AT_ONCE, AT_ONCE, timeout=1))
+    await eventually(lambda: len(system.simulator.record.of(READ_ID)) == 1 + AT_ONCE, "the calls that get no answer")
+    await system.client.call("vcenter.v1.VmService/ListVms", {})
+    assert count(await slow) == {("DEADLINE_EXCEEDED", "VCENTER_TIMEOUT"): AT_ONCE}
+    await system.client.call("vcenter.v1.VmService/ListVms", {})
+
+
+async def test_a_probe_that_gets_no_answer(system: System) -> None:
+    """The call that looks how vCenter is has a long deadline and gets no answer: others are let through meanwhile."""
+    await system.client.call(READ, READ_REQUEST)
+    system.simulator.faults.add(Fault.unavailable(), times=None)
+    await calls_until_open(system)
+    system.simulator.faults.clear()
+    system.simulator.faults.add(HANG, operation=START_ID)
+    breaker = vcenter_of(system).breaker
+    probes = set()
+    while breaker.state is BreakerState.OPEN:
+        probes.add(asyncio.create_task(end(system.client, START, START_REQUEST, timeout=60)))
+        await asyncio.wait(probes, timeout=0.1)
+    await until(system.client, answered=True, timeout=5)
+    assert breaker.state is BreakerState.CLOSED
+    waiting = [probe for probe in probes if not probe.done()]
+    assert len(waiting) == len(system.simulator.record.of(START_ID)) == 1
+    waiting[0].cancel()
 
 
 @pytest.mark.parametrize("kind", ["hang", "reset_before"])
