@@ -2,8 +2,8 @@
 
 Here the promises about repetition are kept. A mutating call is sent a second time only when vCenter certainly did not
 run it: there was no connection, or it answered 401 to an expired session. Calls without side effects are repeated on
-lost connections, 503 and RESOURCE_BUSY, with jitter, within the caller's deadline, and as far as the retry budget goes.
-Here vCenter is protected too: by a bound on concurrent calls, and by a breaker while it does not answer.
+lost connections, 502, 503 and RESOURCE_BUSY, with jitter, within the caller's deadline, and as far as the retry budget
+goes. Here vCenter is protected too: by a bound on concurrent calls, and by a breaker while it does not answer.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ _MAX_BACKOFF = 2.0
 _SESSION_CALL_TIMEOUT = 30.0
 _LOGOUT_TIMEOUT = 5.0
 _MAX_DEAD_CONNECTIONS = 8
+# After which the same read may well succeed: a proxy lost the service, or there was none.
+_TRANSIENT_STATUSES = frozenset({"502", "503"})
 # What the proxy in front of vCenter answers when there is nothing behind it.
 _PROXY_ERRORS = frozenset({502, 503, 504})
 
@@ -217,7 +219,10 @@ class VCenter:
             self.breaker.gave_up(admitted if is_quick else None)
             raise
         if response.status in _PROXY_ERRORS and not _is_json(response):
-            self.breaker.failed()
+            if response.status == 504 and not is_quick:
+                self.breaker.gave_up()
+            else:
+                self.breaker.failed()
         else:
             self.breaker.succeeded()
         return response
@@ -275,5 +280,5 @@ def _is_json(response: RestResponse) -> bool:
 def _is_transient(error: GatewayError) -> bool:
     """Whether the same read may well succeed a moment later."""
     return error.reason == "RESOURCE_BUSY" or (
-        error.code == code_pb2.UNAVAILABLE and error.metadata.get("http_status") == "503"
+        error.code == code_pb2.UNAVAILABLE and error.metadata.get("http_status") in _TRANSIENT_STATUSES
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from gateway.simulator import Fault
+from gateway.vcenter import VCenterOptions
 from gateway.vcenter.breaker import BreakerState
-from tests.faults.scenario import count, end, ends, is_healthy, proxied_system, until, vcenter_of
+from tests.faults.scenario import count, end, ends, is_healthy, is_idle, proxied_system, until, vcenter_of
 from tests.integration.harness import (
     READ,
     READ_ID,
@@ -19,7 +21,9 @@ from tests.integration.harness import (
     Failure,
     System,
     eventually,
+    running_gateway,
 )
+from tests.integration.raw_vcenter import http, raw_vcenter
 
 HANG = Fault("hang")
 RESERVE = 10
@@ -122,20 +126,24 @@ async def test_vcenter_takes_calls_and_never_answers(system: System) -> None:
     short deadlines and changes that take their time do not bring that about."""
     await system.client.call(READ, READ_REQUEST)
     breaker = vcenter_of(system).breaker
-    breaker.silence = 0.5
     system.simulator.faults.add(HANG, times=None)
-    impatient = ends(system.client, [(READ, READ_REQUEST)] * AT_ONCE, AT_ONCE, timeout=0.2)
-    changing = ends(system.client, [(START, START_REQUEST)] * AT_ONCE, AT_ONCE, timeout=1)
-    for found in await asyncio.gather(impatient, changing):
+
+    async def late(rpc: str, request: dict[str, str]) -> None:
+        found = await ends(system.client, [(rpc, request)] * AT_ONCE, AT_ONCE, timeout=1)
         assert [item.code for item in found if isinstance(item, Failure)] == ["DEADLINE_EXCEEDED"] * AT_ONCE
+        await is_idle(system)
+
+    breaker.silence = 60
+    await late(READ, READ_REQUEST)
+    breaker.silence = 0.1
+    await late(START, START_REQUEST)
     assert breaker.state is BreakerState.CLOSED
 
-    patient = count(await ends(system.client, [(READ, READ_REQUEST)] * AT_ONCE, AT_ONCE, timeout=1))
-    assert patient == {("DEADLINE_EXCEEDED", "VCENTER_TIMEOUT"): AT_ONCE}
+    await late(READ, READ_REQUEST)
     assert not await is_healthy(system)
     sent = len(system.simulator.record)
-    refused = await ends(system.client, [(READ, READ_REQUEST), (START, START_REQUEST)] * 100, AT_ONCE)
-    assert count(refused) == {("UNAVAILABLE", "VCENTER_CIRCUIT_OPEN"): 200}
+    refused = await ends(system.client, [(READ, READ_REQUEST), (START, START_REQUEST)] * 10, AT_ONCE)
+    assert count(refused) == {("UNAVAILABLE", "VCENTER_CIRCUIT_OPEN"): 20}
     assert len(system.simulator.record) == sent
 
     system.simulator.faults.clear()
@@ -143,15 +151,28 @@ async def test_vcenter_takes_calls_and_never_answers(system: System) -> None:
     assert breaker.state is BreakerState.CLOSED
 
 
+async def test_changes_that_take_longer_than_a_proxy_waits() -> None:
+    """They do not bring it about either, reads that a proxy gave up waiting for do."""
+    async with (
+        raw_vcenter(http("504 Gateway Timeout", b"upstream request timeout", "text/plain")) as vcenter,
+        running_gateway(VCenterOptions(vcenter.url)) as client,
+    ):
+        how: dict[str, Any] = {"user": None, "metadata": (("vmware-api-session-id", "of-the-caller"),)}
+        found = count(await ends(client, [(START, START_REQUEST)] * AT_ONCE, AT_ONCE, **how))
+        assert found == {("DEADLINE_EXCEEDED", "HTTP_504"): AT_ONCE}
+        found = count(await ends(client, [(READ, READ_REQUEST)] * AT_ONCE, 1, **how))
+        assert found == {("DEADLINE_EXCEEDED", "HTTP_504"): 10, ("UNAVAILABLE", "VCENTER_CIRCUIT_OPEN"): 10}
+
+
 async def test_slow_reads_beside_others(system: System) -> None:
     """One operation that gets no answer keeps nobody from those that do."""
     await system.client.call(READ, READ_REQUEST)
-    vcenter_of(system).breaker.silence = 0.5
+    vcenter_of(system).breaker.silence = 0.1
     system.simulator.faults.add(HANG, operation=READ_ID, times=None)
-    slow = asyncio.create_task(ends(system.client, [(READ, READ_REQUEST)] * AT_ONCE, AT_ONCE, timeout=1))
+    slow = asyncio.create_task(ends(system.client, [(READ, READ_REQUEST)] * AT_ONCE, AT_ONCE, timeout=3))
     await eventually(lambda: len(system.simulator.record.of(READ_ID)) == 1 + AT_ONCE, "the calls that get no answer")
     await system.client.call("vcenter.v1.VmService/ListVms", {})
-    assert count(await slow) == {("DEADLINE_EXCEEDED", "VCENTER_TIMEOUT"): AT_ONCE}
+    assert [item.code for item in await slow if isinstance(item, Failure)] == ["DEADLINE_EXCEEDED"] * AT_ONCE
     await system.client.call("vcenter.v1.VmService/ListVms", {})
 
 
