@@ -21,7 +21,7 @@ from gateway.contract import Contract, ContractError, Idempotency, Method, Varia
 from gateway.contract.contract import wire_name
 from gateway.transcoding.decoder import MAX_DEPTH, Decoders, Drift, MismatchError, NoDrift
 from gateway.transcoding.encoder import INTEGERS, Encode, Encoders, Violation
-from gateway.transcoding.error_response import ErrorReader, media_type
+from gateway.transcoding.error_response import ErrorReader, leaves_open, media_type
 from gateway.transcoding.errors import GatewayError, Reason
 
 __all__ = ["MAX_TARGET_BYTES", "Binding", "RestRequest", "RestResponse", "compile_bindings"]
@@ -78,9 +78,13 @@ class Binding:
 
     def decode(self, response: RestResponse, drift: Drift | None = None) -> Message:
         """The response message of a successful answer. Raises GatewayError for every other one."""
-        if not 200 <= response.status < 300:
-            raise self._errors.read(self.method.operation, response.status, response.headers, response.body)
-        if not response.body and (self._decode is None or response.status in (202, 204)):
+        status = response.status
+        if not 200 <= status < 300:
+            error = self._errors.read(self.method.operation, status, response.headers, response.body)
+            if not self.is_read_only and error.reason == f"HTTP_{status}" and leaves_open(status, response.body):
+                error.metadata["may_have_executed"] = "true"
+            raise error
+        if not response.body and (self._decode is None or status in (202, 204)):
             return self.response_class()
         try:
             value = orjson.loads(response.body)

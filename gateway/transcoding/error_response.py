@@ -18,12 +18,15 @@ from gateway.contract.contract import wire_name
 from gateway.transcoding.decoder import MAX_DEPTH, Decode, Decoders, MismatchError, NoDrift
 from gateway.transcoding.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, VCENTER_DOMAIN, GatewayError
 
-__all__ = ["ErrorReader", "media_type"]
+__all__ = ["ErrorReader", "leaves_open", "media_type"]
 
 _ERROR = "vapi.std.errors.v1.Error"
 _MAX_RETRY_AFTER = 3600.0
 _BUSY_RETRY_DELAY = 1.0
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100}")
+# What Envoy, which is vCenter's proxy, says with a 503 when it lost a call on the way to the service behind it. It says
+# the same with other reasons where it did not pass the call on: it got no connection, or too many waited for one.
+_LOST_BEHIND_PROXY = re.compile(rb"reset reason: (?!(?:local |remote )?connection (?:failure|timeout)|overflow)")
 _PAGES: Mapping[int, str] = {
     404: "vCenter has no such operation; it may be older than the API, or the URL leads to another server",
     405: "vCenter has no such operation; it may be older than the API, or the URL leads to another server",
@@ -139,6 +142,17 @@ def _text(error: Any) -> str:
         if text := message.localized or message.default_message:
             return cast(str, text)
     return ""
+
+
+def leaves_open(status: int, body: bytes) -> bool:
+    """Whether the call may have been carried out all the same, where the answer is no error of vCenter's own.
+
+    A proxy gave up waiting for the service (504), lost it (502), or the service broke down under the call (500, and
+    what else there may be). Below 500 the call was refused, and 501 and 503 say that nobody took it.
+    """
+    if status == 503:
+        return _LOST_BEHIND_PROXY.search(body) is not None
+    return status >= 500 and status != 501
 
 
 def media_type(headers: Mapping[str, str]) -> str:

@@ -107,7 +107,7 @@ class Reason(enum.StrEnum):
     VCENTER_UNREACHABLE = "VCENTER_UNREACHABLE"
     """No connection to vCenter could be made; the call did not reach it."""
     VCENTER_CONNECTION_LOST = "VCENTER_CONNECTION_LOST"
-    """The connection broke after the call was sent."""
+    """The connection broke after the call was sent, or what came on it is no HTTP."""
     VCENTER_CERTIFICATE_INVALID = "VCENTER_CERTIFICATE_INVALID"
     """vCenter's certificate is not trusted; nothing was sent."""
     VCENTER_TIMEOUT = "VCENTER_TIMEOUT"

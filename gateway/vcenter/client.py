@@ -2,8 +2,8 @@
 
 Here the promises about repetition are kept. A mutating call is sent a second time only when vCenter certainly did not
 run it: there was no connection, or it answered 401 to an expired session. Calls without side effects are repeated on
-lost connections, 503 and RESOURCE_BUSY, with jitter, within the caller's deadline, and as far as the retry budget goes.
-Here vCenter is protected too: by a bound on concurrent calls, and by a breaker while it does not answer.
+lost connections, 502, 503 and RESOURCE_BUSY, with jitter, within the caller's deadline, and as far as the retry budget
+goes. Here vCenter is protected too: by a bound on concurrent calls, and by a breaker while it does not answer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from typing import Any, Protocol
 
 from google.protobuf.message import Message
@@ -48,6 +48,8 @@ _MAX_BACKOFF = 2.0
 _SESSION_CALL_TIMEOUT = 30.0
 _LOGOUT_TIMEOUT = 5.0
 _MAX_DEAD_CONNECTIONS = 8
+# After which the same read may well succeed: a proxy lost the service, or there was none.
+_TRANSIENT_STATUSES = frozenset({"502", "503"})
 # What the proxy in front of vCenter answers when there is nothing behind it.
 _PROXY_ERRORS = frozenset({502, 503, 504})
 
@@ -136,7 +138,7 @@ class VCenter:
         while True:
             attempt += 1
             try:
-                response = await self._send_as(request, identity, request_id, deadline, caller)
+                response = await self._send_as(binding, request, identity, request_id, deadline, caller)
                 return binding.decode(response, self._drift)
             except TransportError as error:
                 may_have_executed = error.was_sent and not binding.is_read_only
@@ -154,26 +156,36 @@ class VCenter:
             await asyncio.sleep(delay)
 
     async def _send_as(
-        self, request: RestRequest, identity: Identity, request_id: str, deadline: float, caller: Hashable
+        self,
+        binding: Binding,
+        request: RestRequest,
+        identity: Identity,
+        request_id: str,
+        deadline: float,
+        caller: Hashable,
     ) -> RestResponse:
         if asyncio.get_running_loop().time() >= deadline:
             raise NotSentTimeoutError("the deadline passed before vCenter was called")
-        headers = {"X-Request-ID": request_id}
+
+        def send(session_id: str) -> Awaitable[RestResponse]:
+            headers = {"X-Request-ID": request_id, SESSION_HEADER: session_id}
+            return self._send(request, headers, deadline, caller, is_quick=binding.is_read_only)
+
         if isinstance(identity, SessionId):
-            return await self._send(request, {**headers, SESSION_HEADER: identity.value}, deadline, caller)
+            return await send(identity.value)
         session = await self._within(deadline, self.sessions.get(identity))
         sent = self.sessions.now()
-        response = await self._send(request, {**headers, SESSION_HEADER: session.id}, deadline, caller)
+        response = await send(session.id)
         if response.status != 401:
             return response
         renewed = await self._within(deadline, self.sessions.renew(identity, session, sent))
         if renewed is session:
             return response
         # A 401 ran nothing: the one case in which any call may be sent again.
-        return await self._send(request, {**headers, SESSION_HEADER: renewed.id}, deadline, caller)
+        return await send(renewed.id)
 
     async def _send(
-        self, request: RestRequest, headers: Mapping[str, str], deadline: float, caller: Hashable
+        self, request: RestRequest, headers: Mapping[str, str], deadline: float, caller: Hashable, *, is_quick: bool
     ) -> RestResponse:
         try:
             await self.limiter.enter(caller, deadline)
@@ -183,13 +195,15 @@ class VCenter:
             remaining = deadline - asyncio.get_running_loop().time()
             if remaining <= 0:
                 raise NotSentTimeoutError("the deadline passed before vCenter was called")
-            return await self._exchange(request, headers, remaining)
+            return await self._exchange(request, headers, remaining, is_quick=is_quick)
         finally:
             self.limiter.leave()
 
-    async def _exchange(self, request: RestRequest, headers: Mapping[str, str], timeout: float) -> RestResponse:
-        """One exchange, of which the breaker learns how it ended."""
-        self.breaker.admit()
+    async def _exchange(
+        self, request: RestRequest, headers: Mapping[str, str], timeout: float, *, is_quick: bool = True
+    ) -> RestResponse:
+        """One exchange, of which the breaker learns how it ended. A change may well take its time: it is not quick."""
+        admitted = self.breaker.admit()
         try:
             response = await self._observed(request, headers, timeout)
         except (NotSentError, ConnectionLostError) as error:
@@ -202,10 +216,13 @@ class VCenter:
             self.breaker.succeeded()
             raise
         except BaseException:
-            self.breaker.gave_up()
+            self.breaker.gave_up(admitted if is_quick else None)
             raise
         if response.status in _PROXY_ERRORS and not _is_json(response):
-            self.breaker.failed()
+            if response.status == 504 and not is_quick:
+                self.breaker.gave_up()
+            else:
+                self.breaker.failed()
         else:
             self.breaker.succeeded()
         return response
@@ -263,5 +280,5 @@ def _is_json(response: RestResponse) -> bool:
 def _is_transient(error: GatewayError) -> bool:
     """Whether the same read may well succeed a moment later."""
     return error.reason == "RESOURCE_BUSY" or (
-        error.code == code_pb2.UNAVAILABLE and error.metadata.get("http_status") == "503"
+        error.code == code_pb2.UNAVAILABLE and error.metadata.get("http_status") in _TRANSIENT_STATUSES
     )

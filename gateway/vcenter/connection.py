@@ -8,6 +8,7 @@ HTTP is httptools' matter; here is what an answer means for the call that waits 
 from __future__ import annotations
 
 import asyncio
+import select
 import ssl
 from collections.abc import Callable
 
@@ -22,6 +23,8 @@ MAX_HEAD_BYTES = 64 * 1024
 """Size of all header fields of an answer, trailers included, each with its name and four further characters."""
 _AROUND_FIELD = len(": \r\n")
 _NO_ANSWER = "the connection to vCenter broke before its answer was complete"
+_NO_HTTP = "what vCenter answered is not HTTP/1.1"
+_LARGE_HEAD = f"the head of vCenter's answer is larger than {MAX_HEAD_BYTES} bytes"
 
 
 class Connection(asyncio.Protocol):
@@ -33,11 +36,11 @@ class Connection(asyncio.Protocol):
         self._max_body = max_body_bytes
         self._on_lost = on_lost
         self._transport: asyncio.Transport
+        self._arrivals = select.poll()
         self._parser = httptools.HttpResponseParser(self)
         self._answer: asyncio.Future[RestResponse] | None = None
         self._headers: dict[str, str] = {}
-        self._body: list[bytes] = []
-        self._body_bytes = 0
+        self._body = bytearray()
         self._head_bytes = 0
         self._bytes_without_body = 0
         self._has_head = False
@@ -52,6 +55,11 @@ class Connection(asyncio.Protocol):
     def is_reusable(self) -> bool:
         """Whether another exchange can follow the one that ended."""
         return self._reusable and self.is_open and not self._transport.get_write_buffer_size()
+
+    def has_input(self) -> bool:
+        """Whether something has come that the event loop has not seen yet. On a connection that nobody uses this is its
+        end, or bytes that nobody has asked for: a request sent now would be lost, or answered by those."""
+        return bool(self._arrivals.poll(0))
 
     @property
     def tls(self) -> ssl.SSLObject | None:
@@ -90,17 +98,18 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment] # a stream's
+        self._arrivals.register(transport.get_extra_info("socket"), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         self._bytes_without_body += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
-            self.fail(ConnectionLostError(_NO_ANSWER))
+            self.fail(ConnectionLostError(_NO_HTTP))
         else:
             # A field without an end, or whatever else is no part of a body.
             if self._bytes_without_body > 2 * MAX_HEAD_BYTES:
-                self.fail(ConnectionLostError(_NO_ANSWER))
+                self.fail(ConnectionLostError(_LARGE_HEAD))
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._answer is not None:
@@ -122,17 +131,17 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value) + _AROUND_FIELD
         if self._head_bytes > MAX_HEAD_BYTES:
-            self.fail(ConnectionLostError(_NO_ANSWER))
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1").strip()
+            self.fail(ConnectionLostError(_LARGE_HEAD))
+        if not self._has_head:  # A trailer says nothing about the answer that its head has not said.
+            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1").strip()
 
     def on_headers_complete(self) -> None:
         self._has_head = True
 
     def on_body(self, data: bytes) -> None:
         self._bytes_without_body = 0
-        self._body_bytes += len(data)
-        if self._body_bytes <= self._max_body:
-            self._body.append(data)
+        if len(self._body) + len(data) <= self._max_body:
+            self._body += data
         else:
             self.fail(AnswerTooLargeError(f"vCenter's answer is larger than {self._max_body} bytes"))
 
@@ -140,8 +149,8 @@ class Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if status >= 200:
             self._complete(status, reusable=self._parser.should_keep_alive())
-        elif status == 101:
-            self.fail(ConnectionLostError(_NO_ANSWER))
+        elif status < 100 or status == 101:
+            self.fail(ConnectionLostError(_NO_HTTP))
         else:
             self._has_head = False  # The answer proper is still to come.
 
@@ -153,9 +162,8 @@ class Connection(asyncio.Protocol):
         answer, self._answer = self._answer, None
         if answer is None or answer.done():
             return
-        body = self._body
-        whole = body[0] if len(body) == 1 else b"".join(body)
-        self._body = []
-        self._body_bytes = self._bytes_without_body = 0
+        body = bytes(self._body)
+        self._body.clear()
+        self._bytes_without_body = 0
         self._reusable = reusable
-        answer.set_result(RestResponse(status, self._headers, whole))
+        answer.set_result(RestResponse(status, self._headers, body))

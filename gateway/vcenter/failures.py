@@ -53,7 +53,7 @@ class CertificateError(NotSentError):
 
 
 class ConnectionLostError(TransportError):
-    """The connection broke after the call was sent, or while the answer came."""
+    """The connection broke after the call was sent, or while the answer came, or the answer is no HTTP."""
 
     reason = Reason.VCENTER_CONNECTION_LOST
 

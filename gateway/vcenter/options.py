@@ -78,7 +78,7 @@ def _authority(parts: SplitResult) -> str:
     if port == 0:
         raise ValueError("the port in the vCenter URL must be a number from 1 to 65535")
     with contextlib.suppress(UnicodeError):
-        name = host.encode("idna").decode("ascii") if not host.isascii() else host
+        name = host.encode("idna").decode("ascii")
         if _HOST.fullmatch(name):
             shown = f"[{name}]" if ":" in name else name
             return shown if port is None else f"{shown}:{port}"

@@ -50,13 +50,15 @@ class Transport:
     def __init__(self, options: VCenterOptions) -> None:
         parts = urlsplit(options.url)
         self._host = parts.hostname or ""
+        self._name = self._host.partition("%")[0]
+        """Without a zone, which means something to this machine only."""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._options = options
         self._trust = _trust(options)
         self._trusted: ssl.SSLContext | None = None
         """By which the kept connections were made."""
         self._common = (
-            f" HTTP/1.1\r\nHost: {parts.netloc}\r\nUser-Agent: {USER_AGENT}\r\n"
+            f" HTTP/1.1\r\nHost: {parts.netloc.replace(self._host, self._name)}\r\nUser-Agent: {USER_AGENT}\r\n"
             "Accept: application/json\r\nAccept-Encoding: identity\r\n"
         )
         self._places = asyncio.Semaphore(options.max_concurrent_calls)
@@ -64,7 +66,7 @@ class Transport:
         """The one used last is the last one."""
         self._open: set[Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
-        self._resolving = asyncio.Lock()
+        self._resolving: asyncio.Future[None] | None = None
         self._addresses: list[_AddressInfo] = []
         self._addresses_until = 0.0
         self._tls: ssl.SSLObject | None = None
@@ -88,8 +90,9 @@ class Transport:
 
     async def close(self) -> None:
         """Closes all connections; calls under way fail."""
-        if self._sweep is not None:
-            self._sweep.cancel()
+        for pending in (self._sweep, self._resolving):
+            if pending is not None:
+                pending.cancel()
         for connection in list(self._open):
             connection.fail(ConnectionLostError("the gateway closed its connections to vCenter"))
         self._idle.clear()
@@ -150,7 +153,7 @@ class Transport:
             self._idle.clear()
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_reusable and now - connection.idle_since < _KEEP_SECONDS:
+            if connection.is_reusable and now - connection.idle_since < _KEEP_SECONDS and not connection.has_input():
                 return connection
             connection.abort()
         return None
@@ -195,8 +198,9 @@ class Transport:
             raise CertificateError(certificate_text(error)) from None
         except OSError as error:
             raise NotSentError(f"vCenter cannot be reached: {os_text(error)}") from None
-        if connection.is_open:
-            self._open.add(connection)
+        if not connection.is_open:
+            raise NotSentError("vCenter cannot be reached: it closes connections at once")
+        self._open.add(connection)
         if trusted is not None:
             self._check_thumbprint(connection)
         return connection
@@ -205,9 +209,9 @@ class Transport:
         def make() -> Connection:
             return Connection(self._options.max_response_bytes, self._lost)
 
-        name = self._host if trusted is not None else None
+        name = self._name if trusted is not None else None
         addresses = await self._resolved(loop)
-        if len(addresses) == 1:
+        if len(addresses) == 1 and not _has_zone(addresses[0]):
             host, port = addresses[0][4][:2]
             _, connection = await loop.create_connection(make, host, port, ssl=trusted, server_hostname=name)
             return connection
@@ -222,12 +226,21 @@ class Transport:
         return connection
 
     async def _resolved(self, loop: asyncio.AbstractEventLoop) -> list[_AddressInfo]:
-        async with self._resolving:
-            if loop.time() >= self._addresses_until:
-                found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-                self._addresses = [tuple(info) for info in found]  # type: ignore[misc]
-                self._addresses_until = loop.time() + _ADDRESSES_SECONDS
-            return self._addresses
+        if loop.time() >= self._addresses_until:
+            if self._resolving is None:
+                self._resolving = asyncio.ensure_future(self._resolve(loop))
+            # Goes on when its caller gives up. Where a name server is dead, an answer may take longer than a call has
+            # time; begun anew for each call, it would never come.
+            await asyncio.shield(self._resolving)
+        return self._addresses
+
+    async def _resolve(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            self._addresses = [tuple(info) for info in found]  # type: ignore[misc]
+            self._addresses_until = loop.time() + _ADDRESSES_SECONDS
+        finally:
+            self._resolving = None
 
     def _check_thumbprint(self, connection: Connection) -> None:
         self._tls = tls = connection.tls
@@ -237,6 +250,11 @@ class Transport:
         if found != self._options.thumbprint:
             connection.abort()
             raise CertificateError(thumbprint_text(found))
+
+
+def _has_zone(address: _AddressInfo) -> bool:
+    """Whether it says by which network interface it is reached, which its text alone does not."""
+    return len(address[4]) == 4 and address[4][3] != 0
 
 
 def _no_time() -> NotSentTimeoutError:

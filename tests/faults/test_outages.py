@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from gateway.simulator import Fault
+from gateway.vcenter import VCenterOptions
 from gateway.vcenter.breaker import BreakerState
-from tests.faults.scenario import count, ends, is_healthy, proxied_system, until, vcenter_of
-from tests.integration.harness import READ, READ_ID, READ_REQUEST, START, START_REQUEST, Failure, System, eventually
+from tests.faults.scenario import count, end, ends, is_healthy, is_idle, proxied_system, until, vcenter_of
+from tests.integration.harness import (
+    READ,
+    READ_ID,
+    READ_REQUEST,
+    START,
+    START_ID,
+    START_REQUEST,
+    Failure,
+    System,
+    eventually,
+    running_gateway,
+)
+from tests.integration.raw_vcenter import http, raw_vcenter
 
+HANG = Fault("hang")
 RESERVE = 10
 AT_ONCE = 20
 
@@ -104,6 +119,80 @@ async def test_sessions_are_closed_although_the_breaker_is_open() -> None:
         await proxy.up()
         await system.gateway.stop()
         assert system.simulator.sessions.counts()["open"] == 0
+
+
+async def test_vcenter_takes_calls_and_never_answers(system: System) -> None:
+    """When reads have waited for long and nobody got an answer, vCenter is left alone and health says so; callers with
+    short deadlines and changes that take their time do not bring that about."""
+    await system.client.call(READ, READ_REQUEST)
+    breaker = vcenter_of(system).breaker
+    system.simulator.faults.add(HANG, times=None)
+
+    async def late(rpc: str, request: dict[str, str]) -> None:
+        found = await ends(system.client, [(rpc, request)] * AT_ONCE, AT_ONCE, timeout=1)
+        assert [item.code for item in found if isinstance(item, Failure)] == ["DEADLINE_EXCEEDED"] * AT_ONCE
+        await is_idle(system)
+
+    breaker.silence = 60
+    await late(READ, READ_REQUEST)
+    breaker.silence = 0.1
+    await late(START, START_REQUEST)
+    assert breaker.state is BreakerState.CLOSED
+
+    await late(READ, READ_REQUEST)
+    assert not await is_healthy(system)
+    sent = len(system.simulator.record)
+    refused = await ends(system.client, [(READ, READ_REQUEST), (START, START_REQUEST)] * 10, AT_ONCE)
+    assert count(refused) == {("UNAVAILABLE", "VCENTER_CIRCUIT_OPEN"): 20}
+    assert len(system.simulator.record) == sent
+
+    system.simulator.faults.clear()
+    await until(system.client, answered=True)
+    assert breaker.state is BreakerState.CLOSED
+
+
+async def test_changes_that_take_longer_than_a_proxy_waits() -> None:
+    """They do not bring it about either, reads that a proxy gave up waiting for do."""
+    async with (
+        raw_vcenter(http("504 Gateway Timeout", b"upstream request timeout", "text/plain")) as vcenter,
+        running_gateway(VCenterOptions(vcenter.url)) as client,
+    ):
+        how: dict[str, Any] = {"user": None, "metadata": (("vmware-api-session-id", "of-the-caller"),)}
+        found = count(await ends(client, [(START, START_REQUEST)] * AT_ONCE, AT_ONCE, **how))
+        assert found == {("DEADLINE_EXCEEDED", "HTTP_504"): AT_ONCE}
+        found = count(await ends(client, [(READ, READ_REQUEST)] * AT_ONCE, 1, **how))
+        assert found == {("DEADLINE_EXCEEDED", "HTTP_504"): 10, ("UNAVAILABLE", "VCENTER_CIRCUIT_OPEN"): 10}
+
+
+async def test_slow_reads_beside_others(system: System) -> None:
+    """One operation that gets no answer keeps nobody from those that do."""
+    await system.client.call(READ, READ_REQUEST)
+    vcenter_of(system).breaker.silence = 0.1
+    system.simulator.faults.add(HANG, operation=READ_ID, times=None)
+    slow = asyncio.create_task(ends(system.client, [(READ, READ_REQUEST)] * AT_ONCE, AT_ONCE, timeout=3))
+    await eventually(lambda: len(system.simulator.record.of(READ_ID)) == 1 + AT_ONCE, "the calls that get no answer")
+    await system.client.call("vcenter.v1.VmService/ListVms", {})
+    assert [item.code for item in await slow if isinstance(item, Failure)] == ["DEADLINE_EXCEEDED"] * AT_ONCE
+    await system.client.call("vcenter.v1.VmService/ListVms", {})
+
+
+async def test_a_probe_that_gets_no_answer(system: System) -> None:
+    """The call that looks how vCenter is has a long deadline and gets no answer: others are let through meanwhile."""
+    await system.client.call(READ, READ_REQUEST)
+    system.simulator.faults.add(Fault.unavailable(), times=None)
+    await calls_until_open(system)
+    system.simulator.faults.clear()
+    system.simulator.faults.add(HANG, operation=START_ID)
+    breaker = vcenter_of(system).breaker
+    probes = set()
+    while breaker.state is BreakerState.OPEN:
+        probes.add(asyncio.create_task(end(system.client, START, START_REQUEST, timeout=60)))
+        await asyncio.wait(probes, timeout=0.1)
+    await until(system.client, answered=True, timeout=5)
+    assert breaker.state is BreakerState.CLOSED
+    waiting = [probe for probe in probes if not probe.done()]
+    assert len(waiting) == len(system.simulator.record.of(START_ID)) == 1
+    waiting[0].cancel()
 
 
 @pytest.mark.parametrize("kind", ["hang", "reset_before"])

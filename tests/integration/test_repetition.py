@@ -215,6 +215,56 @@ async def test_an_operation_that_vcenter_lacks() -> None:
     assert "<" not in repr((caught.value.message, caught.value.details))
 
 
+ENVOY = "upstream connect error or disconnect/reset before headers. reset reason: "
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "code", "in_doubt"),
+    [
+        pytest.param(500, "<h1>Server Error</h1>", "INTERNAL", True, id="500"),
+        pytest.param(501, "<h1>Not Implemented</h1>", "UNIMPLEMENTED", False, id="501"),
+        pytest.param(502, "<h1>Bad Gateway</h1>", "UNAVAILABLE", True, id="502"),
+        pytest.param(503, "no healthy upstream", "UNAVAILABLE", False, id="503"),
+        pytest.param(503, f"{ENVOY}connection termination", "UNAVAILABLE", True, id="503-lost"),
+        pytest.param(503, f"{ENVOY}remote reset", "UNAVAILABLE", True, id="503-reset"),
+        pytest.param(503, f"{ENVOY}connection failure", "UNAVAILABLE", False, id="503-not-connected"),
+        pytest.param(503, f"{ENVOY}remote connection failure, x", "UNAVAILABLE", False, id="503-refused"),
+        pytest.param(503, f"{ENVOY}connection timeout", "UNAVAILABLE", False, id="503-no-connection-in-time"),
+        pytest.param(503, f"{ENVOY}overflow", "UNAVAILABLE", False, id="503-overflow"),
+        pytest.param(504, "upstream request timeout", "DEADLINE_EXCEEDED", True, id="504"),
+        pytest.param(408, "<h1>Request Timeout</h1>", "DEADLINE_EXCEEDED", False, id="408"),
+        pytest.param(429, "<h1>Too Many Requests</h1>", "RESOURCE_EXHAUSTED", False, id="429"),
+    ],
+)
+async def test_a_proxy_that_lost_a_change(status: int, text: str, code: str, in_doubt: bool) -> None:
+    """Where a proxy says that the service behind it broke down, was lost or took too long, the change may have been
+    executed, and the status says so; it is sent once in any case."""
+    async with (
+        raw_vcenter(http(f"{status} E", text.encode(), "text/html")) as vcenter,
+        running_gateway(VCenterOptions(vcenter.url)) as client,
+    ):
+        with pytest.raises(Failure) as caught:
+            await client.call(START, START_REQUEST, user=None, metadata=(("vmware-api-session-id", "any"),))
+        assert len(vcenter.heads) == 1
+    assert (caught.value.code, caught.value.reason) == (code, f"HTTP_{status}")
+    assert caught.value.may_have_executed is in_doubt
+    assert caught.value.trailing.get("grpc-retry-pushback-ms") == ("-1" if in_doubt else None)
+
+
+@pytest.mark.parametrize(("status", "tries"), [(502, 3), (503, 3), (504, 1), (500, 1)])
+async def test_a_proxy_that_lost_a_read(status: int, tries: int) -> None:
+    """A read is made again where the service behind a proxy was lost, and not where that took too long already."""
+    async with (
+        raw_vcenter(http(f"{status} E", b"<h1>E</h1>", "text/html")) as vcenter,
+        running_gateway(VCenterOptions(vcenter.url)) as client,
+    ):
+        with pytest.raises(Failure) as caught:
+            await client.call(READ, READ_REQUEST, user=None, metadata=(("vmware-api-session-id", "any"),))
+        assert len(vcenter.heads) == tries
+    assert caught.value.reason == f"HTTP_{status}"
+    assert not caught.value.may_have_executed
+
+
 async def test_the_page_of_a_proxy(system: System) -> None:
     """A 503 page becomes a clear status without any of its HTML."""
     system.simulator.faults.add(DOWN, operation=START_ID)

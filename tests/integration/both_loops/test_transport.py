@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
+import os
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -162,6 +166,26 @@ async def test_an_answer_to_nothing() -> None:
         assert (await send(client)).status == 204
 
 
+def end(connection: socket.socket) -> None:
+    connection.shutdown(socket.SHUT_WR)
+
+
+def speak(connection: socket.socket) -> None:
+    connection.send(b'HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n"canary"')
+
+
+@pytest.mark.parametrize("event", [end, speak])
+async def test_what_the_event_loop_has_not_seen_yet(event: Callable[[socket.socket], None]) -> None:
+    """A kept connection that has ended, or on which something has come, a moment ago is not used: the call is sent on
+    another one, and not lost."""
+    async with wire(OK, NO_CONTENT) as (server, client):
+        await send(client)
+        with socket.socket(fileno=os.dup(server.connections[0].get_extra_info("socket").fileno())) as connection:
+            event(connection)
+        assert (await send(client, RestRequest("POST", "/api/x", None))).status == 204
+        assert len(server.connections) == len(server.requests) == 2
+
+
 async def test_a_kept_connection_that_breaks_under_a_call() -> None:
     """The answer before it, which had no length, is not taken for the answer to the call."""
     async with wire(NO_CONTENT, closing) as (_, client):
@@ -206,6 +230,99 @@ async def test_an_answer_that_is_cut(data: bytes) -> None:
     async with wire(then_close(data)) as (_, client):
         with LOST:
             await send(client)
+
+
+def head(*fields: bytes, status: bytes = b"200 OK") -> bytes:
+    return b"".join(line + b"\r\n" for line in (b"HTTP/1.1 " + status, *fields, b""))
+
+
+LENGTH, CHUNKED = b"Content-Length: 2", b"Transfer-Encoding: chunked"
+CHUNK, LAST_CHUNK = b"2\r\n{}\r\n", b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"{}", id="http-0.9"),
+        pytest.param(b"\x15\x03\x03\x00\x02\x02\x46", id="tls-alert"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", id="a-request"),
+        pytest.param(OK.replace(b"\r\n", b"\n"), id="bare-line-feeds"),
+        pytest.param(head(LENGTH, status=b"000 No") + b"{}", id="status-0"),
+        pytest.param(head(LENGTH, status=b"099 No") + b"{}", id="status-99"),
+        pytest.param(head(LENGTH, status=b"1000 No") + b"{}", id="status-1000"),
+        pytest.param(head(LENGTH, b"Content-Length: 5") + b"{}123", id="two-lengths"),
+        pytest.param(head(b"Content-Length: 2, 5") + b"{}123", id="list-of-lengths"),
+        pytest.param(head(b"Content-Length: +2") + b"{}", id="length-with-a-sign"),
+        pytest.param(head(b"Content-Length: 0x2") + b"{}", id="hexadecimal-length"),
+        pytest.param(head(b"Content-Length: 18446744073709551618") + b"{}", id="length-beyond-64-bits"),
+        pytest.param(head(LENGTH, CHUNKED) + CHUNK + LAST_CHUNK, id="length-and-chunks"),
+        pytest.param(head(CHUNKED, LENGTH) + CHUNK + LAST_CHUNK, id="chunks-and-length"),
+        pytest.param(head(CHUNKED) + b"-2\r\n{}\r\n" + LAST_CHUNK, id="negative-chunk"),
+        pytest.param(head(CHUNKED) + b"10000000000000002\r\n{}\r\n" + LAST_CHUNK, id="chunk-beyond-64-bits"),
+        pytest.param(head(CHUNKED) + b"2\r\n{}x\r\n" + LAST_CHUNK, id="chunk-longer-than-it-says"),
+        pytest.param(head(CHUNKED) + CHUNK + b"0\r\nContent-Length: 7\r\n\r\n", id="length-in-the-trailers"),
+        pytest.param(head(b"X-A: 1", b" 2", LENGTH) + b"{}", id="folded-field"),
+        pytest.param(head(b"X-A : 1", LENGTH) + b"{}", id="space-before-colon"),
+        pytest.param(head(b"X-A: a\0b", LENGTH) + b"{}", id="nul"),
+        pytest.param(head(b"X-A: a\rX-B: b", LENGTH) + b"{}", id="bare-carriage-return"),
+    ],
+)
+async def test_an_answer_that_is_no_http(data: bytes) -> None:
+    """What could be read in more than one way is not read at all, and of that connection no other call gets a byte."""
+    async with wire(data, NO_CONTENT) as (server, client):
+        with pytest.raises(ConnectionLostError, match=r"not HTTP/1\.1"):
+            await send(client)
+        assert (await send(client)).status == 204
+        assert len(server.connections) == 2
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(head(LENGTH) + b"{}", id="length"),
+        pytest.param(head(CHUNKED) + b'002;a=b;c="d"\r\n{}\r\n0;x\r\nX-T: 1\r\n\r\n', id="chunks-and-all-that-may-be"),
+        pytest.param(head(b"tRANSFER-eNCODING:chunked") + CHUNK + LAST_CHUNK, id="odd-letters"),
+        pytest.param(head(b"Upgrade: h2c", b"Connection: Upgrade, Keep-Alive", LENGTH) + b"{}", id="offers-an-upgrade"),
+        pytest.param(head(LENGTH, status=b"200") + b"{}", id="no-reason-phrase"),
+        pytest.param(b"\r\n" + OK, id="empty-line-first"),
+        pytest.param(head(status=b"102 Processing") * 500 + OK, id="many-interim-answers"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 7, 10_000], ids=lambda size: f"{size}-at-a-time")
+async def test_an_answer_in_pieces(data: bytes, size: int) -> None:
+    """However an answer is cut into segments, it is read alike, and its connection is used again."""
+
+    async def reply(writer: asyncio.StreamWriter) -> None:
+        for start in range(0, len(data), size):
+            writer.write(data[start : start + size])
+            await writer.drain()
+
+    async with wire(reply, NO_CONTENT) as (server, client):
+        answer = await send(client)
+        assert (answer.status, answer.body) == (200, b"{}")
+        assert (await send(client)).status == 204
+        assert len(server.connections) == 1
+
+
+async def test_trailers_are_no_header() -> None:
+    """A field behind the body changes nothing of what the head said."""
+    data = head(CHUNKED, b"Content-Type: a/b") + CHUNK + b"0\r\nContent-Type: c/d\r\nRetry-After: 9\r\n\r\n"
+    async with wire(data) as (_, client):
+        assert (await send(client)).headers == {"transfer-encoding": "chunked", "content-type": "a/b"}
+
+
+async def test_many_small_chunks() -> None:
+    """The memory that an answer takes is bounded by its size, not by the number of its pieces."""
+    count = 300_000
+    data = head(CHUNKED) + b"2\r\n  \r\n" * count + LAST_CHUNK
+    async with wire(data) as (_, client):
+        tracemalloc.start()
+        try:
+            assert len((await send(client, timeout=60)).body) == 2 * count
+            # Bodies, and what server and client have in their buffers.
+            assert tracemalloc.get_traced_memory()[1] < 3 * len(data)
+        finally:
+            tracemalloc.stop()
 
 
 async def test_an_answer_that_ends_with_the_connection() -> None:
@@ -318,6 +435,68 @@ async def test_a_name_with_several_addresses(monkeypatch: pytest.MonkeyPatch) ->
                 assert (await send(client)).status == 200
             assert len(server.connections) == 2
             assert asked == 1
+
+
+async def test_a_slow_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that takes longer to look up than one call has time is looked up once, and the next call has it."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    answer = loop.create_future()
+
+    async def getaddrinfo(host: Any, port: Any, **how: Any) -> list[Any]:
+        assert not asked.is_set(), "the name was asked for twice"
+        asked.set()
+        return list(await answer)
+
+    async with wire(OK) as (server, _):
+        monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo, raising=False)
+        async with Transport(VCenterOptions("http://vcenter.test")) as client:
+            for _ in range(2):
+                with pytest.raises(NotSentTimeoutError):
+                    await send(client, timeout=0.05)
+            call = asyncio.ensure_future(send(client))
+            await asked.wait()
+            answer.set_result(
+                [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", server.port))]
+            )
+            assert (await call).status == 200
+
+
+async def test_closing_while_a_name_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it is left behind."""
+    loop = asyncio.get_running_loop()
+
+    async def getaddrinfo(host: Any, port: Any, **how: Any) -> list[Any]:
+        return list(await loop.create_future())
+
+    monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo, raising=False)
+    before = asyncio.all_tasks()
+    async with Transport(VCenterOptions("http://vcenter.test")) as client:
+        with pytest.raises(NotSentTimeoutError):
+            await send(client, timeout=0.05)
+    await eventually(lambda: asyncio.all_tasks() == before, "the end of the look-up")
+
+
+def link_local() -> str | None:
+    """An address of this machine that says nothing without the name of its network interface."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/net/if_inet6").read_text("ascii").splitlines():
+            digits, *_, interface = line.split()
+            if digits.startswith("fe80"):
+                return f"{ipaddress.IPv6Address(int(digits, 16))}%{interface}"
+    return None
+
+
+@pytest.mark.skipif(link_local() is None, reason="this machine has no link-local address")
+async def test_an_address_with_a_zone() -> None:
+    """The zone leads to the network interface, and is this machine's own affair: vCenter does not see it."""
+    server = Server(then_close(OK))
+    async with await asyncio.start_server(server.serve, "::", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        async with Transport(VCenterOptions(f"http://[{link_local()}]:{port}")) as client:
+            assert (await send(client)).status == 200
+    address = (link_local() or "").partition("%")[0]
+    assert f"\r\nHost: [{address}]:{port}\r\n".encode() in server.requests[0]
 
 
 async def test_nobody_listens() -> None:

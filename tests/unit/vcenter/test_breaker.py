@@ -31,7 +31,7 @@ def states() -> list[BreakerState]:
 
 @pytest.fixture
 def breaker(clock: Clock, states: list[BreakerState]) -> Breaker:
-    return Breaker(3, 2.0, 5.0, clock=clock, on_change=states.append)
+    return Breaker(3, 2.0, 5.0, silence=10.0, clock=clock, on_change=states.append)
 
 
 def refusal(breaker: Breaker) -> GatewayError:
@@ -106,6 +106,45 @@ def test_abandoned_probe(breaker: Breaker, clock: Clock) -> None:
     breaker.gave_up()
     breaker.admit()
     assert breaker.state is BreakerState.HALF_OPEN
+
+
+def test_a_probe_without_an_end(breaker: Breaker, clock: Clock) -> None:
+    """A probe that gets no answer keeps no other from being taken: the next one is let through after the wait."""
+    fail(breaker, 3)
+    clock.now += 2.0
+    breaker.admit()
+    clock.now += 1.5
+    assert refusal(breaker).retry_delay == 0.5
+    clock.now += 0.5
+    breaker.admit()
+    assert refusal(breaker).retry_delay == 2.0
+    breaker.succeeded()
+    breaker.gave_up()
+    assert breaker.state is BreakerState.CLOSED, "the first one ended late, and says nothing any more"
+
+
+@pytest.mark.parametrize(("waited", "state"), [(9.9, "closed"), (10.0, "open"), (60.0, "open")])
+def test_silence(breaker: Breaker, clock: Clock, waited: float, state: str) -> None:
+    """Calls that gave up count as failures when they have waited for long, as often as others do."""
+    since = [breaker.admit() for _ in range(3)]
+    clock.now += waited
+    for number, admitted in enumerate(since):
+        assert breaker.state is BreakerState.CLOSED, number
+        breaker.gave_up(admitted)
+    assert breaker.state == state
+
+
+def test_slow_operations(breaker: Breaker, clock: Clock) -> None:
+    """They say nothing while anybody gets an answer, be it one moment after they began, nor where they may be slow."""
+    breaker.admit()
+    since = [breaker.admit() for _ in range(10)]
+    clock.now += 0.1
+    breaker.succeeded()
+    clock.now += 60
+    for admitted in since:
+        breaker.gave_up(admitted)
+        breaker.gave_up()
+    assert breaker.state is BreakerState.CLOSED
 
 
 def test_late_failures(breaker: Breaker) -> None:

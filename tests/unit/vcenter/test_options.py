@@ -43,6 +43,7 @@ def test_defaults_within_the_cap() -> None:
         pytest.param("https://vcenter:", "https://vcenter", id="empty-port"),
         pytest.param("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443", id="ipv6"),
         pytest.param("https://[fe80::1%eth0]", "https://[fe80::1%eth0]", id="ipv6-with-zone"),
+        pytest.param(f"https://{'a' * 63}.example", f"https://{'a' * 63}.example", id="longest-label"),
         pytest.param("https://b\u00fccher.example:8443", "https://xn--bcher-kva.example:8443", id="other-letters"),
     ],
 )
@@ -60,7 +61,9 @@ def test_urls(given: str, url: str) -> None:
         pytest.param("https://a b", "neither", id="space"),
         pytest.param("https://%zz", "neither", id="percent"),
         pytest.param("https://-vcenter", "neither", id="dash"),
-        pytest.param("https://\u00fc..example", "neither", id="empty-label"),
+        pytest.param("https://\u00fc..example", "neither", id="empty-label-beside-other-letters"),
+        pytest.param("https://vcenter..example", "neither", id="empty-label"),
+        pytest.param(f"https://{'a' * 64}.example", "neither", id="label-too-long"),
         pytest.param("https://vcenter/api", "path", id="path"),
         pytest.param("https://vcenter?a=b", "path", id="query"),
         pytest.param("https://user:secret@vcenter", "user name", id="password"),
