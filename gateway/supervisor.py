@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from gateway.server.run import Backend, simulator
+from gateway.server.run import SUPERVISORS_SIGNAL, Backend, simulator, stop_event
 from gateway.settings import Settings, split_address
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ def reserve_port(listen: str) -> Iterator[str]:
 
 
 async def supervise(settings: Settings, on_ready: Callable[[int], None]) -> None:
-    """Runs the workers until SIGTERM or SIGINT, then stops them within the grace period.
+    """Runs the workers until SIGTERM or SIGINT, then stops them within the grace period; the same signal again ends
+    the process at once, and the workers with it.
 
     `on_ready` gets the port as soon as every worker takes calls. Raises OSError when the address cannot be used,
     SupervisorError when workers die again and again before they are ready.
@@ -118,13 +119,10 @@ async def supervise(settings: Settings, on_ready: Callable[[int], None]) -> None
         backend = await simulator(settings, stack) if settings.simulator.enabled else None
         at_address = settings.model_copy(update={"server": server.model_copy(update={"listen": address})})
         task = WorkerTask(at_address, backend)
-        stopping = asyncio.Event()
+        stopping = stop_event()
         # Time for the workers' own grace period, and for them to log out of vCenter afterwards.
         limit = server.settle_seconds + server.grace_seconds + _KILL_AFTER
         workers = _Workers(server.workers, stopping, limit)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopping.set)
         if settings.admin.listen:
             task = await _serve_admin(settings.admin.listen, workers, task, stack)
         announcing = asyncio.create_task(_announce(workers, on_ready, split_address(address)[1]))
@@ -248,7 +246,7 @@ class _Workers:
     async def _end(self, number: int, process: asyncio.subprocess.Process) -> None:
         """Asks the process to stop and waits for it; when it takes too long, it is killed."""
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(SUPERVISORS_SIGNAL)
         try:
             await asyncio.wait_for(process.wait(), self._limit)
         except TimeoutError:
