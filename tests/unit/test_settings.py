@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from gateway.configuration import SettingsError, load_settings
+from gateway.server import ServerOptions
 from gateway.settings import (
     ServerSettings,
     Settings,
     SimulatorSettings,
+    VCenterSettings,
     all_settings,
     is_loopback,
     reference_table,
     split_address,
 )
+from gateway.vcenter import VCenterOptions
 
 VCENTER = {"GATEWAY_VCENTER": "https://vc.example.com"}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -47,6 +51,15 @@ def test_defaults_serve_loopback_only() -> None:
     assert settings.server.workers == 1
     assert settings.server.reflection
     assert settings.vcenter.verify
+
+
+def test_defaults_are_those_of_the_parts() -> None:
+    """Where no setting says otherwise, server and client work as they do by themselves."""
+    assert VCenterSettings().options("https://vc.example.com") == VCenterOptions("https://vc.example.com")
+    settings = ServerSettings().model_dump()
+    options = {name: value for name, value in asdict(ServerOptions()).items() if name in settings}
+    assert options.items() <= settings.items()
+    assert len(options) == 9
 
 
 @pytest.mark.parametrize(
@@ -238,7 +251,9 @@ def test_anonymous_callers(listen: str, simulator: bool, allowed: bool) -> None:
     assert load_settings({"listen": listen, **flags}, {}).anonymous_allowed is allowed
 
 
-@pytest.mark.parametrize("text", ["", "host", ":1", "host:", "host:65536", "::1:5", "[::1]", "[x]:1", "a b:1", "h:1/x"])
+@pytest.mark.parametrize(
+    "text", ["", "host", ":1", "host:", "host:65536", "::1:5", "[::1]", "[x]:1", "a b:1", "h:1/x", "h:١"]
+)
 def test_addresses_that_are_none(text: str) -> None:
     """What is not HOST:PORT is refused."""
     with pytest.raises(ValueError, match="HOST:PORT"):
@@ -248,6 +263,7 @@ def test_addresses_that_are_none(text: str) -> None:
 def test_addresses() -> None:
     """An IPv6 host stands in brackets, and a host name is not mistaken for the loopback address."""
     assert split_address("[fe80::1]:80") == ("fe80::1", 80)
+    assert split_address("[fe80::1%br-lan]:80") == ("fe80::1%br-lan", 80)
     assert split_address("vc.example.com:443") == ("vc.example.com", 443)
     assert not is_loopback("localhost.example.com")
 
