@@ -263,11 +263,12 @@ async def test_a_read_that_a_change_overtakes(scene: Scene, begun: str) -> None:
 
 
 async def test_errors_are_not_kept(scene: Scene) -> None:
-    """An error reaches all who wait for the read, and the next one asks again."""
+    """An error reaches all who wait for the read, nothing is left of it, and the next one asks again."""
     tasks = [await scene.read() for _ in range(3)]
     error = GatewayError(code_pb2.NOT_FOUND, "NOT_FOUND", "there is none")
     scene.vcenter.calls[0].answer.set_exception(error)
     assert await asyncio.gather(*tasks, return_exceptions=True) == [error] * 3
+    assert "vm-" not in repr(vars(scene.reads))
     assert not (await scene.read()).done()
     assert scene.asked == 2
 
@@ -361,6 +362,7 @@ async def test_how_much_is_kept(room: int, kept: bool) -> None:
         await scene.change(UPDATE, {"vm": vm})
         await scene.answer()
     assert scene.reads.kept_bytes == 0
+    assert "vm-" not in repr(vars(scene.reads)), "nothing is left of what was dropped"
 
 
 @pytest.mark.parametrize(("largest", "kept"), [(5, True), (4, True), (3, False)], ids=["below", "at", "above"])
