@@ -94,6 +94,7 @@ class Breaker:
     def gave_up(self) -> None:
         """The call ended without saying anything about vCenter: it was cancelled. A probe is taken again."""
         if self.state is BreakerState.HALF_OPEN:
+            self._open_until = self._clock()
             self._become(BreakerState.OPEN)
 
     def _become(self, state: BreakerState) -> None:

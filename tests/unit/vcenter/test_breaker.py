@@ -31,7 +31,7 @@ def states() -> list[BreakerState]:
 
 @pytest.fixture
 def breaker(clock: Clock, states: list[BreakerState]) -> Breaker:
-    return Breaker(3, 2.0, 10.0, clock=clock, on_change=states.append)
+    return Breaker(3, 2.0, 5.0, clock=clock, on_change=states.append)
 
 
 def refusal(breaker: Breaker) -> GatewayError:
@@ -62,6 +62,16 @@ def test_answers_in_between(breaker: Breaker) -> None:
     assert breaker.state is BreakerState.CLOSED
 
 
+def test_abandoned_calls(breaker: Breaker) -> None:
+    """Calls that were cancelled neither open the breaker nor shorten the wait."""
+    breaker.admit()
+    breaker.gave_up()
+    assert breaker.state is BreakerState.CLOSED
+    fail(breaker, 3)
+    breaker.gave_up()
+    assert refusal(breaker).retry_delay == 2.0
+
+
 @pytest.mark.parametrize(("passed", "remaining"), [(0.5, 1.5), (1.9375, 0.1)], ids=["early", "late"])
 def test_refusal(breaker: Breaker, clock: Clock, passed: float, remaining: float) -> None:
     """While it is open, callers are told when to try again, and never at once."""
@@ -85,8 +95,9 @@ def test_probe(breaker: Breaker, clock: Clock, states: list[BreakerState]) -> No
     assert states == ["open", "half-open", "closed"]
 
 
-def test_failed_probes_wait_longer(breaker: Breaker, clock: Clock) -> None:
+def test_failed_probes_wait_longer(clock: Clock) -> None:
     """Each failed probe doubles the wait, up to the limit; an answer brings it back to the first."""
+    breaker = Breaker(3, 2.0, 10.0, clock=clock)
     fail(breaker, 3)
     waits = []
     for _ in range(3):
@@ -110,16 +121,6 @@ def test_abandoned_probe(breaker: Breaker, clock: Clock) -> None:
     breaker.gave_up()
     breaker.admit()
     assert breaker.state is BreakerState.HALF_OPEN
-
-
-def test_abandoned_calls(breaker: Breaker) -> None:
-    """Calls that were cancelled neither open the breaker nor shorten the wait."""
-    breaker.admit()
-    breaker.gave_up()
-    assert breaker.state is BreakerState.CLOSED
-    fail(breaker, 3)
-    breaker.gave_up()
-    assert refusal(breaker).retry_delay == 2.0
 
 
 def test_late_failures(breaker: Breaker) -> None:

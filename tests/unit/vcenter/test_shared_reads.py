@@ -350,6 +350,16 @@ async def test_how_many_are_kept(slots: int, kept: bool) -> None:
     assert await scene.is_kept(GET, {"vm": "vm-2"}) is kept
 
 
+async def test_a_renewed_answer_is_a_used_one() -> None:
+    """An answer that takes the place of an older one is the last to go."""
+    scene = Scene(SharedReadLimits(slots=2))
+    for vm in ("vm-1", "vm-2", "vm-1", "vm-3"):
+        scene.clock.now += 1
+        await scene.keep(GET, {"vm": vm})
+    assert await scene.is_kept(GET, {"vm": "vm-1"})
+    assert not await scene.is_kept(GET, {"vm": "vm-2"})
+
+
 @pytest.mark.parametrize(("room", "kept"), [(13, True), (12, True), (11, False)], ids=["below", "at", "above"])
 async def test_how_much_is_kept(room: int, kept: bool) -> None:
     """The same holds for the size of all answers together, which is that of what is kept."""
