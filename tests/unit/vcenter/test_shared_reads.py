@@ -350,12 +350,24 @@ async def test_how_many_are_kept(slots: int, kept: bool) -> None:
     assert await scene.is_kept(GET, {"vm": "vm-2"}) is kept
 
 
+async def test_a_change_after_an_answer_has_gone() -> None:
+    """An answer that went for lack of room takes nothing with it of what a change has to find."""
+    scene = Scene(SharedReadLimits(slots=2))
+    await scene.keep(GET, {"vm": "vm-1"})
+    await scene.keep(PROCESSES, {"vm": "vm-1"})
+    await scene.keep(GET, {"vm": "vm-2"})
+    await scene.change(UPDATE, {"vm": "vm-1"})
+    assert not await scene.is_kept(PROCESSES, {"vm": "vm-1"})
+    assert await scene.is_kept(GET, {"vm": "vm-2"})
+
+
 async def test_a_renewed_answer_is_a_used_one() -> None:
     """An answer that takes the place of an older one is the last to go."""
     scene = Scene(SharedReadLimits(slots=2))
     for vm in ("vm-1", "vm-2", "vm-1", "vm-3"):
         scene.clock.now += 1
         await scene.keep(GET, {"vm": vm})
+    assert scene.reads.kept_bytes == 8
     assert await scene.is_kept(GET, {"vm": "vm-1"})
     assert not await scene.is_kept(GET, {"vm": "vm-2"})
 
