@@ -186,6 +186,11 @@ def test_mistakes(flags: dict[str, object], environ: dict[str, str], line: str) 
             "{}:server.workers (file): 0 is not valid; it takes a whole number from 1 to 64",
             id="value",
         ),
+        pytest.param(
+            "auth: {certificates: [1]}",
+            "{}:auth.certificates (file): [1] is not valid; it takes names with commas between them",
+            id="value-in-a-list",
+        ),
         pytest.param("log: debug", "{}:log (file): it takes keys below it: level, format", id="section-is-text"),
         pytest.param("- a", "{}: it takes sections such as `server:` with keys below them", id="list"),
         pytest.param("server: {workers: 2", "{}:1:20: this is not valid YAML: ", id="syntax"),
@@ -193,6 +198,10 @@ def test_mistakes(flags: dict[str, object], environ: dict[str, str], line: str) 
             "log: {level: info}\nlog: {format: json}", "{}:2:1: this is not valid YAML: 'log' occurs twice", id="twice"
         ),
         pytest.param("? [a]\n: 1", "{}:1:3: this is not valid YAML: found unhashable key", id="odd-key"),
+        pytest.param("log:\n  level: 2001-99-99", "{}:2:10: this is not valid YAML: there is no such", id="date"),
+        pytest.param("log: {level: !!timestamp x}", "{}:1:14: this is not valid YAML: there is no such", id="tag"),
+        pytest.param("log: \x01", "{}: this is not valid YAML", id="control-character"),
+        pytest.param("log: " + "[" * 2000, "{}: this is not valid YAML", id="deep"),
     ],
 )
 def test_mistakes_in_the_file(config, text: str, line: str) -> None:
@@ -200,6 +209,15 @@ def test_mistakes_in_the_file(config, text: str, line: str) -> None:
     path = config(text)
     [problem] = problems({"config": path}, VCENTER)
     assert problem.startswith(line.format(path))
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    """A file in another encoding is named, with the flag that named it."""
+    path = tmp_path / "gateway.yaml"
+    path.write_bytes("log: {level: größer}".encode("latin-1"))
+    assert problems({"config": str(path)}, VCENTER) == [
+        f"--config (flag): {str(path)!r} is not UTF-8 text; it takes a YAML file"
+    ]
 
 
 def test_every_mistake_is_reported_at_once(config) -> None:
