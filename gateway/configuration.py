@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from gateway.documents import read_yaml
 from gateway.settings import VARIABLE_PREFIX, Settings, all_settings
 
 __all__ = ["SettingsError", "load_settings"]
@@ -109,7 +110,7 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[s
 
 def _from_file(path: str, origin: str, problems: list[str]) -> dict[str, _Given]:
     try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+        content = read_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         problems.append(f"{origin}: {path!r} cannot be read ({error.strerror}); it takes a YAML file")
         return {}
@@ -146,20 +147,6 @@ def _from_sections(path: str, content: Mapping[Any, Any], problems: list[str]) -
                 yield key, _Given(f"{path}:{key} (file)", value)
             else:
                 problems.append(f"{path}:{key} (file): there is no such setting{_hint(str(field), fields)}")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key that stands twice is a mistake: the first of the two would be lost without a word."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} occurs twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def _hint(name: str, known: list[str], prefix: str = "") -> str:

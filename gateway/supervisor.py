@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from gateway.server.run import STOP_SIGNALS, Backend, simulator
+from gateway.server.run import SUPERVISORS_SIGNAL, Backend, simulator
 from gateway.settings import Settings, split_address
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def reserve_port(listen: str) -> Iterator[str]:
 
 
 async def supervise(settings: Settings, on_ready: Callable[[int], None]) -> None:
-    """Runs the workers until SIGTERM or SIGINT, then stops them within the grace period, or at once by a second signal.
+    """Runs the workers until SIGTERM or SIGINT, then stops them within the grace period; a second one ends all at once.
 
     `on_ready` gets the port as soon as every worker takes calls. Raises OSError when the address cannot be used,
     SupervisorError when workers die again and again before they are ready, and when they had no time to finish.
@@ -126,7 +126,7 @@ async def supervise(settings: Settings, on_ready: Callable[[int], None]) -> None
         limit = server.settle_seconds + server.grace_seconds + _KILL_AFTER
         workers = _Workers(server.workers, stopping, limit)
         loop = asyncio.get_running_loop()
-        for number in STOP_SIGNALS:
+        for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, workers.stop)
         if settings.admin.listen:
             task = await _serve_admin(settings.admin.listen, workers, task, stack)
@@ -267,7 +267,7 @@ class _Workers:
     async def _end(self, number: int, process: asyncio.subprocess.Process) -> None:
         """Asks the process to stop and waits for it; when it takes too long, it is killed."""
         with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGKILL if self._killed else signal.SIGTERM)
+            process.send_signal(signal.SIGKILL if self._killed else SUPERVISORS_SIGNAL)
         try:
             await asyncio.wait_for(process.wait(), self._limit)
         except TimeoutError:

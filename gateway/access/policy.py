@@ -21,6 +21,8 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gateway.documents import read_yaml
+
 __all__ = ["Policy", "parse_policy"]
 
 _Patterns = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
@@ -63,11 +65,12 @@ def _matches(text: str, pattern: str) -> bool:
 def parse_policy(content: bytes) -> Policy:
     """Reads a policy file. Raises ValueError with a sentence for the first mistake."""
     try:
-        return Policy.model_validate(yaml.safe_load(content))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}: " if mark else ""
-        raise ValueError(f"{place}it is not valid YAML") from None
+        return Policy.model_validate(read_yaml(content))
+    except yaml.MarkedYAMLError as error:
+        place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ValueError(f"{place}it is not valid YAML: {error.problem}") from None
+    except yaml.YAMLError:
+        raise ValueError("it is not valid YAML") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 import yaml
 
+from gateway.documents import read_yaml
 from gateway.files import ReloadedFile
 
 __all__ = ["StaticTokens", "parse_tokens"]
@@ -37,7 +38,7 @@ class StaticTokens:
 def parse_tokens(content: bytes) -> Mapping[str, str]:
     """Identities by the hashes of their tokens. Raises ValueError with a sentence that holds no hash."""
     try:
-        entries = yaml.safe_load(content)["tokens"]
+        entries = read_yaml(content)["tokens"]
         if not isinstance(entries, list) or not entries:
             raise TypeError
     except (yaml.YAMLError, TypeError, KeyError):

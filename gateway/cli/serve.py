@@ -22,7 +22,7 @@ from gateway.contract import ContractError
 from gateway.files import UnusableFileError
 from gateway.logs import configure_logs
 from gateway.server.access import make_access
-from gateway.server.run import run
+from gateway.server.run import SUPERVISORS_SIGNAL, run
 from gateway.settings import Settings, split_address
 from gateway.supervisor import READY, SupervisorError, WorkerTask, supervise
 from gateway.tracing import TracingError, check_tracing
@@ -95,7 +95,7 @@ def _stop_when_orphaned() -> None:
     """Waits for the end of the standard input, which the supervisor holds open for as long as it lives."""
     while os.read(0, 1024):
         pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), SUPERVISORS_SIGNAL)
 
 
 def _finish(runner: Any, serving: Coroutine[Any, Any, None]) -> None:

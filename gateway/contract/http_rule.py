@@ -15,7 +15,6 @@ _VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _TEXT = r"[A-Za-z0-9._~-]+"  # What no URL escapes: a literal is sent as it is written.
 _LITERAL = re.compile(_TEXT)
 _QUERY = re.compile(f"{_TEXT}={_TEXT}(?:&{_TEXT}={_TEXT})*")
-_VERBS = frozenset({"get", "put", "post", "delete", "patch"})
 
 
 class HttpRuleError(ValueError):
@@ -51,9 +50,10 @@ class HttpRule:
 
 
 def parse_http_rule(verb: str, path: str, body: str, response_body: str) -> HttpRule:
-    """Parses one rule. Raises HttpRuleError with a sentence that names what is wrong."""
-    if verb not in _VERBS:
-        raise HttpRuleError(f"the HTTP method {verb!r} is not one of {', '.join(sorted(_VERBS))}")
+    """Parses one rule, whose `verb` is the name of its pattern in google.api.HttpRule, such as `get`.
+
+    Raises HttpRuleError with a sentence that names what is wrong.
+    """
     if not path.startswith("/"):
         raise HttpRuleError(f"the path {path!r} does not start with a slash")
     segments: list[str | Variable] = []

@@ -25,9 +25,12 @@ from gateway.vcenter.options import VCenterOptions
 if TYPE_CHECKING:
     from gateway.admin import ProcessAdmin, WorkerShare
 
-__all__ = ["Backend", "run", "simulator", "stop_event"]
+__all__ = ["SUPERVISORS_SIGNAL", "Backend", "run", "simulator", "stop_event"]
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SUPERVISORS_SIGNAL = signal.SIGUSR1
+"""By which a supervisor stops its workers. One of its own: service managers send SIGTERM to the supervisor and to the
+workers, and that is not to be a second signal for these."""
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, SUPERVISORS_SIGNAL)
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +63,8 @@ async def run(
     reuse_port: bool = False,
     share: WorkerShare | None = None,
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then lets the calls under way finish; a second signal ends the process at once.
+    """Serves until SIGTERM or SIGINT, then lets the calls under way finish; the same signal again ends the process at
+    once.
 
     `on_ready` gets the port as soon as calls are taken. `backend` is a simulator that runs elsewhere; without it, one
     is started where the settings ask for it. `share` is where a worker writes for the admin port, which its supervisor
@@ -152,17 +156,17 @@ def _warn(settings: Settings) -> None:
 
 
 def stop_event() -> asyncio.Event:
-    """Set by the first stop signal, which then gets its default meaning back."""
+    """Set by the first stop signal. The same signal again ends the process at once."""
     loop = asyncio.get_running_loop()
     event = asyncio.Event()
 
-    def stop() -> None:
-        for number in STOP_SIGNALS:
-            loop.remove_signal_handler(number)
+    def stop(number: int) -> None:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_DFL)  # Else SIGINT were an exception, which the event loop may swallow.
         event.set()
 
-    for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, stop)
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, stop, number)
     return event
 
 

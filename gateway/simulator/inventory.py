@@ -150,10 +150,6 @@ class Inventory:
         self.host_memory_mib = self._host_memory()
         """What each host has for its virtual machines."""
 
-    def machine_at(self, position: int) -> VirtualMachine:
-        """The machine at one of the documented positions (`LINUX_ON`, `TEMPLATE`...)."""
-        return list(self.machines.values())[position]
-
     def _host_memory(self) -> dict[str, int]:
         """As much as hosts usually have, and where an inventory is larger, twice what its machines need."""
         needed: Counter[str] = Counter()

@@ -31,7 +31,6 @@ from tests.integration.harness import (
 )
 
 MINUTES, HOURS = 60, 3600
-SESSION_PATH = "/api/session"
 LIST_PROCESSES_ID = "com.vmware.vcenter.vm.guest.processes.list"
 LIST_PROCESSES = "vcenter.vm.guest.v1.ProcessesService/ListProcesses"
 GUEST = {

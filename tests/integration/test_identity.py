@@ -244,7 +244,8 @@ async def _is_served(system: System) -> bool:
 )
 async def test_a_wrong_guest_password_costs_no_session(rpc: str, more: dict[str, Any]) -> None:
     """vCenter answers 401 to a wrong password of the guest, too: the session stays, and no call is sent twice."""
-    async with running_system(SimulatorOptions(latency=0.1)) as system:
+    # One that was sent after vCenter said that the session is there would ask again: all have to be under way by then.
+    async with running_system(SimulatorOptions(latency=0.5)) as system:
         await system.client.call(READ, READ_REQUEST)
         system.simulator.record.clear()
         results = await asyncio.gather(

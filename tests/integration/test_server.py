@@ -172,9 +172,10 @@ async def test_what_is_observed(system: System) -> None:
     assert all(0 < call.seconds < 5 for call in system.calls)
 
 
-async def test_an_unforeseen_error(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("rpc", "may_have_executed"), [(READ, False), (START, True)], ids=["read", "change"])
+async def test_an_unforeseen_error(caplog: pytest.LogCaptureFixture, rpc: str, may_have_executed: bool) -> None:
     """A defect ends in INTERNAL with the request id and without its text, which may hold a secret; the log has both
-    the id and the place."""
+    the id and the place. A change may have been executed: nobody knows where it broke."""
 
     def broken(metadata: Any, connection: Any) -> Any:
         raise RuntimeError(secret)
@@ -185,9 +186,10 @@ async def test_an_unforeseen_error(caplog: pytest.LogCaptureFixture) -> None:
     )
     async with gateway, grpc.aio.insecure_channel(f"127.0.0.1:{gateway.port}") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await raw(channel, f"/{START}")(b"", metadata=(("x-request-id", "call-1"),))
+            await raw(channel, f"/{rpc}")(b"", metadata=(("x-request-id", "call-1"),))
     found = failure(caught.value, gateway.contract)
     assert (found.code, found.reason, found.request_id) == ("INTERNAL", "GATEWAY_BUG", "call-1")
+    assert found.may_have_executed is may_have_executed
     assert secret not in repr((found, found.trailing)) + caplog.text
     assert "RuntimeError" in caplog.text
     assert "call-1" in caplog.text

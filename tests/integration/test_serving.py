@@ -122,17 +122,19 @@ async def test_signals(tmp_path: Path, number: int) -> None:
         assert process.logs()[-1]["event"] == "stopped"
 
 
-async def test_a_second_signal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+async def test_a_second_signal(tmp_path: Path, number: int) -> None:
     """Who cannot wait sends the signal again: the process ends at once, whatever is under way."""
     async with running(tmp_path, *SERVE, "--simulator") as process, channel_to(process) as channel:
         under_way = await slow_call(process, channel, kind="hang")
-        process.process.send_signal(signal.SIGTERM)
+        process.process.send_signal(number)
         await process.wait_for("stopping: calls under way")
-        assert await process.end(signal.SIGTERM) == -signal.SIGTERM
+        assert await process.end(number) == -number
         assert await under_way == "UNAVAILABLE"
 
 
-async def test_a_second_signal_to_workers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+async def test_a_second_signal_with_workers(tmp_path: Path, number: int) -> None:
     """Likewise with several workers, of which none is left behind, nor what they shared."""
     arguments = ("--simulator", "--workers", "2", "--admin-listen", "127.0.0.1:0")
     variables = {"TMPDIR": str(tmp_path)}
@@ -142,9 +144,9 @@ async def test_a_second_signal_to_workers(tmp_path: Path) -> None:
     ):
         under_way = await slow_call(process, channel, kind="hang")
         started = workers(process)
-        process.process.send_signal(signal.SIGTERM)
+        process.process.send_signal(number)
         await process.wait_for("stopping: calls under way")
-        assert await process.end(signal.SIGTERM) == 1
+        assert await process.end(number) == 1
         assert await under_way == "UNAVAILABLE"
         assert "a second signal came" in process.stderr
         assert not any(map(alive, started))
@@ -190,6 +192,16 @@ async def test_workers(tmp_path: Path) -> None:
         await is_served(process)
         assert await process.end(signal.SIGTERM) == 0
         assert not any(map(alive, workers(process)))
+
+
+async def test_a_signal_to_all_processes(tmp_path: Path) -> None:
+    """A service manager may tell the supervisor and its workers at the same time: a call under way is answered."""
+    async with running(tmp_path, *SERVE, "--simulator", "--workers", "2") as process, channel_to(process) as channel:
+        under_way = await slow_call(process, channel, kind="latency", seconds=2)
+        for worker in workers(process):
+            os.kill(worker, signal.SIGTERM)
+        assert await process.end(signal.SIGTERM) == 0
+        assert "POWERED_ON" in str(await under_way)
 
 
 async def test_workers_without_their_supervisor(tmp_path: Path) -> None:

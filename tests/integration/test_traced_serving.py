@@ -128,14 +128,14 @@ async def test_what_is_not_asked_for_is_not_needed(tmp_path: Path) -> None:
         assert "POWERED_ON" in str(await call(channel, READ, READ_REQUEST, PARENT))
 
 
-async def test_a_protocol_that_there_is_not(tmp_path: Path) -> None:
+async def test_a_protocol_that_there_is_not() -> None:
     """The protocol of OTLP over gRPC is refused at the start."""
     ended = await run(*SERVE, "--tracing", variables={"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"})
     assert ended.code == 2
     assert ended.words.startswith("error: OTEL_EXPORTER_OTLP_PROTOCOL=grpc: the gateway sends traces as http/protobuf")
 
 
-async def test_a_value_that_the_sdk_refuses(tmp_path: Path) -> None:
+async def test_a_value_that_the_sdk_refuses() -> None:
     """A sentence says so, without a traceback."""
     ended = await run(*SERVE, "--tracing", variables={"OTEL_BSP_MAX_QUEUE_SIZE": "0"})
     assert ended.code == 1

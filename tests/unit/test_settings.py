@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from gateway.configuration import SettingsError, load_settings
+from gateway.server import ServerOptions
 from gateway.settings import (
     ServerSettings,
     Settings,
     SimulatorSettings,
+    VCenterSettings,
     all_settings,
     is_loopback,
     reference_table,
     split_address,
 )
+from gateway.vcenter import VCenterOptions
 
 VCENTER = {"GATEWAY_VCENTER": "https://vc.example.com"}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -47,6 +51,15 @@ def test_defaults_serve_loopback_only() -> None:
     assert settings.server.workers == 1
     assert settings.server.reflection
     assert settings.vcenter.verify
+
+
+def test_defaults_are_those_of_the_parts() -> None:
+    """Where no setting says otherwise, server and client work as they do by themselves."""
+    assert VCenterSettings().options("https://vc.example.com") == VCenterOptions("https://vc.example.com")
+    settings = ServerSettings().model_dump()
+    options = {name: value for name, value in asdict(ServerOptions()).items() if name in settings}
+    assert options.items() <= settings.items()
+    assert len(options) == 9
 
 
 @pytest.mark.parametrize(
@@ -173,6 +186,11 @@ def test_mistakes(flags: dict[str, object], environ: dict[str, str], line: str) 
             "{}:server.workers (file): 0 is not valid; it takes a whole number from 1 to 64",
             id="value",
         ),
+        pytest.param(
+            "auth: {certificates: [1]}",
+            "{}:auth.certificates (file): [1] is not valid; it takes names with commas between them",
+            id="value-in-a-list",
+        ),
         pytest.param("log: debug", "{}:log (file): it takes keys below it: level, format", id="section-is-text"),
         pytest.param("- a", "{}: it takes sections such as `server:` with keys below them", id="list"),
         pytest.param("server: {workers: 2", "{}:1:20: this is not valid YAML: ", id="syntax"),
@@ -180,6 +198,10 @@ def test_mistakes(flags: dict[str, object], environ: dict[str, str], line: str) 
             "log: {level: info}\nlog: {format: json}", "{}:2:1: this is not valid YAML: 'log' occurs twice", id="twice"
         ),
         pytest.param("? [a]\n: 1", "{}:1:3: this is not valid YAML: found unhashable key", id="odd-key"),
+        pytest.param("log:\n  level: 2001-99-99", "{}:2:10: this is not valid YAML: there is no such", id="date"),
+        pytest.param("log: {level: !!timestamp x}", "{}:1:14: this is not valid YAML: there is no such", id="tag"),
+        pytest.param("log: \x01", "{}: this is not valid YAML", id="control-character"),
+        pytest.param("log: " + "[" * 2000, "{}: this is not valid YAML", id="deep"),
     ],
 )
 def test_mistakes_in_the_file(config, text: str, line: str) -> None:
@@ -187,6 +209,15 @@ def test_mistakes_in_the_file(config, text: str, line: str) -> None:
     path = config(text)
     [problem] = problems({"config": path}, VCENTER)
     assert problem.startswith(line.format(path))
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    """A file in another encoding is named, with the flag that named it."""
+    path = tmp_path / "gateway.yaml"
+    path.write_bytes("log: {level: größer}".encode("latin-1"))
+    assert problems({"config": str(path)}, VCENTER) == [
+        f"--config (flag): {str(path)!r} is not UTF-8 text; it takes a YAML file"
+    ]
 
 
 def test_every_mistake_is_reported_at_once(config) -> None:
@@ -238,7 +269,9 @@ def test_anonymous_callers(listen: str, simulator: bool, allowed: bool) -> None:
     assert load_settings({"listen": listen, **flags}, {}).anonymous_allowed is allowed
 
 
-@pytest.mark.parametrize("text", ["", "host", ":1", "host:", "host:65536", "::1:5", "[::1]", "[x]:1", "a b:1", "h:1/x"])
+@pytest.mark.parametrize(
+    "text", ["", "host", ":1", "host:", "host:65536", "::1:5", "[::1]", "[x]:1", "a b:1", "h:1/x", "h:١"]
+)
 def test_addresses_that_are_none(text: str) -> None:
     """What is not HOST:PORT is refused."""
     with pytest.raises(ValueError, match="HOST:PORT"):
@@ -248,6 +281,7 @@ def test_addresses_that_are_none(text: str) -> None:
 def test_addresses() -> None:
     """An IPv6 host stands in brackets, and a host name is not mistaken for the loopback address."""
     assert split_address("[fe80::1]:80") == ("fe80::1", 80)
+    assert split_address("[fe80::1%br-lan]:80") == ("fe80::1%br-lan", 80)
     assert split_address("vc.example.com:443") == ("vc.example.com", 443)
     assert not is_loopback("localhost.example.com")
 

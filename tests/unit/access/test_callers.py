@@ -99,6 +99,7 @@ def test_length_of_tokens(tokens_file: Path, length: int, reason: str) -> None:
     ("content", "problem"),
     [
         pytest.param(b"tokens: [", "it takes YAML", id="not-yaml"),
+        pytest.param(b"tokens: []\ntokens: []", "it takes YAML", id="twice"),
         pytest.param(b"tokens: []", "it takes YAML", id="no-tokens"),
         pytest.param(b"other: 1", "it takes YAML", id="other-key"),
         pytest.param(b"tokens: [{identity: a}]", "token 1 takes exactly", id="no-hash"),

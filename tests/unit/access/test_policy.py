@@ -49,6 +49,9 @@ def test_empty_policy_denies() -> None:
     ("content", "problem"),
     [
         pytest.param(b"rules: [", "line 1: it is not valid YAML", id="not-yaml"),
+        pytest.param(b"rules: []\nrules: []", "line 2: it is not valid YAML: 'rules' occurs twice", id="twice"),
+        pytest.param(b"rules: \x01", "it is not valid YAML", id="control-character"),
+        pytest.param(b"rules: " + b"[" * 2000, "it is not valid YAML", id="deep"),
         pytest.param(b"", "the file: Input should be", id="empty"),
         pytest.param(b"- a", "the file: Input should be", id="list"),
         pytest.param(b"rules: [{identities: [a]}]", "rules.0.rpcs: Field required", id="no-rpcs"),

@@ -208,3 +208,10 @@ def test_unusable_descriptor_sets(content: bytes, sentence: str) -> None:
     """Bytes that are no usable descriptor set are refused with a sentence."""
     with pytest.raises(ContractError, match=f"^{sentence}"):
         build_contract(content)
+
+
+def test_a_package_without_compiled_protos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sources whose protos were not compiled yet say what to do."""
+    monkeypatch.setattr("gateway.contract.contract.resources.files", lambda package: tmp_path)
+    with pytest.raises(ContractError, match="run `make generate`"):
+        load_contract.__wrapped__()

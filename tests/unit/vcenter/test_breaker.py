@@ -62,27 +62,42 @@ def test_answers_in_between(breaker: Breaker) -> None:
     assert breaker.state is BreakerState.CLOSED
 
 
-def test_refusal(breaker: Breaker, clock: Clock) -> None:
-    """While it is open, callers are told when to try again."""
+def test_abandoned_calls(breaker: Breaker) -> None:
+    """Calls that were cancelled neither open the breaker nor shorten the wait."""
+    breaker.admit()
+    breaker.gave_up()
+    assert breaker.state is BreakerState.CLOSED
     fail(breaker, 3)
-    clock.now += 0.5
+    breaker.gave_up()
+    assert refusal(breaker).retry_delay == 2.0
+
+
+@pytest.mark.parametrize(("passed", "remaining"), [(0.5, 1.5), (1.9375, 0.1)], ids=["early", "late"])
+def test_refusal(breaker: Breaker, clock: Clock, passed: float, remaining: float) -> None:
+    """While it is open, callers are told when to try again, and never at once."""
+    fail(breaker, 3)
+    clock.now += passed
     error = refusal(breaker)
-    assert (error.reason, error.retry_delay) == ("VCENTER_CIRCUIT_OPEN", 1.5)
+    assert (error.reason, error.retry_delay) == ("VCENTER_CIRCUIT_OPEN", remaining)
 
 
 def test_probe(breaker: Breaker, clock: Clock, states: list[BreakerState]) -> None:
-    """After the wait one call is let through, and no second beside it; its answer closes the breaker."""
+    """After the wait one call is let through, and no second beside it; its answer closes the breaker, and further ones
+    change nothing."""
     fail(breaker, 3)
     clock.now += 2.0
     breaker.admit()
-    assert refusal(breaker).reason == "VCENTER_CIRCUIT_OPEN"
+    error = refusal(breaker)
+    assert (error.reason, error.retry_delay) == ("VCENTER_CIRCUIT_OPEN", 2.0)
     breaker.succeeded()
     breaker.admit()
+    breaker.succeeded()
     assert states == ["open", "half-open", "closed"]
 
 
-def test_failed_probes_wait_longer(breaker: Breaker, clock: Clock) -> None:
+def test_failed_probes_wait_longer(clock: Clock) -> None:
     """Each failed probe doubles the wait, up to the limit; an answer brings it back to the first."""
+    breaker = Breaker(3, 2.0, 10.0, clock=clock)
     fail(breaker, 3)
     waits = []
     for _ in range(3):
@@ -90,8 +105,8 @@ def test_failed_probes_wait_longer(breaker: Breaker, clock: Clock) -> None:
         breaker.admit()
         breaker.failed()
         waits.append(refusal(breaker).retry_delay)
-    assert waits == [4.0, 5.0, 5.0]
-    clock.now += 5.0
+    assert waits == [4.0, 8.0, 10.0]
+    clock.now += 10.0
     breaker.admit()
     breaker.succeeded()
     fail(breaker, 3)

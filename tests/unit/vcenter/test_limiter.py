@@ -82,7 +82,7 @@ async def test_full_queue(room: int, refused: bool) -> None:
         await idle()
         second = asyncio.create_task(place(limiter, "b", deadline()).__aenter__())
         await idle()
-        assert second.done() == refused
+        assert (second.done(), limiter.refused) == (refused, int(refused))
         if refused:
             with pytest.raises(GatewayError) as caught:
                 await second
@@ -111,7 +111,21 @@ async def test_deadline() -> None:
             async with place(limiter, "b", deadline(0.01)):
                 pytest.fail("there was no place")
         assert (limiter.active, limiter.waiting) == (1, 0)
-    assert limiter.active == 0
+    assert (limiter.active, limiter.waiting) == (0, 0)
+
+
+async def test_a_call_behind_one_that_gives_up() -> None:
+    """A call that gives up takes nobody's turn with it, not that of another call of its identity either."""
+    limiter = Limiter(1, 10)
+    async with place(limiter, "a", deadline()):
+        gives_up, waits = [asyncio.create_task(limiter.enter("b", deadline())) for _ in range(2)]
+        await idle()
+        gives_up.cancel()
+        await idle()
+        assert limiter.waiting == 1
+    async with asyncio.timeout(10):
+        await waits
+    assert (limiter.active, limiter.waiting) == (1, 0)
 
 
 async def test_cancelled_in_the_moment_of_its_turn() -> None:

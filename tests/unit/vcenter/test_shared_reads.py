@@ -263,11 +263,12 @@ async def test_a_read_that_a_change_overtakes(scene: Scene, begun: str) -> None:
 
 
 async def test_errors_are_not_kept(scene: Scene) -> None:
-    """An error reaches all who wait for the read, and the next one asks again."""
+    """An error reaches all who wait for the read, nothing is left of it, and the next one asks again."""
     tasks = [await scene.read() for _ in range(3)]
     error = GatewayError(code_pb2.NOT_FOUND, "NOT_FOUND", "there is none")
     scene.vcenter.calls[0].answer.set_exception(error)
     assert await asyncio.gather(*tasks, return_exceptions=True) == [error] * 3
+    assert "vm-" not in repr(vars(scene.reads))
     assert not (await scene.read()).done()
     assert scene.asked == 2
 
@@ -349,6 +350,28 @@ async def test_how_many_are_kept(slots: int, kept: bool) -> None:
     assert await scene.is_kept(GET, {"vm": "vm-2"}) is kept
 
 
+async def test_a_change_after_an_answer_has_gone() -> None:
+    """An answer that went for lack of room takes nothing with it of what a change has to find."""
+    scene = Scene(SharedReadLimits(slots=2))
+    await scene.keep(GET, {"vm": "vm-1"})
+    await scene.keep(PROCESSES, {"vm": "vm-1"})
+    await scene.keep(GET, {"vm": "vm-2"})
+    await scene.change(UPDATE, {"vm": "vm-1"})
+    assert not await scene.is_kept(PROCESSES, {"vm": "vm-1"})
+    assert await scene.is_kept(GET, {"vm": "vm-2"})
+
+
+async def test_a_renewed_answer_is_a_used_one() -> None:
+    """An answer that takes the place of an older one is the last to go."""
+    scene = Scene(SharedReadLimits(slots=2))
+    for vm in ("vm-1", "vm-2", "vm-1", "vm-3"):
+        scene.clock.now += 1
+        await scene.keep(GET, {"vm": vm})
+    assert scene.reads.kept_bytes == 8
+    assert await scene.is_kept(GET, {"vm": "vm-1"})
+    assert not await scene.is_kept(GET, {"vm": "vm-2"})
+
+
 @pytest.mark.parametrize(("room", "kept"), [(13, True), (12, True), (11, False)], ids=["below", "at", "above"])
 async def test_how_much_is_kept(room: int, kept: bool) -> None:
     """The same holds for the size of all answers together, which is that of what is kept."""
@@ -361,6 +384,7 @@ async def test_how_much_is_kept(room: int, kept: bool) -> None:
         await scene.change(UPDATE, {"vm": vm})
         await scene.answer()
     assert scene.reads.kept_bytes == 0
+    assert "vm-" not in repr(vars(scene.reads)), "nothing is left of what was dropped"
 
 
 @pytest.mark.parametrize(("largest", "kept"), [(5, True), (4, True), (3, False)], ids=["below", "at", "above"])
