@@ -185,7 +185,7 @@ def _json_body(request: Request) -> Any:
         raise WrongMediaTypeError
     try:
         return json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise errors.of_type(
             "INVALID_REQUEST", "com.vmware.vapi.rest.malformed_json", "The request's body is not valid JSON."
         ) from None
