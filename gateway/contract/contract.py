@@ -91,6 +91,8 @@ class Contract:
     _unions: Mapping[str, tuple[Union, ...]] = field(repr=False)
     _required: Mapping[str, frozenset[str]] = field(repr=False)
     _error_data: frozenset[str] = field(repr=False)
+    json_texts: frozenset[str] = field(repr=False)
+    """Full names of the fields that hold JSON as text."""
 
     def message_class(self, descriptor: Descriptor | str) -> type[Message]:
         """The class of a message. Raises KeyError for a name that the contract does not have."""
@@ -181,6 +183,7 @@ def build_contract(descriptor_set: bytes) -> Contract:
         _unions=reader.unions,
         _required=reader.required,
         _error_data=frozenset(reader.error_data),
+        json_texts=frozenset(reader.json_texts),
     )
 
 
@@ -195,12 +198,14 @@ class _Reader:
         self._errors: Any = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.errors")
         self._unions_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.unions")
         self._error_data_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.error_data")
+        self._json_text_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.json_text")
         self.services: dict[str, ServiceDescriptor] = {}
         self.methods: dict[str, Method] = {}
         self.messages: dict[str, Descriptor] = {}
         self.unions: dict[str, tuple[Union, ...]] = {}
         self.required: dict[str, frozenset[str]] = {}
         self.error_data: set[str] = set()
+        self.json_texts: set[str] = set()
 
     def read_file(self, file: Any) -> None:
         prefix = f"{file.package}." if file.package else ""
@@ -221,6 +226,10 @@ class _Reader:
         }
         if required:
             self.required[full_name] = frozenset(required)
+        for text in [item for item in message.field if item.options.Extensions[self._json_text_option]]:
+            if text.type != FieldDescriptor.TYPE_STRING:
+                raise ContractError(f"field {full_name}.{text.name}: only a string can hold JSON as text")
+            self.json_texts.add(f"{full_name}.{text.name}")
         if message.options.Extensions[self._error_data_option]:
             self.error_data.add(full_name)
         unions = tuple(self._read_union(descriptor, union) for union in message.options.Extensions[self._unions_option])

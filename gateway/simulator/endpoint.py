@@ -69,7 +69,7 @@ class Endpoint:
             if path == _SESSION_PATH:
                 return self._session(request)
             if path == _LEGACY_SESSION_PATH:
-                return self._legacy_session(request)
+                return self._legacy_session(request, query)
             if path == versions.PATH:
                 return self._versions(request)
             return self._operate(request, path, query)
@@ -136,12 +136,16 @@ class Endpoint:
             raise NoSuchMethodError({"GET"})
         return versions.version_list()
 
-    def _legacy_session(self, request: Request) -> Response:
+    def _legacy_session(self, request: Request, query: dict[str, list[str]]) -> Response:
         """The older dialect: results in an envelope, errors with a type name in place of `error_type`."""
         try:
             if request.method == "POST":
-                session = self._sessions.login(*_basic(request))
-                return Response(HTTPStatus.OK, json.dumps({"value": session.identifier}).encode(), executed=True)
+                value: Any
+                if query.get("~action") == ["get"]:
+                    value = _session_info(self._sessions.find(request.headers.get(SESSION_HEADER)))
+                else:
+                    value = self._sessions.login(*_basic(request)).identifier
+                return Response(HTTPStatus.OK, json.dumps({"value": value}).encode(), executed=True)
             if request.method == "DELETE":
                 self._sessions.logout(request.headers.get(SESSION_HEADER))
                 return Response(HTTPStatus.OK, executed=True)
@@ -181,7 +185,7 @@ def _json_body(request: Request) -> Any:
         raise WrongMediaTypeError
     try:
         return json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise errors.of_type(
             "INVALID_REQUEST", "com.vmware.vapi.rest.malformed_json", "The request's body is not valid JSON."
         ) from None

@@ -125,7 +125,7 @@ def compile_bindings(contract: Contract) -> Mapping[str, Binding]:
 
     Raises ContractError with the rpc's name when one cannot be translated.
     """
-    encoders, decoders = Encoders(contract), Decoders()
+    encoders, decoders = Encoders(contract), Decoders(contract.json_texts)
     errors = ErrorReader(contract, decoders)
     bindings = {}
     for name, method in contract.methods.items():

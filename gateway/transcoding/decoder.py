@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+import orjson
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.struct_pb2 import Struct
 
@@ -74,9 +75,13 @@ deep messages may still stand below the one that the value is for."""
 
 
 class Decoders:
-    """Compiles and keeps one decoder a message type; types may contain themselves."""
+    """Compiles and keeps one decoder a message type; types may contain themselves.
 
-    def __init__(self) -> None:
+    `json_texts` are the full names of the fields that take a value of any form, as JSON text.
+    """
+
+    def __init__(self, json_texts: frozenset[str] = frozenset()) -> None:
+        self._json_texts = json_texts
         self._messages: dict[str, Decode] = {
             "google.protobuf.Timestamp": _decode_timestamp,
             "google.protobuf.Struct": _decode_struct,
@@ -124,6 +129,8 @@ class Decoders:
         return _list_decoder(self._single(field)) if field.is_repeated else self._single(field)
 
     def _single(self, field: FieldDescriptor) -> Decode:
+        if field.full_name in self._json_texts:
+            return _decode_json_text
         return self.message(field.message_type) if field.message_type is not None else _scalar_decoder(field)
 
 
@@ -202,6 +209,15 @@ def _decode_string(value: Any, drift: Drift, depth: int) -> str:
     if type(value) is not str:
         raise MismatchError("a string", value)
     return value
+
+
+def _decode_json_text(value: Any, drift: Drift, depth: int) -> str:
+    if type(value) is str:
+        return value
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # It writes less depth than it reads.
+        raise MismatchError("less deeply nested", value) from None
 
 
 def _decode_bool(value: Any, drift: Drift, depth: int) -> bool:

@@ -23,6 +23,7 @@ __all__ = ["ErrorReader", "leaves_open", "media_type"]
 _ERROR = "vapi.std.errors.v1.Error"
 _MAX_RETRY_AFTER = 3600.0
 _BUSY_RETRY_DELAY = 1.0
+_OLDER_TYPE = re.compile(r"com\.vmware\.vapi\.std\.errors\.([a-z_]+)")
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100}")
 # What Envoy, which is vCenter's proxy, says with a 503 when it lost a call on the way to the service behind it. It says
 # the same with other reasons where it did not pass the call on: it got no connection, or too many waited for one.
@@ -131,9 +132,13 @@ def _vapi_error(body: bytes) -> dict[str, Any] | None:
         payload = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    if isinstance(payload, dict) and ("error_type" in payload or "messages" in payload):
-        return payload
-    return None
+    if not isinstance(payload, dict):
+        return None
+    name, value = payload.get("type"), payload.get("value")
+    if isinstance(name, str) and isinstance(value, dict) and (older := _OLDER_TYPE.fullmatch(name)):
+        # The dialect of /rest: the type is the name of the structure, and the structure stands beside it.
+        return {**value, "error_type": older[1].upper()}
+    return payload if "error_type" in payload or "messages" in payload else None
 
 
 def _text(error: Any) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from typing import Any
 
-from gateway.simulator import Simulator
+from gateway.simulator import Fault, Simulator
 from gateway.simulator.inventory import STORAGE_POLICIES
 from gateway.simulator.machine import ToolsInstaller, VirtualMachine
 from tests.integration.cases import ErrorCase, Json, Setup, Success
@@ -111,7 +112,31 @@ WEB_0001 = {
     "memory_size_mib": "4096",
 }
 
+FAILED_UPGRADE = {
+    "version": "VMX_14",
+    "upgrade_policy": "ALWAYS",
+    "upgrade_version": "VMX_19",
+    "upgrade_status": "FAILED",
+    "upgrade_error": {"error_type": "ERROR", "messages": [{"id": "x", "default_message": "No space.", "args": []}]},
+}
+
+
+def upgrade_error_is_whole(response: Json, simulator: Simulator) -> None:
+    """The error is there as vCenter sent it, in JSON."""
+    assert response["vm"]["hardware"]["upgrade_status"] == "HARDWARE_UPGRADE_STATUS_FAILED"
+    assert json.loads(response["vm"]["hardware"]["upgrade_error"]) == FAILED_UPGRADE["upgrade_error"]
+
+
 VM_SUCCESSES = (
+    Success(
+        id="an upgrade of the hardware that failed",
+        rpc=GET,
+        request={"vm": ON},
+        setup=lambda simulator: simulator.faults.add(
+            Fault.answer({"hardware": FAILED_UPGRADE}), operation="com.vmware.vcenter.VM.get"
+        ),
+        check=upgrade_error_is_whole,
+    ),
     Success(id="everything but templates", rpc=LIST, request={}, check=matches(lambda item: True)),
     *list_cases(),
     Success(

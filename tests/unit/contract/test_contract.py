@@ -54,7 +54,7 @@ message Spec {
 }
 message Failure {
   option (vapi.v1.error_data) = true;
-  optional string cause = 1;
+  optional string cause = 1 [(vapi.v1.json_text) = true];
 }
 enum Drive {
   DRIVE_UNSPECIFIED = 0;
@@ -129,6 +129,11 @@ def test_unions(contract: Contract) -> None:
 def test_error_data(contract: Contract) -> None:
     """Messages that are marked as data of errors are known."""
     assert [descriptor.full_name for descriptor in contract.error_data()] == ["lab.v1.Failure"]
+
+
+def test_json_texts(contract: Contract) -> None:
+    """Fields that are marked as JSON text are known."""
+    assert contract.json_texts == {"lab.v1.Failure.cause"}
 
 
 def test_message_class(contract: Contract) -> None:

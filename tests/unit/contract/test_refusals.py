@@ -219,3 +219,10 @@ def test_rpcs(tmp_path: Path, text: str, sentence: str) -> None:
 def test_messages(tmp_path: Path, spec: str, sentence: str) -> None:
     """A message whose description is wrong is refused with its name and a sentence."""
     assert refusal(tmp_path, service(RULE, spec=spec)) == f"message lab.v1.Spec: {sentence}"
+
+
+@pytest.mark.parametrize("kind", ["optional int64", "optional bytes", "google.protobuf.Struct", "map<string, string>"])
+def test_json_text_in_other_fields(tmp_path: Path, kind: str) -> None:
+    """Only a string can be marked as JSON text."""
+    text = service(RULE, spec=f"{kind} cause = 1 [(vapi.v1.json_text) = true];")
+    assert refusal(tmp_path, text) == "field lab.v1.Spec.cause: only a string can hold JSON as text"

@@ -103,7 +103,7 @@ def test_parameters_and_case_of_the_media_type_do_not_matter(api: Api, content_t
     assert api.request("POST", TICKETS, b'{"type": "VMRC"}', headers=headers).status == 201
 
 
-@pytest.mark.parametrize("body", [b"{", b"{'type': 'VMRC'}", b"\xff\xfe", b"type=VMRC"])
+@pytest.mark.parametrize("body", [b"{", b"{'type': 'VMRC'}", b"\xff\xfe", b"type=VMRC", b"[" * 100_000])
 def test_a_body_that_is_no_json_is_an_invalid_request(api: Api, body: bytes) -> None:
     """400 from the API."""
     headers = {"vmware-api-session-id": api.session, "content-type": "application/json"}

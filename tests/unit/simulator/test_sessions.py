@@ -229,6 +229,17 @@ def test_the_older_login_wraps_its_result(api: Api) -> None:
     assert api("GET", POWER, session=session).status == 401
 
 
+def test_the_older_dialect_tells_about_a_session(api: Api) -> None:
+    """POST with `~action=get` logs nobody in: clients ask so whether a session that they kept is still good."""
+    target = "/rest/com/vmware/cis/session?~action=get"
+    before = api.sessions.logins
+    answer = api("POST", target)
+    assert answer.status == 200
+    assert answer.json == {"value": api("GET", "/api/session").json}
+    assert api.request("POST", target, headers=basic(ADMIN)).status == 401
+    assert api.sessions.logins == before
+
+
 def test_the_older_login_names_its_errors_by_type(api: Api) -> None:
     """The body has a `type` and a `value` where the newer dialect has `error_type`."""
     answer = api.request("POST", "/rest/com/vmware/cis/session")

@@ -127,6 +127,7 @@ message Item {
   optional uint64 big = 14;
   Item item = 15;
   repeated int64 sizes = 16;
+  optional string cause = 17 [(vapi.v1.json_text) = true];
 }
 enum Kind {
   KIND_UNSPECIFIED = 0;

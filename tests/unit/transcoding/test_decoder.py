@@ -102,6 +102,9 @@ def test_status_and_result(decode: Decode) -> None:
         pytest.param("item_by_name", {"x": {"on": False}}, {"x": {"on": False}}, id="map-of-messages"),
         pytest.param("free", {"a": [1, None, {"b": "c"}]}, {"a": [1.0, None, {"b": "c"}]}, id="dynamic"),
         pytest.param("free", {}, {}, id="empty-dynamic"),
+        pytest.param("cause", {"a": ["é", 1, None]}, '{"a":["é",1,null]}', id="object-as-text"),
+        pytest.param("cause", [], "[]", id="list-as-text"),
+        pytest.param("cause", "{a", "{a", id="text-where-an-object-may-be"),
         pytest.param("free", {"a": [], "b": {}, "c": False}, {"a": [], "b": {}, "c": False}, id="empty-in-dynamic"),
     ],
 )

@@ -126,6 +126,41 @@ def test_messages_around_one_that_cannot_be_read() -> None:
 
 
 NO_PID = {"pid": 4711}
+OLDER = "com.vmware.vapi.std.errors"
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "code"),
+    [
+        pytest.param(404, "NOT_FOUND", code_pb2.NOT_FOUND, id="status-of-its-own"),
+        pytest.param(400, "ALREADY_IN_DESIRED_STATE", code_pb2.FAILED_PRECONDITION, id="status-of-many"),
+        pytest.param(500, "QUOTA_EXCEEDED", code_pb2.INTERNAL, id="unknown-type"),
+    ],
+)
+def test_the_older_dialect(status: int, name: str, code: int) -> None:
+    """An error in the form of the API below /rest is read like one with an `error_type`."""
+    value = {"messages": [{"id": "a", "default_message": "Gone.", "args": []}], "data": NO_PID}
+    error = answered(status, {"type": f"{OLDER}.{name.lower()}", "value": value})
+    same = answered(status, {**value, "error_type": name})
+    assert (error.code, error.reason, error.message) == (code, name, "Gone.")
+    assert error.status() == same.status()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"type": f"{OLDER}.not_found"}, id="no-value"),
+        pytest.param({"type": f"{OLDER}.not_found", "value": "text"}, id="value-is-text"),
+        pytest.param({"type": "about:blank", "value": {"messages": []}}, id="other-type"),
+        pytest.param({"type": 7, "value": {"messages": []}}, id="type-is-a-number"),
+    ],
+)
+def test_what_is_not_the_older_dialect(body: object) -> None:
+    """A type without a value, or of another origin, is no error of vCenter's."""
+    error = answered(404, body)
+    assert (error.code, error.reason) == (code_pb2.UNIMPLEMENTED, "HTTP_404")
+
+
 NO_FILE = {"reason": "FILE_NOT_FOUND", "file_path": "/var/log/a"}
 
 

@@ -210,6 +210,7 @@ def test_depth_of_dynamic_structures(
     [
         pytest.param('{"item":', "}", 500, id="messages"),
         pytest.param('{"free":{"a":', "}}", 250, id="dynamic"),
+        pytest.param('{"cause":', "}", 500, id="json-text"),
         pytest.param("[", "]", 500, id="arrays"),
         pytest.param("[", "]", 500_000, id="very-many-arrays"),
         pytest.param('{"item":', "}", 500_000, id="very-many-messages"),

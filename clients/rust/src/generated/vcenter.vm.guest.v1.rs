@@ -529,7 +529,7 @@ pub struct ListEnvironmentRequest {
     pub credentials: ::core::option::Option<Credentials>,
     /// Names of the variables to return, for instance `PATH` and `LANG`; all when empty.
     ///
-    /// Names that are not set in the guest are passed over.
+    /// Names that are not set in the guest are passed over. A set: a name that is given twice is `INVALID_ARGUMENT`.
     #[prost(string, repeated, tag = "3")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }

@@ -4451,9 +4451,10 @@ pub struct HardwareInfo {
     /// `PENDING` as long as the upgrade waits for a power-on.
     #[prost(enumeration = "HardwareUpgradeStatus", optional, tag = "4")]
     pub upgrade_status: ::core::option::Option<i32>,
-    /// Why the upgrade failed, as JSON text. Relevant only when `upgrade_status` is `FAILED`.
+    /// Why the upgrade failed. Relevant only when `upgrade_status` is `FAILED`.
     ///
-    /// vCenter leaves its structure open, so that it is passed on as it comes.
+    /// vCenter documents a text here and sends one of its errors, an object of `error_type` and `messages`: that is passed
+    /// on as JSON text, and a text as it is.
     #[prost(string, optional, tag = "5")]
     pub upgrade_error: ::core::option::Option<::prost::alloc::string::String>,
 }

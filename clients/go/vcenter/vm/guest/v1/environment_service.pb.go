@@ -144,7 +144,7 @@ type ListEnvironmentRequest struct {
 	Credentials *Credentials `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	// Names of the variables to return, for instance `PATH` and `LANG`; all when empty.
 	//
-	// Names that are not set in the guest are passed over.
+	// Names that are not set in the guest are passed over. A set: a name that is given twice is `INVALID_ARGUMENT`.
 	Names         []string `protobuf:"bytes,3,rep,name=names,proto3" json:"names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -165,9 +165,10 @@ type HardwareInfo struct {
 	//
 	// `PENDING` as long as the upgrade waits for a power-on.
 	UpgradeStatus *HardwareUpgradeStatus `protobuf:"varint,4,opt,name=upgrade_status,json=upgradeStatus,proto3,enum=vcenter.vm.hardware.v1.HardwareUpgradeStatus,oneof" json:"upgrade_status,omitempty"`
-	// Why the upgrade failed, as JSON text. Relevant only when `upgrade_status` is `FAILED`.
+	// Why the upgrade failed. Relevant only when `upgrade_status` is `FAILED`.
 	//
-	// vCenter leaves its structure open, so that it is passed on as it comes.
+	// vCenter documents a text here and sends one of its errors, an object of `error_type` and `messages`: that is passed
+	// on as JSON text, and a text as it is.
 	UpgradeError  *string `protobuf:"bytes,5,opt,name=upgrade_error,json=upgradeError,proto3,oneof" json:"upgrade_error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -242,13 +243,13 @@ var File_vcenter_vm_hardware_v1_hardware_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_hardware_v1_hardware_proto_rawDesc = "" +
 	"\n" +
-	"%vcenter/vm/hardware/v1/hardware.proto\x12\x16vcenter.vm.hardware.v1\x1a\x15vapi/v1/options.proto\"\xc2\x04\n" +
+	"%vcenter/vm/hardware/v1/hardware.proto\x12\x16vcenter.vm.hardware.v1\x1a\x15vapi/v1/options.proto\"\xc8\x04\n" +
 	"\fHardwareInfo\x12\x1d\n" +
 	"\aversion\x18\x01 \x01(\tH\x00R\aversion\x88\x01\x01\x12Y\n" +
 	"\x0eupgrade_policy\x18\x02 \x01(\x0e2-.vcenter.vm.hardware.v1.HardwareUpgradePolicyH\x01R\rupgradePolicy\x88\x01\x01\x12,\n" +
 	"\x0fupgrade_version\x18\x03 \x01(\tH\x02R\x0eupgradeVersion\x88\x01\x01\x12Y\n" +
-	"\x0eupgrade_status\x18\x04 \x01(\x0e2-.vcenter.vm.hardware.v1.HardwareUpgradeStatusH\x03R\rupgradeStatus\x88\x01\x01\x12(\n" +
-	"\rupgrade_error\x18\x05 \x01(\tH\x04R\fupgradeError\x88\x01\x01:\xac\x01\xf2\xbb\x18]\n" +
+	"\x0eupgrade_status\x18\x04 \x01(\x0e2-.vcenter.vm.hardware.v1.HardwareUpgradeStatusH\x03R\rupgradeStatus\x88\x01\x01\x12.\n" +
+	"\rupgrade_error\x18\x05 \x01(\tB\x04\xf0\xbb\x18\x01H\x04R\fupgradeError\x88\x01\x01:\xac\x01\xf2\xbb\x18]\n" +
 	"\x0eupgrade_policy\x12'\n" +
 	"\x14AFTER_CLEAN_SHUTDOWN\x12\x0fupgrade_version\x12\x19\n" +
 	"\x06ALWAYS\x12\x0fupgrade_version\x12\a\n" +
