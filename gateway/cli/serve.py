@@ -49,10 +49,11 @@ Examples:
 )
 @settings_options()
 def serve(**flags: Any) -> None:
-    """Serves vCenter's operations over gRPC until SIGTERM or Ctrl-C.
+    """Serves vCenter's operations over gRPC.
 
     Needs a vCenter (--vcenter) or the embedded one (--simulator). Callers bring their identity with each call; only
-    with --simulator on a loopback address they need none.
+    with --simulator on a loopback address they need none. It stops at SIGTERM or Ctrl-C, when calls
+    under way have ended.
     """
     settings = checked_settings(flags)
     configure_logs(settings.log)
