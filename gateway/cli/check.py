@@ -17,6 +17,9 @@ from gateway.cli.options import SettingsCommand, checked_settings, settings_opti
 from gateway.cli.step import State, Step
 from gateway.cli.terminal import text_width
 from gateway.contract import load_contract
+from gateway.server.access import account_file
+from gateway.settings import Settings
+from gateway.vcenter.identity import Identity
 
 __all__ = ["check"]
 
@@ -27,7 +30,8 @@ _INDENT = " " * 17
 @click.command(
     cls=SettingsCommand,
     epilog="""
-The settings come from flags, environment and file, as for `serve`. Without --user the login is not tested.
+The settings come from flags, environment and file, as for `serve`. The login is that of --user, or of the service
+account in the settings; without either it is not tested.
 
 \b
 Examples:
@@ -49,7 +53,7 @@ def check(user: str | None, password_file: Path | None, session_id: str | None, 
     settings = checked_settings(flags)
     if settings.vcenter.url is None:
         raise click.UsageError("the configuration serves the simulator; there is no vCenter to test")
-    identity = read_identity(user, password_file, session_id)
+    identity = read_identity(user, password_file, session_id) or _service_account(settings)
     if not as_json:
         click.echo(f"Checking {settings.vcenter.url}\n")
     steps = []
@@ -65,6 +69,14 @@ def check(user: str | None, password_file: Path | None, session_id: str | None, 
     else:
         click.echo("\nThe gateway can work with this vCenter.")
     sys.exit(failed[0].exit if failed else Exit.OK)
+
+
+def _service_account(settings: Settings) -> Identity | None:
+    try:
+        account = account_file(settings.auth)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    return account.current() if account else None
 
 
 def _print(step: Step) -> None:

@@ -224,6 +224,27 @@ async def test_check(simulated: Simulated) -> None:
     assert "hunter2" not in refused.words
 
 
+async def test_check_of_a_service_account(simulated: Simulated, tmp_path: Path) -> None:
+    """check logs in with the service account of the configuration, unless it is given a user."""
+    password, path = tmp_path / "password", tmp_path / "gateway.yaml"
+    path.write_text(
+        f"vcenter: {{url: '{simulated.url}', ca_file: '{simulated.certificate}'}}\n"
+        f"auth: {{mode: service-account, user: {ADMINISTRATOR}, password_file: '{password}'}}\n"
+    )
+    password.write_text(f"{PASSWORD}\n")
+    good = await run("check", "--config", str(path))
+    assert (good.code, f"{ADMINISTRATOR} logged in" in good.words) == (Exit.OK, True)
+    other = await run("check", "--config", str(path), "--user", "readonly@vsphere.local", password=PASSWORD)
+    assert (other.code, "readonly@vsphere.local logged in" in other.words) == (Exit.OK, True)
+    password.write_text("hunter2")
+    refused = await run("check", "--config", str(path))
+    assert (refused.code, f"vCenter rejected the user name {ADMINISTRATOR}" in refused.words) == (Exit.IDENTITY, True)
+    password.write_bytes(b"\xff")
+    unreadable = await run("check", "--config", str(path))
+    assert (unreadable.code, "password cannot be used: " in unreadable.words) == (Exit.USAGE, True)
+    assert "hunter2" not in refused.words + unreadable.words
+
+
 async def test_advice_about_certificates(simulated: Simulated) -> None:
     """A certificate that is not trusted stops check before the password is sent; what it advises works."""
     way = ("--vcenter", simulated.url, "--user", ADMINISTRATOR)
