@@ -110,17 +110,18 @@ clean: ## Removes everything that was built
 	rm -rf .venv build dist $(DESCRIPTORS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # pip can neither resolve nor build differently on another day: everything is pinned, hashed and installed before.
+# What an interrupted setup has left is thrown away, since pip stumbles over its own half-installed packages.
 .venv/ready: requirements/dev.txt pyproject.toml hatch_build.py
-	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12 ...")'
+	@test -e $@ || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12 ...")'
 	@echo "Setting up .venv; this takes about a minute the first time."
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -e $@ || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # What the gateway is compared with has an environment of its own: none of it is the product's.
 build/bench-venv/ready: requirements/bench.txt
-	@test -x build/bench-venv/bin/python || $(PYTHON) -m venv build/bench-venv
+	@test -e $@ || $(PYTHON) -m venv --clear build/bench-venv
 	@build/bench-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 

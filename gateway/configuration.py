@@ -74,6 +74,9 @@ def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
         for entry in error.errors(include_url=False):
             context = entry.get("ctx", {})
             if not entry["loc"]:
+                # What could not be read may be just what is missing here: whether all fits together is seen at last.
+                if problems:
+                    continue
                 origins = [given[key].origin for key in context["concerns"] if key in given]
                 problems.append(entry["msg"] + (f"; set by {' and '.join(origins)}" if origins else ""))
                 continue

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -182,7 +183,7 @@ def _render_json(_logger: Any, _method: str, event: EventDict) -> str:
 
 def _console(stream: TextIO) -> structlog.dev.ConsoleRenderer:
     return structlog.dev.ConsoleRenderer(
-        colors=stream.isatty(),
+        colors=stream.isatty() and not os.environ.get("NO_COLOR"),
         timestamp_key="time",
         sort_keys=False,
         exception_formatter=structlog.dev.plain_traceback,  # The others print the values of local variables.

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
+import sys
 from collections.abc import Mapping
 
 import click
+
+from gateway import __version__
+from gateway.cli.exits import Exit
 
 __all__ = ["cli", "main"]
 
@@ -36,6 +41,14 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), cmd_name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _MODULES:
+            close = difflib.get_close_matches(args[0], _MODULES, n=1)
+            ctx.fail(f"there is no command {args[0]!r}" + (f"; did you mean {close[0]}?" if close else ""))
+        return super().resolve_command(ctx, args)
+
 
 @click.group(
     cls=_LazyGroup,
@@ -49,8 +62,10 @@ Exit codes:
   3  gateway or vCenter cannot be reached; nothing was executed
   4  no identity was given, or it was refused
   5  there was no answer within the deadline
+  130  interrupted by Ctrl-C
 """,
 )
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def cli() -> None:
     """Typed gRPC services in front of vCenter's virtual machine REST API.
 
@@ -65,4 +80,16 @@ def main() -> None:
     """Runs the command line and exits."""
     # gRPC's C core writes lines of its own form to standard error; what matters of them comes back as errors.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    cli(prog_name="vcenter-gateway")
+    try:
+        cli.main(
+            prog_name="vcenter-gateway", standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None
+        )
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(Exit.INTERRUPTED)
+    except OSError as error:  # For instance a full disk behind the standard output; a closed pipe ends in silence.
+        click.echo(f"error: {error.strerror or error}", err=True)
+        sys.exit(Exit.FAILED)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
+import ssl
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,14 +14,17 @@ import click
 import grpc
 from click.shell_completion import CompletionItem
 from google.protobuf import json_format
+from google.protobuf.message import Message
 
 from gateway.cli.failure import CallError
 from gateway.cli.identity import identity_options, read_identity
+from gateway.cli.metadata import read_metadata
 from gateway.cli.request_json import RequestError, parse_request
+from gateway.cli.seconds import Seconds
 from gateway.cli.target import Bearer, Call, call_gateway, call_vcenter
 from gateway.contract import load_contract
 from gateway.settings import is_loopback, split_address
-from gateway.transcoding import compile_bindings
+from gateway.transcoding import Binding, compile_bindings
 from gateway.vcenter.identity import Identity
 from gateway.vcenter.options import VCenterOptions
 
@@ -45,9 +50,11 @@ Examples:
   vcenter-gateway call vcenter.vm.hardware.v1.CdromService/ConnectCdrom '{"vm": "vm-1001", "cdrom": "16000"}'
   vcenter-gateway call --target gateway.example.com:443 --user me@vsphere.local CpuService/GetCpu request.json
   vcenter-gateway call --vcenter https://vcenter.example.com --user me@vsphere.local ListVms
+  vcenter-gateway call -v -H 'cache-control: max-age=5' GetPower '{"vm": "vm-1001"}'
 
 \b
-Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 identity missing or refused, 5 timeout
+Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 identity missing or refused, 5 timeout,
+130 interrupted
 """
 )
 @click.argument("rpc", shell_complete=_complete_rpc)
@@ -74,17 +81,31 @@ Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 
 @click.option("--ca", type=_FILE, metavar="FILE", help="Authorities to trust, in PEM form.")
 @click.option("--cert", type=_FILE, metavar="FILE", help="Own certificate, for a gateway that asks for one.")
 @click.option("--key", type=_FILE, metavar="FILE", help="Key of the own certificate.")
+@click.option(
+    "-H",
+    "--metadata",
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    help="Further metadata for the gateway, such as 'cache-control: max-age=5'. Not for secrets: other users of this "
+    "machine can see the command line. Can be given several times.",
+)
 @click.option("--thumbprint", metavar="SHA256", help="Trusts the vCenter that has this certificate.")
 @click.option("--no-verify", is_flag=True, help="Does not check vCenter's certificate. For experiments.")
 @click.option(
     "--deadline",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(more_than_0=True),
     metavar="SECONDS",
     default=60.0,
     show_default=True,
     help="Gives up after this time.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Prints an error as JSON on standard output.")
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Prints the metadata of the gateway's answer on standard error, the request id for instance.",
+)
 def call(
     rpc: str,
     request_text: str,
@@ -98,10 +119,12 @@ def call(
     ca: Path | None,
     cert: Path | None,
     key: Path | None,
+    metadata: tuple[str, ...],
     thumbprint: str | None,
     no_verify: bool,
     deadline: float,
     as_json: bool,
+    verbose: bool,
 ) -> None:
     """Calls one RPC and prints the answer as JSON."""
     contract = load_contract()
@@ -110,32 +133,42 @@ def call(
         request = parse_request(_read(request_text), contract.methods[name].input_type, contract)
     except RequestError as error:
         raise click.UsageError(str(error)) from None
+    further = read_metadata(metadata)
     identity = read_identity(user, password_file, session_id)
     if vcenter is not None:
-        if tls is not None or cert or key or token_file:
-            text = "--tls, --plaintext, --cert, --key and --token-file are about a gateway; leave out --vcenter"
-            raise click.UsageError(text)
+        if tls is not None or cert or key or token_file or metadata or verbose:
+            raise click.UsageError(
+                "--tls, --plaintext, --cert, --key, --token-file, --metadata and --verbose are about a gateway; leave "
+                "out --vcenter"
+            )
+        _check_files(ca)
         options = _vcenter_options(vcenter, ca, thumbprint, no_verify)
         make_call = call_vcenter(options, _required(identity), contract)
     else:
         if thumbprint or no_verify:
             raise click.UsageError("--thumbprint and --no-verify are about a vCenter; give --vcenter URL too")
         caller = _bearer(token_file, identity) if token_file else identity
-        make_call = call_gateway(target, _credentials(target, tls, ca, cert, key), caller, contract)
-    _print(make_call, name, request, deadline, as_json)
+        make_call = call_gateway(target, _credentials(target, tls, ca, cert, key), caller, contract, further)
+    _print(make_call, compile_bindings(contract)[name], request, deadline, as_json, verbose)
 
 
-def _print(make_call: Call, name: str, request: object, deadline: float, as_json: bool) -> None:
-    contract = load_contract()
+def _print(make_call: Call, binding: Binding, request: Message, deadline: float, as_json: bool, verbose: bool) -> None:
     try:
-        response = make_call(compile_bindings(contract)[name], request, deadline)  # type: ignore[arg-type]
+        answer = make_call(binding, request, deadline)
+    except KeyboardInterrupt:
+        if not binding.is_read_only:
+            click.echo("\nthe call may have been executed: look at the state before you repeat it", err=True)
+        raise
     except CallError as error:
         if as_json:
             click.echo(json.dumps(error.to_json(), indent=2))
         else:
             click.echo("\n".join(error.lines()), err=True)
         sys.exit(error.exit)
-    click.echo(json_format.MessageToJson(response, preserving_proto_field_name=True))
+    if verbose:
+        for field, value in answer.metadata:
+            click.echo(f"{field}: {value}", err=True)
+    click.echo(json_format.MessageToJson(answer.message, preserving_proto_field_name=True))
 
 
 def _resolve(text: str, names: list[str]) -> str:
@@ -149,13 +182,16 @@ def _resolve(text: str, names: list[str]) -> str:
         return matches[0]
     if matches:
         raise click.UsageError(f"{text!r} is the end of several rpcs: {', '.join(matches)}")
-    raise click.UsageError(f"there is no rpc {text!r}; {_suggestion(wanted, by_path)}")
+    raise click.UsageError(f"there is no rpc {text!r}; {_suggestion(text, wanted, by_path)}")
 
 
-def _suggestion(wanted: str, by_path: Mapping[str, str]) -> str:
+def _suggestion(text: str, wanted: str, by_path: Mapping[str, str]) -> str:
     ends = {path.split("/", path.count("/") - wanted.count("/"))[-1]: name for path, name in by_path.items()}
     close = difflib.get_close_matches(wanted, ends, n=3, cutoff=0.75)
-    return f"did you mean {' or '.join(ends[end] for end in close)}?" if close else "see `vcenter-gateway routes`"
+    if close:
+        return f"did you mean {' or '.join(ends[end] for end in close)}?"
+    word = f" {text}" if any(text.lower() in name.lower() for name in by_path.values()) else ""
+    return f"see `vcenter-gateway routes{word}`"
 
 
 def _read(text: str) -> str:
@@ -169,11 +205,32 @@ def _read(text: str) -> str:
     try:
         if text == "-":
             return sys.stdin.read()
-        return Path(path).read_text(encoding="utf-8") if text != path or Path(path).is_file() else text
+        if text != path or os.path.isfile(path):  # noqa: PTH113 - Path.is_file fails for texts that can be no names
+            return Path(path).read_text(encoding="utf-8")
+        json.loads(text)
     except OSError as error:
         raise click.UsageError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise click.UsageError("the request is not UTF-8 text") from None
+    except ValueError:
+        raise click.UsageError("the request is neither JSON nor a file that is there") from None
+    return text
+
+
+def _check_files(ca: Path | None, cert: Path | None = None, key: Path | None = None) -> None:
+    """gRPC would say of files that it cannot use no more than that there is no connection."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if ca:
+            context.load_verify_locations(ca)
+    except OSError:
+        raise click.UsageError(f"{ca} holds no certificate in PEM form") from None
+    try:
+        if cert:
+            context.load_cert_chain(cert, key, password="")
+    except OSError:
+        text = f"{cert} and {key} are no certificate with its key, in PEM form and without a passphrase"
+        raise click.UsageError(text) from None
 
 
 def _bearer(path: Path, identity: Identity | None) -> Bearer:
@@ -219,6 +276,7 @@ def _credentials(
         return None
     if bool(cert) != bool(key):
         raise click.UsageError("--cert and --key belong together")
+    _check_files(ca, cert, key)
     try:
         files = [path.read_bytes() if path else None for path in (ca, key, cert)]
     except OSError as error:

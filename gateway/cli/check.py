@@ -15,19 +15,23 @@ from gateway.cli.exits import Exit
 from gateway.cli.identity import identity_options, read_identity
 from gateway.cli.options import SettingsCommand, checked_settings, settings_options
 from gateway.cli.step import State, Step
+from gateway.cli.terminal import text_width
 from gateway.contract import load_contract
+from gateway.server.access import account_file
+from gateway.settings import Settings
+from gateway.vcenter.identity import Identity
 
 __all__ = ["check"]
 
 _COLOURS = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "red", State.SKIPPED: "bright_black"}
 _INDENT = " " * 17
-_WIDTH = 110
 
 
 @click.command(
     cls=SettingsCommand,
     epilog="""
-The settings come from flags, environment and file, as for `serve`. Without --user the login is not tested.
+The settings come from flags, environment and file, as for `serve`. The login is that of --user, or of the service
+account in the settings; without either it is not tested.
 
 \b
 Examples:
@@ -42,11 +46,14 @@ Exit codes: 0 all well, 1 another failure, 2 wrong settings, 3 not reachable or 
 @identity_options
 @click.option("--json", "as_json", is_flag=True, help="Prints the steps as JSON.")
 def check(user: str | None, password_file: Path | None, session_id: str | None, as_json: bool, **flags: Any) -> None:
-    """Tests the way to vCenter: DNS, TCP, TLS, API, login, and a first list."""
+    """Tests the way to vCenter step by step.
+
+    The steps are DNS, TCP, TLS, API, login, and a first list. Each that fails says what to do.
+    """
     settings = checked_settings(flags)
     if settings.vcenter.url is None:
         raise click.UsageError("the configuration serves the simulator; there is no vCenter to test")
-    identity = read_identity(user, password_file, session_id)
+    identity = read_identity(user, password_file, session_id) or _service_account(settings)
     if not as_json:
         click.echo(f"Checking {settings.vcenter.url}\n")
     steps = []
@@ -64,14 +71,22 @@ def check(user: str | None, password_file: Path | None, session_id: str | None, 
     sys.exit(failed[0].exit if failed else Exit.OK)
 
 
+def _service_account(settings: Settings) -> Identity | None:
+    try:
+        account = account_file(settings.auth)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    return account.current() if account else None
+
+
 def _print(step: Step) -> None:
     state = click.style(f"{step.state:7}", fg=_COLOURS[step.state])
     duration = "" if step.state is State.SKIPPED else f" ({step.seconds * 1000:.0f} ms)"
-    text = textwrap.fill(step.text + duration, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT).lstrip()
+    text = textwrap.fill(step.text + duration, text_width(), initial_indent=_INDENT, subsequent_indent=_INDENT).lstrip()
     click.echo(f"{state}  {step.name:6}  {text}")
     if step.advice:
         click.echo(
-            textwrap.fill(step.advice, _WIDTH, initial_indent=f"{_INDENT}-> ", subsequent_indent=_INDENT + "   ")
+            textwrap.fill(step.advice, text_width(), initial_indent=f"{_INDENT}-> ", subsequent_indent=_INDENT + "   ")
         )
 
 

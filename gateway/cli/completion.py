@@ -24,7 +24,7 @@ Examples:
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Prints a script that completes commands, options and rpc names."""
+    """Prints a script that completes commands, options and rpcs."""
     completer = get_completion_class(shell)
     if completer is None:
         raise click.UsageError(f"there is no completion for {shell}")

@@ -21,3 +21,5 @@ class Exit(enum.IntEnum):
     """No identity was given, or it was refused."""
     TIMEOUT = 5
     """There was no answer within the deadline."""
+    INTERRUPTED = 130
+    """Ctrl-C, as shells number it. A change that was under way may have been executed."""

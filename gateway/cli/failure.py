@@ -11,12 +11,12 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from gateway.cli.exits import Exit
+from gateway.cli.terminal import text_width
 from gateway.contract import Contract
 from gateway.transcoding import Reason
 
 __all__ = ["CallError"]
 
-_WIDTH = 110
 _BY_CODE = {
     code_pb2.UNAUTHENTICATED: Exit.IDENTITY,
     code_pb2.DEADLINE_EXCEEDED: Exit.TIMEOUT,
@@ -132,5 +132,8 @@ def _unpack(packed: any_pb2.Any, contract: Contract) -> Message | None:
 
 def _wrapped(text: str, first: str) -> list[str]:
     return textwrap.wrap(
-        text.rstrip(": "), _WIDTH, initial_indent=first, subsequent_indent=" " * (4 if first.strip() else len(first))
+        text.rstrip(": "),
+        text_width(),
+        initial_indent=first,
+        subsequent_indent=" " * (4 if first.strip() else len(first)),
     )

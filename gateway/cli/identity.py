@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gateway.vcenter.identity import Basic, Identity, SessionId
+from gateway.vcenter.identity import Basic, Identity, SessionId, is_session_id
 
 __all__ = ["PASSWORD_VARIABLE", "identity_options", "read_identity"]
 
@@ -43,6 +43,8 @@ def identity_options(function: Any) -> Any:
 def read_identity(user: str | None, password_file: Path | None, session_id: str | None) -> Identity | None:
     """The identity that the options describe, None where they describe none. Asks for a missing password."""
     if session_id:
+        if not is_session_id(session_id):
+            raise click.UsageError("a session id is printable ASCII characters without blanks, 1024 at most")
         return SessionId(session_id)
     if not user:
         if password_file is not None:

@@ -29,7 +29,7 @@ Examples:
 @click.argument("words", nargs=-1, metavar="[WORD]...")
 @click.option("--json", "as_json", is_flag=True, help="Prints JSON, with the errors each rpc can end in.")
 def routes(words: tuple[str, ...], as_json: bool) -> None:
-    """Lists every rpc with the REST call it becomes; WORDs narrow the list down."""
+    """Lists every rpc with the REST call it becomes. WORDs narrow the list down."""
     methods = [
         method
         for method in load_contract().methods.values()
@@ -71,9 +71,9 @@ Examples:
 )
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write.")
 def descriptors(output: Path | None) -> None:
-    """Writes the compiled protos: a FileDescriptorSet with imports and comments.
+    """Writes the compiled protos as a FileDescriptorSet.
 
-    Without -o it goes to standard output, which must not be a terminal.
+    It has all imports and comments. Without -o it goes to standard output, which must not be a terminal.
     """
     content = load_contract().descriptor_set
     if output is not None:
@@ -84,7 +84,7 @@ def descriptors(output: Path | None) -> None:
     elif sys.stdout.isatty():
         raise click.UsageError("this is binary: name a file with -o, or redirect the output")
     else:
-        sys.stdout.buffer.write(content)
+        click.echo(content, nl=False)
 
 
 @click.command()

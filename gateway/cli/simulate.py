@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from gateway.cli.exits import Exit
+from gateway.cli.seconds import Seconds
 from gateway.logs import configure_logs
 from gateway.server.run import stop_event
 from gateway.settings import LogSettings, split_address
@@ -16,7 +17,7 @@ from gateway.simulator import SessionLimits, Simulator, SimulatorOptions
 
 __all__ = ["simulate"]
 
-_SECONDS = click.FloatRange(min=0)
+_SECONDS = Seconds()
 
 
 @click.command(
@@ -78,10 +79,10 @@ def simulate(
     session_idle: float,
     session_age: float,
 ) -> None:
-    """Serves the embedded vCenter's REST API until SIGTERM or Ctrl-C.
+    """Serves the embedded vCenter's REST API.
 
     It keeps its state in memory and begins anew at each start. Faults are switched on and the calls it received are
-    shown under the path /simulator/ of the same address.
+    shown under the path /simulator/ of the same address. It stops at SIGTERM or Ctrl-C.
     """
     try:
         host, port = split_address(listen)
@@ -121,7 +122,10 @@ def _announce(simulator: Simulator, vms: int, certificate: Path | None) -> None:
     url, user = simulator.url, simulator.user
     trust = ""
     if certificate is not None:
-        certificate.write_text(simulator.certificate_pem or "", encoding="ascii")
+        try:
+            certificate.write_text(simulator.certificate_pem or "", encoding="ascii")
+        except OSError as error:
+            raise click.UsageError(f"{certificate} cannot be written: {error.strerror}") from None
         trust = f" --ca {certificate}"
     click.echo(f"simulated vCenter with {vms} virtual machines on {url}: user {user}, password {simulator.password}")
     click.echo(f"  vcenter-gateway call --vcenter {url}{trust} --user {user} ListVms")

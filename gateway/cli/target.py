@@ -17,7 +17,7 @@ from gateway.vcenter.blocking import BlockingVCenter
 from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
 from gateway.vcenter.options import USER_AGENT, VCenterOptions
 
-__all__ = ["Bearer", "Call", "call_gateway", "call_vcenter"]
+__all__ = ["Answer", "Bearer", "Call", "call_gateway", "call_vcenter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,16 @@ class Bearer:
         return f"Bearer {self.token}"
 
 
-Call = Callable[[Binding, Message, float], Message]
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a call that succeeded brought."""
+
+    message: Message
+    metadata: tuple[tuple[str, str], ...] = ()
+    """What the gateway says beside it: the request id, the age of a shared read."""
+
+
+Call = Callable[[Binding, Message, float], Answer]
 """Makes one call within so many seconds. Raises CallError."""
 
 _STATUS = "grpc-status-details-bin"
@@ -40,9 +49,13 @@ _REQUEST_ID = "x-request-id"
 
 
 def call_gateway(
-    address: str, credentials: grpc.ChannelCredentials | None, identity: Identity | Bearer | None, contract: Contract
+    address: str,
+    credentials: grpc.ChannelCredentials | None,
+    identity: Identity | Bearer | None,
+    contract: Contract,
+    further: tuple[tuple[str, str], ...] = (),
 ) -> Call:
-    """Calls through the gateway at `address`, in plain text without `credentials`."""
+    """Calls through the gateway at `address`, in plain text without `credentials`, with `further` metadata."""
     options = [
         ("grpc.primary_user_agent", USER_AGENT),
         ("grpc.max_receive_message_length", -1),
@@ -50,13 +63,13 @@ def call_gateway(
         # A proxy of the environment is for the web, not for a gateway that stands next to its callers.
         ("grpc.enable_http_proxy", 0),
     ]
-    metadata: tuple[tuple[str, str], ...] = ()
+    metadata = further
     if isinstance(identity, SessionId):
-        metadata = ((SESSION_HEADER, identity.value),)
+        metadata += ((SESSION_HEADER, identity.value),)
     elif identity is not None:
-        metadata = (("authorization", identity.header),)
+        metadata += (("authorization", identity.header),)
 
-    def call(binding: Binding, message: Message, timeout: float) -> Message:
+    def call(binding: Binding, message: Message, timeout: float) -> Answer:
         with (
             grpc.secure_channel(address, credentials, options=options)
             if credentials is not None
@@ -68,10 +81,11 @@ def call_gateway(
                 response_deserializer=binding.response_class.FromString,
             )
             try:
-                response: Message = rpc(message, timeout=timeout, metadata=metadata)
+                response, ended = rpc.with_call(message, timeout=timeout, metadata=metadata)
             except grpc.RpcError as error:
                 raise _from_rpc(error, address, credentials is not None, contract) from None
-        return response
+            said = [*ended.initial_metadata(), *ended.trailing_metadata()]
+        return Answer(response, tuple((name, value) for name, value in said if isinstance(value, str)))
 
     return call
 
@@ -79,10 +93,10 @@ def call_gateway(
 def call_vcenter(options: VCenterOptions, identity: Identity, contract: Contract) -> Call:
     """Calls vCenter itself, with the gateway's translation but no gateway."""
 
-    def call(binding: Binding, message: Message, timeout: float) -> Message:
+    def call(binding: Binding, message: Message, timeout: float) -> Answer:
         try:
             with BlockingVCenter(options, identity, contract) as vcenter:
-                return vcenter.call(binding, message, timeout)
+                return Answer(vcenter.call(binding, message, timeout))
         except GatewayError as error:
             raise CallError(error.status(), contract) from None
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gateway.access.jwt import JwtVerifier
     from gateway.server.tls import ServerTls
 
-__all__ = ["Access", "make_access"]
+__all__ = ["Access", "account_file", "make_access"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,23 @@ def make_access(settings: Settings, simulator: Basic | None = None) -> Access:
     return Access(admission, audit, server_tls)
 
 
+def account_file(auth: AuthSettings) -> ReloadedFile[Basic] | None:
+    """The service account with the password that is in its file now, None where there is none.
+
+    Raises ValueError with a sentence for a file that cannot be used.
+    """
+    user = auth.user
+    if not (user and auth.password_file):
+        return None
+    return ReloadedFile(auth.password_file, lambda content: Basic(user, _password(content)))
+
+
 def _identify(settings: Settings, simulator: Basic | None) -> Identify:
     auth = settings.auth
     if auth.mode == "passthrough":
         return passthrough(simulator if settings.anonymous_allowed else None)
     callers = _callers(auth) if auth.callers_are_known else None
-    if auth.user and auth.password_file:
-        user = auth.user
-        account = ReloadedFile(auth.password_file, lambda content: Basic(user, _password(content)))
+    if account := account_file(auth):
         return service_account(account.current, callers)
     # Without a vCenter of its own, the simulator's account is the service account.
     stand_in = simulator or Basic("nobody", "")

@@ -17,7 +17,7 @@ import orjson
 
 from tests.integration.harness import eventually
 
-__all__ = ["Ended", "Running", "alive", "run", "running"]
+__all__ = ["COMMAND", "Ended", "Running", "alive", "run", "running"]
 
 COMMAND = (sys.executable, "-m", "gateway")
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
+import pty
+import re
 import shlex
+import signal
+import subprocess
+import termios
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +22,8 @@ import requests
 
 from gateway.cli.exits import Exit
 from tests.integration.cases import ADMINISTRATOR
-from tests.integration.harness import PASSWORD, READ, READ_ID
-from tests.integration.processes import Running, run, running
+from tests.integration.harness import PASSWORD, READ, READ_ID, eventually
+from tests.integration.processes import COMMAND, Running, run, running
 
 CONNECT = "vcenter.vm.hardware.v1.CdromService/ConnectCdrom"
 CDROM = '{"vm": "vm-1001", "cdrom": "16000"}'
@@ -38,6 +44,11 @@ class Served:
         """Switches a fault of the simulator on."""
         answer = await asyncio.to_thread(requests.post, f"{self.simulator}/simulator/faults", json=fault, timeout=10)
         answer.raise_for_status()
+
+    def has_got(self, request_id: str) -> bool:
+        """Whether a call with this request id has come to the simulator."""
+        calls = requests.get(f"{self.simulator}/simulator/calls", timeout=10).json()
+        return any(call["request_id"] == request_id for call in calls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +138,65 @@ async def test_exit_codes(served: Served) -> None:
     assert "wrong" not in refused.words.replace("wrong password", "")
 
 
+async def test_metadata(served: Served) -> None:
+    """-H sends metadata, and -v shows the answer's: here those of a shared read, beside the answer."""
+    options = ("-v", "-H", "Cache-Control: max-age=60", "-H", "x-request-id:by-hand")
+    first = await run(*served.command, *options, READ, VM)
+    second = await run(*served.command, *options, READ, VM)
+    assert (first.code, first.stderr.splitlines()) == (Exit.OK, ["age: 0", "x-request-id: by-hand"])
+    age = second.stderr.splitlines()[0]
+    assert (second.code, json.loads(second.stdout)) == (Exit.OK, {"power": {"state": "POWER_STATE_POWERED_ON"}})
+    assert 1 <= int(age.removeprefix("age: ")) <= 60
+
+
+@pytest.mark.parametrize(
+    ("rpc", "operation", "output"),
+    [
+        pytest.param(READ, READ_ID, "\ninterrupted\n", id="read"),
+        pytest.param(
+            "vcenter.vm.v1.PowerService/StartVm",
+            "com.vmware.vcenter.vm.power.start",
+            "\nthe call may have been executed: look at the state before you repeat it\n\ninterrupted\n",
+            id="change",
+        ),
+    ],
+)
+async def test_ctrl_c(served: Served, tmp_path: Path, rpc: str, operation: str, output: str) -> None:
+    """Ctrl-C ends a call with the exit code that shells give it, and says what is unsure."""
+    await served.fault(kind="hang", operation=operation)
+    async with running(tmp_path, *served.command, "-H", f"x-request-id: {operation}", rpc, VM) as call:
+        await eventually(lambda: served.has_got(operation), "the call", 30)
+        assert await call.end(signal.SIGINT) == Exit.INTERRUPTED
+        assert (call.stdout, call.stderr) == ("", output)
+
+
+@pytest.mark.parametrize("command", ["routes", "descriptors"])
+def test_a_full_disk(command: str) -> None:
+    """An output that cannot be written ends a command with a sentence."""
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run([*COMMAND, command], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert (ended.returncode, ended.stderr) == (Exit.FAILED, "error: No space left on device\n")
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_a_terminal(no_color: str, coloured: bool) -> None:
+    """On a terminal texts fit its width, and have colours unless NO_COLOR is set."""
+    reader, terminal = pty.openpty()
+    try:
+        termios.tcsetwinsize(terminal, (24, 60))
+        arguments = [*COMMAND, "check", "--vcenter", "https://vcenter.invalid"]
+        environment = {"PATH": os.environ["PATH"], "NO_COLOR": no_color}
+        ended = subprocess.run(arguments, stdout=terminal, env=environment, timeout=60)
+        output = os.read(reader, 65536).decode()
+    finally:
+        os.close(reader)
+        os.close(terminal)
+    assert ended.returncode == Exit.UNREACHABLE
+    assert ("\x1b[31mFAILED" in output, "\x1b[" in output) == (coloured, coloured)
+    lines = re.sub(r"\x1b\[\d*m", "", output).splitlines()
+    assert 50 < max(map(len, lines)) <= 60
+
+
 async def test_straight_at_a_vcenter(simulated: Simulated) -> None:
     """call needs no gateway: the same translation, output and exit codes straight at a vCenter."""
     way = ("call", "--vcenter", simulated.url, "--user", ADMINISTRATOR, "--ca", simulated.certificate)
@@ -152,6 +222,27 @@ async def test_check(simulated: Simulated) -> None:
     assert f"vCenter rejected the user name {ADMINISTRATOR} or the password" in refused.words
     assert "-> User names have their domain" in refused.words
     assert "hunter2" not in refused.words
+
+
+async def test_check_of_a_service_account(simulated: Simulated, tmp_path: Path) -> None:
+    """check logs in with the service account of the configuration, unless it is given a user."""
+    password, path = tmp_path / "password", tmp_path / "gateway.yaml"
+    path.write_text(
+        f"vcenter: {{url: '{simulated.url}', ca_file: '{simulated.certificate}'}}\n"
+        f"auth: {{mode: service-account, user: {ADMINISTRATOR}, password_file: '{password}'}}\n"
+    )
+    password.write_text(f"{PASSWORD}\n")
+    good = await run("check", "--config", str(path))
+    assert (good.code, f"{ADMINISTRATOR} logged in" in good.words) == (Exit.OK, True)
+    other = await run("check", "--config", str(path), "--user", "readonly@vsphere.local", password=PASSWORD)
+    assert (other.code, "readonly@vsphere.local logged in" in other.words) == (Exit.OK, True)
+    password.write_text("hunter2")
+    refused = await run("check", "--config", str(path))
+    assert (refused.code, f"vCenter rejected the user name {ADMINISTRATOR}" in refused.words) == (Exit.IDENTITY, True)
+    password.write_bytes(b"\xff")
+    unreadable = await run("check", "--config", str(path))
+    assert (unreadable.code, "password cannot be used: " in unreadable.words) == (Exit.USAGE, True)
+    assert "hunter2" not in refused.words + unreadable.words
 
 
 async def test_advice_about_certificates(simulated: Simulated) -> None:

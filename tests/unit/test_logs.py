@@ -129,13 +129,16 @@ def test_an_exception_is_one_line() -> None:
     assert "RuntimeError: login with password=***" in json.loads(line)["exception"]
 
 
-def test_console_on_a_terminal() -> None:
-    """On a terminal the lines are for people."""
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_console_on_a_terminal(monkeypatch: pytest.MonkeyPatch, no_color: str, coloured: bool) -> None:
+    """On a terminal the lines are for people, and in colours unless NO_COLOR is set."""
+    monkeypatch.setenv("NO_COLOR", no_color)
     stream = Terminal()
     configure_logs(LogSettings(), stream)
     call_logger()(OK)
     assert not stream.getvalue().startswith("{")
     assert "ConnectCdrom" in stream.getvalue()
+    assert ("\x1b[" in stream.getvalue()) == coloured
 
 
 def test_json_elsewhere() -> None:

@@ -226,6 +226,16 @@ def test_every_mistake_is_reported_at_once(config) -> None:
     assert len(problems({"config": path, "log-level": "loud"}, {**VCENTER, "GATEWAY_COLOUR": "red"})) == 4
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["vcenter: {url: [}", "vcentre: {url: https://vc}", "vcenter: {ulr: https://vc}"],
+    ids=["yaml", "section", "key"],
+)
+def test_what_could_not_be_read_is_not_called_missing(config, text: str) -> None:
+    """A vCenter in a file with a mistake is not reported as missing beside the mistake."""
+    assert len(problems({"config": config(text)}, {})) == 1
+
+
 @pytest.mark.parametrize("url", ["https://root:hunter2@vc", "https://root:hun/ter2@vc", "root:hunter2@vc", "hunter2@"])
 def test_passwords_in_a_url_are_not_shown(url: str) -> None:
     """A password that somebody put into the vCenter URL is refused and not repeated."""

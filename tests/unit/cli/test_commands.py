@@ -17,6 +17,7 @@ from gateway.cli import cli
 from gateway.cli.exits import Exit
 from gateway.contract import load_contract
 from gateway.settings import all_settings
+from gateway.vcenter.identity import SESSION_HEADER
 from tests.unit.cli.conftest import Invoke
 
 COMMANDS = ["serve", "simulate", "call", "check", "routes", "descriptors", "version", "completion"]
@@ -37,6 +38,27 @@ def test_overview(invoke: Invoke) -> None:
     for command in COMMANDS:
         assert f"\n  {command} " in output
     assert "worker" not in output
+
+
+def test_overview_on_a_narrow_terminal(invoke: Invoke) -> None:
+    """What each command does is told in full also where there are 80 columns."""
+    commands = invoke("--help", COLUMNS="80").output.partition("Commands:\n")[2].split("\n\n")[0].splitlines()
+    assert len(commands) == len(COMMANDS)
+    assert [line for line in commands if not line.endswith(".") or line.endswith("...")] == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        pytest.param("chekc", "there is no command 'chekc'; did you mean check?", id="misspelt"),
+        pytest.param("xyz", "there is no command 'xyz'\n", id="unlike-any"),
+    ],
+)
+def test_a_command_that_does_not_exist(invoke: Invoke, typed: str, message: str) -> None:
+    """A misspelt command is told with the one that was meant."""
+    result = invoke(typed)
+    assert result.exit_code == Exit.USAGE
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -118,6 +140,7 @@ def test_descriptors_to_nowhere(invoke: Invoke) -> None:
 def test_version(invoke: Invoke) -> None:
     """version names the gateway's own and what it serves."""
     assert f"vcenter-gateway {__version__} (" in invoke("version").output
+    assert invoke("--version").output == f"vcenter-gateway {__version__}\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -144,8 +167,12 @@ def test_completion_of_rpcs(invoke: Invoke) -> None:
     [
         pytest.param(["ListVm"], "there is no rpc 'ListVm'; did you mean vcenter.v1.VmService/ListVms?", id="rpc"),
         pytest.param(["xyz"], "there is no rpc 'xyz'; see `vcenter-gateway routes`", id="rpc-unlike-any"),
+        pytest.param(["CdromService"], "see `vcenter-gateway routes CdromService`", id="service"),
         pytest.param([CONNECT, "{"], "not valid JSON", id="json"),
         pytest.param([CONNECT, '{"cdrm": ""}'], "did you mean 'cdrom'?", id="field"),
+        pytest.param([CONNECT, "vm=vm-1"], "the request is neither JSON nor a file that is there", id="no-json"),
+        pytest.param([CONNECT, "x" * 5000], "the request is neither JSON nor a file", id="no-name-of-a-file"),
+        pytest.param([CONNECT, "null"], 'must be a JSON object, such as {"vm": "...", "cdrom": "..."}', id="no-object"),
         pytest.param([CONNECT, "@/nonexistent"], "/nonexistent cannot be read: No such file or directory", id="file"),
         pytest.param([CONNECT, "--target", "gw"], "--target takes HOST:PORT", id="target"),
         pytest.param([CONNECT, "--vcenter", "https://vc"], "give --user NAME", id="no-identity"),
@@ -155,11 +182,30 @@ def test_completion_of_rpcs(invoke: Invoke) -> None:
         pytest.param([CONNECT, "--user", "root:hunter2"], "must not have a colon", id="password-in-user"),
         pytest.param([CONNECT, "--plaintext", "--ca", __file__], "leave out --plaintext", id="plaintext-with-ca"),
         pytest.param([CONNECT, "--cert", __file__], "--cert and --key belong together", id="cert-without-key"),
+        pytest.param([CONNECT, "--ca", __file__], "test_commands.py holds no certificate in PEM form", id="ca"),
+        pytest.param(
+            [CONNECT, "--vcenter", "https://vc", "--ca", __file__], "holds no certificate in PEM form", id="vcenter-ca"
+        ),
+        pytest.param([CONNECT, "--cert", __file__, "--key", __file__], "are no certificate with its key", id="cert"),
+        pytest.param([CONNECT, "--session-id", "hunter2\n"], "a session id is printable ASCII", id="session-id"),
+        pytest.param([CONNECT, "-H", "hunter2"], "--metadata takes NAME: VALUE", id="metadata"),
+        pytest.param([CONNECT, "-H", "x y: hunter2"], "--metadata takes NAME: VALUE", id="metadata-name"),
+        pytest.param([CONNECT, "-H", "grpc-timeout: 1S"], "(grpc-...)", id="metadata-of-grpc"),
+        pytest.param([CONNECT, "-H", "x-bin: hunter2"], "(...-bin)", id="binary-metadata"),
+        pytest.param([CONNECT, "-H", "x: hunter2\xe9"], "the value of x in --metadata must be", id="metadata-value"),
+        pytest.param([CONNECT, "-H", "Authorization: hunter2"], "give it by --user or --token-file", id="secret"),
+        pytest.param([CONNECT, "-H", f"{SESSION_HEADER}: hunter2"], "variable VCENTER_SESSION_ID", id="session"),
+        pytest.param(
+            [CONNECT, "--vcenter", "https://vc", "-H", "a: b"], "leave out --vcenter", id="metadata-to-vcenter"
+        ),
         pytest.param([CONNECT, "--no-verify"], "give --vcenter URL too", id="no-verify"),
         pytest.param([CONNECT, "--token-file", "/dev/null"], "/dev/null does not hold a token", id="no-token"),
         pytest.param([CONNECT, "--token-file", __file__, "--session-id", "x"], "exclude each other", id="two-proofs"),
         pytest.param([CONNECT, "--vcenter", "https://vc", "--tls", "--session-id", "x"], "leave out", id="tls"),
         pytest.param([CONNECT, "--deadline", "0"], "--deadline", id="deadline"),
+        pytest.param([CONNECT, "--deadline", "nan"], "'nan' is not a valid number of seconds", id="deadline-nan"),
+        pytest.param([CONNECT, "--deadline", "inf"], "inf is not in the range", id="deadline-inf"),
+        pytest.param([CONNECT, "--deadline", "soon"], "'soon' is not a valid number of seconds", id="deadline-text"),
     ],
 )
 def test_call_mistakes(invoke: Invoke, arguments: list[str], message: str) -> None:
@@ -195,6 +241,13 @@ def test_call_without_a_vcenter(invoke: Invoke, closed_port: int) -> None:
     assert result.exit_code == Exit.UNREACHABLE
     assert json.loads(result.stdout)["error"]["reason"] == "VCENTER_UNREACHABLE"
     assert "hunter2" not in result.output
+
+
+def test_simulate_without_a_place_for_the_certificate(invoke: Invoke) -> None:
+    """A certificate that cannot be written ends the simulator with a sentence."""
+    result = invoke("simulate", "--listen", "127.0.0.1:0", "--tls", "--certificate", "/nonexistent/ca.pem")
+    assert result.exit_code == Exit.USAGE
+    assert "/nonexistent/ca.pem cannot be written: No such file or directory" in result.stderr
 
 
 def test_check_without_a_name(invoke: Invoke) -> None:
