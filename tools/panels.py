@@ -159,6 +159,9 @@ def _text(value: float, unit: str) -> str:
             return f"{value * 100:.3g} %"
         case "reqps":
             return f"{value:.3g} req/s"
+        case "bytes":
+            power = min(3, max(0, int(math.log(value, 1024)))) if value else 0
+            return f"{value / 1024**power:.4g} {('B', 'KiB', 'MiB', 'GiB')[power]}"
         case "s":
             for size, name in ((86400 * 7, "weeks"), (86400, "days"), (3600, "hours"), (1, "s")):
                 if value >= size:

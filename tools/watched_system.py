@@ -83,7 +83,7 @@ async def live(system: Watched, seconds: float) -> None:
     faults = system.simulator.faults
     async with AsyncExitStack() as stack:
         channels = [await stack.enter_async_context(grpc.aio.insecure_channel(address)) for address in system.gateways]
-        callers = [asyncio.create_task(_caller(channels, number)) for number in range(24)]
+        callers = [asyncio.create_task(_caller(channels, number)) for number in range(32)]
         try:
             await asyncio.sleep(seconds * 0.3)
             faults.add(Fault("latency", seconds=1.5), operation=_SLOW, times=None)  # All places are taken: calls wait.
@@ -106,15 +106,20 @@ async def live(system: Watched, seconds: float) -> None:
 
 
 async def _caller(channels: list[grpc.aio.Channel], number: int) -> None:
-    """Makes calls, with pauses as people and programs have them."""
+    """Makes calls, with pauses as people and programs have them. Every fourth caller shares its reads."""
     chance = random.Random(number)  # noqa: S311 - the same picture each time, no secret
     while True:
         [(_, rpc, request)] = chance.choices(_READS, [row[0] for row in _READS])
-        await _call(chance.choice(channels), (rpc, request))
+        await _call(chance.choice(channels), (rpc, request), max_age=2 if number % 4 == 0 else 0)
         await asyncio.sleep(chance.expovariate(6))
 
 
-async def _call(channel: grpc.aio.Channel, what: tuple[str, dict[str, Any]], password: str = "VMware1!") -> None:  # noqa: S107
+async def _call(
+    channel: grpc.aio.Channel,
+    what: tuple[str, dict[str, Any]],
+    password: str = "VMware1!",  # noqa: S107 - everybody knows it
+    max_age: int = 0,
+) -> None:
     rpc, request = what
     binding = _BINDINGS[rpc]
     stub: Any = channel.unary_unary(
@@ -122,9 +127,11 @@ async def _call(channel: grpc.aio.Channel, what: tuple[str, dict[str, Any]], pas
         request_serializer=lambda message: message.SerializeToString(),
         response_deserializer=binding.response_class.FromString,
     )
-    identity = (("authorization", Basic("administrator@vsphere.local", password).header),)
+    metadata = [("authorization", Basic("administrator@vsphere.local", password).header)]
+    if max_age:
+        metadata.append(("cache-control", f"max-age={max_age}"))
     with contextlib.suppress(grpc.aio.AioRpcError):
-        await stub(binding.request_class(**request), metadata=identity, timeout=5)
+        await stub(binding.request_class(**request), metadata=metadata, timeout=5)
 
 
 _BINDINGS = compile_bindings(load_contract())

@@ -51,12 +51,16 @@ class Family:
         return PREFIX + self.name
 
 
+# What is gRPC's is named as go-grpc-prometheus and its kin do. A bare `service` is Prometheus' label for the Kubernetes
+# service that it scrapes, which would take the place of ours.
 FAMILIES = (
-    Family("rpcs_total", "counter", ("service", "method", "code"), "Rpcs that ended, by their gRPC code."),
+    Family(
+        "rpcs_total", "counter", ("grpc_service", "grpc_method", "grpc_code"), "Rpcs that ended, by their gRPC code."
+    ),
     Family(
         "rpc_duration_seconds",
         "histogram",
-        ("service", "method"),
+        ("grpc_service", "grpc_method"),
         "How long rpcs took, the time with vCenter included.",
     ),
     Family("rpcs_in_flight", "gauge", (), "Rpcs under way."),

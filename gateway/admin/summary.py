@@ -55,11 +55,11 @@ def summarize(registry: CollectorRegistry) -> Summary:
             elif name == "certificate_expiry_timestamp_seconds":
                 summary.expiries[labels["certificate"]] = value
             elif name in ("rpcs_total", "rpc_duration_seconds_bucket"):
-                rpc = f"{labels['service']}/{labels['method']}"
+                rpc = f"{labels['grpc_service']}/{labels['grpc_method']}"
                 latency = by_rpc.setdefault(rpc, Latency(rpc))
                 if name == "rpcs_total":
                     latency.calls += int(value)
-                    latency.failed += int(value) if labels["code"] != "OK" else 0
+                    latency.failed += int(value) if labels["grpc_code"] != "OK" else 0
                 else:
                     latency.buckets.append((float(labels["le"]), value))
     for latency in by_rpc.values():

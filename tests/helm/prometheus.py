@@ -77,9 +77,15 @@ class Prometheus:
     @classmethod
     @contextmanager
     def scraping(cls, target: str, port: int, folder: Path) -> Iterator[Prometheus]:
-        """As the chart's monitors would have it: the labels are those that Kubernetes' discovery gives."""
-        labels = {"namespace": "apps", "pod": "gw-0"}
-        job = {"job_name": "gw", "static_configs": [{"targets": [target], "labels": labels}]}
+        """As the chart's monitors would have it: the labels are those that the Prometheus operator gives."""
+        labels = {
+            "namespace": "apps",
+            "pod": "gw-0",
+            "container": "gateway",
+            "endpoint": "admin",
+            "service": "gw-vcenter-gateway-headless",
+        }
+        job = {"job_name": "gw-vcenter-gateway", "static_configs": [{"targets": [target], "labels": labels}]}
         config = {"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}
         (folder / "prometheus.yaml").write_text(yaml.safe_dump(config))
         flags = ("--config.file=prometheus.yaml", "--storage.tsdb.path=data", f"--web.listen-address=127.0.0.1:{port}")

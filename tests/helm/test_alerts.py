@@ -21,21 +21,24 @@ DASHBOARD = json.loads((CHART / "files" / "dashboard.json").read_text(encoding="
 DAY = 24 * 60
 
 
-def rules_of_the_chart() -> list[dict[str, Any]]:
-    values = {**deepcopy(VCENTER), "metrics": {"prometheusRule": {"enabled": True}}}
+JOB = "gw-vcenter-gateway"
+
+
+def rules_of_the_chart(**values_of_rules: Any) -> list[dict[str, Any]]:
+    values = {**deepcopy(VCENTER), "metrics": {"prometheusRule": {"enabled": True, **values_of_rules}}}
     groups: list[dict[str, Any]] = only(render(values), "PrometheusRule")["spec"]["groups"]
     return groups
 
 
 def series(name: str, values: str, pod: str = "gw-0", **labels: str) -> dict[str, str]:
     """One series of a gateway's, in promtool's notation: `1x5` is five minutes of 1, `0+2x5` grows by 2 each."""
-    found = {"namespace": "apps", "job": "gw", "pod": pod, **labels}
+    found = {"namespace": "apps", "job": JOB, "pod": pod, **labels}
     inside = ",".join(f'{key}="{value}"' for key, value in found.items())
     return {"series": f"vcenter_gateway_{name}{{{inside}}}", "values": values}
 
 
 def calls(ok: str, failed: str, code: str = "UNAVAILABLE") -> list[dict[str, str]]:
-    return [series("rpcs_total", ok, code="OK"), series("rpcs_total", failed, code=code)]
+    return [series("rpcs_total", ok, grpc_code="OK"), series("rpcs_total", failed, grpc_code=code)]
 
 
 def breaker(closed: str, opened: str, pod: str = "gw-0") -> list[dict[str, str]]:
@@ -117,6 +120,33 @@ def test_alerts(case: Case, tmp_path: Path) -> None:
     run_rule_tests([{"interval": "1m", "input_series": case.scraped, "promql_expr_test": [expected]}], rules)
 
 
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case.firing and case.alert != "VCenterGatewayDown"],
+    ids=lambda case: f"{case.alert.removeprefix('VCenterGateway')}-{case.id}",
+)
+def test_alerts_of_two_gateways(case: Case, tmp_path: Path) -> None:
+    """What happens to two is told for each of them, and a healthy third one takes nothing from it."""
+    rules = check_rules(rules_of_the_chart(selector='namespace=~".+"'), tmp_path)
+    healthy = [
+        *breaker("1x40", "0x40"),
+        *calls("0+900x40", "0x40"),
+        series("sessions_open", "1x40"),
+        series("limiter_waiting", "0x40"),
+    ]
+    scraped = [
+        {**item, "series": item["series"].replace('namespace="apps"', f'namespace="{namespace}"')}
+        for namespace, items in (("east", case.scraped), ("west", case.scraped), ("north", healthy))
+        for item in items
+    ]
+    told = f'count by (namespace, job) (ALERTS{{alertname="{case.alert}",alertstate="firing"}})'
+    samples = [
+        {"labels": f'{{namespace="{namespace}",job="{JOB}"}}', "value": case.firing} for namespace in ("east", "west")
+    ]
+    expected = {"expr": told, "eval_time": f"{case.minutes}m", "exp_samples": samples}
+    run_rule_tests([{"interval": "1m", "input_series": scraped, "promql_expr_test": [expected]}], rules)
+
+
 def test_every_alert_has_cases() -> None:
     """One that fires and one that does not, for each."""
     names = {rule["alert"] for group in rules_of_the_chart() for rule in group["rules"]}
@@ -128,17 +158,17 @@ def test_what_an_alert_says(tmp_path: Path) -> None:
     """The text has the pod and the numbers, as a person writes them."""
     rules = check_rules(rules_of_the_chart(), tmp_path)
     for alert, minutes, scraped, summary in (
-        ("VCenterGatewayErrors", 15, calls("0+90x20", "0+10x20"), "10% of the calls fail."),
+        ("VCenterGatewayErrors", 15, calls("0+90x20", "0+10x20"), f"10% of the calls of apps/{JOB} fail."),
         ("VCenterGatewaySaturated", 15, [series("limiter_waiting", "3x20")], "Calls of gw-0 wait for their turn."),
         (
             "VCenterGatewayCertificateExpires",
             60,
             [series("certificate_expiry_timestamp_seconds", f"{2 * 86400 + 3600}x100", certificate="vcenter")],
-            "The certificate of vcenter ends in 2d 0h 0m 0s.",
+            f"The vcenter certificate of apps/{JOB} ends in 2d 0h 0m 0s.",
         ),
     ):
         [rule] = [rule for group in rules_of_the_chart() for rule in group["rules"] if rule["alert"] == alert]
-        labels = {"namespace": "apps", "job": "gw", "pod": "gw-0"} if alert.endswith("Saturated") else {}
+        labels = {"namespace": "apps", "job": JOB} | ({"pod": "gw-0"} if alert.endswith("Saturated") else {})
         labels |= {"certificate": "vcenter"} if alert.endswith("Expires") else {}
         description = rule["annotations"]["description"].replace("{{ $value }}", "3")
         fired = {
@@ -176,8 +206,9 @@ def test_queries_find_the_gateway(tmp_path: Path) -> None:
     ):
         assert run_test(objects, grpc, tmp_path).returncode == 0
         prometheus.wait_for("count_over_time(vcenter_gateway_rpcs_total[10s]) >= 3")
-        exposed = {item["metric"]["__name__"] for item in prometheus.query('{__name__=~"vcenter_gateway_.*"}')}
-        exposed = metrics_in(" ".join(exposed))
+        found = [item["metric"] for item in prometheus.query('{__name__=~"vcenter_gateway_.*"}')]
+        exposed = metrics_in(" ".join(labels["__name__"] for labels in found))
+        displaced = {name for labels in found for name in labels if name.startswith("exported_")}
         missing = [
             name
             for name, expression in dashboard_queries(DASHBOARD).items()
@@ -186,6 +217,7 @@ def test_queries_find_the_gateway(tmp_path: Path) -> None:
         alerts = [rule["expr"] for group in rules_of_the_chart() for rule in group["rules"]]
         quiet = [prometheus.query(expression) for expression in alerts]
     assert missing == []
+    assert displaced == set(), "labels of the target take the place of the metrics' own"
     assert len(exposed) >= 15
     assert not any(quiet), "a healthy gateway raises no alert"
 

@@ -138,6 +138,29 @@ def metrics_in(text: str) -> set[str]:
 
 
 KNOWN = {family.full_name for family in FAMILIES}
+LABELS = {family.full_name: set(family.labels) for family in FAMILIES}
+OF_TARGETS = {"namespace", "pod", "job"}
+"""Labels of the scraped target that queries may use."""
+
+
+def labels_in(expression: str) -> set[str]:
+    """The labels that a query selects or sums by, without Grafana's and Prometheus' own."""
+    selected = re.findall(r'[{,]\s*(\w+)\s*(?:=~|!~|!=|=)\s*"', expression)
+    grouped = [name.strip() for found in re.findall(r"by \(([^)]*)\)", expression) for name in found.split(",")]
+    return {*selected, *grouped} - {"le"}
+
+
+def test_labels_are_not_those_of_targets() -> None:
+    """Prometheus gives these to what it scrapes in Kubernetes: a metric's own would become `exported_service`."""
+    taken = {"job", "instance", "namespace", "pod", "container", "endpoint", "service", "node"}
+    assert [name for name, labels in LABELS.items() if labels & taken] == []
+
+
+def test_docs_name_metrics_that_exist() -> None:
+    """Whoever copies a name from the documentation finds something."""
+    for path in (CHART.parents[1] / "docs").glob("*.md"):
+        named = metrics_in(path.read_text(encoding="utf-8")) - {"vcenter_gateway_client"}
+        assert named <= KNOWN, path.name
 
 
 def test_alerts_name_metrics_that_exist() -> None:
@@ -149,7 +172,9 @@ def test_alerts_name_metrics_that_exist() -> None:
     for rule in rules:
         assert metrics_in(rule["expr"]), rule["alert"]
         assert metrics_in(rule["expr"]) <= KNOWN, rule["alert"]
-        assert 'namespace="apps",job="gw"' in rule["expr"]
+        own = set().union(*(LABELS[name] for name in metrics_in(rule["expr"])))
+        assert labels_in(rule["expr"]) <= own | OF_TARGETS, rule["alert"]
+        assert 'namespace="apps",job="gw-vcenter-gateway"' in rule["expr"]
         assert rule["labels"]["severity"] in ("critical", "warning", "info")
         assert rule["annotations"]["summary"].endswith(".")
         assert rule["annotations"]["description"].endswith(".")
@@ -165,16 +190,34 @@ def test_alerts_can_be_changed() -> None:
 
 
 def test_dashboard() -> None:
-    """It is JSON that Grafana's sidecar finds, and names metrics that exist."""
+    """It is JSON that Grafana's sidecar finds, and shows every metric that there is, by labels that it has."""
     item = only(everything(), "ConfigMap", "-dashboard")
     assert item["metadata"]["labels"]["grafana_dashboard"] == "1"
     dashboard = json.loads(item["data"]["vcenter-gateway.json"])
     panels = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
     expressions = " ".join(target["expr"] for panel in panels for target in panel["targets"])
-    assert metrics_in(expressions) <= KNOWN
+    assert metrics_in(expressions) == KNOWN
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
     for panel in panels:
-        assert all("$namespace" in target["expr"] for target in panel["targets"]), panel["title"]
+        for target in panel["targets"]:
+            own = set().union(*(LABELS[name] for name in metrics_in(target["expr"])))
+            named = labels_in(target["expr"]) | set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+            assert named <= own | OF_TARGETS, panel["title"]
+            selectors = re.findall(r"vcenter_gateway_\w+{([^}]*)}", target["expr"])
+            assert selectors, panel["title"]
+            assert all('namespace=~"$namespace",job=~"$job"' in text for text in selectors), panel["title"]
+
+
+def test_panels_do_not_overlap() -> None:
+    """Each has a place of its own in Grafana's grid of 24 columns."""
+    taken: set[tuple[int, int]] = set()
+    for panel in json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))["panels"]:
+        place = panel["gridPos"]
+        columns, rows = range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"])
+        cells = {(column, row) for column in columns for row in rows}
+        assert columns.stop <= 24, panel["title"]
+        assert not cells & taken, panel["title"]
+        taken |= cells
 
 
 def test_certificate() -> None:

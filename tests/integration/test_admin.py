@@ -171,9 +171,9 @@ async def test_rpcs(system: System) -> None:
     await system.call(READ, READ_REQUEST)
     await system.call(READ, READ_REQUEST)
     await system.call(READ, {"vm": "vm-9999"})
-    names = {"service": "vcenter.vm.v1.PowerService", "method": "GetPower"}
-    assert await system.admin.value("rpcs_total", **names, code="OK") == 2
-    assert await system.admin.value("rpcs_total", **names, code="NOT_FOUND") == 1
+    names = {"grpc_service": "vcenter.vm.v1.PowerService", "grpc_method": "GetPower"}
+    assert await system.admin.value("rpcs_total", **names, grpc_code="OK") == 2
+    assert await system.admin.value("rpcs_total", **names, grpc_code="NOT_FOUND") == 1
     assert await system.admin.value("rpc_duration_seconds_count", **names) == 3
     assert 0 < await system.admin.value("rpc_duration_seconds_sum", **names) < 10
     assert await system.admin.value("rpc_duration_seconds_bucket", **names, le="+Inf") == 3
@@ -182,7 +182,7 @@ async def test_rpcs(system: System) -> None:
     [call] = await under_way(lambda: system.gateway.active_calls == 1, system.call(READ, READ_REQUEST, timeout=0.5))
     assert await system.admin.value("rpcs_in_flight") == 1
     assert await call == "DEADLINE_EXCEEDED"
-    assert await system.admin.value("rpcs_total", **names, code="DEADLINE_EXCEEDED") == 1
+    assert await system.admin.value("rpcs_total", **names, grpc_code="DEADLINE_EXCEEDED") == 1
 
 
 async def test_calls_of_vcenter(system: System) -> None:
@@ -212,7 +212,7 @@ async def test_cancelled_calls_of_vcenter(system: System) -> None:
     call.cancel()
     await eventually(lambda: system.gateway.active_calls == 0, "the end of the call")
     assert await system.admin.value("vcenter_calls_total", operation=GET_OPERATION, status="CANCELLED") == 1
-    assert await system.admin.value("rpcs_total", code="CANCELLED") == 1
+    assert await system.admin.value("rpcs_total", grpc_code="CANCELLED") == 1
 
 
 async def test_sessions(system: System) -> None:
@@ -504,8 +504,8 @@ async def test_workers(tmp_path: Path) -> None:
         await becomes(admin, 200)
         assert await calls_from_many(process, 24, {"vm": "vm-1001"}) == ["OK"] * 24
         assert await calls_from_many(process, 24, {"vm": "vm-9999"}) == ["NOT_FOUND"] * 24
-        assert await admin.value("rpcs_total", code="OK") == 24
-        assert await admin.value("rpcs_total", code="NOT_FOUND") == 24
+        assert await admin.value("rpcs_total", grpc_code="OK") == 24
+        assert await admin.value("rpcs_total", grpc_code="NOT_FOUND") == 24
         assert await admin.value("rpc_duration_seconds_count") == 48
         await eventually_value(admin, "limiter_places", 128)
         await eventually_value(admin, "breaker_state", 2)
