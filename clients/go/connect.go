@@ -90,8 +90,8 @@ type settings struct {
 	dialOptions            []grpc.DialOption
 }
 
-// WithCredentials attaches credentials to every call: those of [Basic] or [Session], or of another kind. Calls with a
-// [grpc.PerRPCCredentials] option of their own send that instead.
+// WithCredentials attaches credentials to every call: those of [Basic], [Session], [Bearer] or [BearerFunc], or of
+// another kind. Calls with a [grpc.PerRPCCredentials] option of their own send that instead.
 func WithCredentials(c credentials.PerRPCCredentials) Option {
 	return func(s *settings) { s.credentials = c }
 }

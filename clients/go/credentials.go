@@ -17,7 +17,7 @@ import (
 // secret.
 type Credentials struct {
 	// In a closure, no printer finds what is secret.
-	metadata func() map[string]string
+	metadata func(context.Context) (map[string]string, error)
 	err      error
 }
 
@@ -33,22 +33,61 @@ func Basic(user, password string) *Credentials {
 
 // Session is a vCenter session of the caller's own. The gateway passes it on.
 func Session(id string) *Credentials {
-	if id == "" || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if !sendable(id) {
 		return &Credentials{err: errors.New("the session id is empty or has characters that cannot be sent")}
 	}
 	return newCredentials("vmware-api-session-id", id)
 }
 
+// Bearer is a token or JWT, for a gateway that has a login of its own. White space around it does not belong to it.
+func Bearer(token string) *Credentials {
+	value, err := bearer(token)
+	if err != nil {
+		return &Credentials{err: err}
+	}
+	return newCredentials("authorization", value)
+}
+
+// BearerFunc is Bearer with a token that is renewed: the function is asked for it with every call, whose context it
+// gets. A call for which it fails ends with Unauthenticated and is not sent.
+func BearerFunc(token func(context.Context) (string, error)) *Credentials {
+	return &Credentials{metadata: func(ctx context.Context) (map[string]string, error) {
+		text, err := token(ctx)
+		if err != nil {
+			return nil, status.Errorf(codes.Unauthenticated, "no token: %v", err)
+		}
+		value, err := bearer(text)
+		if err != nil {
+			return nil, status.Error(codes.Unauthenticated, err.Error())
+		}
+		return map[string]string{"authorization": value}, nil
+	}}
+}
+
+func bearer(token string) (string, error) {
+	token = strings.TrimSpace(token)
+	if !sendable(token) {
+		return "", errors.New("the token is empty or has characters that cannot be sent")
+	}
+	return "Bearer " + token, nil
+}
+
+func sendable(text string) bool {
+	return text != "" && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
 func newCredentials(key, value string) *Credentials {
-	return &Credentials{metadata: func() map[string]string { return map[string]string{key: value} }}
+	return &Credentials{metadata: func(context.Context) (map[string]string, error) {
+		return map[string]string{key: value}, nil
+	}}
 }
 
 // GetRequestMetadata is for gRPC.
-func (c *Credentials) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+func (c *Credentials) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {
 	if c.err != nil {
 		return nil, status.Error(codes.Unauthenticated, c.err.Error())
 	}
-	return c.metadata(), nil
+	return c.metadata(ctx)
 }
 
 // RequireTransportSecurity is for gRPC, and true.

@@ -1,10 +1,12 @@
 package vcentergateway_test
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -33,6 +35,7 @@ func TestCredentialsAreSent(t *testing.T) {
 			"authorization", "Basic " + base64.StdEncoding.EncodeToString([]byte("user:"+secret)),
 		},
 		{"session", vcentergateway.Session("b00db39f"), "vmware-api-session-id", "b00db39f"},
+		{"bearer", vcentergateway.Bearer("header.payload.signature\n"), "authorization", "Bearer header.payload.signature"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := serve(t)
@@ -46,6 +49,46 @@ func TestCredentialsAreSent(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A token that is renewed is asked for with every call, and a call without one is not sent.
+func TestBearerFunc(t *testing.T) {
+	s := serve(t)
+	file := filepath.Join(t.TempDir(), "token")
+	conn := connect(t, s.target, vcentergateway.WithCredentials(
+		vcentergateway.BearerFunc(func(context.Context) (string, error) {
+			token, err := os.ReadFile(file)
+			return string(token), err
+		})))
+	for _, token := range []string{"first", "second"} {
+		if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := read(t.Context(), conn); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.header.Get("authorization"); len(got) != 1 || got[0] != "Bearer "+token {
+			t.Errorf("the gateway got %q", got)
+		}
+	}
+	for what, content := range map[string]string{"an empty one": "", "two": "b00d b39f"} {
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := read(t.Context(), conn)
+		if status.Code(err) != codes.Unauthenticated || strings.Contains(err.Error(), "b00d") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := read(t.Context(), conn); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("none: %v", err)
+	}
+	if calls := s.calls.Load(); calls != 2 {
+		t.Errorf("%d calls arrived", calls)
 	}
 }
 
@@ -186,6 +229,8 @@ func TestMalformedCredentials(t *testing.T) {
 		"no user":           vcentergateway.Basic("", secret),
 		"colon in user":     vcentergateway.Basic("us:er", secret),
 		"no session":        vcentergateway.Session(""),
+		"no token":          vcentergateway.Bearer(" "),
+		"two tokens":        vcentergateway.Bearer("b00d b39f"),
 		"line feed":         vcentergateway.Session("b00d\nb39f"),
 		"beyond ASCII":      vcentergateway.Session("b00dß"),
 		"space within":      vcentergateway.Session("b00d b39f"),

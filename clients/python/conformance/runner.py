@@ -62,7 +62,7 @@ def error_json(rpc_error: grpc.RpcError) -> dict[str, Any]:
 
 def run() -> None:
     """Makes the calls with blocking stubs."""
-    with connect(TARGET, credentials=CREDENTIALS) as channel:
+    with connect(TARGET, credentials=CREDENTIALS, allow_plaintext_credentials=True) as channel:
         for line in sys.stdin:
             method, request = resolve(json.loads(line), channel)
             try:
@@ -74,7 +74,7 @@ def run() -> None:
 
 async def run_aio() -> None:
     """Makes the calls with the stubs of asyncio."""
-    async with aio.connect(TARGET, credentials=CREDENTIALS) as channel:
+    async with aio.connect(TARGET, credentials=CREDENTIALS, allow_plaintext_credentials=True) as channel:
         while line := await asyncio.to_thread(sys.stdin.readline):
             method, request = resolve(json.loads(line), channel)
             try:

@@ -24,6 +24,7 @@ class Received:
 
     method: str
     identity: list[tuple[str, str | bytes]]
+    metadata: list[tuple[str, str | bytes]]
     seconds_left: float | None
 
 
@@ -61,8 +62,9 @@ class FakeGateway(grpc.GenericRpcHandler):
             return None
 
         def answer(_request: bytes, context: grpc.ServicerContext) -> bytes:
-            identity = [(key, value) for key, value in context.invocation_metadata() if key in OWN_HEADERS]
-            self.received.append(Received(method, identity, context.time_remaining()))
+            metadata = [(key, value) for key, value in context.invocation_metadata()]
+            identity = [(key, value) for key, value in metadata if key in OWN_HEADERS]
+            self.received.append(Received(method, identity, metadata, context.time_remaining()))
             if self._failures:
                 code, message, details = self._failures.pop(0)
                 if details is not None:
@@ -88,25 +90,34 @@ class Call(Protocol):
     """Connects, makes one call and returns its response."""
 
     def __call__(
-        self, target: str, stub: Any, method: str, request: Any, timeout: float | None = None, **options: Any
+        self,
+        target: str,
+        stub: Any,
+        method: str,
+        request: Any,
+        timeout: float | None = None,
+        metadata: tuple[tuple[str, str], ...] | None = None,
+        **options: Any,
     ) -> Any:
         """The options are those of `connect`."""
 
 
 def call_blocking(
-    target: str, stub: Any, method: str, request: Any, timeout: float | None = None, **options: Any
+    target: str, stub: Any, method: str, request: Any, timeout: Any = None, metadata: Any = None, **options: Any
 ) -> Any:
     """Calls with `connect`."""
     with connect(target, **options) as channel:
-        return getattr(stub(channel), method)(request, timeout=timeout)
+        return getattr(stub(channel), method)(request, timeout=timeout, metadata=metadata)
 
 
-def call_aio(target: str, stub: Any, method: str, request: Any, timeout: float | None = None, **options: Any) -> Any:
+def call_aio(
+    target: str, stub: Any, method: str, request: Any, timeout: Any = None, metadata: Any = None, **options: Any
+) -> Any:
     """Calls with `aio.connect`."""
 
     async def run() -> Any:
         async with aio.connect(target, **options) as channel:
-            return await getattr(stub(channel), method)(request, timeout=timeout)
+            return await getattr(stub(channel), method)(request, timeout=timeout, metadata=metadata)
 
     return asyncio.run(run())
 

@@ -16,7 +16,7 @@ from vcenter.v1.vm_service_pb2_grpc import VmServiceStub
 from vcenter.vm.hardware.v1.cdrom_service_pb2 import CreateCdromRequest
 from vcenter.vm.hardware.v1.cdrom_service_pb2_grpc import CdromServiceStub
 
-from vcenter_gateway_client import Credentials, Tls, aio, connect
+from vcenter_gateway_client import Credentials, Tls, VCenterError, aio, connect
 
 from .conftest import Call, FakeGateway
 
@@ -24,8 +24,10 @@ BASIC = Credentials.basic("user@vsphere.local", "pässword")
 BASIC_METADATA = [("authorization", "Basic dXNlckB2c3BoZXJlLmxvY2FsOnDDpHNzd29yZA==")]
 SESSION = Credentials.session("0123456789abcdef")
 SESSION_METADATA = [("vmware-api-session-id", "0123456789abcdef")]
-IDENTITIES = [(None, []), (BASIC, BASIC_METADATA), (SESSION, SESSION_METADATA)]
-IDENTITY_NAMES = ["none", "basic", "session"]
+BEARER = Credentials.bearer("header.payload.signature")
+BEARER_METADATA = [("authorization", "Bearer header.payload.signature")]
+IDENTITIES = [(None, []), (BASIC, BASIC_METADATA), (SESSION, SESSION_METADATA), (BEARER, BEARER_METADATA)]
+IDENTITY_NAMES = ["none", "basic", "session", "bearer"]
 
 
 def get_vm(call: Call, target: str, **options: Any) -> Any:
@@ -47,15 +49,48 @@ def test_each_call_carries_the_identity_on_a_loopback_address(
     assert [received.identity for received in gateway.received] == [expected]
 
 
-def test_metadata_of_a_call_arrives_beside_the_identity(gateway: FakeGateway) -> None:
+def test_a_token_from_a_function_is_asked_for_with_each_call(gateway: FakeGateway, tmp_path: Path) -> None:
+    """So that it can be renewed; the line feed at the end of a file does not belong to it."""
+    file = tmp_path / "token"
+    with connect(gateway.target, credentials=Credentials.bearer(file.read_text)) as channel:
+        for token in ("first", "second"):
+            file.write_text(f"{token}\n")
+            VmServiceStub(channel).GetVm(GetVmRequest())
+    assert [received.identity for received in gateway.received] == [
+        [("authorization", "Bearer first")],
+        [("authorization", "Bearer second")],
+    ]
+
+
+def test_without_a_token_nothing_is_sent(gateway: FakeGateway, call: Call, tmp_path: Path) -> None:
+    """The call fails like one that was refused, and what the function raised says why."""
+    with pytest.raises(grpc.RpcError) as caught:
+        get_vm(call, gateway.target, credentials=Credentials.bearer((tmp_path / "token").read_text))
+    error = VCenterError.from_rpc_error(caught.value)
+    assert (error.code, error.reason) == (grpc.StatusCode.UNAUTHENTICATED, "")
+    assert "No such file" in error.message
+    assert isinstance(caught.value.__cause__, FileNotFoundError)
+    assert gateway.received == []
+
+
+@pytest.mark.parametrize("own", [BASIC_METADATA, SESSION_METADATA], ids=["basic", "session"])
+def test_a_call_with_an_identity_of_its_own_sends_that_alone(
+    gateway: FakeGateway, call: Call, own: list[tuple[str, str]]
+) -> None:
+    """So one channel serves many callers."""
+    get_vm(call, gateway.target, credentials=BEARER, metadata=tuple(own))
+    assert gateway.received[0].identity == own
+
+
+def test_other_metadata_of_a_call_arrives_beside_the_identity(gateway: FakeGateway, call: Call) -> None:
     """What a call brings itself is not lost."""
-    with connect(gateway.target, credentials=BASIC) as channel:
-        VmServiceStub(channel).GetVm(GetVmRequest(), metadata=tuple(SESSION_METADATA))
-    assert gateway.received[0].identity == [*SESSION_METADATA, *BASIC_METADATA]
+    get_vm(call, gateway.target, credentials=BASIC, metadata=(("x-request-id", "1"),))
+    assert gateway.received[0].identity == BASIC_METADATA
+    assert ("x-request-id", "1") in gateway.received[0].metadata
 
 
 @pytest.mark.parametrize("make", [connect, aio.connect], ids=["blocking", "aio"])
-@pytest.mark.parametrize("credentials", [BASIC, SESSION], ids=["basic", "session"])
+@pytest.mark.parametrize("credentials", [BASIC, SESSION, BEARER], ids=["basic", "session", "bearer"])
 def test_credentials_are_refused_in_plain_text_to_another_machine(make: Any, credentials: Credentials) -> None:
     """Neither password nor session id goes over a network for all to read, and the refusal does not show them."""
     with pytest.raises(ValueError, match=r"^credentials are not sent to gateway.example.com:50051 in plain text"):

@@ -16,8 +16,8 @@ from .conftest import Call, FakeGateway
 
 SECRET = "s3cr3t-of-nobody"
 SECRETS = (SECRET, "dXNlcjpzM2NyM3Qtb2Ytbm9ib2R5")
-ALL = [Credentials.basic("user", SECRET), Credentials.session(SECRET)]
-NAMES = ["basic", "session"]
+ALL = [Credentials.basic("user", SECRET), Credentials.session(SECRET), Credentials.bearer(SECRET)]
+NAMES = ["basic", "session", "bearer"]
 
 
 def assert_hidden(text: str) -> None:
@@ -65,6 +65,18 @@ def test_what_cannot_be_a_session_id_is_refused(session_id: str) -> None:
     with pytest.raises(ValueError, match="printable ASCII") as caught:
         Credentials.session(session_id)
     assert_hidden(repr(caught.value))
+
+
+@pytest.mark.parametrize("token", ["", " ", f"{SECRET} {SECRET}", f"{SECRET}\n{SECRET}", f"{SECRET}ä"])
+def test_what_cannot_be_a_token_is_refused(gateway: FakeGateway, call: Call, token: str) -> None:
+    """At once, or with the call when it comes from a function, and the refusal does not print it."""
+    with pytest.raises(ValueError, match="printable ASCII") as caught:
+        Credentials.bearer(token)
+    assert_hidden(repr(caught.value))
+    with pytest.raises(grpc.RpcError, match="printable ASCII") as refused:
+        call(gateway.target, VmServiceStub, "GetVm", GetVmRequest(), credentials=Credentials.bearer(lambda: token))
+    assert_hidden(repr(refused.value))
+    assert gateway.received == []
 
 
 @pytest.mark.parametrize("user", ["", "a:b"])

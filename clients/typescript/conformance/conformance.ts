@@ -6,7 +6,10 @@ import { registry } from "vcenter-gateway-client/registry";
 import { ErrorTypeSchema } from "vcenter-gateway-client/vapi/std/errors/v1";
 
 const { GATEWAY_TARGET = "", GATEWAY_USER = "", GATEWAY_PASSWORD = "" } = process.env;
-const gateway = connect(GATEWAY_TARGET, { credentials: Credentials.basic(GATEWAY_USER, GATEWAY_PASSWORD) });
+const gateway = connect(GATEWAY_TARGET, {
+  credentials: Credentials.basic(GATEWAY_USER, GATEWAY_PASSWORD),
+  allowPlaintextCredentials: true,
+});
 
 for await (const line of createInterface({ input: process.stdin })) {
   const { rpc, request } = JSON.parse(line);

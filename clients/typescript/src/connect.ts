@@ -85,6 +85,8 @@ export function connect(target: string, options: ConnectOptions = {}): Gateway {
     "grpc.service_config_disable_resolution": 1,
     "grpc.keepalive_time_ms": 60_000,
     "grpc.keepalive_timeout_ms": 20_000,
+    // The gateway sends this much by default; gRPC would take 4 MiB.
+    "grpc.max_receive_message_length": 32 << 20,
     // What is meant for this machine should not pass a proxy.
     ...(local && { "grpc.enable_http_proxy": 0 }),
     ...options.grpc,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inspect } from "node:util";
-import { Credentials, connect, status } from "vcenter-gateway-client";
+import { Credentials, connect, status, vcenterError } from "vcenter-gateway-client";
 import { VmService } from "vcenter-gateway-client/vcenter/v1";
 import { serve } from "./server.js";
 
@@ -74,13 +74,40 @@ test("credentials are attached to every call", async () => {
   using gateway = connect(server.target, { credentials: Credentials.basic("me", "pässword") });
   await gateway.client(VmService).listVms({});
   await gateway.withCredentials(Credentials.session("abc")).client(VmService).listVms({});
+  await gateway.withCredentials(Credentials.bearer("a.b-c\n")).client(VmService).listVms({});
   using anonymous = connect(server.target);
   await anonymous.client(VmService).listVms({});
   assert.deepEqual(seen, [
     [[`Basic ${Buffer.from("me:pässword").toString("base64")}`], []],
     [[], ["abc"]],
+    [["Bearer a.b-c"], []],
     [[], []],
   ]);
+});
+
+test("a token from a function is asked for with each call, and a call without one is not sent", async () => {
+  const seen: unknown[] = [];
+  await using server = await serve(VmService, {
+    listVms(_request, call) {
+      seen.push(...call.metadata.get("authorization"));
+      return {};
+    },
+  });
+  const tokens = ["first\n", "second\n", "", "s3cret s3cret"];
+  const credentials = Credentials.bearer(async () => tokens.shift() ?? Promise.reject(new Error("no such file")));
+  using gateway = connect(server.target, { credentials });
+  const vms = gateway.client(VmService);
+  await vms.listVms({});
+  await vms.listVms({});
+  for (const reason of [/printable/, /printable/, /no such file/]) {
+    await assert.rejects(vms.listVms({}), (error) => {
+      assertSecretFree(printed(error));
+      assert.equal(vcenterError(error)?.code, status.UNAUTHENTICATED);
+      assert.match(String(error), reason);
+      return true;
+    });
+  }
+  assert.deepEqual(seen, ["Bearer first", "Bearer second"]);
 });
 
 test("secrets are not printed", async () => {
@@ -89,7 +116,12 @@ test("secrets are not printed", async () => {
       throw { code: status.UNAUTHENTICATED, details: "no" };
     },
   });
-  for (const credentials of [Credentials.basic("me", "s3cret"), Credentials.session("s3cret")]) {
+  for (const credentials of [
+    Credentials.basic("me", "s3cret"),
+    Credentials.session("s3cret"),
+    Credentials.bearer("s3cret"),
+    Credentials.bearer(() => "s3cret"),
+  ]) {
     assert.match(printed(credentials), /\*\*\*/);
     assertSecretFree(printed(credentials));
     assertSecretFree(inspect(credentials.toCallCredentials(), { depth: 9, showHidden: true }));
@@ -105,6 +137,9 @@ test("secrets are not printed", async () => {
 for (const [what, make] of [
   ["a user with a colon", () => Credentials.basic("me:you", "s3cret")],
   ["an empty session id", () => Credentials.session("")],
+  ["an empty user name", () => Credentials.basic("", "s3cret")],
+  ["an empty token", () => Credentials.bearer(" ")],
+  ["a token of two words", () => Credentials.bearer("s3cret s3cret")],
   ["a session id that no header can carry", () => Credentials.session("s3cret\n")],
 ] as const) {
   test(`${what} is refused without naming it`, () => {

@@ -74,7 +74,8 @@ func main() {
 
 func run(ctx context.Context, input io.Reader, output io.Writer) error {
 	conn, err := vcentergateway.Connect(os.Getenv("GATEWAY_TARGET"), vcentergateway.WithCredentials(
-		vcentergateway.Basic(os.Getenv("GATEWAY_USER"), os.Getenv("GATEWAY_PASSWORD"))))
+		vcentergateway.Basic(os.Getenv("GATEWAY_USER"), os.Getenv("GATEWAY_PASSWORD"))),
+		vcentergateway.WithCredentialsInPlaintext())
 	if err != nil {
 		return err
 	}

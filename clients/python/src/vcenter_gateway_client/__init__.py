@@ -24,8 +24,19 @@ from vcenter_gateway_client._connect import connect
 from vcenter_gateway_client._credentials import Credentials
 from vcenter_gateway_client._error import FieldViolation, VCenterError
 from vcenter_gateway_client._error_type import ErrorType
+from vcenter_gateway_client._redact import redact
 from vcenter_gateway_client._transport import Tls
 
-__all__ = ["Credentials", "ErrorType", "FieldViolation", "Tls", "VCenterError", "__version__", "aio", "connect"]
+__all__ = [
+    "Credentials",
+    "ErrorType",
+    "FieldViolation",
+    "Tls",
+    "VCenterError",
+    "__version__",
+    "aio",
+    "connect",
+    "redact",
+]
 
 __version__ = "0.1.0"

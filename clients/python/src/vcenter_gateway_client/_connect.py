@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from vcenter_gateway_client._credentials import Credentials
+from vcenter_gateway_client._credentials import Credentials, identified
 from vcenter_gateway_client._transport import DEFAULT_TIMEOUT, Tls, prepare
 
 __all__ = ["connect"]
@@ -31,7 +31,7 @@ def connect(
     Args:
         target: The gateway, for instance `gateway.example.com:50051`. Calls are spread over all its addresses.
         tls: TLS, `Tls()` for the usual roots. Plain text when None.
-        credentials: The identity that every call carries.
+        credentials: The identity that every call carries which brings none in its own metadata.
         default_timeout: Seconds after which a call gives up that has no `timeout` of its own. None for never.
         allow_plaintext_credentials: Lets credentials travel to another machine in plain text, where anyone on the way
             can read them. Only for networks that encrypt on their own.
@@ -46,7 +46,7 @@ def connect(
         channel = grpc.insecure_channel(target, options=transport.options)
     else:
         channel = grpc.secure_channel(target, transport.credentials, options=transport.options)
-    return grpc.intercept_channel(channel, _Defaults(default_timeout, transport.metadata))
+    return grpc.intercept_channel(channel, _Defaults(default_timeout, credentials))
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,9 +62,9 @@ class _CallDetails(grpc.ClientCallDetails):
 class _Defaults(grpc.UnaryUnaryClientInterceptor):
     """Adds to each call what it does not bring itself."""
 
-    def __init__(self, timeout: float | None, metadata: tuple[tuple[str, str], ...]) -> None:
+    def __init__(self, timeout: float | None, credentials: Credentials | None) -> None:
         self._timeout = timeout
-        self._metadata = metadata
+        self._credentials = credentials
 
     def intercept_unary_unary(
         self, continuation: Callable[..., Any], client_call_details: grpc.ClientCallDetails, request: Any
@@ -73,7 +73,7 @@ class _Defaults(grpc.UnaryUnaryClientInterceptor):
         completed = _CallDetails(
             details.method,
             self._timeout if details.timeout is None else details.timeout,
-            (*(details.metadata or ()), *self._metadata),
+            identified(details.metadata, self._credentials),
             details.credentials,
             details.wait_for_ready,
             details.compression,

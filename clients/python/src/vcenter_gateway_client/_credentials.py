@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["Credentials"]
+import grpc
+import grpc.aio
+
+__all__ = ["Credentials", "identified"]
 
 _SESSION_HEADER = "vmware-api-session-id"
+_AUTHORIZATION = "authorization"
 
 
 @dataclass(frozen=True, repr=False)
 class Credentials:
-    """The identity that every call of a connection carries. Made by `basic` or `session`."""
+    """The identity that every call of a connection carries. Made by `basic`, `session` or `bearer`."""
 
-    _metadata: tuple[str, str]
+    _kind: str
+    _key: str
+    _value: str | Callable[[], str]
 
     @classmethod
     def basic(cls, user: str, password: str) -> Credentials:
@@ -25,7 +33,7 @@ class Credentials:
         if not user or ":" in user:
             raise ValueError("a user name must not be empty and must not have a colon in it")
         encoded = base64.b64encode(f"{user}:{password}".encode()).decode()
-        return cls(("authorization", f"Basic {encoded}"))
+        return cls("basic", _AUTHORIZATION, f"Basic {encoded}")
 
     @classmethod
     def session(cls, session_id: str) -> Credentials:
@@ -33,15 +41,51 @@ class Credentials:
 
         Raises ValueError for what cannot be a session id.
         """
-        if not session_id or not all("!" <= character <= "~" for character in session_id):
-            raise ValueError("a session id must be one or more printable ASCII characters without spaces")
-        return cls((_SESSION_HEADER, session_id))
+        _check("a session id", session_id)
+        return cls("session", _SESSION_HEADER, session_id)
+
+    @classmethod
+    def bearer(cls, token: str | Callable[[], str]) -> Credentials:
+        """A token or JWT, for a gateway that holds the login to vCenter itself.
+
+        A token that is renewed comes from a function, which is asked anew for each call and has to be quick:
+        `Credentials.bearer(Path("/var/run/secrets/tokens/gateway").read_text)`. When it raises, the call fails with
+        UNAUTHENTICATED and is not sent.
+
+        White space around a token does not belong to it. Raises ValueError for what cannot be one.
+        """
+        return cls("bearer", _AUTHORIZATION, token if callable(token) else _bearer(token))
 
     def __repr__(self) -> str:
-        kind = "session" if self._metadata[0] == _SESSION_HEADER else "basic"
-        return f"<{kind} credentials>"
+        return f"<{self._kind} credentials>"
 
 
-def metadata_of(credentials: Credentials | None) -> tuple[tuple[str, str], ...]:
-    """The metadata that carries an identity; empty for none."""
-    return () if credentials is None else (credentials._metadata,)  # noqa: SLF001 - kept from users, not from us
+def identified(metadata: Iterable[tuple[str, Any]] | None, credentials: Credentials | None) -> tuple[Any, ...]:
+    """The metadata of a call with an identity, unless it brings one of its own."""
+    own = tuple(metadata or ())
+    if credentials is None or any(key in (_AUTHORIZATION, _SESSION_HEADER) for key, _ in own):
+        return own
+    key, value = credentials._key, credentials._value  # noqa: SLF001 - kept from users, not from us
+    return (*own, (key, _renewed(value) if callable(value) else value))
+
+
+def _renewed(token: Callable[[], str]) -> str:
+    try:
+        return _bearer(token())
+    except Exception as error:
+        # gRPC's only error that can be made by others. Blocking calls may fail with it as well.
+        no_metadata = grpc.aio.Metadata()
+        raise grpc.aio.AioRpcError(
+            grpc.StatusCode.UNAUTHENTICATED, no_metadata, no_metadata, f"there is no token: {error}"
+        ) from error
+
+
+def _bearer(token: str) -> str:
+    token = token.strip()
+    _check("a token", token)
+    return f"Bearer {token}"
+
+
+def _check(what: str, value: str) -> None:
+    if not value or not all("!" <= character <= "~" for character in value):
+        raise ValueError(f"{what} must be one or more printable ASCII characters without spaces")

@@ -1,4 +1,4 @@
-"""What blocking and asyncio connections have in common: TLS, credentials, and the options of the channel."""
+"""What blocking and asyncio connections have in common: TLS, and the options of the channel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 
-from vcenter_gateway_client._credentials import Credentials, metadata_of
+from vcenter_gateway_client._credentials import Credentials
 from vcenter_gateway_client._target import is_local
 
 __all__ = ["DEFAULT_TIMEOUT", "Tls", "Transport", "prepare"]
@@ -24,6 +24,10 @@ _KEEPALIVE = {
     "grpc.keepalive_time_ms": 60_000,
     "grpc.keepalive_timeout_ms": 20_000,
 }
+
+
+_MAX_RESPONSE_BYTES = 32 << 20
+"""As much as the gateway sends by default; gRPC would take 4 MiB."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +60,6 @@ class Transport:
 
     options: tuple[tuple[str, Any], ...]
 
-    metadata: tuple[tuple[str, str], ...]
-    """The caller's identity where the channel's credentials cannot carry it: gRPC refuses to in plain text."""
-
-
-class _Identity(grpc.AuthMetadataPlugin):
-    """Gives gRPC the metadata of each call on an encrypted channel."""
-
-    def __init__(self, metadata: tuple[tuple[str, str], ...]) -> None:
-        self._metadata = metadata
-
-    def __call__(self, context: grpc.AuthMetadataContext, callback: grpc.AuthMetadataPluginCallback) -> None:
-        callback(self._metadata, None)
-
 
 def prepare(
     target: str,
@@ -81,25 +72,25 @@ def prepare(
 
     Raises ValueError when credentials would go over the network in plain text, OSError for a file that cannot be read.
     """
-    channel_options: dict[str, Any] = {**_KEEPALIVE, "grpc.service_config": _service_config()}
-    metadata = metadata_of(credentials)
+    channel_options: dict[str, Any] = {
+        **_KEEPALIVE,
+        "grpc.service_config": _service_config(),
+        "grpc.max_receive_message_length": _MAX_RESPONSE_BYTES,
+    }
     if tls is None:
         local = is_local(target)
-        if metadata and not local and not allow_plaintext_credentials:
+        if credentials is not None and not local and not allow_plaintext_credentials:
             raise ValueError(f"credentials are not sent to {target} in plain text; use tls=Tls()")
         if local:
             # A proxy from the environment is not this machine.
             channel_options["grpc.enable_http_proxy"] = 0
-        return Transport(None, _items(channel_options, options), metadata)
+        return Transport(None, _items(channel_options, options))
     channel_credentials = grpc.ssl_channel_credentials(
         _system_roots() if tls.ca_file is None else _read(tls.ca_file), _read(tls.key_file), _read(tls.certificate_file)
     )
-    if metadata:
-        call_credentials = grpc.metadata_call_credentials(_Identity(metadata), name="vcenter-gateway")
-        channel_credentials = grpc.composite_channel_credentials(channel_credentials, call_credentials)
     if tls.server_name is not None:
         channel_options["grpc.ssl_target_name_override"] = tls.server_name
-    return Transport(channel_credentials, _items(channel_options, options), ())
+    return Transport(channel_credentials, _items(channel_options, options))
 
 
 def _items(defaults: dict[str, Any], options: Iterable[tuple[str, Any]]) -> tuple[tuple[str, Any], ...]:

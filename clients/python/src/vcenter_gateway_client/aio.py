@@ -7,7 +7,7 @@ from typing import Any
 
 from grpc import aio
 
-from vcenter_gateway_client._credentials import Credentials
+from vcenter_gateway_client._credentials import Credentials, identified
 from vcenter_gateway_client._transport import DEFAULT_TIMEOUT, Tls, prepare
 
 __all__ = ["connect"]
@@ -28,7 +28,7 @@ def connect(
     the channel, or use it in an `async with` statement.
     """
     transport = prepare(target, tls, credentials, allow_plaintext_credentials, options)
-    interceptors = [_Defaults(default_timeout, transport.metadata)]
+    interceptors = [_Defaults(default_timeout, credentials)]
     if transport.credentials is None:
         return aio.insecure_channel(target, options=transport.options, interceptors=interceptors)
     return aio.secure_channel(target, transport.credentials, options=transport.options, interceptors=interceptors)
@@ -37,9 +37,9 @@ def connect(
 class _Defaults(aio.UnaryUnaryClientInterceptor):
     """Adds to each call what it does not bring itself."""
 
-    def __init__(self, timeout: float | None, metadata: tuple[tuple[str, str], ...]) -> None:
+    def __init__(self, timeout: float | None, credentials: Credentials | None) -> None:
         self._timeout = timeout
-        self._metadata = metadata
+        self._credentials = credentials
 
     async def intercept_unary_unary(
         self, continuation: Callable[..., Any], client_call_details: aio.ClientCallDetails, request: Any
@@ -48,7 +48,7 @@ class _Defaults(aio.UnaryUnaryClientInterceptor):
         completed = aio.ClientCallDetails(
             method=details.method,
             timeout=self._timeout if details.timeout is None else details.timeout,
-            metadata=aio.Metadata(*(details.metadata or ()), *self._metadata),
+            metadata=aio.Metadata(*identified(details.metadata, self._credentials)),
             credentials=details.credentials,
             wait_for_ready=details.wait_for_ready,
         )
