@@ -57,7 +57,7 @@ class _LazyGroup(click.Group):
 \b
 Exit codes:
   0  it worked
-  1  the call was answered with an error, or a check failed
+  1  the call was answered with an error, a check failed, or the server did not start
   2  the command line, the configuration or the request is wrong; nothing was called
   3  gateway or vCenter cannot be reached; nothing was executed
   4  no identity was given, or it was refused

@@ -12,7 +12,7 @@ class Exit(enum.IntEnum):
 
     OK = 0
     FAILED = 1
-    """The call was answered with an error, or a check failed."""
+    """The call was answered with an error, a check failed, or the server did not start."""
     USAGE = 2
     """The command line, the configuration or the request is wrong; nothing was called."""
     UNREACHABLE = 3

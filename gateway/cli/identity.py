@@ -58,12 +58,14 @@ def read_identity(user: str | None, password_file: Path | None, session_id: str 
 def _password(user: str, password_file: Path | None) -> str:
     if password_file is not None:
         try:
-            return password_file.read_text(encoding="utf-8").rstrip("\r\n")
+            password = password_file.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError):
-            raise click.UsageError(f"{password_file} cannot be read as a password file") from None
-    if password := os.environ.get(PASSWORD_VARIABLE):
+            password = ""
+        if not password:
+            raise click.UsageError(f"{password_file} does not hold a password")
         return password
+    if from_environment := os.environ.get(PASSWORD_VARIABLE):
+        return from_environment
     if not sys.stdin.isatty():
         raise click.UsageError(f"there is no password for {user}: set {PASSWORD_VARIABLE} or give --password-file")
-    password = click.prompt(f"Password for {user}", hide_input=True, err=True)
-    return str(password)
+    return str(click.prompt(f"Password for {user}", hide_input=True, err=True))

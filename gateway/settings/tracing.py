@@ -13,6 +13,6 @@ class TracingSettings(Section):
     enabled: bool = setting(
         False,
         "Sends a trace of each call to a collector, over OTLP as OpenTelemetry's OTEL_ variables say. "
-        "Needs `pip install 'vcenter-gateway[otel]'`.",
+        "Needs the extra `otel`: `pip install '.[otel]'`.",
         SWITCH,
     )

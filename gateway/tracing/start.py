@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["TracingError", "check_tracing", "start_tracing"]
 
 _NEEDED = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http.trace_exporter")
-_NOT_INSTALLED = "--tracing needs OpenTelemetry, which is not installed: pip install 'vcenter-gateway[otel]'"
+_NOT_INSTALLED = "--tracing needs OpenTelemetry, which is not installed: the gateway's extra `otel` has it"
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 
 

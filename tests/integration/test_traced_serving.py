@@ -20,7 +20,7 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PARENT = ("traceparent", f"00-{TRACE}-{SPAN}-01")
 CREDENTIAL = ("authorization", Basic(ADMINISTRATOR, PASSWORD).header)
 SERVE = ("serve", "--listen", "127.0.0.1:0", "--simulator")
-NOT_INSTALLED = "error: --tracing needs OpenTelemetry, which is not installed: pip install 'vcenter-gateway[otel]'"
+NOT_INSTALLED = "error: --tracing needs OpenTelemetry, which is not installed: the gateway's extra `otel` has it"
 
 
 @pytest.fixture

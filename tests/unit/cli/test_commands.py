@@ -179,6 +179,9 @@ def test_completion_of_rpcs(invoke: Invoke) -> None:
         pytest.param([CONNECT, "--vcenter", "https://a:hunter2@vc", "--session-id", "x"], "with --user", id="url-user"),
         pytest.param([CONNECT, "--vcenter", "vc", "--session-id", "x"], "must look like https://", id="url"),
         pytest.param([CONNECT, "--user", "root"], "set VCENTER_PASSWORD or give --password-file", id="no-password"),
+        pytest.param(
+            [CONNECT, "--user", "root", "--password-file", "/dev/null"], "does not hold a password", id="empty-password"
+        ),
         pytest.param([CONNECT, "--user", "root:hunter2"], "must not have a colon", id="password-in-user"),
         pytest.param([CONNECT, "--plaintext", "--ca", __file__], "leave out --plaintext", id="plaintext-with-ca"),
         pytest.param([CONNECT, "--cert", __file__], "--cert and --key belong together", id="cert-without-key"),
