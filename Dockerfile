@@ -8,7 +8,13 @@
 #
 #     docker build --secret id=pip,src=pip.conf .
 #
-# Python's minor version and the Debian release are those that the test suite runs with.
+# Python's minor version and the Debian release are those that the test suite runs with. The tag gets their security
+# updates; who wants the same bytes again, or mirrors the base, gives its digest:
+#
+#     docker build --build-arg BASE=registry.example.com/python@sha256:... .
+#
+# There is no HEALTHCHECK: Kubernetes ignores it, and the port that knows, --admin-listen, is only served where it is
+# asked for.
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
@@ -33,11 +39,13 @@ RUN /build/bin/pip wheel --quiet --no-deps --no-build-isolation --no-index --whe
     /build/bin/pip --python /opt/vcenter-gateway/bin/python install --quiet --no-deps --no-index /wheel/*.whl
 
 FROM ${BASE}
+ARG BASE
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="vcenter-gateway" \
     org.opencontainers.image.description="One gRPC gateway for VMware vCenter's virtual machine REST API" \
     org.opencontainers.image.licenses="Apache-2.0" \
+    org.opencontainers.image.base.name="${BASE}" \
     org.opencontainers.image.version="${VERSION}" \
     org.opencontainers.image.revision="${REVISION}"
 

@@ -30,6 +30,18 @@ _PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 _COUNT = {"type": "integer", "minimum": 0}
 _PODS = {"type": ["integer", "string", "null"], "minimum": 0, "pattern": "^[0-9]+%$"}
 _DURATION = {"type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$"}
+"""As Prometheus writes it."""
+_GO_DURATION = {"type": "string", "pattern": "^([0-9]+(ms|s|m|h))+$"}
+"""As cert-manager writes it: without days."""
+_FRACTION = {"type": "string", "pattern": r"^[0-9]+\.[0-9]+$"}
+"""What `helm --set` makes of a fraction."""
+
+
+def _alerts() -> list[str]:
+    """The names of the chart's alerts."""
+    template = (CHART / "templates" / "prometheusrule.yaml").read_text(encoding="utf-8")
+    return re.findall(r'\(dict "name" "(\w+)"', template)
+
 
 # Objects of Kubernetes', which Kubernetes checks, by the ends of their names.
 _FREE = (
@@ -38,6 +50,8 @@ _FREE = (
 )
 
 _MORE: dict[str, Schema] = {
+    "nameOverride": {"type": "string", "pattern": "^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$"},
+    "namespaceOverride": {"type": "string", "pattern": "^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$", "maxLength": 63},
     "image.repository": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._/:-]*[a-z0-9])?$"},
     "image.digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
     "image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
@@ -66,14 +80,19 @@ _MORE: dict[str, Schema] = {
     "metrics.serviceMonitor.scrapeTimeout": _DURATION,
     "metrics.podMonitor.interval": _DURATION,
     "metrics.podMonitor.scrapeTimeout": _DURATION,
-    "metrics.prometheusRule.errorRatio": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    "metrics.prometheusRule.errorRatio": {
+        "type": ["number", "string"],
+        "exclusiveMinimum": 0,
+        "exclusiveMaximum": 1,
+        "pattern": r"^0\.[0-9]*[1-9]$",
+    },
     "metrics.prometheusRule.certificateDays": {"type": "integer", "minimum": 1},
-    "metrics.prometheusRule.disabled": {"type": "array", "items": {"type": "string"}},
+    "metrics.prometheusRule.disabled": {"type": "array", "items": {"enum": _alerts()}},
     "sizing.identities": {"type": "integer", "minimum": 1},
     "sizing.sessionsPerUser": {"type": "integer", "minimum": 1},
     "sizing.sessionsInAll": {"type": "integer", "minimum": 1},
-    "tls.certManager.duration": _DURATION,
-    "tls.certManager.renewBefore": _DURATION,
+    "tls.certManager.duration": _GO_DURATION,
+    "tls.certManager.renewBefore": _GO_DURATION,
     "tls.certManager.dnsNames": {"type": "array", "items": {"type": "string"}},
     "tls.certManager.ipAddresses": {"type": "array", "items": {"type": "string"}},
     "tracing.endpoint": {"type": "string", "pattern": "^(https?://[^@ ]+)?$"},
@@ -190,6 +209,8 @@ def _setting_schema(setting: Setting) -> Schema:
     options = [option for option in found.pop("anyOf", [found]) if option.get("type") != "null"]
     if any(option.get("type") == "array" for option in options):
         options.append({"type": "string"})
+    if any(option.get("type") == "number" for option in options):
+        options.append(_FRACTION)
     kept = ("type", "enum", "items", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
     narrowed = [{name: option[name] for name in kept if name in option} for option in options]
     return {"description": setting.description, "anyOf": [*narrowed, {"type": "null"}]}

@@ -122,6 +122,7 @@ expect user "$(inspect '{{.OCIv1.Config.User}}')" 65532:65532
 expect entrypoint "$(inspect '{{.OCIv1.Config.Entrypoint}}')" '[vcenter-gateway]'
 expect command "$(inspect '{{.OCIv1.Config.Cmd}}')" '[serve]'
 expect "stop signal" "$(inspect '{{.OCIv1.Config.StopSignal}}')" SIGTERM
+expect base "$(inspect '{{index .OCIv1.Config.Labels "org.opencontainers.image.base.name"}}')" "$base"
 ! run_buildah inspect --type image "$image" | grep -qF "$authorities" ||
     fail "pip's configuration is in the image's description"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -36,28 +37,37 @@ def _run(*arguments: str, values: dict[str, Any] | None = None) -> subprocess.Co
     command = [helm(), *arguments]
     if values is not None:
         command += ["--values", "-"]
-    text = yaml.safe_dump(values) if values is not None else None
+    # JSON, since what is text there is text to Helm too: `1e3`, `0x1F`, `yes`.
+    text = json.dumps(values) if values is not None else None
     return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
 
 
 def _template(
-    values: dict[str, Any], files: tuple[Path, ...] = (), kubernetes: str = "1.33.0", chart: Path = CHART
+    values: dict[str, Any],
+    files: tuple[Path, ...] = (),
+    kubernetes: str = "1.33.0",
+    chart: Path = CHART,
+    release: str = "gw",
+    namespace: str = "apps",
 ) -> subprocess.CompletedProcess[str]:
     flags = [flag for file in files for flag in ("--values", str(file))]
-    names = ["gw", str(chart), "--namespace", "apps"]
+    names = [release, str(chart), "--namespace", namespace]
     return _run("template", *names, "--kube-version", kubernetes, *flags, values=values)
 
 
-def render(values: dict[str, Any] | None = None, *files: Path, kubernetes: str = "1.33.0") -> Objects:
-    """The objects that the chart makes of these values. Without any, a gateway in front of a vCenter."""
-    result = _template(values if values is not None else VCENTER, files, kubernetes)
+def render(values: dict[str, Any] | None = None, *files: Path, **named: Any) -> Objects:
+    """The objects that the chart makes of these values. Without any, a gateway in front of a vCenter.
+
+    `kubernetes`, `chart`, `release` and `namespace` may be named.
+    """
+    result = _template(values if values is not None else VCENTER, files, **named)
     assert result.returncode == 0, result.stderr
     return [item for item in yaml.safe_load_all(result.stdout) if item]
 
 
-def refusal(values: dict[str, Any]) -> str:
+def refusal(values: dict[str, Any], release: str = "gw") -> str:
     """What Helm says against these values."""
-    result = _template(values)
+    result = _template(values, release=release)
     assert result.returncode != 0, "the values were accepted"
     return result.stderr
 

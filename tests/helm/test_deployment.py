@@ -52,6 +52,33 @@ def test_no_template_mounts_by_sub_path() -> None:
     assert not [path for path in CHART.rglob("templates/**/*.yaml") if "subPath:" in path.read_text()]
 
 
+def test_probes_can_be_changed_and_left_out() -> None:
+    """What is given is added to the request, an empty one is the request alone, and null leaves a probe out."""
+    nothing = dict.fromkeys(("periodSeconds", "failureThreshold", "timeoutSeconds"))
+    header = {"httpGet": {"httpHeaders": [{"name": "a", "value": "b"}]}}
+    container = pod(startupProbe=nothing, livenessProbe=None, readinessProbe=header)["containers"][0]
+    assert container["startupProbe"] == {"httpGet": {"path": "/healthz", "port": "admin", "scheme": "HTTP"}}
+    assert "livenessProbe" not in container
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert container["readinessProbe"]["httpGet"]["httpHeaders"] == [{"name": "a", "value": "b"}]
+
+
+def test_recreate() -> None:
+    """Kubernetes takes no numbers of a rolling update beside another strategy, so that they are left out."""
+    deployment = only(render({**VCENTER, "updateStrategy": {"type": "Recreate"}}), "Deployment")
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    rolling = only(render(), "Deployment")["spec"]["strategy"]
+    assert rolling == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+def test_annotations_of_the_pods_do_not_clash() -> None:
+    """One that the chart has too is there once, and the chart's."""
+    template = only(render({**VCENTER, "podAnnotations": {"checksum/config": "a", "b": "c"}}), "Deployment")
+    annotations = template["spec"]["template"]["metadata"]["annotations"]
+    assert len(annotations["checksum/config"]) == 64
+    assert annotations["b"] == "c"
+
+
 def checksums(values: dict[str, Any]) -> dict[str, str]:
     template = only(render({**VCENTER, **values}), "Deployment")["spec"]["template"]
     return {name: value for name, value in template["metadata"]["annotations"].items() if "checksum" in name}

@@ -39,6 +39,17 @@ def test_how_it_runs() -> None:
     assert instructions("STOPSIGNAL") == ["SIGTERM"]
 
 
+def test_what_it_says_of_itself() -> None:
+    """Registries and scanners read what it is, which version, from which revision, and on which base."""
+    [labels] = instructions("LABEL")
+    named = set(re.findall(r"org\.opencontainers\.image\.([a-z.]+)=", labels))
+    assert named == {"title", "description", "licenses", "version", "revision", "base.name"}
+    # What stands before the first stage is known in another one only where it is asked for.
+    after = DOCKERFILE.rpartition("FROM ")[2]
+    for name in re.findall(r"\${(\w+)}", labels):
+        assert re.search(rf"^ARG {name}\b", after, re.MULTILINE), name
+
+
 def test_requirements_are_hashed() -> None:
     """What is installed from an index is pinned and hashed; the rest comes without one."""
     commands = [command for text in instructions("RUN") for command in text.split("&&")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 import yaml
 
 from gateway.configuration import load_settings
-from tests.helm.chart import VALUE_FILES, lint, only, render
+from tests.helm.chart import CHART, VALUE_FILES, VCENTER, Objects, lint, only, render
 from tests.helm.custom_resources import KINDS, schema
 
 KUBERNETES = ("1.25", "1.29", "1.33", "1.37")
@@ -33,11 +35,74 @@ def test_manifests_are_valid(file: Path, kubernetes: str) -> None:
     """Each object has the fields and types of its kind in that version of Kubernetes, and no others."""
     objects = render({}, file, kubernetes=f"{kubernetes}.0")
     assert len(objects) >= 4
+    validate(objects, kubernetes)
+
+
+def validate(objects: Objects, kubernetes: str = "1.33") -> None:
     for item in objects:
         if item["kind"] in KINDS:
             jsonschema.validate(item, schema(item["apiVersion"], item["kind"]))
         else:
             kubernetes_validate.validate(item, kubernetes, strict=True)
+
+
+MONITORED = VCENTER | {
+    "metrics": {
+        "serviceMonitor": {"enabled": True},
+        "prometheusRule": {"enabled": True},
+        "dashboard": {"enabled": True},
+    },
+    "networkPolicy": {"enabled": True, "grpcFrom": [{"podSelector": {}}]},
+}
+
+
+@pytest.mark.parametrize("name", ["2024", "1e3", "0x1F", "true"])
+def test_names_that_yaml_reads_otherwise(name: str) -> None:
+    """A release, a namespace or a secret whose name looks like a number keeps it: Kubernetes takes text alone."""
+    lower = name.lower()
+    more = {
+        "fullnameOverride": "gateway",
+        "nameOverride": name,
+        "priorityClassName": lower,
+        "serviceAccount": {"create": False, "name": lower},
+        "tests": {"existingSecret": lower},
+        "secrets": {"vcenterCa": {"value": "A", "key": name}},
+    }
+    objects = render(MONITORED | more, release=lower, namespace=lower)
+    validate(objects)
+    for item in objects:
+        assert item["metadata"]["namespace"] == lower
+        assert item["metadata"]["labels"]["app.kubernetes.io/instance"] == lower
+    assert list(only(objects, "Secret")["data"]) == [name]
+
+
+def test_long_names() -> None:
+    """The longest name of a release that Helm takes gives names that Kubernetes takes."""
+    objects = render(MONITORED, release="r" * 53)
+    validate(objects)
+    for item in objects:
+        assert len(item["metadata"]["name"]) <= 63
+        assert re.fullmatch("[a-z]([-a-z0-9]*[a-z0-9])?", item["metadata"]["name"])
+
+
+def test_twice_in_one_release(tmp_path: Path) -> None:
+    """A parent chart may have two gateways under names of its own: they share no object, no pod, and no series."""
+    dependencies = [{"name": CHART.name, "version": "0.1.0", "alias": alias} for alias in ("east", "west")]
+    parent = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": dependencies}
+    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(parent))
+    shutil.copytree(CHART, tmp_path / "charts" / CHART.name)
+    objects = render({"east": MONITORED, "west": MONITORED, "global": {"a": 1}}, chart=tmp_path)
+    validate(objects)
+    names = [(item["kind"], item["metadata"]["name"]) for item in objects]
+    assert len(names) == len(set(names))
+    assert {name for kind, name in names if kind == "Deployment"} == {"gw-east", "gw-west"}
+    selectors = [item["spec"]["selector"]["matchLabels"] for item in objects if item["kind"] == "Deployment"]
+    assert selectors[0] != selectors[1]
+    for ending in ("east", "west"):
+        [endpoint] = only(objects, "ServiceMonitor", ending)["spec"]["endpoints"]
+        assert {"targetLabel": "job", "replacement": f"gw-{ending}"} in endpoint["relabelings"]
+        rules = only(objects, "PrometheusRule", ending)["spec"]["groups"][0]["rules"]
+        assert all(f'namespace="apps",job="gw-{ending}"' in rule["expr"] for rule in rules)
 
 
 def test_custom_resources_are_checked_strictly() -> None:

@@ -68,6 +68,8 @@ def test_what_is_not_safe_is_said() -> None:
     assert "vCenter's certificate is not verified" in text
     assert "calls fail whenever a pod stops" in text
     assert "without TLS" not in notes(values({"tls": {"enabled": True, "existingSecret": "a"}}))
+    unsafe["config"]["vcenter"]["url"] = "http://vcenter.example.com"
+    assert "vCenter is called without TLS" in notes(unsafe)
 
 
 def test_addresses() -> None:
@@ -77,3 +79,38 @@ def test_addresses() -> None:
     assert "gw-vcenter-gateway.apps:50051" in text
     assert "port-forward service/gw-vcenter-gateway 50051:50051" in text
     assert "helm --namespace apps test gw" in text
+    without = notes(values({"headlessService": {"enabled": False}}))
+    assert "headless" not in without
+    assert "Clients: gw-vcenter-gateway.apps:50051" in without
+
+
+TOKENS = {"vcenterPassword": {"existingSecret": "a"}, "tokens": {"existingSecret": "b"}}
+TLS = {"enabled": True, "existingSecret": "c"}
+GRPCURL = "grpcurl -servername gw-vcenter-gateway.apps -cacert ca.crt"
+FIRST_CALLS: list[tuple[str, dict[str, Any], str | None, str]] = [
+    ("the simulator", {"simulator": {"enabled": True}}, None, "call --user administrator@vsphere.local ListVms"),
+    ("a vCenter", values(), None, "vcenter-gateway call --user USER ListVms"),
+    ("a token", values({"secrets": TOKENS}), "service-account", "vcenter-gateway call --token-file FILE ListVms"),
+    ("TLS", values({"tls": TLS}), None, f'{GRPCURL} -H "authorization: Basic $(printf %s USER:PASSWORD | base64)"'),
+    (
+        "TLS and a token",
+        values({"tls": TLS, "secrets": TOKENS}),
+        "service-account",
+        f'{GRPCURL} -H "authorization: Bearer TOKEN"',
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("given", "mode", "expected"), [row[1:] for row in FIRST_CALLS], ids=[row[0] for row in FIRST_CALLS]
+)
+def test_first_call(given: dict[str, Any], mode: str | None, expected: str) -> None:
+    """It is made as this gateway takes it: with TLS or without, and as who its callers are."""
+    if mode:
+        given["config"]["auth"] = {"mode": mode, "user": "gateway@vsphere.local"}
+    assert expected in notes(given)
+
+
+def test_a_test_that_is_not_there() -> None:
+    """Where callers must show a certificate and the test has none, nothing says to run it."""
+    assert "helm --namespace" not in notes(values({"tls": TLS, "secrets": {"clientCa": {"existingSecret": "a"}}}))

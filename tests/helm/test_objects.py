@@ -82,6 +82,12 @@ def test_network_policy() -> None:
     assert vcenter == {"ports": [{"port": 8443, "protocol": "TCP"}], "to": [{"ipBlock": {"cidr": "192.0.2.10/32"}}]}
 
 
+def test_network_policy_without_an_address() -> None:
+    """A name in vCenter's URL can be at any address: its port is let out."""
+    spec = only(render({**VCENTER, "networkPolicy": {"enabled": True}}), "NetworkPolicy")["spec"]
+    assert spec["egress"][1] == {"ports": [{"port": 443, "protocol": "TCP"}]}
+
+
 def test_network_policy_lets_the_test_in() -> None:
     """`helm test` works where only some may call."""
     objects = render({}, CHART / "ci" / "service-account-values.yaml")
@@ -92,7 +98,7 @@ def test_network_policy_lets_the_test_in() -> None:
 
 @pytest.mark.parametrize(
     ("url", "port"),
-    [("https://192.0.2.10", 443), ("http://192.0.2.10", 80), ("https://192.0.2.10:8443", 8443)],
+    [("https://192.0.2.10", 443), ("HTTP://192.0.2.10/", 80), ("https://192.0.2.10:8443", 8443)],
 )
 def test_network_policy_follows_the_url(url: str, port: int) -> None:
     """An address in vCenter's URL needs no further value."""

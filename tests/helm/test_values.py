@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.helm.chart import CHART, ROOT, VALUE_FILES, VCENTER, refusal, render
+from tests.helm.chart import CHART, ROOT, VALUE_FILES, VCENTER, only, refusal, render
 
 URL = "https://vcenter.example.com"
 
@@ -146,7 +146,36 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
         with_config({"autoscaling": {"enabled": True, "targetCPUUtilizationPercentage": None}}),
         "needs something to go by",
     ),
-    ("cut off from vCenter", with_config({"networkPolicy": {"enabled": True}}), "set networkPolicy.vcenterCidrs"),
+    (
+        "a budget that keeps all pods",
+        with_config({"podDisruptionBudget": {"minAvailable": 2}}),
+        "podDisruptionBudget.minAvailable keeps all of 2 pods",
+    ),
+    (
+        "a budget that keeps most of few pods",
+        with_config({"podDisruptionBudget": {"minAvailable": "51%"}}),
+        "podDisruptionBudget.minAvailable keeps all of 2 pods",
+    ),
+    (
+        "a budget that keeps all pods of a quiet night",
+        with_config({"podDisruptionBudget": {"minAvailable": 3}, "autoscaling": {"enabled": True, "minReplicas": 3}}),
+        "podDisruptionBudget.minAvailable keeps all of 3 pods",
+    ),
+    (
+        "a password in vCenter's URL",
+        {"config": {"vcenter": {"url": "https://root:very-secret@vcenter.example.com"}}},
+        "config.vcenter.url is scheme, host and optionally port",
+    ),
+    (
+        "a path in vCenter's URL",
+        {"config": {"vcenter": {"url": "https://vcenter.example.com/api"}}},
+        "config.vcenter.url is scheme, host and optionally port",
+    ),
+    (
+        "a name that no service may have",
+        with_config({"fullnameOverride": "vcenter.gateway"}),
+        'Kubernetes takes no service named "vcenter.gateway"',
+    ),
     (
         "scraped twice",
         with_config({"metrics": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}}),
@@ -170,15 +199,65 @@ def test_contradictions_are_refused(values: dict[str, Any], sentence: str) -> No
 
 def test_all_contradictions_are_said_at_once() -> None:
     """Nobody has to mend them one after the other."""
-    text = refusal(with_config({"tls": {"enabled": True}, "networkPolicy": {"enabled": True}}))
+    text = refusal(with_config({"tls": {"enabled": True}, "ports": {"grpc": 9090}}))
     assert "tls.enabled" in text
-    assert "networkPolicy.enabled" in text
+    assert "ports.grpc" in text
+
+
+def test_a_secret_is_not_told_again() -> None:
+    """A password in the URL is refused without being repeated."""
+    assert "very-secret" not in refusal(
+        {"config": {"vcenter": {"url": "https://root:very-secret@vcenter.example.com"}}}
+    )
+
+
+@pytest.mark.parametrize("url", ["https://[2001:db8::10]:8443", "HTTP://192.0.2.10/", "https://vcenter.例え.jp:443"])
+def test_urls_of_vcenter(url: str) -> None:
+    """What the gateway takes, the chart does."""
+    assert render({"config": {"vcenter": {"url": url}}})
+
+
+@pytest.mark.parametrize("budget", [{"minAvailable": 1}, {"minAvailable": "50%"}, {"minAvailable": 0}], ids=str)
+def test_budgets_that_let_a_pod_go(budget: dict[str, Any]) -> None:
+    """One of two."""
+    assert render(with_config({"podDisruptionBudget": budget}))
+
+
+@pytest.mark.parametrize("release", ["my.release", "2024"])
+def test_releases_with_names_that_services_cannot_have(release: str) -> None:
+    """Helm takes them; Kubernetes would say no to the services, after it has made half of the other objects."""
+    assert f'Kubernetes takes no service named "{release}-vcenter-gateway"' in refusal(VCENTER, release)
+
+
+def emptied(values: dict[str, Any]) -> dict[str, Any]:
+    """Null in place of each value that is empty by default: what a file of values has that says `nodeSelector:`."""
+    empty = {name: None for name, value in values.items() if value in ("", [], {}, None) and value is not False}
+    return empty | {name: emptied(value) for name, value in values.items() if isinstance(value, dict) and value}
+
+
+def test_null_is_no_value() -> None:
+    """A value that is left empty in a file is none at all, and so are settings of Kubernetes' own."""
+    values = emptied(yaml.safe_load((CHART / "values.yaml").read_text()))
+    settings = ("resources", "updateStrategy", "securityContext", "podSecurityContext", "topologySpreadConstraints")
+    objects = render(VCENTER | {name: value for name, value in values.items() if name != "config"})
+    assert objects == render(VCENTER)
+    spec = only(render(VCENTER | dict.fromkeys(settings)), "Deployment")["spec"]
+    assert not {*spec, *spec["template"]["spec"], *spec["template"]["spec"]["containers"][0]} & {*settings, "strategy"}
 
 
 @pytest.mark.parametrize("cpu", ["2", 2, "1500m", 1.5], ids=str)
 def test_workers_within_the_limit(cpu: Any) -> None:
     """Two workers fit into two cores, and into one and a half."""
     assert render(with_config({"resources": {"limits": {"cpu": cpu}}}, server={"workers": 2}))
+
+
+def test_fractions_from_the_command_line() -> None:
+    """`helm --set` takes 4.5 for text; the chart and the gateway take it for what it is."""
+    rules = {"metrics": {"prometheusRule": {"enabled": True, "errorRatio": "0.1"}}}
+    objects = render(with_config(rules, server={"settle_seconds": "4.5"}))
+    assert only(objects, "Deployment")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == 50
+    errors = only(objects, "PrometheusRule")["spec"]["groups"][0]["rules"][4]
+    assert errors["expr"].endswith("> 0.1")
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
@@ -196,6 +275,15 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("a host for a range", with_config({"networkPolicy": {"vcenterCidrs": ["vcenter.example.com"]}}), "vcenterCidrs"),
     ("a rule without rpcs", with_config({"policy": [{"identities": ["ci"]}]}), "rpcs"),
     ("a number as a label", with_config({"podLabels": {"a": 1}}), "podLabels"),
+    ("a label with a space", with_config({"nameOverride": "a b"}), "nameOverride"),
+    ("a certificate for days", with_config({"tls": {"certManager": {"duration": "90d"}}}), "duration"),
+    (
+        "an alert that does not exist",
+        with_config({"metrics": {"prometheusRule": {"disabled": ["VCenterGatewayTypo"]}}}),
+        "disabled",
+    ),
+    ("a ratio of nothing", with_config({"metrics": {"prometheusRule": {"errorRatio": "0.0"}}}), "errorRatio"),
+    ("a time with a unit", with_config(server={"settle_seconds": "4.5s"}), "settle_seconds"),
     ("a ratio in percent", with_config({"metrics": {"prometheusRule": {"errorRatio": 5}}}), "errorRatio"),
 ]
 

@@ -21,8 +21,8 @@
 {{- end }}
 
 {{- define "vcenter-gateway.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "vcenter-gateway.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "vcenter-gateway.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: gateway
 {{- end }}
 
@@ -38,8 +38,8 @@ app.kubernetes.io/component: gateway
 (list of maps) "namespace" "..."). Later maps beat earlier ones; the chart's own labels beat them all. */}}
 {{- define "vcenter-gateway.metadata" -}}
 {{- $context := .context }}
-{{- $labels := deepCopy $context.Values.commonLabels }}
-{{- range .labels }}
+{{- $labels := deepCopy (default (dict) $context.Values.commonLabels) }}
+{{- range compact (default (list) .labels) }}
 {{- $labels = mergeOverwrite $labels (deepCopy .) }}
 {{- end }}
 {{- $own := dict
@@ -50,12 +50,12 @@ app.kubernetes.io/component: gateway
   "app.kubernetes.io/managed-by" $context.Release.Service
   "app.kubernetes.io/part-of" $context.Chart.Name
   "app.kubernetes.io/component" (default "gateway" .component) }}
-{{- $annotations := deepCopy $context.Values.commonAnnotations }}
-{{- range .annotations }}
+{{- $annotations := deepCopy (default (dict) $context.Values.commonAnnotations) }}
+{{- range compact (default (list) .annotations) }}
 {{- $annotations = mergeOverwrite $annotations (deepCopy .) }}
 {{- end -}}
-name: {{ default (include "vcenter-gateway.fullname" $context) .name }}
-namespace: {{ default (include "vcenter-gateway.namespace" $context) .namespace }}
+name: {{ default (include "vcenter-gateway.fullname" $context) .name | quote }}
+namespace: {{ default (include "vcenter-gateway.namespace" $context) .namespace | quote }}
 labels:
   {{- mergeOverwrite $labels $own | toYaml | nindent 2 }}
 {{- with $annotations }}
@@ -163,6 +163,22 @@ annotations:
 {{- get (default (dict) .Values.config.server) "workers" | default 1 | int }}
 {{- end }}
 
+{{- /* Whether `helm test` gets anywhere: where callers must show a certificate, only a test that has one does. */}}
+{{- define "vcenter-gateway.hasTest" -}}
+{{- $clientCa := or .Values.secrets.clientCa.value .Values.secrets.clientCa.existingSecret .Values.secrets.clientCa.existingConfigMap }}
+{{- if and .Values.tests.enabled (or (not $clientCa) .Values.tests.clientCertificateSecret) }}true{{ end }}
+{{- end }}
+
+{{- /* Pods that there are at least while nothing is wrong. */}}
+{{- define "vcenter-gateway.leastPods" -}}
+{{- if .Values.simulator.enabled }}1
+{{- else if .Values.autoscaling.enabled }}
+{{- int .Values.autoscaling.minReplicas }}
+{{- else }}
+{{- int .Values.replicaCount }}
+{{- end }}
+{{- end }}
+
 {{- /* Pods that there may be at the same time, the successors of a rolling update included. */}}
 {{- define "vcenter-gateway.mostPods" -}}
 {{- $pods := int .Values.replicaCount }}
@@ -171,9 +187,10 @@ annotations:
 {{- else if .Values.autoscaling.enabled }}
 {{- $pods = int .Values.autoscaling.maxReplicas }}
 {{- end }}
-{{- $rolling := default (dict) .Values.updateStrategy.rollingUpdate }}
+{{- $strategy := default (dict) .Values.updateStrategy }}
+{{- $rolling := default (dict) (get $strategy "rollingUpdate") }}
 {{- $surge := 0 }}
-{{- if eq .Values.updateStrategy.type "RollingUpdate" }}
+{{- if eq (get $strategy "type" | default "RollingUpdate") "RollingUpdate" }}
 {{- $surge = get $rolling "maxSurge" | default 0 }}
 {{- if not (hasKey $rolling "maxSurge") }}
 {{- $surge = "25%" }}
@@ -212,7 +229,7 @@ annotations:
 
 {{- /* Port of vCenter: the value, that of the URL, or that of its scheme. */}}
 {{- define "vcenter-gateway.vcenterPort" -}}
-{{- $url := get (default (dict) .Values.config.vcenter) "url" | default "" }}
+{{- $url := get (default (dict) .Values.config.vcenter) "url" | default "" | lower }}
 {{- if .Values.networkPolicy.vcenterPort }}
 {{- int .Values.networkPolicy.vcenterPort }}
 {{- else if regexMatch ":[0-9]+/?$" $url }}
@@ -222,10 +239,10 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- /* Address ranges of vCenter, as JSON: the values, or the address in its URL. */}}
+{{- /* Address ranges of vCenter, as JSON: the values, or the address in its URL; empty where neither says any. */}}
 {{- define "vcenter-gateway.vcenterCidrs" -}}
 {{- $cidrs := .Values.networkPolicy.vcenterCidrs }}
-{{- $host := get (default (dict) .Values.config.vcenter) "url" | default "" | trimPrefix "https://" | trimPrefix "http://" }}
+{{- $host := get (default (dict) .Values.config.vcenter) "url" | default "" | lower | trimPrefix "https://" | trimPrefix "http://" }}
 {{- if and (not $cidrs) (regexMatch "^[0-9]+(\\.[0-9]+){3}(:|/|$)" $host) }}
 {{- $cidrs = list (printf "%s/32" (regexFind "^[0-9.]+" $host)) }}
 {{- end }}

@@ -6,6 +6,10 @@
 {{- $tls := default (dict) $v.config.tls }}
 {{- $vcenter := default (dict) $v.config.vcenter }}
 {{- $auth := default (dict) $v.config.auth }}
+{{- $fullname := include "vcenter-gateway.fullname" . }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $fullname) }}
+{{- $problems = append $problems (printf "Kubernetes takes no service named %q, only lowercase letters, digits and -, a letter first: set fullnameOverride" $fullname) }}
+{{- end }}
 {{- $files := dict }}
 {{- range include "vcenter-gateway.files" . | fromJsonArray }}
 {{- $_ := set $files .name true }}
@@ -43,6 +47,10 @@
 {{- $problems = append $problems "the network policy keeps traces from the collector: let them out by networkPolicy.extraEgress" }}
 {{- end }}
 
+{{- /* What stands before an @ may be a password: the value itself is not said. */}}
+{{- if and $vcenter.url (not (regexMatch "^(?i)https?://[^/?#@\\s]+/?$" $vcenter.url)) }}
+{{- $problems = append $problems "config.vcenter.url is scheme, host and optionally port, nothing else, for instance https://vcenter.example.com" }}
+{{- end }}
 {{- if and $v.simulator.enabled $vcenter.url }}
 {{- $problems = append $problems "simulator.enabled and config.vcenter.url exclude each other: keep one of them" }}
 {{- end }}
@@ -97,7 +105,8 @@
 {{- end }}
 
 {{- $workers := include "vcenter-gateway.workers" . | int }}
-{{- $limit := get (default (dict) $v.resources.limits) "cpu" }}
+{{- $resources := default (dict) $v.resources }}
+{{- $limit := get (default (dict) $resources.limits) "cpu" }}
 {{- if $limit }}
 {{- $cores := include "vcenter-gateway.cores" $limit | int }}
 {{- if gt $workers $cores }}
@@ -113,22 +122,27 @@
 {{- if and .enabled (kindIs "invalid" .minAvailable) (kindIs "invalid" .maxUnavailable) }}
 {{- $problems = append $problems "podDisruptionBudget needs minAvailable or maxUnavailable" }}
 {{- end }}
+{{- $pods := include "vcenter-gateway.leastPods" $ | int }}
+{{- $needed := .minAvailable }}
+{{- if hasSuffix "%" (toString $needed) }}
+{{- $needed = divf (mulf (trimSuffix "%" $needed | float64) $pods) 100 | ceil }}
+{{- end }}
+{{- if and .enabled $pods (ge (int $needed) $pods) }}
+{{- $problems = append $problems (printf "podDisruptionBudget.minAvailable keeps all of %d pods, so that no node can ever be drained: lower it, or raise the number of pods" $pods) }}
+{{- end }}
 {{- end }}
 {{- with $v.autoscaling }}
 {{- if .enabled }}
 {{- if gt (int .minReplicas) (int .maxReplicas) }}
 {{- $problems = append $problems "autoscaling.minReplicas is more than autoscaling.maxReplicas" }}
 {{- end }}
-{{- if and .targetCPUUtilizationPercentage (not (get (default (dict) $v.resources.requests) "cpu")) }}
+{{- if and .targetCPUUtilizationPercentage (not (get (default (dict) $resources.requests) "cpu")) }}
 {{- $problems = append $problems "autoscaling.targetCPUUtilizationPercentage is a part of resources.requests.cpu: set that" }}
 {{- end }}
 {{- if not (or .targetCPUUtilizationPercentage .targetCallsInFlight .metrics) }}
 {{- $problems = append $problems "autoscaling.enabled needs something to go by: targetCPUUtilizationPercentage, targetCallsInFlight or metrics" }}
 {{- end }}
 {{- end }}
-{{- end }}
-{{- if and $v.networkPolicy.enabled (not $v.simulator.enabled) (not (include "vcenter-gateway.vcenterCidrs" . | fromJsonArray)) }}
-{{- $problems = append $problems "networkPolicy.enabled cuts the gateway off from vCenter: set networkPolicy.vcenterCidrs" }}
 {{- end }}
 {{- if and $v.tests.tokenSecret (not (and (eq (default "passthrough" $auth.mode) "service-account") (or $hasTokens $hasJwks))) }}
 {{- $problems = append $problems "tests.tokenSecret has the token of a caller: it needs secrets.tokens or secrets.jwks, and config.auth.mode=service-account" }}
