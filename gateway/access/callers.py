@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from google.rpc import code_pb2
 
+from gateway.access.patterns import fits
 from gateway.access.tokens import StaticTokens
 from gateway.transcoding import GatewayError, Reason
 
@@ -50,7 +50,7 @@ class Callers:
         if token is not None:
             return self._by_token(token)
         for name in _certificate_names(connection):
-            if any(fnmatchcase(name, pattern) for pattern in self.certificates):
+            if fits(name, self.certificates):
                 return name
         if connection.get("x509_common_name") or connection.get("x509_subject_alternative_name"):
             raise _refused("the client certificate is not on the gateway's list")

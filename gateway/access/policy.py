@@ -13,14 +13,12 @@ those that have a `vm` in their request, since it says nothing about all others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
-from functools import lru_cache
 from typing import Annotated
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gateway.access.patterns import fits
 from gateway.documents import read_yaml
 
 __all__ = ["Policy", "parse_policy"]
@@ -46,20 +44,11 @@ class Policy(BaseModel):
     def allows(self, identity: str, rpc: str, machine: str | None) -> bool:
         """Whether `identity` may call `rpc` (`package.Service/Rpc`) on `machine`, None for an rpc on no single one."""
         return any(
-            _fits(identity, rule.identities)
-            and _fits(rpc, rule.rpcs)
-            and (rule.machines is None or (machine is not None and _fits(machine, rule.machines)))
+            fits(identity, rule.identities)
+            and fits(rpc, rule.rpcs)
+            and (rule.machines is None or (machine is not None and fits(machine, rule.machines)))
             for rule in self.rules
         )
-
-
-def _fits(text: str, patterns: Sequence[str]) -> bool:
-    return any(_matches(text, pattern) for pattern in patterns)
-
-
-@lru_cache(maxsize=65536)
-def _matches(text: str, pattern: str) -> bool:
-    return fnmatchcase(text, pattern)
 
 
 def parse_policy(content: bytes) -> Policy:

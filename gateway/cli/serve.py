@@ -20,7 +20,7 @@ from gateway.contract import ContractError
 from gateway.files import UnusableFileError
 from gateway.logs import configure_logs
 from gateway.server.access import make_access
-from gateway.server.run import SUPERVISORS_SIGNAL, run
+from gateway.server.run import SUPERVISORS_SIGNAL, ServerEndedError, run
 from gateway.supervisor import READY, SupervisorError, WorkerTask, supervise
 from gateway.tracing import TracingError, check_tracing
 
@@ -95,7 +95,7 @@ def _stop_when_orphaned() -> None:
 def _finish(runner: Any, serving: Coroutine[Any, Any, None]) -> None:
     try:
         runner(serving)
-    except (OSError, SupervisorError, ContractError, TracingError, UnusableFileError) as error:
+    except (OSError, SupervisorError, ServerEndedError, ContractError, TracingError, UnusableFileError) as error:
         _fail(error)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)

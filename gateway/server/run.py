@@ -25,7 +25,7 @@ from gateway.vcenter.options import VCenterOptions
 if TYPE_CHECKING:
     from gateway.admin import ProcessAdmin, WorkerShare
 
-__all__ = ["SUPERVISORS_SIGNAL", "Backend", "run", "simulator", "stop_event"]
+__all__ = ["SUPERVISORS_SIGNAL", "Backend", "ServerEndedError", "run", "simulator", "stop_event"]
 
 SUPERVISORS_SIGNAL = signal.SIGUSR1
 """By which a supervisor stops its workers. One of its own: service managers send SIGTERM to the supervisor and to the
@@ -33,6 +33,10 @@ workers, and that is not to be a second signal for these."""
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, SUPERVISORS_SIGNAL)
 
 _log = logging.getLogger(__name__)
+
+
+class ServerEndedError(Exception):
+    """gRPC's server is gone although nobody stopped it. A process that serves nothing any more is to be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,8 @@ async def run(
     `on_ready` gets the port as soon as calls are taken. `backend` is a simulator that runs elsewhere; without it, one
     is started where the settings ask for it. `share` is where a worker writes for the admin port, which its supervisor
     serves; without it, the port is served where the settings ask for it. Raises OSError when an address cannot be used,
-    UnusableFileError for a file that cannot be used, TracingError, and ContractError when the package was built from
-    wrong protos.
+    UnusableFileError for a file that cannot be used, TracingError, ContractError when the package was built from wrong
+    protos, and ServerEndedError.
     """
     _work_in_batches()
     _use_all_files()
@@ -108,7 +112,12 @@ async def run(
         if admin:
             admin.not_ready = None
         on_ready(port)
+        # Never cancelled, which would keep gRPC's server from stopping.
+        ended = asyncio.ensure_future(gateway.wait())
+        ended.add_done_callback(lambda _: stopping.set())
         await stopping.wait()
+        if ended.done():
+            raise ServerEndedError("gRPC's server has ended by itself") from ended.exception()
         if admin:
             admin.not_ready = "the gateway is stopping"
         _log.info("stopping: calls under way have %g s to finish", settings.server.grace_seconds)

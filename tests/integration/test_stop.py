@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -12,7 +13,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.server import ServerOptions
-from gateway.server.gateway import CLIENTS_HEALTH
+from gateway.server.gateway import CLIENTS_HEALTH, Gateway
+from gateway.server.run import ServerEndedError, run
+from gateway.settings import ServerSettings, Settings, SimulatorSettings
 from gateway.simulator import Fault
 from tests.integration.harness import (
     READ,
@@ -141,3 +144,24 @@ async def test_the_grace_period_ends() -> None:
         with pytest.raises(Failure) as caught:
             await under_way
         assert caught.value.code in ("UNAVAILABLE", "CANCELLED")
+
+
+async def test_a_server_that_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway whose gRPC server is gone, for whatever reason, ends as well: whoever started it can start another."""
+    started: list[Gateway] = []
+
+    class Noted(Gateway):
+        async def start(self) -> int:
+            started.append(self)
+            return await super().start()
+
+    monkeypatch.setattr("gateway.server.run.Gateway", Noted)
+    ready = asyncio.Event()
+    settings = Settings(server=ServerSettings(listen=LISTEN), simulator=SimulatorSettings(enabled=True))
+    running = asyncio.create_task(run(settings, lambda port: ready.set()))
+    async with asyncio.timeout(20):
+        await ready.wait()
+        server: Any = started[0]._server
+        await server.stop(None)
+        with pytest.raises(ServerEndedError, match="by itself"):
+            await running

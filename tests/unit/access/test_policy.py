@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 
 from gateway.access.policy import parse_policy
@@ -38,6 +40,28 @@ LIST_VMS = "vcenter.v1.VmService/ListVms"
 def test_rules(identity: str, rpc: str, machine: str | None, allowed: bool) -> None:
     """A call is allowed when one rule fits its identity, its rpc and its machine, and else denied."""
     assert parse_policy(POLICY).allows(identity, rpc, machine) is allowed
+
+
+def test_brackets() -> None:
+    """Brackets stand for themselves: only `*` and `?` stand for something else."""
+    policy = parse_policy(b"rules: [{identities: ['team [a-c]'], rpcs: ['*']}]")
+    assert policy.allows("team [a-c]", GET_CPU, None)
+    assert not policy.allows("team b", GET_CPU, None)
+
+
+def test_nothing_is_remembered_of_callers() -> None:
+    """What callers name is forgotten when their call has ended: they may name any number of things, of any length."""
+
+    class Name(str):
+        """A text of which can be seen whether anybody still has it."""
+
+    policy = parse_policy(POLICY)
+    names = [Name("operator"), Name("x" * 1000), Name("vm-1001")]
+    watched = [weakref.ref(name) for name in names]
+    assert policy.allows(names[0], UPDATE_CPU, names[2])
+    assert not policy.allows(names[1], UPDATE_CPU, names[2])
+    names.clear()
+    assert [reference() for reference in watched] == [None] * 3
 
 
 def test_empty_policy_denies() -> None:
