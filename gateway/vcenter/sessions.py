@@ -67,7 +67,6 @@ class _Entry:
     """Makes the error of callers who come while no login is tried; its argument is the remaining time."""
     without_room: int = 0
     """How often in a row vCenter had no room for the session."""
-    calls: int = 0
 
 
 @dataclass(slots=True)
