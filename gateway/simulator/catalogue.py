@@ -93,7 +93,6 @@ class Catalogue:
     operations: Mapping[str, Operation]
     structures: Mapping[str, Structure]
     enumerations: Mapping[str, Enumeration]
-    error_types: tuple[str, ...]
     error_statuses: Mapping[str, int] = field(repr=False)
 
 
@@ -159,6 +158,5 @@ def load() -> Catalogue:
         operations=operations,
         structures=structures,
         enumerations=enumerations,
-        error_types=tuple(raw["error_types"]),
         error_statuses=raw["error_http_status_in_openapi"],
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -28,17 +27,6 @@ class Terminal(io.StringIO):
 class Broken(io.StringIO):
     def write(self, text: str) -> int:
         raise BrokenPipeError
-
-
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    """Gives the process's logging back as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    logging.captureWarnings(False)
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
 
 
 def logged(form: str = "json", level: str = "info") -> io.StringIO:

@@ -244,6 +244,14 @@ def test_passwords_in_a_url_are_not_shown(url: str) -> None:
     assert problem.startswith("--vcenter (flag): ***@")
 
 
+@pytest.mark.parametrize(("length", "cut"), [(197, False), (198, False), (199, True)], ids=["below", "at", "above"])
+def test_long_values_are_cut(length: int, cut: bool) -> None:
+    """Of a value no more than 200 characters are shown, its quotes included."""
+    [problem] = problems({"log-level": "x" * length}, VCENTER)
+    assert ("x" * min(length, 199) in problem, "x" * 200 in problem) == (True, False)
+    assert ("... (cut) is not valid" in problem) is cut
+
+
 def test_values_of_unknown_keys_are_not_shown(config) -> None:
     """The value of a key that does not exist may be a secret and is not repeated."""
     path = config("vcenter: {url: https://vc, password: hunter2}")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-import structlog
 from click.testing import CliRunner, Result
 
 from gateway.cli import cli
@@ -22,14 +20,3 @@ def invoke() -> Invoke:
         return CliRunner().invoke(cli, arguments, input=stdin, env=env, prog_name="vcenter-gateway")
 
     return run
-
-
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    """Gives the process's logging back as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    logging.captureWarnings(False)
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()

@@ -13,6 +13,7 @@ from gateway.transcoding.decoder import Decoders
 from gateway.transcoding.error_response import ErrorReader
 from gateway.vcenter import Basic
 from gateway.vcenter.sessions import LOGIN, LOGOUT, SessionPool
+from tests.held_vcenter import idle
 
 LIMIT = 3
 ERRORS = ErrorReader(load_contract(), Decoders())
@@ -60,21 +61,15 @@ async def get(pool: SessionPool, *credentials: Basic) -> None:
         await pool.get(credential)
 
 
-async def settle() -> None:
-    """Lets what runs in the background come to its end."""
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
 async def test_how_many_are_kept() -> None:
     """Up to the limit all sessions stay open; beyond it, the longest unused one is closed."""
     vcenter = VCenter()
     pool = SessionPool(vcenter.send, ERRORS, limit=LIMIT)
     await get(pool, *USERS[:LIMIT], USERS[0])
-    await settle()
+    await idle()
     assert sorted(vcenter.open.values()) == names(0, 1, 2)
     await get(pool, USERS[3])
-    await settle()
+    await idle()
     assert sorted(vcenter.open.values()) == names(0, 2, 3)
     assert (pool.open_sessions, pool.counts.displaced) == (LIMIT, 1)
     await pool.close()
@@ -112,12 +107,12 @@ async def test_a_login_that_is_pushed_out() -> None:
     vcenter.answering.clear()
     first = asyncio.ensure_future(pool.get(USERS[0]))
     others = [asyncio.ensure_future(pool.get(wrong(user))) for user in USERS[1:]]
-    await settle()
+    await idle()
     again = asyncio.ensure_future(pool.get(USERS[0]))
-    await settle()
+    await idle()
     vcenter.answering.set()
     await asyncio.gather(first, again, *others, return_exceptions=True)
-    await settle()
+    await idle()
     assert list(vcenter.open.values()) == names(0)
     assert (await pool.get(USERS[0])).id in vcenter.open
     await pool.close()
@@ -130,11 +125,23 @@ async def test_a_login_under_way_at_the_stop() -> None:
     pool = SessionPool(vcenter.send, ERRORS, limit=LIMIT)
     vcenter.answering.clear()
     logins = [asyncio.ensure_future(pool.get(user)) for user in USERS[: LIMIT + 1]]
-    await settle()
+    await idle()
     closing = asyncio.ensure_future(pool.close())
-    await settle()
+    await idle()
     assert not closing.done()
     vcenter.answering.set()
     await asyncio.gather(closing, *logins)
     assert len(vcenter.logins) == LIMIT + 1
     assert not vcenter.open
+
+
+async def test_a_login_after_the_stop() -> None:
+    """A call that comes late leaves no session open either."""
+    vcenter = VCenter()
+    pool = SessionPool(vcenter.send, ERRORS, limit=LIMIT)
+    await pool.close()
+    await pool.get(USERS[0])
+    await idle()
+    assert len(vcenter.logins) == 1
+    assert not vcenter.open
+    assert pool.open_sessions == 0
