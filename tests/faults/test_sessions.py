@@ -64,6 +64,29 @@ async def let_pass(system: System, seconds: float, used_every: float | None) -> 
             await system.client.call(READ, READ_REQUEST)
 
 
+async def test_callers_who_give_up_during_a_login(system: System) -> None:
+    """The first caller, for whom the login was begun, and others leave: it goes on for those who stay, and for the next
+    one when nobody stays."""
+    login = "the login"
+    system.simulator.faults.add(Fault.latency(1))
+    calls = [asyncio.create_task(end(system.client, READ, READ_REQUEST)) for _ in range(20)]
+    await eventually(lambda: len(system.simulator.record) == 1, login)
+    for call in calls[:10]:
+        call.cancel()
+    assert count(await asyncio.gather(*calls[10:])) == {("OK", ""): 10}
+
+    system.simulator.sessions.expire_all()
+    system.simulator.record.clear()
+    system.simulator.faults.add(
+        Fault.latency(1), times=3
+    )  # The call, the question whether its session lives, the login.
+    call = asyncio.create_task(end(system.client, READ, READ_REQUEST))
+    await eventually(lambda: system.simulator.sessions.counts()["logins"] == 2, login)
+    call.cancel()
+    assert await system.client.call(READ, READ_REQUEST)
+    assert system.simulator.sessions.counts()["logins"] == 2
+
+
 @pytest.mark.parametrize(
     ("seconds", "used_every"),
     [pytest.param(30 * MINUTES, None, id="idle"), pytest.param(24 * HOURS - 1, 29 * MINUTES, id="absolute")],

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import ipaddress
 import os
+import random
 import socket
 import tracemalloc
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,13 @@ import pytest
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.vcenter import VCenterOptions, transport
 from gateway.vcenter.connection import MAX_HEAD_BYTES
-from gateway.vcenter.failures import AnswerTooLargeError, ConnectionLostError, NotSentError, NotSentTimeoutError
+from gateway.vcenter.failures import (
+    AnswerTooLargeError,
+    ConnectionLostError,
+    NotSentError,
+    NotSentTimeoutError,
+    TransportError,
+)
 from gateway.vcenter.transport import Transport
 from tests.integration.harness import eventually
 
@@ -389,6 +397,107 @@ async def test_a_cancelled_call_closes_its_connection() -> None:
         with pytest.raises(asyncio.CancelledError):
             await call
         await eventually(lambda: client.connections == 0, "the end of the connection")
+
+
+MOODS = (
+    "well",
+    "well",
+    "well",
+    "byte by byte",
+    "chunks",
+    "interim",
+    "late",
+    "no length",
+    "close",
+    "more",
+    "cut",
+    "stall",
+)
+PLACES = 8
+
+
+async def test_a_thousand_calls_for_a_moody_server() -> None:
+    """Whatever becomes of the others, each call that is answered gets its own answer, each is sent once, and in the
+    end no connection, no task and no place is left over."""
+    chance = random.Random(20261125)  # noqa: S311 - the same in each run
+    received: Counter[str] = Counter()
+    serving = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal serving
+        serving += 1
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                target = (await reader.readuntil(b"\r\n\r\n")).split()[1]
+                received[target.decode()] += 1
+                mood = chance.choice(MOODS)
+                body = target * chance.randrange(1, 4)
+                data = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+                if mood == "chunks":
+                    data = head(CHUNKED) + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + LAST_CHUNK
+                elif mood == "interim":
+                    data = head(status=b"102 Processing") + data
+                elif mood == "no length":
+                    data = head() + body
+                elif mood == "more":
+                    data += b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\ncanary"
+                elif mood in ("cut", "stall"):
+                    data = data[: chance.randrange(len(data))]
+                elif mood == "late":
+                    await asyncio.sleep(chance.random() / 10)
+                size = 1 if mood == "byte by byte" else len(data) + 1
+                for start in range(0, len(data), size):
+                    writer.write(data[start : start + size])
+                    await writer.drain()
+                if mood == "stall":
+                    await reader.read()
+                if mood in ("no length", "close", "cut", "stall"):
+                    break
+        writer.close()
+        serving -= 1
+
+    at_once = asyncio.Semaphore(3 * PLACES)
+    ends: Counter[str] = Counter()
+    unsent: set[str] = set()
+
+    async def call(client: Transport, number: int) -> None:
+        target = f"/api/{number}/"
+        async with at_once:
+            task = asyncio.ensure_future(send(client, RestRequest("POST", target, None), chance.uniform(0.1, 0.5)))
+            if chance.random() < 0.1:
+                asyncio.get_running_loop().call_later(chance.random() / 10, task.cancel)
+            try:
+                body = (await task).body.decode()
+                assert body == target * body.count(target) != ""
+                ends["answered"] += 1
+            except asyncio.CancelledError:
+                ends["cancelled"] += 1
+            except TransportError as error:
+                ends[error.reason] += 1
+                if not error.was_sent:
+                    unsent.add(target)
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    tasks = asyncio.all_tasks()
+    async with listener:
+        async with Transport(VCenterOptions(url, max_concurrent_calls=PLACES)) as client:
+            await asyncio.gather(*(call(client, number) for number in range(1000)))
+            assert 0 < client.connections <= PLACES
+            # All places are free again, or this would end with the time of the calls.
+            numbers = range(1000, 1000 + PLACES)
+            received_before = len(received)
+            last = [
+                asyncio.ensure_future(send(client, RestRequest("GET", f"/{number}/", None), 2)) for number in numbers
+            ]
+            await eventually(lambda: len(received) == received_before + PLACES, "as many calls as there are places")
+            await asyncio.gather(*last, return_exceptions=True)
+        assert client.connections == 0
+        await eventually(lambda: serving == 0, "the end of all connections")
+    assert set(received.values()) == {1}, "a call was sent twice"
+    assert not unsent & set(received)
+    assert min(ends["answered"] / 5, ends["cancelled"], ends["VCENTER_CONNECTION_LOST"], ends["VCENTER_TIMEOUT"]) > 20
+    await eventually(lambda: asyncio.all_tasks() <= tasks, "the end of all tasks")
 
 
 async def test_an_answer_before_the_request_was_sent_whole() -> None:
