@@ -114,9 +114,9 @@ def _call_emitter() -> Callable[[int, dict[str, Any]], None]:
 
     def emit(level: int, fields: dict[str, Any]) -> None:
         if name := names.get(level):
-            time = datetime.now(UTC).isoformat().replace("+00:00", "Z")
             redacted = {field: _clean_text(value) if type(value) is str else value for field, value in fields.items()}
-            write(orjson.dumps({"time": time, "level": name, "event": "call", **redacted}).decode())
+            line = {"time": datetime.now(UTC), "level": name, "event": "call", **redacted}
+            write(orjson.dumps(line, option=orjson.OPT_UTC_Z).decode())
 
     return emit
 

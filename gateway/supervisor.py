@@ -140,7 +140,8 @@ async def supervise(settings: Settings, on_ready: Callable[[int], None]) -> None
 async def _serve_admin(listen: str, workers: _Workers, task: WorkerTask, stack: AsyncExitStack) -> WorkerTask:
     """Serves the admin port for all workers until `stack` ends. Returns their task with what they need for it."""
     # Only here, since nothing is counted that nobody can ask for.
-    from gateway.admin import AdminServer, SharedFolder, Source
+    from gateway.admin import SharedFolder
+    from gateway.admin.server import AdminServer, Source
 
     shared = workers.shared = stack.enter_context(SharedFolder.temporary())
     source = Source(shared.registry, shared.errors, workers.not_ready, workers.not_alive)

@@ -1,7 +1,6 @@
 """The admin port: health, metrics and a status page over HTTP, for one process or for several workers together."""
 
 from gateway.admin.process import ProcessAdmin
-from gateway.admin.server import AdminServer, Source
 from gateway.admin.shared import SharedFolder, WorkerShare
 
-__all__ = ["AdminServer", "ProcessAdmin", "SharedFolder", "Source", "WorkerShare"]
+__all__ = ["ProcessAdmin", "SharedFolder", "WorkerShare"]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
 from gateway.admin.metrics import Metrics
 from gateway.admin.recent import RecentErrors
-from gateway.admin.server import AdminServer, Source
 from gateway.admin.shared import WorkerShare
 from gateway.server.calls import CallRecord, Observe
 from gateway.server.gateway import Gateway
 from gateway.vcenter import VCenterOptions
+
+if TYPE_CHECKING:
+    from gateway.admin.server import AdminServer
 
 __all__ = ["ProcessAdmin"]
 
@@ -50,6 +53,9 @@ class ProcessAdmin:
         if self._share is not None:
             self._writing = asyncio.create_task(self._share.keep_writing(self.metrics, self.errors, gateway))
             return self._listen
+        # Only here, since a worker serves no HTTP, and an HTTP server takes 10 MB.
+        from gateway.admin.server import AdminServer, Source
+
         source = Source(
             registry=self._registry,
             errors=self.errors.newest,
