@@ -40,10 +40,32 @@ def runner(language: str) -> Path:
 def load_cases() -> list[dict[str, Any]]:
     """All cases, in their order. Raises SystemExit for an id that occurs twice."""
     cases: list[dict[str, Any]] = json.loads((HERE / "cases.json").read_text(encoding="utf-8"))
+    cases.append(large_answer())
     ids = [case["id"] for case in cases]
     if duplicates := {item for item in ids if ids.count(item) > 1}:
         sys.exit(f"cases.json: several cases have the id {', '.join(sorted(duplicates))}")
     return cases
+
+
+def large_answer() -> dict[str, Any]:
+    """A case that is too large to write down: more than the 4 MiB that gRPC takes unless it is told otherwise."""
+    text = "x" * (8 << 20)
+    return {
+        "id": "an answer of 8 MiB",
+        "rpc": "vcenter.vm.guest.v1.EnvironmentService/GetEnvironment",
+        "request": {
+            "vm": "vm-1001",
+            "credentials": {
+                "interactive_session": False,
+                "type": "CREDENTIALS_TYPE_USERNAME_PASSWORD",
+                "user_name": "root",
+                "password": "VMware1!",
+            },
+            "name": "LARGE",
+        },
+        "fault": {"kind": "answer", "operation": "com.vmware.vcenter.vm.guest.environment.get", "body": text},
+        "response": {"value": text},
+    }
 
 
 @contextmanager
@@ -135,7 +157,7 @@ def compare(case: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
     if "contains" in case:
         return _missing(_canonical(response_type, case["contains"]), got, "")
     expected = _canonical(response_type, case["response"])
-    return "" if got == expected else f"{got} instead of {expected}"
+    return "" if got == expected else f"{got} instead of {expected}"[:2000]
 
 
 def _canonical(response_type: Any, value: Any) -> Any:

@@ -3,10 +3,13 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/support/client_interceptor.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <exception>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -24,6 +27,16 @@ using grpc::experimental::InterceptionHookPoints;
 
 constexpr std::chrono::seconds kShortestKeepalive(30);
 constexpr std::chrono::milliseconds kKeepaliveTimeout = std::chrono::seconds(20);
+
+/// Bytes; the gateway sends this much by default, and gRPC would take 4 MiB.
+constexpr int kLargestResponse = 32 << 20;
+
+/// Whether an argument is set.
+bool Has(const grpc::ChannelArguments& arguments, std::string_view key) {
+  const grpc_channel_args set = arguments.c_channel_args();
+  return std::any_of(set.args, set.args + set.num_args,
+                     [key](const grpc_arg& argument) { return argument.key == key; });
+}
 
 /// The content of a file, nothing when it has no name.
 std::string ReadFile(const std::string& name) {
@@ -62,7 +75,11 @@ class PlaintextIdentity final : public Factory {
 
     void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
       if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_INITIAL_METADATA)) {
-        methods->GetSendInitialMetadata()->emplace(metadata_.key, metadata_.value);
+        try {
+          methods->GetSendInitialMetadata()->emplace(metadata_.key, metadata_.value());
+        } catch (const std::exception&) {
+          // An interceptor cannot fail a call. Without an identity, the gateway refuses it as UNAUTHENTICATED.
+        }
       }
       methods->Proceed();
     }
@@ -82,6 +99,7 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& target, const ConnectO
   }
   grpc::ChannelArguments arguments = options.arguments;
   arguments.SetUserAgentPrefix(kUserAgent);
+  if (!Has(arguments, GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH)) arguments.SetMaxReceiveMessageSize(kLargestResponse);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(options.keepalive_time.count()));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(kKeepaliveTimeout.count()));
   // Without this, the probing ends after two probes while a long call waits for its answer.

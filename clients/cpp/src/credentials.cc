@@ -3,8 +3,11 @@
 #include <absl/strings/escaping.h>
 
 #include <algorithm>
+#include <exception>
+#include <functional>
 #include <map>
 #include <stdexcept>
+#include <utility>
 
 #include "metadata.h"
 
@@ -25,7 +28,11 @@ class Plugin final : public grpc::MetadataCredentialsPlugin {
   grpc::Status GetMetadata(grpc::string_ref /*service_url*/, grpc::string_ref /*method_name*/,
                            const grpc::AuthContext& /*channel_auth_context*/,
                            std::multimap<grpc::string, grpc::string>* metadata) override {
-    metadata->emplace(metadata_.key, metadata_.value);
+    try {
+      metadata->emplace(metadata_.key, metadata_.value());
+    } catch (const std::exception& error) {
+      return {grpc::StatusCode::UNAUTHENTICATED, std::string("there is no token: ") + error.what()};
+    }
     return grpc::Status::OK;
   }
 
@@ -33,14 +40,39 @@ class Plugin final : public grpc::MetadataCredentialsPlugin {
   const Metadata metadata_;
 };
 
+void RequireVisible(const char* what, std::string_view text) {
+  const auto visible = [](char c) { return c > ' ' && c <= '~'; };
+  if (text.empty() || !std::all_of(text.begin(), text.end(), visible)) {
+    throw std::invalid_argument(std::string(what) + " consists of visible ASCII characters");
+  }
+}
+
+std::string BearerValue(std::string_view token) {
+  constexpr char kWhiteSpace[] = " \t\r\n";
+  token.remove_prefix(std::min(token.find_first_not_of(kWhiteSpace), token.size()));
+  token = token.substr(0, token.find_last_not_of(kWhiteSpace) + 1);
+  RequireVisible("a token", token);
+  return std::string("Bearer ").append(token);
+}
+
+/// The same value for each call.
+std::function<std::string()> Fixed(std::string value) {
+  return [value = std::move(value)] { return value; };
+}
+
 }  // namespace
 
 Credentials Credentials::Session(std::string_view id) {
-  const auto visible = [](char c) { return c > ' ' && c <= '~'; };
-  if (id.empty() || !std::all_of(id.begin(), id.end(), visible)) {
-    throw std::invalid_argument("a session id consists of visible ASCII characters");
-  }
-  return Credentials(kSession, std::string(id));
+  RequireVisible("a session id", id);
+  return {"session", kSession, Fixed(std::string(id))};
+}
+
+Credentials Credentials::Bearer(std::string_view token) {
+  return {"bearer", kAuthorization, Fixed(BearerValue(token))};
+}
+
+Credentials Credentials::Bearer(std::function<std::string()> token) {
+  return {"bearer", kAuthorization, [token = std::move(token)] { return BearerValue(token()); }};
 }
 
 Credentials Credentials::Basic(std::string_view user, std::string_view password) {
@@ -48,7 +80,7 @@ Credentials Credentials::Basic(std::string_view user, std::string_view password)
     throw std::invalid_argument("a user name is not empty and has no colon");
   }
   const std::string pair = std::string(user).append(":").append(password);
-  return Credentials(kAuthorization, "Basic " + absl::Base64Escape(pair));
+  return {"basic", kAuthorization, Fixed("Basic " + absl::Base64Escape(pair))};
 }
 
 std::shared_ptr<grpc::CallCredentials> Credentials::ForCall() const {
@@ -56,7 +88,7 @@ std::shared_ptr<grpc::CallCredentials> Credentials::ForCall() const {
 }
 
 std::ostream& operator<<(std::ostream& stream, const Credentials& credentials) {
-  return stream << (credentials.key_ == kSession ? "Credentials(session)" : "Credentials(basic)");
+  return stream << "Credentials(" << credentials.kind_ << ")";
 }
 
 std::shared_ptr<grpc::CallCredentials> CallCredentialsFor(const Credentials& credentials,

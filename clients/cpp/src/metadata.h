@@ -4,6 +4,7 @@
 #include <grpc/grpc_security_constants.h>
 #include <grpcpp/security/credentials.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -16,7 +17,8 @@ struct Metadata {
   explicit Metadata(const Credentials& credentials) : key(credentials.key_), value(credentials.value_) {}
 
   std::string key;
-  std::string value;
+  /// Throws what can have any reason when there is no value.
+  std::function<std::string()> value;
 };
 
 /// Call credentials that gRPC sends over channels of at least the given security.

@@ -52,6 +52,40 @@ TEST(Credentials, GoThroughAUnixSocket) {
   EXPECT_EQ(gateway.Metadata("vmware-api-session-id"), kSecret);
 }
 
+TEST(Credentials, MayBeAToken) {
+  FakeGateway gateway;
+  ASSERT_TRUE(Read(Connect(gateway.Target(), With(Credentials::Bearer("a.b-c\n")))).ok());
+  EXPECT_EQ(gateway.Metadata("authorization"), "Bearer a.b-c");
+}
+
+TEST(Credentials, MayBeATokenThatIsAskedForWithEachCall) {
+  for (const bool anywhere : {false, true}) {
+    FakeGateway gateway;
+    std::string token;
+    auto options =
+        With(Credentials::Bearer([&token] { return token.empty() ? throw std::runtime_error("none") : token; }));
+    options.allow_plaintext_credentials = anywhere;
+    const auto channel = Connect(gateway.Target(), options);
+    for (const char* next : {"first", "second"}) {
+      token = std::string(next) + "\n";
+      ASSERT_TRUE(Read(channel).ok());
+      EXPECT_EQ(gateway.Metadata("authorization"), std::string("Bearer ") + next);
+    }
+    for (const char* unusable : {"", " ", "Secret-1 Secret-1"}) {
+      token = unusable;
+      const grpc::Status status = Write(channel);
+      EXPECT_THAT(status.error_message(), Not(HasSubstr(kSecret)));
+      if (anywhere) {
+        EXPECT_EQ(gateway.Metadata("authorization"), "");
+      } else {
+        EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+        EXPECT_THAT(status.error_message(), HasSubstr("there is no token"));
+        EXPECT_EQ(gateway.Calls(), 2);
+      }
+    }
+  }
+}
+
 TEST(Credentials, AreRefusedInPlainTextToAnotherMachine) {
   try {
     Connect(kRemote, With(Credentials::Basic("user", kSecret)));
@@ -89,6 +123,7 @@ TEST(Credentials, AreNotNeeded) {
 TEST(Credentials, AreNotPrinted) {
   EXPECT_EQ(::testing::PrintToString(Credentials::Session(kSecret)), "Credentials(session)");
   EXPECT_EQ(::testing::PrintToString(Credentials::Basic("user", kSecret)), "Credentials(basic)");
+  EXPECT_EQ(::testing::PrintToString(Credentials::Bearer(kSecret)), "Credentials(bearer)");
   EXPECT_THAT(Credentials::Session(kSecret).ForCall()->DebugString(), Not(HasSubstr(kSecret)));
 }
 
@@ -101,6 +136,7 @@ TEST(Credentials, AreNotInErrors) {
 
 TEST(Credentials, ThatCannotBeSentAreRefusedWithoutShowingThem) {
   EXPECT_THROW(Credentials::Session(""), std::invalid_argument);
+  EXPECT_THROW(Credentials::Bearer(" "), std::invalid_argument);
   EXPECT_THROW(Credentials::Basic("", kSecret), std::invalid_argument);
   EXPECT_THROW(Credentials::Basic("us:er", kSecret), std::invalid_argument);
   try {

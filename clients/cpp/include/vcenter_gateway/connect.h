@@ -50,7 +50,7 @@ struct ConnectOptions {
   /// gRPC's service config in JSON; none when empty.
   std::string service_config = DefaultServiceConfig();
 
-  /// Further settings of gRPC, for instance the largest message. The settings above win.
+  /// Further settings of gRPC, for instance the largest answer, 32 MiB unless set. The settings above win.
   grpc::ChannelArguments arguments;
 };
 

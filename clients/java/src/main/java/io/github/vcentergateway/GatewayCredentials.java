@@ -10,7 +10,9 @@ import io.grpc.Status;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.util.Base64;
+import java.util.Objects;
 import java.util.concurrent.Executor;
+import java.util.function.Supplier;
 
 /**
  * Says to the gateway who calls.
@@ -26,11 +28,14 @@ public final class GatewayCredentials extends CallCredentials {
   private static final Metadata.Key<String> SESSION = key("vmware-api-session-id");
   private static final Metadata.Key<String> AUTHORIZATION = key("authorization");
 
+  private final String kind;
   private final Metadata.Key<String> key;
-  private final String value;
+  private final Supplier<String> value;
   private final boolean plaintextAllowed;
 
-  private GatewayCredentials(Metadata.Key<String> key, String value, boolean plaintextAllowed) {
+  private GatewayCredentials(
+      String kind, Metadata.Key<String> key, Supplier<String> value, boolean plaintextAllowed) {
+    this.kind = kind;
     this.key = key;
     this.value = value;
     this.plaintextAllowed = plaintextAllowed;
@@ -43,10 +48,8 @@ public final class GatewayCredentials extends CallCredentials {
    * @throws IllegalArgumentException if no session can have this id
    */
   public static GatewayCredentials session(String id) {
-    if (id.isEmpty() || !id.chars().allMatch(c -> c > ' ' && c <= '~')) {
-      throw new IllegalArgumentException("a session id consists of visible ASCII characters");
-    }
-    return new GatewayCredentials(SESSION, id, false);
+    requireVisible("a session id", id);
+    return new GatewayCredentials("session", SESSION, () -> id, false);
   }
 
   /**
@@ -61,7 +64,29 @@ public final class GatewayCredentials extends CallCredentials {
       throw new IllegalArgumentException("a user name is not empty and contains no colon");
     }
     String pair = Base64.getEncoder().encodeToString((user + ":" + password).getBytes(UTF_8));
-    return new GatewayCredentials(AUTHORIZATION, "Basic " + pair, false);
+    return new GatewayCredentials("basic", AUTHORIZATION, () -> "Basic " + pair, false);
+  }
+
+  /**
+   * A token or JWT, for a gateway that has a login of its own.
+   *
+   * @param token the token; white space around it does not belong to it
+   * @throws IllegalArgumentException if this cannot be a token
+   */
+  public static GatewayCredentials bearer(String token) {
+    String value = bearerValue(token);
+    return new GatewayCredentials("bearer", AUTHORIZATION, () -> value, false);
+  }
+
+  /**
+   * A token or JWT that is renewed.
+   *
+   * @param token is asked for it with each call, on the channel's executor. When it throws, the
+   *     call fails with {@code UNAUTHENTICATED} and is not sent
+   */
+  public static GatewayCredentials bearer(Supplier<String> token) {
+    Objects.requireNonNull(token, "token");
+    return new GatewayCredentials("bearer", AUTHORIZATION, () -> bearerValue(token.get()), false);
   }
 
   /**
@@ -69,7 +94,7 @@ public final class GatewayCredentials extends CallCredentials {
    * way can read them. Only for networks that encrypt on their own.
    */
   public GatewayCredentials allowingPlaintext() {
-    return new GatewayCredentials(key, value, true);
+    return new GatewayCredentials(kind, key, value, true);
   }
 
   boolean isPlaintextAllowed() {
@@ -87,15 +112,39 @@ public final class GatewayCredentials extends CallCredentials {
               "credentials are not sent in plain text to another machine: " + peer));
       return;
     }
+    executor.execute(() -> apply(applier));
+  }
+
+  private void apply(MetadataApplier applier) {
     Metadata headers = new Metadata();
-    headers.put(key, value);
+    try {
+      headers.put(key, value.get());
+    } catch (RuntimeException e) {
+      applier.fail(
+          Status.UNAUTHENTICATED
+              .withDescription("there is no token: " + e.getMessage())
+              .withCause(e));
+      return;
+    }
     applier.apply(headers);
   }
 
   /** Tells what kind of credentials these are. */
   @Override
   public String toString() {
-    return key == SESSION ? "GatewayCredentials(session)" : "GatewayCredentials(basic)";
+    return "GatewayCredentials(" + kind + ")";
+  }
+
+  private static String bearerValue(String token) {
+    String trimmed = token.trim();
+    requireVisible("a token", trimmed);
+    return "Bearer " + trimmed;
+  }
+
+  private static void requireVisible(String what, String text) {
+    if (text.isEmpty() || !text.chars().allMatch(c -> c > ' ' && c <= '~')) {
+      throw new IllegalArgumentException(what + " consists of visible ASCII characters");
+    }
   }
 
   /** Sockets that are not of the internet are of this machine. */

@@ -46,6 +46,8 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
   private static final Duration SHORTEST_KEEP_ALIVE_TIME = Duration.ofSeconds(30);
   private static final Duration KEEP_ALIVE_TIMEOUT = Duration.ofSeconds(20);
   private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(5);
+  // The gateway sends this much by default; gRPC would take 4 MiB.
+  private static final int LARGEST_RESPONSE = 32 << 20;
 
   private final ManagedChannel channel;
   private final CallCredentials credentials;
@@ -222,6 +224,7 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
       }
       ManagedChannelBuilder<?> channel =
           Grpc.newChannelBuilder(target, security)
+              .maxInboundMessageSize(LARGEST_RESPONSE)
               .defaultServiceConfig(serviceConfig)
               .enableRetry()
               .keepAliveTime(keepAliveTime.toMillis(), MILLISECONDS)

@@ -19,6 +19,8 @@ import io.grpc.Status;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.util.Base64;
+import java.util.Iterator;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -48,6 +50,46 @@ class GatewayCredentialsTest {
   void aSessionIsItsId() {
     Applied applied = apply(GatewayCredentials.session("s-1"), SecurityLevel.NONE, LOOPBACK);
     assertEquals("s-1", applied.get("vmware-api-session-id"));
+  }
+
+  @Test
+  void aTokenIsWhatIsBetweenTheSpaces() {
+    Applied applied = apply(GatewayCredentials.bearer("a.b-c\n"), SecurityLevel.NONE, LOOPBACK);
+    assertEquals("Bearer a.b-c", applied.get("authorization"));
+  }
+
+  @Test
+  void aTokenThatIsRenewedIsAskedForWithEachCall() {
+    Iterator<String> tokens = List.of("first\n", "second\n").iterator();
+    GatewayCredentials credentials = GatewayCredentials.bearer(tokens::next);
+    for (String expected : List.of("Bearer first", "Bearer second")) {
+      assertEquals(expected, apply(credentials, SecurityLevel.NONE, LOOPBACK).get("authorization"));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", " ", "s-1 s-2", "s-1\ns-2", "s-1ü"})
+  void whatIsNoTokenIsRefusedAndNotPrinted(String token) {
+    IllegalArgumentException refusal =
+        assertThrows(IllegalArgumentException.class, () -> GatewayCredentials.bearer(token));
+    assertFalse(refusal.toString().contains("s-1"), refusal::toString);
+    Applied applied = apply(GatewayCredentials.bearer(() -> token), SecurityLevel.NONE, LOOPBACK);
+    assertNull(applied.headers);
+    assertEquals(Status.Code.UNAUTHENTICATED, applied.failure.getCode());
+    assertFalse(applied.failure.toString().contains("s-1"), applied.failure::toString);
+  }
+
+  @Test
+  void aCallWithoutATokenFails() {
+    GatewayCredentials credentials =
+        GatewayCredentials.bearer(
+            () -> {
+              throw new IllegalStateException("the file is missing");
+            });
+    Applied applied = apply(credentials, SecurityLevel.NONE, LOOPBACK);
+    assertNull(applied.headers);
+    assertEquals(Status.Code.UNAUTHENTICATED, applied.failure.getCode());
+    assertTrue(applied.failure.getDescription().contains("the file is missing"));
   }
 
   @Test
@@ -93,6 +135,7 @@ class GatewayCredentialsTest {
   void secretsAreNotPrinted() {
     assertEquals("GatewayCredentials(session)", GatewayCredentials.session("s-1").toString());
     assertEquals("GatewayCredentials(basic)", GatewayCredentials.basic("user", "pw").toString());
+    assertEquals("GatewayCredentials(bearer)", GatewayCredentials.bearer("t-1").toString());
   }
 
   /** A call on a connection to an address. */
