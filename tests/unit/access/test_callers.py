@@ -210,8 +210,8 @@ def confused() -> str:
     ("token", "problem"),
     [
         pytest.param(signed({**GOOD, "exp": 1}), "has expired", id="expired"),
-        pytest.param(signed({**GOOD, "nbf": int(time.time()) + 600}), "not valid yet", id="not-yet"),
-        pytest.param(signed({**GOOD, "iat": int(time.time()) + 600}), "not valid yet", id="issued-later"),
+        pytest.param(signed({**GOOD, "nbf": int(time.time()) + 86400}), "not valid yet", id="not-yet"),
+        pytest.param(signed({**GOOD, "iat": int(time.time()) + 86400}), "not valid yet", id="issued-later"),
         pytest.param(signed({**GOOD, "sub": "\ud800"}), "not a text", id="half-a-character"),
         pytest.param(signed({**GOOD, "sub": "ci\nroot"}), "not a text", id="line-break"),
         pytest.param(signed({**GOOD, "aud": "other"}), "for another audience", id="audience"),
