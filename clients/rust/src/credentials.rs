@@ -1,12 +1,13 @@
 //! Who the caller is, as metadata of each call.
 
-use std::fmt;
+use std::{fmt, io, sync::Arc};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{AUTHORIZATION, InvalidHeaderValue},
 };
+use tonic::Status;
 
 use crate::redact::Redacted;
 
@@ -14,45 +15,63 @@ const SESSION_ID: HeaderName = HeaderName::from_static("vmware-api-session-id");
 
 /// Who the caller is. Sent with each call, and never printed.
 #[derive(Clone)]
-pub struct Credentials {
-    name: HeaderName,
-    value: String,
+pub struct Credentials(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Basic { user: String, password: String },
+    Session(String),
+    Bearer(String),
+    Renewed(Token),
 }
+
+/// Gives the token of the moment.
+type Token = Arc<dyn Fn() -> io::Result<String> + Send + Sync>;
 
 impl Credentials {
     /// A user of vCenter. The gateway logs in and keeps the session.
-    pub fn basic(user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
-        let pair = BASE64_STANDARD.encode(format!("{}:{}", user.as_ref(), password.as_ref()));
-        Self {
-            name: AUTHORIZATION,
-            value: format!("Basic {pair}"),
-        }
+    pub fn basic(user: impl Into<String>, password: impl Into<String>) -> Self {
+        Self(Kind::Basic {
+            user: user.into(),
+            password: password.into(),
+        })
     }
 
     /// A session of vCenter that the caller opened.
     pub fn session(id: impl Into<String>) -> Self {
-        Self {
-            name: SESSION_ID,
-            value: id.into(),
-        }
+        Self(Kind::Session(id.into()))
     }
 
-    /// A token for a gateway that holds the login to vCenter itself.
-    pub fn bearer(token: impl AsRef<str>) -> Self {
-        Self {
-            name: AUTHORIZATION,
-            value: format!("Bearer {}", token.as_ref()),
-        }
+    /// A token or JWT, for a gateway that holds the login to vCenter itself. White space around it does not belong to it.
+    pub fn bearer(token: impl Into<String>) -> Self {
+        Self(Kind::Bearer(token.into()))
     }
 
-    /// The header to send. Fails where an id or token has characters that cannot be in one.
-    pub(crate) fn header(&self) -> Result<Header, InvalidHeaderValue> {
-        let mut value = HeaderValue::from_str(&self.value)?;
-        value.set_sensitive(true);
-        Ok(Header {
-            name: self.name.clone(),
-            value,
-        })
+    /// A token that is renewed: the function is asked for it with each call, and should be quick.
+    ///
+    /// ```
+    /// # use vcenter_gateway_client::Credentials;
+    /// Credentials::bearer_from(|| std::fs::read_to_string("/var/run/secrets/tokens/gateway"));
+    /// ```
+    ///
+    /// A call for which it fails ends with `UNAUTHENTICATED` and is not sent.
+    pub fn bearer_from(token: impl Fn() -> io::Result<String> + Send + Sync + 'static) -> Self {
+        Self(Kind::Renewed(Arc::new(token)))
+    }
+
+    /// In the form in which they are sent; `None` where they cannot be.
+    pub(crate) fn header(&self) -> Option<Header> {
+        match &self.0 {
+            Kind::Basic { user, .. } if user.is_empty() || user.contains(':') => None,
+            Kind::Basic { user, password } => {
+                let pair = BASE64_STANDARD.encode(format!("{user}:{password}"));
+                Some(Header::Fixed(AUTHORIZATION, sensitive(&format!("Basic {pair}")).ok()?))
+            }
+            Kind::Session(id) if is_visible(id) => Some(Header::Fixed(SESSION_ID, sensitive(id).ok()?)),
+            Kind::Session(_) => None,
+            Kind::Bearer(token) => Some(Header::Fixed(AUTHORIZATION, bearer(token)?)),
+            Kind::Renewed(token) => Some(Header::Renewed(Arc::clone(token))),
+        }
     }
 }
 
@@ -64,16 +83,48 @@ impl fmt::Debug for Credentials {
 
 /// Credentials in the form in which they are sent.
 #[derive(Clone)]
-pub(crate) struct Header {
-    name: HeaderName,
-    value: HeaderValue,
+pub(crate) enum Header {
+    Fixed(HeaderName, HeaderValue),
+    Renewed(Token),
 }
 
 impl Header {
-    /// Adds the credentials, unless the caller gave some for this one call.
-    pub(crate) fn attach(&self, headers: &mut HeaderMap) {
-        if !headers.contains_key(AUTHORIZATION) && !headers.contains_key(SESSION_ID) {
-            headers.insert(self.name.clone(), self.value.clone());
+    /// Adds the credentials, unless the caller gave some for this one call. Fails where there is no token.
+    pub(crate) fn attach(&self, headers: &mut HeaderMap) -> Result<(), Status> {
+        if headers.contains_key(AUTHORIZATION) || headers.contains_key(SESSION_ID) {
+            return Ok(());
         }
+        let (name, value) = match self {
+            Self::Fixed(name, value) => (name.clone(), value.clone()),
+            Self::Renewed(token) => {
+                let token = token().map_err(|error| no_token(&error.to_string()))?;
+                let value =
+                    bearer(&token).ok_or_else(|| no_token("it is empty or has characters that cannot be sent"))?;
+                (AUTHORIZATION, value)
+            }
+        };
+        headers.insert(name, value);
+        Ok(())
     }
+}
+
+fn no_token(why: &str) -> Status {
+    Status::unauthenticated(format!("there is no token: {why}"))
+}
+
+fn bearer(token: &str) -> Option<HeaderValue> {
+    let token = token.trim();
+    is_visible(token)
+        .then(|| sensitive(&format!("Bearer {token}")).ok())
+        .flatten()
+}
+
+fn is_visible(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn sensitive(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut value = HeaderValue::from_str(text)?;
+    value.set_sensitive(true);
+    Ok(value)
 }

@@ -99,7 +99,7 @@ impl Gateway {
     async fn send(self, request: Request<Body>) -> Result<Response<Body>, Status> {
         let (mut parts, body) = request.into_parts();
         if let Some(credentials) = &self.credentials {
-            credentials.attach(&mut parts.headers);
+            credentials.attach(&mut parts.headers)?;
         }
         let time = deadline::read(&parts.headers).unwrap_or(self.shared.default_deadline);
         let deadline = Instant::now() + time.min(LONGEST_DEADLINE);
@@ -342,7 +342,7 @@ fn sendable(credentials: &Credentials, carries_secrets: bool) -> Result<Header, 
     if !carries_secrets {
         return Err(ConnectError::CredentialsInPlaintext);
     }
-    credentials.header().map_err(|_| ConnectError::InvalidCredentials)
+    credentials.header().ok_or(ConnectError::InvalidCredentials)
 }
 
 /// Why there is no connection.
@@ -351,7 +351,7 @@ fn sendable(credentials: &Credentials, carries_secrets: bool) -> Result<Header, 
 pub enum ConnectError {
     /// The target is not a `host:port`.
     InvalidTarget(&'static str),
-    /// A session id or a token has characters that cannot be sent.
+    /// A user name is empty or contains a colon, or a session id or token is empty or has characters that cannot be sent.
     InvalidCredentials,
     /// The credentials would go over the network in plain text.
     CredentialsInPlaintext,
@@ -370,7 +370,7 @@ impl fmt::Display for ConnectError {
         match self {
             Self::InvalidTarget(problem) => formatter.write_str(problem),
             Self::InvalidCredentials => {
-                formatter.write_str("the session id or token has characters that cannot be sent")
+                formatter.write_str("the user name, session id or token is empty or has characters that cannot be sent")
             }
             Self::CredentialsInPlaintext => formatter.write_str(
                 "credentials are not sent to another machine in plain text: use TLS, \

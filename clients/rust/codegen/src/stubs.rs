@@ -68,10 +68,26 @@ impl ServiceGenerator for Stubs {
             let line = format!("    \"{rpc}\" => {path}::{client}<_>, {};\n", method.name);
             self.calls.borrow_mut().push(line);
         }
-        self.tonic.generate(service, buffer);
+        let mut stub = String::new();
+        self.tonic.generate(service, &mut stub);
+        buffer.push_str(&with_larger_answers(&stub));
         let line = format!("#[doc(inline)]\npub use {module}::{client};");
         writeln!(buffer, "{line}").expect("a String takes everything");
     }
+}
+
+/// Lets a stub take as much as the gateway sends by default. tonic has this limit in the stub and not in the connection.
+fn with_larger_answers(stub: &str) -> String {
+    const LIMIT: &str = ".max_decoding_message_size(32 << 20)";
+    let mut changed = stub.to_owned();
+    for new in [
+        "tonic::client::Grpc::new(inner)",
+        "tonic::client::Grpc::with_origin(inner, origin)",
+    ] {
+        assert_eq!(stub.matches(new).count(), 1, "{new} is not in the stub");
+        changed = changed.replace(new, &format!("{new}{LIMIT}"));
+    }
+    changed.replace("Default: `4MB`", "Default: 32 MiB")
 }
 
 /// The modules, nested as the packages are.

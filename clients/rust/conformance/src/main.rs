@@ -49,6 +49,7 @@ async fn main() -> Result<()> {
             env::var("GATEWAY_USER")?,
             env::var("GATEWAY_PASSWORD")?,
         ))
+        .dangerously_send_credentials_in_plaintext()
         .connect()
         .await?;
     for line in io::stdin().lines() {

@@ -345,11 +345,13 @@ pub mod customization_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -388,7 +390,7 @@ pub mod customization_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -596,11 +598,13 @@ pub mod environment_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -639,7 +643,7 @@ pub mod environment_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -824,11 +828,13 @@ pub mod identity_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -867,7 +873,7 @@ pub mod identity_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -1027,11 +1033,13 @@ pub mod local_filesystem_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -1072,7 +1080,7 @@ pub mod local_filesystem_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -1209,11 +1217,13 @@ pub mod networking_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -1252,7 +1262,7 @@ pub mod networking_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -1387,11 +1397,13 @@ pub mod operations_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -1430,7 +1442,7 @@ pub mod operations_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -1717,11 +1729,13 @@ pub mod power_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -1760,7 +1774,7 @@ pub mod power_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -2228,11 +2242,13 @@ pub mod processes_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -2271,7 +2287,7 @@ pub mod processes_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);

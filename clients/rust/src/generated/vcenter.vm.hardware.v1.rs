@@ -543,11 +543,13 @@ pub mod boot_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -586,7 +588,7 @@ pub mod boot_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -1276,11 +1278,13 @@ pub mod cdrom_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -1319,7 +1323,7 @@ pub mod cdrom_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -1740,11 +1744,13 @@ pub mod cpu_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -1783,7 +1789,7 @@ pub mod cpu_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -2388,11 +2394,13 @@ pub mod disk_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -2431,7 +2439,7 @@ pub mod disk_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -3313,11 +3321,13 @@ pub mod ethernet_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -3356,7 +3366,7 @@ pub mod ethernet_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -4123,11 +4133,13 @@ pub mod floppy_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -4166,7 +4178,7 @@ pub mod floppy_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -4710,11 +4722,13 @@ pub mod memory_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -4753,7 +4767,7 @@ pub mod memory_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -5333,11 +5347,13 @@ pub mod parallel_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -5376,7 +5392,7 @@ pub mod parallel_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);
@@ -6219,11 +6235,13 @@ pub mod serial_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -6262,7 +6280,7 @@ pub mod serial_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);

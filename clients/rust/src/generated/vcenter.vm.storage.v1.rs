@@ -268,11 +268,13 @@ pub mod policy_service_client {
         <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
     {
         pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
             Self { inner }
         }
         pub fn with_interceptor<F>(
@@ -311,7 +313,7 @@ pub mod policy_service_client {
         }
         /// Limits the maximum size of a decoded message.
         ///
-        /// Default: `4MB`
+        /// Default: 32 MiB
         #[must_use]
         pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
             self.inner = self.inner.max_decoding_message_size(limit);

@@ -1,4 +1,6 @@
-use tonic::Request;
+use std::{io, sync::Mutex};
+
+use tonic::{Code, Request};
 use vcenter_gateway_client::{
     ConnectError, Credentials, Gateway,
     vcenter::v1::{ListVmsRequest, ListVmsResponse, VmServiceClient},
@@ -27,7 +29,34 @@ async fn each_call_carries_the_credentials() {
         "Basic YWRtaW5pc3RyYXRvckB2c3BoZXJlLmxvY2FsOlZNd2FyZTEh"
     );
     assert_eq!(sent(Credentials::session("s-1"), "vmware-api-session-id").await, "s-1");
-    assert_eq!(sent(Credentials::bearer("t-1"), "authorization").await, "Bearer t-1");
+    assert_eq!(sent(Credentials::bearer("t-1\n"), "authorization").await, "Bearer t-1");
+}
+
+#[tokio::test]
+async fn a_token_that_is_renewed_is_asked_for_with_each_call() {
+    let server = FakeGateway::start(|_| ok(&ListVmsResponse::default())).await;
+    let tokens = Mutex::new(vec!["", "secret secret", "second\n", "first\n"]);
+    let credentials = Credentials::bearer_from(move || {
+        let next = tokens.lock().unwrap().pop();
+        next.map(str::to_owned).ok_or_else(|| io::ErrorKind::NotFound.into())
+    });
+    let gateway = server.client().credentials(credentials).connect().await.unwrap();
+    let mut vms = VmServiceClient::new(gateway);
+    for _ in 0..2 {
+        vms.list_vms(ListVmsRequest::default()).await.unwrap();
+    }
+    // Then there is none that can be sent, and at last none at all.
+    for _ in 0..3 {
+        let refused = vms.list_vms(ListVmsRequest::default()).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated);
+        assert!(!format!("{refused} {refused:?}").contains("secret"));
+    }
+    let sent: Vec<_> = server
+        .calls()
+        .iter()
+        .map(|call| call["authorization"].clone())
+        .collect();
+    assert_eq!(sent, ["Bearer first", "Bearer second"]);
 }
 
 #[tokio::test]
@@ -94,14 +123,24 @@ async fn they_are_when_that_is_said_explicitly() {
 }
 
 #[tokio::test]
-async fn credentials_that_do_not_fit_into_a_header_are_refused_without_being_shown() {
-    let refused = Gateway::builder("127.0.0.1:1")
-        .credentials(Credentials::session("s-1\nsecret"))
-        .connect()
-        .await
-        .unwrap_err();
-    assert!(matches!(refused, ConnectError::InvalidCredentials));
-    assert!(!format!("{refused} {refused:?}").contains("secret"));
+async fn credentials_that_cannot_be_sent_are_refused_without_being_shown() {
+    for credentials in [
+        Credentials::session("s-1\nsecret"),
+        Credentials::session("s-1 secret"),
+        Credentials::session(""),
+        Credentials::bearer("t-1 secret"),
+        Credentials::bearer(" "),
+        Credentials::basic("", "secret"),
+        Credentials::basic("us:er", "secret"),
+    ] {
+        let refused = Gateway::builder("127.0.0.1:1")
+            .credentials(credentials)
+            .connect()
+            .await
+            .unwrap_err();
+        assert!(matches!(refused, ConnectError::InvalidCredentials));
+        assert!(!format!("{refused} {refused:?}").contains("secret"));
+    }
 }
 
 #[tokio::test]
