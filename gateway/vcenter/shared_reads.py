@@ -108,6 +108,11 @@ class _Flight:
     task: asyncio.Task[bytes]
     waiting: int = 0
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ended without an answer."""
+        return self.task.done() and (self.task.cancelled() or self.task.exception() is not None)
+
 
 @dataclass(slots=True, eq=False)
 class _Slot:
@@ -173,7 +178,7 @@ class SharedReads:
                 self._slots.move_to_end(key)
                 return slot.response, _whole_seconds(age)
             flight = slot.flight
-            if flight is not None and flight.waiting and not flight.task.done():
+            if flight is not None and flight.waiting and not flight.has_failed:
                 age = now - flight.started
                 if age <= max_age:
                     self.counts.joined += 1
@@ -237,7 +242,7 @@ class SharedReads:
         if slot.flight is flight:
             slot.flight = None
         # Asked for in any case: an exception that nobody has looked at is complained about.
-        answered = not flight.task.cancelled() and flight.task.exception() is None
+        answered = not flight.has_failed
         if self._slots.get(slot.key) is not slot:
             return
         # A read that began earlier may end later.

@@ -262,6 +262,24 @@ async def test_a_read_that_a_change_overtakes(scene: Scene, begun: str) -> None:
     assert await scene.is_kept()
 
 
+@pytest.mark.parametrize(("error", "asked"), [(None, 1), (GatewayError(code_pb2.INTERNAL, "ERROR", "no"), 2)])
+async def test_callers_in_the_moment_of_the_answer(scene: Scene, error: GatewayError | None, asked: int) -> None:
+    """An answer that has come is shared at once, also before it is kept. An error is not: who calls then asks anew."""
+    await scene.read()
+    call = scene.vcenter.calls[0]
+    if error is None:
+        call.answer.set_result(call.binding.response_class())
+    else:
+        call.answer.set_exception(error)
+    for _ in range(10):  # One in each round of the event loop.
+        message = call.binding.request_class(vm="vm-1")
+        reading = scene.reads.read(call.binding, message, ALICE, None, "request", "alice", 10)
+        scene.tasks.append(asyncio.create_task(reading))
+        await asyncio.sleep(0)
+    await idle()
+    assert scene.asked == asked
+
+
 async def test_errors_are_not_kept(scene: Scene) -> None:
     """An error reaches all who wait for the read, nothing is left of it, and the next one asks again."""
     tasks = [await scene.read() for _ in range(3)]
