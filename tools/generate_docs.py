@@ -17,7 +17,7 @@ from google.protobuf import descriptor_pb2
 from google.rpc import code_pb2
 
 from gateway.admin.metrics import metrics_table
-from gateway.contract import Idempotency, Method, load_contract
+from gateway.contract import Idempotency, Method, Streaming, load_contract
 from gateway.settings import reference_table
 from gateway.transcoding.errors import BY_ERROR_TYPE, BY_HTTP_STATUS
 
@@ -64,13 +64,16 @@ def _comments(descriptor_set: bytes) -> dict[str, str]:
 def _method(method: Method, comment: str) -> Iterator[str]:
     yield f"### {method.name}"
     yield ""
-    yield f"`{method.rule.verb} {method.rule.path}` · {_REPEATABLE[method.idempotency]}"
+    call = f"`{method.operation}`" if method.operation else "Implemented by the gateway"
+    streams = " · streams responses" if method.streaming is Streaming.SERVER else ""
+    yield f"{call} · {_REPEATABLE[method.idempotency]}{streams}"
     yield ""
     yield comment
     yield ""
     yield f"Request `{method.input_type.full_name}`, response `{method.output_type.full_name}`."
-    yield ""
-    yield f"Errors: {', '.join(f'`{error}`' for error in method.errors)}."
+    if method.errors:
+        yield ""
+        yield f"Errors: {', '.join(f'`{error}`' for error in method.errors)}."
 
 
 def error_types() -> str:

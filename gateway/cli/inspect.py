@@ -16,6 +16,8 @@ from gateway.contract import load_contract
 
 __all__ = ["descriptors", "routes", "version"]
 
+_OWN = "the gateway itself"
+
 
 @click.command(
     epilog="""
@@ -39,9 +41,10 @@ def routes(words: tuple[str, ...], as_json: bool) -> None:
         entries = [
             {
                 "rpc": method.full_name,
-                "verb": method.rule.verb,
-                "url": method.rule.path,
-                "body": method.rule.body or None,
+                "verb": method.rule.verb if method.operation else None,
+                "url": method.rule.path if method.operation else None,
+                "body": method.rule.body or None if method.operation else None,
+                "streaming": method.streaming.name,
                 "request": method.input_type.full_name,
                 "response": method.output_type.full_name,
                 "idempotency": method.idempotency.name,
@@ -54,11 +57,11 @@ def routes(words: tuple[str, ...], as_json: bool) -> None:
     if not methods:
         click.echo(f"no rpc has {' and '.join(words)} in its name or its URL", err=True)
         sys.exit(Exit.FAILED)
-    rpc = max(len(method.full_name) for method in methods)
-    verb = max(len(method.rule.verb) for method in methods)
-    click.echo(f"{'RPC':{rpc}}  {'VERB':{verb}}  URL")
-    for method in methods:
-        click.echo(f"{method.full_name:{rpc}}  {method.rule.verb:{verb}}  {method.rule.path}")
+    rows = [(method.full_name, *(method.operation or f"- {_OWN}").split(" ", 1)) for method in methods]
+    rows.insert(0, ("RPC", "VERB", "URL"))
+    rpc, verb = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for row in rows:
+        click.echo(f"{row[0]:{rpc}}  {row[1]:{verb}}  {row[2]}")
 
 
 @click.command(

@@ -4,7 +4,18 @@ The descriptors live in a pool of their own, so that an application may load the
 protos into one process.
 """
 
-from gateway.contract.contract import Contract, ContractError, Idempotency, Method, Union, UnionCase, load_contract
+from gateway.contract.contract import (
+    Contract,
+    ContractError,
+    Idempotency,
+    Local,
+    Method,
+    Rest,
+    Streaming,
+    Union,
+    UnionCase,
+    load_contract,
+)
 from gateway.contract.http_rule import HttpRule, Variable
 
 __all__ = [
@@ -12,7 +23,10 @@ __all__ = [
     "ContractError",
     "HttpRule",
     "Idempotency",
+    "Local",
     "Method",
+    "Rest",
+    "Streaming",
     "Union",
     "UnionCase",
     "Variable",

@@ -15,7 +15,18 @@ from google.protobuf.message import DecodeError, Message
 
 from gateway.contract.http_rule import HttpRule, HttpRuleError, parse_http_rule
 
-__all__ = ["Contract", "ContractError", "Idempotency", "Method", "Union", "UnionCase", "load_contract"]
+__all__ = [
+    "Contract",
+    "ContractError",
+    "Idempotency",
+    "Local",
+    "Method",
+    "Rest",
+    "Streaming",
+    "Union",
+    "UnionCase",
+    "load_contract",
+]
 
 _OPTIONS_PACKAGE = "vapi.v1"
 
@@ -30,6 +41,27 @@ class Idempotency(enum.Enum):
     UNKNOWN = 0
     NO_SIDE_EFFECTS = 1
     IDEMPOTENT = 2
+
+
+class Streaming(enum.Enum):
+    """How many messages an rpc has on each side."""
+
+    UNARY = (False, False)
+    SERVER = (False, True)
+    CLIENT = (True, False)
+    BIDIRECTIONAL = (True, True)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """vCenter carries the rpc out, by this REST call."""
+
+    rule: HttpRule
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The gateway implements the rpc itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +94,33 @@ class Method:
     """Name of the rpc, for instance `ListVms`."""
     input_type: Descriptor
     output_type: Descriptor
-    rule: HttpRule
+    backing: Rest | Local
+    streaming: Streaming
     idempotency: Idempotency
     errors: tuple[str, ...]
     """Documented vAPI error types, for instance `NOT_FOUND`."""
+    full_name: str = field(init=False)
+    """Service and rpc as they stand in a gRPC path, without the leading slash."""
+    operation: str = field(init=False)
+    """The REST call in vCenter's own words, for logs, metrics and errors; empty for an rpc of the gateway's own. Has no
+    identifiers in it."""
+
+    def __post_init__(self) -> None:
+        rest = self.backing if isinstance(self.backing, Rest) else None
+        object.__setattr__(self, "full_name", f"{self.service}/{self.name}")
+        object.__setattr__(self, "operation", f"{rest.rule.verb} {rest.rule.path}" if rest else "")
 
     @property
-    def full_name(self) -> str:
-        """Service and rpc as they stand in a gRPC path, without the leading slash."""
-        return f"{self.service}/{self.name}"
+    def is_read_only(self) -> bool:
+        """Whether the rpc has no side effects, so that it may be sent again."""
+        return self.idempotency is Idempotency.NO_SIDE_EFFECTS
 
     @property
-    def operation(self) -> str:
-        """The REST call in vCenter's own words, for logs, metrics and errors. Has no identifiers in it."""
-        return f"{self.rule.verb} {self.rule.path}"
+    def rule(self) -> HttpRule:
+        """The REST call. Raises ContractError for an rpc of the gateway's own."""
+        if isinstance(self.backing, Rest):
+            return self.backing.rule
+        raise ContractError(f"rpc {self.full_name} is the gateway's own and stands for no REST call")
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +152,10 @@ class Contract:
     def required(self, descriptor: Descriptor) -> frozenset[str]:
         """Names of the fields that are marked REQUIRED."""
         return self._required.get(descriptor.full_name, frozenset())
+
+    def rest_methods(self) -> Mapping[str, Method]:
+        """The rpcs that vCenter carries out, by full name."""
+        return {name: method for name, method in self.methods.items() if isinstance(method.backing, Rest)}
 
     def error_data(self) -> tuple[Descriptor, ...]:
         """Messages that describe the `data` of an error."""
@@ -261,19 +310,10 @@ class _Reader:
 
     def _read_method(self, service: str, method: Any) -> None:
         where = f"rpc {service}/{method.name}"
-        if method.client_streaming or method.server_streaming:
-            raise ContractError(f"{where}: streaming rpcs cannot be translated")
-        options = method.options
-        if not options.HasExtension(self._http):
-            raise ContractError(f"{where}: the option google.api.http is missing")
-        http = options.Extensions[self._http]
-        verb = http.WhichOneof("pattern")
-        if verb is None or verb == "custom" or http.additional_bindings:
-            raise ContractError(f"{where}: the rule must be exactly one of get, put, post, delete, patch")
-        try:
-            rule = parse_http_rule(verb, getattr(http, verb), http.body, http.response_body)
-        except HttpRuleError as error:
-            raise ContractError(f"{where}: {error}") from None
+        streaming = Streaming((method.client_streaming, method.server_streaming))
+        backing = self._read_backing(where, method.options)
+        if isinstance(backing, Rest) and streaming is not Streaming.UNARY:
+            raise ContractError(f"{where}: a REST call has one request and one answer, so the rpc cannot stream")
         error_types = self._errors.enum_type
         prefix = enum_prefix(error_types)
         descriptor = self._pool.FindServiceByName(service).methods_by_name[method.name]
@@ -282,10 +322,24 @@ class _Reader:
             name=method.name,
             input_type=descriptor.input_type,
             output_type=descriptor.output_type,
-            rule=rule,
-            idempotency=Idempotency(options.idempotency_level),
+            backing=backing,
+            streaming=streaming,
+            idempotency=Idempotency(method.options.idempotency_level),
             errors=tuple(
                 error_types.values_by_number[number].name.removeprefix(prefix)
-                for number in options.Extensions[self._errors]
+                for number in method.options.Extensions[self._errors]
             ),
         )
+
+    def _read_backing(self, where: str, options: Any) -> Rest | Local:
+        """The rpc's REST call. An rpc without one is the gateway's own: the server asks for its handler at start."""
+        if not options.HasExtension(self._http):
+            return Local()
+        http = options.Extensions[self._http]
+        verb = http.WhichOneof("pattern")
+        if verb is None or verb == "custom" or http.additional_bindings:
+            raise ContractError(f"{where}: the rule must be exactly one of get, put, post, delete, patch")
+        try:
+            return Rest(parse_http_rule(verb, getattr(http, verb), http.body, http.response_body))
+        except HttpRuleError as error:
+            raise ContractError(f"{where}: {error}") from None

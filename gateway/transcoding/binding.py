@@ -17,7 +17,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.rpc import code_pb2
 
-from gateway.contract import Contract, ContractError, Idempotency, Method, Variable
+from gateway.contract import Contract, ContractError, Method, Rest, Variable
 from gateway.contract.contract import wire_name
 from gateway.transcoding.decoder import MAX_DEPTH, Decoders, Drift, MismatchError, NoDrift
 from gateway.transcoding.encoder import INTEGERS, Encode, Encoders, Violation
@@ -70,7 +70,7 @@ class Binding:
     @property
     def is_read_only(self) -> bool:
         """Whether the rpc has no side effects, so that it may be sent again."""
-        return self.method.idempotency is Idempotency.NO_SIDE_EFFECTS
+        return self.method.is_read_only
 
     def encode(self, message: Message) -> RestRequest:
         """The REST call for a request. Raises GatewayError (INVALID_ARGUMENT, with field violations)."""
@@ -129,18 +129,23 @@ def compile_bindings(contract: Contract) -> Mapping[str, Binding]:
     errors = ErrorReader(contract, decoders)
     bindings = {}
     for name, method in contract.methods.items():
+        is_rest = isinstance(method.backing, Rest)
         try:
             bindings[name] = Binding(
                 method=method,
                 request_class=contract.message_class(method.input_type),
                 response_class=contract.message_class(method.output_type),
-                _encode=_request_encoder(contract, method, encoders),
-                _decode=_result_decoder(method, decoders),
+                _encode=_request_encoder(contract, method, encoders) if is_rest else _no_rest_call,
+                _decode=_result_decoder(method, decoders) if is_rest else None,
                 _errors=errors,
             )
         except ContractError as error:
             raise ContractError(f"rpc {name}: {error}") from None
     return bindings
+
+
+def _no_rest_call(message: Message) -> RestRequest:
+    raise ContractError(f"{message.DESCRIPTOR.full_name} is a request of the gateway's own and no REST call")
 
 
 def _result_decoder(method: Method, decoders: Decoders) -> Callable[[Any, Drift], dict[str, Any]] | None:
