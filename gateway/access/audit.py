@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 
 import orjson
 
+from gateway.events import CallEnded, Events
 from gateway.tracing.context import trace_fields
 
-__all__ = ["Audit", "AuditRecord", "audit_file"]
+__all__ = ["AuditLog", "AuditRecord", "audit_file"]
 
 _MAX_TARGET = 200
 
@@ -46,18 +47,39 @@ class AuditRecord:
         return {**fields, "target": target, **ids}
 
 
-Audit = Callable[[AuditRecord], None]
+class AuditLog(Events):
+    """Hands a record of each change that ended to `write`, whether it was let in or not."""
+
+    def __init__(self, write: Callable[[Mapping[str, object]], None]) -> None:
+        self._write = write
+
+    def call_ended(self, ended: CallEnded) -> None:
+        method, trace = ended.method, ended.trace
+        if method.is_read_only:
+            return
+        record = AuditRecord(
+            ended.identity,
+            ended.rpc,
+            {name: str(getattr(ended.message, name, "")) for name in method.rule.variables} if method.operation else {},
+            ended.code,
+            ended.reason,
+            ended.request_id,
+            round(ended.seconds * 1000, 3),
+            trace.trace_id if trace else "",
+            trace.span_id if trace else "",
+        )
+        self._write(record.fields())
 
 
-def audit_file(path: str) -> Audit:
+def audit_file(path: str) -> Callable[[Mapping[str, object]], None]:
     """Appends to a file, which only its owner may read when it is new. Raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     failing = False
 
-    def write(record: AuditRecord) -> None:
+    def write(fields: Mapping[str, object]) -> None:
         nonlocal failing
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = orjson.dumps({"time": now, "event": "audit", **record.fields()}) + b"\n"
+        line = orjson.dumps({"time": now, "event": "audit", **fields}) + b"\n"
         try:
             os.write(descriptor, line)
             failing = False

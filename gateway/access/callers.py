@@ -13,11 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from google.rpc import code_pb2
-
 from gateway.access.patterns import fits
 from gateway.access.tokens import StaticTokens
-from gateway.transcoding import GatewayError, Reason
+from gateway.errors import Failure, GatewayError, Reason
 
 if TYPE_CHECKING:
     from gateway.access.jwt import JwtVerifier
@@ -54,11 +52,8 @@ class Callers:
                 return name
         if connection.get("x509_common_name") or connection.get("x509_subject_alternative_name"):
             raise _refused("the client certificate is not on the gateway's list")
-        raise GatewayError(
-            code_pb2.UNAUTHENTICATED,
-            Reason.CREDENTIALS_MISSING,
-            "the call carries no identity: " + " or ".join(self._ways()),
-        )
+        text = "the call carries no identity: " + " or ".join(self._ways())
+        raise GatewayError(Failure.of(Reason.CREDENTIALS_MISSING, text))
 
     def _by_token(self, token: str) -> str:
         if self.tokens is not None:
@@ -97,4 +92,4 @@ def _certificate_names(connection: AuthContext) -> list[str]:
 
 
 def _refused(message: str) -> GatewayError:
-    return GatewayError(code_pb2.UNAUTHENTICATED, Reason.CALLER_REJECTED, message)
+    return GatewayError(Failure.of(Reason.CALLER_REJECTED, message))

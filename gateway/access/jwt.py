@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
-from google.rpc import code_pb2
 
+from gateway.errors import Failure, GatewayError, Reason
 from gateway.files import ReloadedFile
-from gateway.transcoding import GatewayError, Reason
 
 __all__ = ["JwtVerifier", "parse_jwks"]
 
@@ -128,4 +127,4 @@ def _usable(entry: Any) -> Iterator[jwt.PyJWK]:
 
 
 def _refused(message: str) -> GatewayError:
-    return GatewayError(code_pb2.UNAUTHENTICATED, Reason.CALLER_REJECTED, message)
+    return GatewayError(Failure.of(Reason.CALLER_REJECTED, message))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.access import Admission, Audit, Callers, audit_file, parse_policy, passthrough, service_account
+from gateway.access import Admission, AuditLog, Callers, audit_file, parse_policy, passthrough, service_account
 from gateway.access.admission import Identify
 from gateway.access.tokens import StaticTokens
 from gateway.files import ReloadedFile, UnusableFileError
-from gateway.logs import audit_logger
+from gateway.logs import audit_writer
 from gateway.settings import AuthSettings, Settings
-from gateway.vcenter.identity import Basic
+from gateway.vcenter import Basic
 
 if TYPE_CHECKING:
     from gateway.access.jwt import JwtVerifier
@@ -25,7 +25,7 @@ class Access:
     """What guards the server."""
 
     admission: Admission
-    audit: Audit
+    audit: AuditLog
     tls: ServerTls | None
 
 
@@ -42,14 +42,14 @@ def make_access(settings: Settings, simulator: Basic | None = None) -> Access:
 
         server_tls = ServerTls(tls.cert_file, tls.key_file, tls.client_ca_file)
     try:
-        audit = audit_file(settings.log.audit_file) if settings.log.audit_file else audit_logger()
+        write = audit_file(settings.log.audit_file) if settings.log.audit_file else audit_writer()
     except OSError as error:
         raise UnusableFileError(
             f"the audit log {settings.log.audit_file} cannot be written: {error.strerror}"
         ) from None
     policy = ReloadedFile(auth.policy_file, parse_policy) if auth.policy_file else None
     admission = Admission(_identify(settings, simulator), policy.current if policy else None)
-    return Access(admission, audit, server_tls)
+    return Access(admission, AuditLog(write), server_tls)
 
 
 def account_file(auth: AuthSettings) -> ReloadedFile[Basic] | None:

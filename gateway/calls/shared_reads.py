@@ -21,19 +21,17 @@ import math
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from google.protobuf.message import Message
-from google.rpc import code_pb2
 
-from gateway.transcoding import Binding, GatewayError, Reason
-from gateway.vcenter.failures import AnswerTimeoutError, transport_failure
-from gateway.vcenter.identity import Identity
-from gateway.vcenter.options import VCenterOptions
+from gateway.calls.call import Call
+from gateway.calls.endpoint import Reply, Unary
+from gateway.errors import Failure, GatewayError, Reason
+from gateway.vcenter.failures import AnswerTimeoutError
 
-__all__ = ["MAX_AGE", "Ask", "SharedReadCounts", "SharedReadLimits", "SharedReads", "accepted_age"]
+__all__ = ["MAX_AGE", "SharedReadCounts", "SharedReadLimits", "SharedReads", "accepted_age"]
 
 MAX_AGE = 60
 """Seconds. Older answers are given to nobody, whatever age they accept: so long at most does an answer outlive the
@@ -59,23 +57,9 @@ def accepted_age(cache_control: str) -> int | None:
         elif name == "max-age":
             if not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
                 text = f"max-age in cache-control must be a whole number of seconds, of at most {_MAX_DIGITS} digits"
-                raise GatewayError(code_pb2.INVALID_ARGUMENT, Reason.REQUEST_INVALID, text)
+                raise GatewayError(Failure.of(Reason.REQUEST_INVALID, text))
             ages.append(min(int(value), MAX_AGE))
     return min(ages, default=None) if shared else None
-
-
-class Ask(Protocol):
-    """Makes one call to vCenter, like `VCenter.call`."""
-
-    async def __call__(
-        self,
-        binding: Binding,
-        message: Message,
-        identity: Identity,
-        timeout: float | None,
-        request_id: str,
-        caller: Hashable,
-    ) -> Message: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +88,9 @@ class SharedReadCounts:
 class _Flight:
     """A read on its way, and how many calls wait for it; without any it is being cancelled."""
 
+    call: Call
     started: float
-    task: asyncio.Task[bytes]
+    task: asyncio.Task[Reply]
     waiting: int = 0
 
     @property
@@ -128,24 +113,28 @@ class _Slot:
 
 
 class SharedReads:
-    """The way to vCenter: `ask` for a call as it is, `read` for one that may be shared, `change` for one that changes.
+    """A layer: `call` answers a read that may be shared, and passes on every other call.
 
-    `ask` makes the calls; `clock` is the time, in seconds, by which answers grow old. Belongs to one event loop.
+    `unary` carries calls out. A read belongs to nobody, so it may take `longest` seconds; `lend` lets it have the turn
+    of each call that waits for it. `clock` is the time, in seconds, by which answers grow old. Belongs to one event
+    loop.
     """
 
     def __init__(
         self,
-        ask: Ask,
-        options: VCenterOptions,
+        unary: Unary,
         *,
+        longest: float,
+        lend: Callable[[Call, Call], None] = lambda read, call: None,
         limits: SharedReadLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.ask = ask
+        self._unary = unary
+        self._longest = longest
+        self._lend = lend
         self.counts = SharedReadCounts()
         self.kept_bytes = 0
         """Size of the answers that are kept."""
-        self._options = options
         self._limits = limits or SharedReadLimits()
         self._clock = clock
         self._digest_key = os.urandom(32)
@@ -153,90 +142,69 @@ class SharedReads:
         """The longest unused first."""
         self._of_machine: dict[str | None, set[bytes]] = {}
 
-    async def read(
-        self,
-        binding: Binding,
-        message: Message,
-        identity: Identity,
-        timeout: float | None,
-        request_id: str,
-        caller: Hashable,
-        max_age: int,
-    ) -> tuple[bytes, int]:
-        """The serialized response, and how many seconds before this call its read began: rounded up, at most `max_age`,
-        and 0 only for a read of its own. A `max_age` of 0 never gets anything else.
+    async def call(self, call: Call) -> Reply:
+        """Answers a call. Raises GatewayError."""
+        if not call.binding.is_read_only:
+            return await self._change(call)
+        if call.max_age is None:
+            return await self._unary(call)
+        return await self._read(call, call.max_age)
 
-        `timeout` is this caller's, as for `VCenter.call`. Raises GatewayError.
-        """
+    async def _read(self, call: Call, max_age: int) -> Reply:
+        """The response, and how many seconds before this call its read began: rounded up, at most `max_age`, and 0 only
+        for a read of its own. A `max_age` of 0 never gets anything else."""
         now = self._clock()
-        key = self._key(binding, message, identity)
+        key = self._key(call)
         slot = self._slots.get(key)
         if slot is not None and max_age > 0:
             age = now - slot.started
             if slot.response is not None and age <= max_age:
                 self.counts.hit += 1
                 self._slots.move_to_end(key)
-                return slot.response, _whole_seconds(age)
+                return Reply(slot.response, _whole_seconds(age))
             flight = slot.flight
             if flight is not None and flight.waiting and not flight.has_failed:
                 age = now - flight.started
                 if age <= max_age:
                     self.counts.joined += 1
-                    return await self._wait(flight, binding, timeout), _whole_seconds(age)
+                    self._lend(flight.call, call)
+                    return await self._wait(flight, call, _whole_seconds(age))
         self.counts.miss += 1
         if slot is None:
-            slot = self._add(key, _machine(message))
+            slot = self._add(key, _machine(call.message))
         # Longer than any caller waits: the end of the last one's time is the end of the flight.
-        asking = self._fly(binding, message, identity, self._options.max_timeout, request_id, caller)
-        flight = slot.flight = _Flight(now, asyncio.ensure_future(asking))
+        read = replace(call, deadline=asyncio.get_running_loop().time() + self._longest)
+        flight = slot.flight = _Flight(read, now, asyncio.ensure_future(self._unary(read)))
         flight.task.add_done_callback(lambda task: self._landed(slot, flight))
-        return await self._wait(flight, binding, timeout), 0
+        return await self._wait(flight, call, 0)
 
-    async def change(
-        self,
-        binding: Binding,
-        message: Message,
-        identity: Identity,
-        timeout: float | None,
-        request_id: str,
-        caller: Hashable,
-    ) -> Message:
+    async def _change(self, call: Call) -> Reply:
         """Makes a call that changes something, and drops what is known of its machine however the call ends."""
-        self._drop(message)
+        self._drop(call.message)
         try:
-            return await self.ask(binding, message, identity, timeout, request_id, caller)
+            return await self._unary(call)
         finally:
-            self._drop(message)
+            self._drop(call.message)
 
-    def _key(self, binding: Binding, message: Message, identity: Identity) -> bytes:
-        """Tells one read of one identity from another. A digest, since requests hold passwords of guests."""
-        rpc = f"{type(identity).__name__} {binding.method.full_name}\n".encode()
-        request = message.SerializeToString(deterministic=True)
-        return hmac.digest(self._digest_key, identity.digest + rpc + request, hashlib.sha256)
+    def _key(self, call: Call) -> bytes:
+        """Tells one read of one credential from another. A digest, since requests hold passwords of guests."""
+        credential = call.caller.credential
+        rpc = f"{type(credential).__name__} {call.binding.method.full_name}\n".encode()
+        request = call.message.SerializeToString(deterministic=True)
+        return hmac.digest(self._digest_key, credential.digest + rpc + request, hashlib.sha256)
 
-    async def _fly(
-        self,
-        binding: Binding,
-        message: Message,
-        identity: Identity,
-        timeout: float,
-        request_id: str,
-        caller: Hashable,
-    ) -> bytes:
-        response = await self.ask(binding, message, identity, timeout, request_id, caller)
-        return response.SerializeToString()
-
-    async def _wait(self, flight: _Flight, binding: Binding, timeout: float | None) -> bytes:
+    async def _wait(self, flight: _Flight, call: Call, age: int) -> Reply:
         flight.waiting += 1
         try:
-            await asyncio.wait((flight.task,), timeout=self._options.seconds_for(True, timeout))
+            left = call.deadline - asyncio.get_running_loop().time()
+            await asyncio.wait((flight.task,), timeout=max(0.0, left))
             if flight.task.done():
-                return flight.task.result()
+                return Reply(flight.task.result().response, age)
         finally:
             flight.waiting -= 1
             if not flight.waiting:
                 flight.task.cancel()
-        raise transport_failure(AnswerTimeoutError("vCenter did not answer in time"), binding.method.operation, False)
+        raise GatewayError(AnswerTimeoutError("vCenter did not answer in time").failure(call.binding.method))
 
     def _landed(self, slot: _Slot, flight: _Flight) -> None:
         if slot.flight is flight:
@@ -247,7 +215,7 @@ class SharedReads:
             return
         # A read that began earlier may end later.
         if answered and flight.started > slot.started:
-            response = flight.task.result()
+            response = flight.task.result().response
             if len(response) <= self._limits.answer_bytes:
                 self.kept_bytes += len(response) - len(slot.response or b"")
                 slot.response, slot.started = response, flight.started
