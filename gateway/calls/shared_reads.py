@@ -269,4 +269,4 @@ def _whole_seconds(age: float) -> int:
 def _machine(message: Message) -> str | None:
     """The machine that a request is about, None where it is about no single one."""
     machine = getattr(message, _MACHINE, None)
-    return machine if isinstance(machine, str) else None
+    return machine if isinstance(machine, str) and machine else None

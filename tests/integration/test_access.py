@@ -6,14 +6,14 @@ import asyncio
 import hashlib
 import json
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.access import Admission, AuditRecord, audit_file, parse_policy, passthrough
+from gateway.access import Admission, AuditLog, audit_file, parse_policy, passthrough
 from gateway.server.access import make_access
 from gateway.settings import Settings
 from gateway.simulator import DEFAULT_USERS
@@ -58,7 +58,7 @@ def service_settings(folder: Path, **auth: Any) -> Settings:
 @asynccontextmanager
 async def guarded(settings: Settings) -> AsyncIterator[System]:
     access = make_access(settings)
-    async with running_system(admission=access.admission, audit=access.audit) as system:
+    async with running_system(admission=access.admission, events=access.audit) as system:
         yield system
 
 
@@ -182,7 +182,7 @@ async def test_policy_of_users() -> None:
 async def test_audit(tmp_path: Path) -> None:
     """Each call that changes something has a line that says who did what to which machine; reads have none."""
     path = tmp_path / "audit.log"
-    async with running_system(audit=audit_file(str(path))) as system:
+    async with running_system(events=AuditLog(audit_file(str(path)))) as system:
         await system.client.call(READ, READ_REQUEST)
         await system.client.call(START, START_REQUEST, metadata=(("x-request-id", "call-1"),))
         await refusal(system.client.call(START, {"vm": "x" * 1000}, user="noaccess@vsphere.local"))
@@ -200,8 +200,8 @@ async def test_audit(tmp_path: Path) -> None:
 
 async def test_audit_log_that_cannot_be_written(caplog: pytest.LogCaptureFixture) -> None:
     """A full disk fails no call and is reported once."""
-    audit = audit_file("/dev/full")
-    async with running_system(audit=audit) as system:
+    audit = AuditLog(audit_file("/dev/full"))
+    async with running_system(events=audit) as system:
         await system.client.call(START, START_REQUEST)
         await refusal(system.client.call(START, START_REQUEST))
     assert [record.getMessage() for record in caplog.records if "audit" in record.getMessage()] == [
@@ -211,11 +211,11 @@ async def test_audit_log_that_cannot_be_written(caplog: pytest.LogCaptureFixture
 
 async def test_no_password_reaches_the_audit_log() -> None:
     """Of a request only the identifiers of its path are told."""
-    records: list[AuditRecord] = []
+    records: list[Mapping[str, object]] = []
     credentials = {"type": "CREDENTIALS_TYPE_USERNAME_PASSWORD", "user_name": "root", "password": "hunter2"}
     request = {"vm": "vm-1001", "credentials": {**credentials, "interactive_session": False}, "spec": {"path": "/x"}}
-    async with running_system(audit=records.append) as system:
+    async with running_system(events=AuditLog(records.append)) as system:
         await refusal(system.client.call("vcenter.vm.guest.v1.ProcessesService/CreateProcess", request))
-    assert [record.target for record in records] == [{"vm": "vm-1001"}]
+    assert [record["target"] for record in records] == [{"vm": "vm-1001"}]
     assert "hunter2" not in repr(records)
     assert DEFAULT_USERS[0].password not in repr(records)

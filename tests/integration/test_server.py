@@ -13,11 +13,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.access import Admission, passthrough
 from gateway.contract import load_contract
+from gateway.events import Events
 from gateway.server import Gateway, ServerOptions
-from gateway.server.calls import call_handler
+from gateway.server.arrival import Door
+from gateway.server.calls import unary_handler
 from gateway.simulator import SimulatorOptions
-from gateway.vcenter import Basic, VCenter, VCenterOptions
-from gateway.vcenter.shared_reads import SharedReads
+from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter.client import VCenter
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
     PASSWORD,
@@ -237,7 +239,7 @@ async def test_the_handler_in_another_server(system: System, vm: str, code: grpc
     options = VCenterOptions(system.simulator.url)
     vcenter = VCenter(options, contract)
     binding = system.gateway.bindings[READ]
-    handle = call_handler(binding, SharedReads(vcenter.call, options), Admission(passthrough()))
+    handle = unary_handler(Door(Admission(passthrough()), options.seconds_for), binding, vcenter.call, Events(), 2**20)
     loop = asyncio.get_running_loop()
 
     class PowerService:

@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from gateway.access import Admission, passthrough
-from gateway.server.calls import Handler, call_handler
+from gateway.calls.shared_reads import SharedReadLimits, SharedReads
+from gateway.errors import Failure, GatewayError
+from gateway.events import Events
+from gateway.server.arrival import Door
+from gateway.server.calls import Handler, unary_handler
 from gateway.simulator import SimulatorOptions
-from gateway.transcoding import GatewayError
 from gateway.vcenter import Basic, VCenterOptions
-from gateway.vcenter.shared_reads import SharedReadLimits, SharedReads
 from tests.held_vcenter import Clock, HeldCall, HeldVCenter, idle
 from tests.integration.harness import Client, running_system
 from tests.property.strategies import BINDINGS
@@ -84,6 +86,9 @@ class Context:
     def time_remaining(self) -> None:
         return None
 
+    def peer(self) -> str:
+        return "ipv4:192.0.2.7:40312"
+
     async def send_initial_metadata(self, metadata: Iterable[tuple[str, str]]) -> None:
         self.initial = dict(metadata)
 
@@ -102,11 +107,13 @@ class ReadsAndChanges(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.clock, self.vcenter = Clock(), HeldVCenter()
+        options = VCenterOptions("http://vcenter")
         self.reads = SharedReads(
-            self.vcenter, VCenterOptions("http://vcenter"), limits=SharedReadLimits(slots=3), clock=self.clock
+            self.vcenter, longest=options.max_timeout, limits=SharedReadLimits(slots=3), clock=self.clock
         )
+        door = Door(Admission(passthrough()), options.seconds_for)
         self.handlers: dict[str, Handler] = {
-            rpc: call_handler(BINDINGS[rpc], self.reads, Admission(passthrough())) for rpc in (GET, LIST, UPDATE)
+            rpc: unary_handler(door, BINDINGS[rpc], self.reads.call, Events(), 2**31) for rpc in (GET, LIST, UPDATE)
         }
         self.steps, self.values = count(1), count(1)
         self.history = {machine: [State(0)] for machine in MACHINES}
@@ -218,7 +225,7 @@ class ReadsAndChanges(RuleBasedStateMachine):
         """The answer to a call arrives."""
         call = data.draw(st.sampled_from(self.held()))
         self.run(call)
-        call.answer.set_result(self.results[call])
+        call.reply(self.results[call])
         self.settle()
 
     @precondition(held)
@@ -228,7 +235,7 @@ class ReadsAndChanges(RuleBasedStateMachine):
         call = data.draw(st.sampled_from(self.held()))
         if runs:
             self.run(call)
-        call.answer.set_exception(GatewayError(code_pb2.UNAVAILABLE, "LOST", "the connection broke"))
+        call.answer.set_exception(GatewayError(Failure(code_pb2.UNAVAILABLE, "LOST", "the connection broke")))
         self.settle()
 
     @rule(data=st.data())
@@ -253,7 +260,7 @@ class ReadsAndChanges(RuleBasedStateMachine):
         try:
             for call in self.held():
                 self.run(call)
-                call.answer.set_result(self.results[call])
+                call.reply(self.results[call])
             self.settle()
             assert not self.open
         finally:

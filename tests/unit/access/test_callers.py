@@ -16,7 +16,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from gateway.access import Callers
 from gateway.access.jwt import JwtVerifier, parse_jwks
 from gateway.access.tokens import StaticTokens, parse_tokens
-from gateway.transcoding import GatewayError
+from gateway.errors import Failure, GatewayError
 
 TOKEN = "3f1c9e0d7b5a48e6a2d4c6b8f0e1d2c3"
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -28,11 +28,11 @@ def bearer(token: str) -> list[tuple[str, str | bytes]]:
     return [("authorization", f"Bearer {token}")]
 
 
-def refusal(callers: Callers, metadata: Any = (), connection: Any = None) -> GatewayError:
+def refusal(callers: Callers, metadata: Any = (), connection: Any = None) -> Failure:
     with pytest.raises(GatewayError) as caught:
         callers.identify(metadata, connection or {})
-    assert caught.value.code == 16
-    return caught.value
+    assert caught.value.failure.code == 16
+    return caught.value.failure
 
 
 @pytest.fixture
