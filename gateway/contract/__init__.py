@@ -6,6 +6,7 @@ protos into one process.
 
 from gateway.contract.contract import Contract, ContractError, Idempotency, Method, Union, UnionCase, load_contract
 from gateway.contract.http_rule import HttpRule, Variable
+from gateway.contract.resources import Named, NamedResources
 
 __all__ = [
     "Contract",
@@ -13,6 +14,8 @@ __all__ = [
     "HttpRule",
     "Idempotency",
     "Method",
+    "Named",
+    "NamedResources",
     "Union",
     "UnionCase",
     "Variable",
