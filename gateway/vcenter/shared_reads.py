@@ -2,9 +2,9 @@
 
 A caller who sends `cache-control: max-age=N` gets an answer whose read began at most N seconds before the call: one
 that is kept, one that is on its way, or else a new one. One task asks vCenter for all who wait; it belongs to none of
-them, and ends when the last one has given up. A call that changes a machine drops what is known of it, before it runs
-and after: what is kept was read after the last change, and a read that was under way at that time is neither kept nor
-joined any more.
+them, and ends when the last one has given up. A call that changes something drops the reads that may show it, before it
+runs and after: what is kept was read after the last change, and a read that was under way at that time is neither kept
+nor joined any more. Which reads these are, `read_index` tells.
 
     key -> slot: the newest answer, and the newest read on its way
 
@@ -32,13 +32,13 @@ from gateway.transcoding import Binding, GatewayError, Reason
 from gateway.vcenter.failures import AnswerTimeoutError, transport_failure
 from gateway.vcenter.identity import Identity
 from gateway.vcenter.options import VCenterOptions
+from gateway.vcenter.read_index import ReadIndex, Subject, subject_of
 
 __all__ = ["MAX_AGE", "Ask", "SharedReadCounts", "SharedReadLimits", "SharedReads", "accepted_age"]
 
 MAX_AGE = 60
 """Seconds. Older answers are given to nobody, whatever age they accept: so long at most does an answer outlive the
 session, the password or the permission with which it was read."""
-_MACHINE = "vm"
 _MAX_DIGITS = 9
 
 
@@ -116,11 +116,10 @@ class _Flight:
 
 @dataclass(slots=True, eq=False)
 class _Slot:
-    """What is known of one read since the last change of its machine. Out of use as soon as it is not in the map."""
+    """What is known of one read since the last change that it can show. Out of use as soon as it is not in the map."""
 
     key: bytes
-    machine: str | None
-    """None for a read that is about no single one."""
+    subject: Subject
     response: bytes | None = field(default=None, repr=False)
     started: float = -math.inf
     """When the read began that the response came from."""
@@ -151,7 +150,7 @@ class SharedReads:
         self._digest_key = os.urandom(32)
         self._slots: OrderedDict[bytes, _Slot] = OrderedDict()
         """The longest unused first."""
-        self._of_machine: dict[str | None, set[bytes]] = {}
+        self._index = ReadIndex()
 
     async def read(
         self,
@@ -185,7 +184,7 @@ class SharedReads:
                     return await self._wait(flight, binding, timeout), _whole_seconds(age)
         self.counts.miss += 1
         if slot is None:
-            slot = self._add(key, _machine(message))
+            slot = self._add(key, subject_of(binding.method.resources(message)))
         # Longer than any caller waits: the end of the last one's time is the end of the flight.
         asking = self._fly(binding, message, identity, self._options.max_timeout, request_id, caller)
         flight = slot.flight = _Flight(now, asyncio.ensure_future(asking))
@@ -201,12 +200,12 @@ class SharedReads:
         request_id: str,
         caller: Hashable,
     ) -> Message:
-        """Makes a call that changes something, and drops what is known of its machine however the call ends."""
-        self._drop(message)
+        """Makes a call that changes something, and drops what is known of its resources however the call ends."""
+        self._drop(binding, message)
         try:
             return await self.ask(binding, message, identity, timeout, request_id, caller)
         finally:
-            self._drop(message)
+            self._drop(binding, message)
 
     def _key(self, binding: Binding, message: Message, identity: Identity) -> bytes:
         """Tells one read of one identity from another. A digest, since requests hold passwords of guests."""
@@ -256,9 +255,9 @@ class SharedReads:
         if slot.response is None and slot.flight is None:
             self._remove(slot)
 
-    def _add(self, key: bytes, machine: str | None) -> _Slot:
-        slot = self._slots[key] = _Slot(key, machine)
-        self._of_machine.setdefault(machine, set()).add(key)
+    def _add(self, key: bytes, subject: Subject) -> _Slot:
+        slot = self._slots[key] = _Slot(key, subject)
+        self._index.add(key, subject)
         self._trim()
         return slot
 
@@ -273,32 +272,20 @@ class SharedReads:
                 return
             self._remove(slot)
 
-    def _drop(self, message: Message) -> None:
-        """Forgets the reads of a changed machine, and those that are about no single one, such as lists of machines:
-        they may show it. A change that is about no single machine may show anywhere."""
+    def _drop(self, binding: Binding, message: Message) -> None:
+        """Forgets the reads that may show a change."""
         if not self._slots:
             return
-        machine = _machine(message)
-        machines = list(self._of_machine) if machine is None else (machine, None)
-        for name in machines:
-            for key in list(self._of_machine.get(name, ())):
-                self._remove(self._slots[key])
+        change = subject_of(binding.method.resources(message))
+        for key in self._index.touched(change):
+            self._remove(self._slots[key])
 
     def _remove(self, slot: _Slot) -> None:
         del self._slots[slot.key]
         self.kept_bytes -= len(slot.response or b"")
-        keys = self._of_machine[slot.machine]
-        keys.remove(slot.key)
-        if not keys:
-            del self._of_machine[slot.machine]
+        self._index.remove(slot.key, slot.subject)
 
 
 def _whole_seconds(age: float) -> int:
     """Rounded up, so that no answer is older than it says, and never 0, which says that nothing was shared."""
     return max(1, math.ceil(age))
-
-
-def _machine(message: Message) -> str | None:
-    """The machine that a request is about, None where it is about no single one."""
-    machine = getattr(message, _MACHINE, None)
-    return machine if isinstance(machine, str) else None
