@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import SequenceMatcher
+from functools import cached_property
 from typing import Annotated
 
 import yaml
@@ -46,7 +47,7 @@ class _Rule(BaseModel):
     machines: _Patterns | None = None
     resources: Annotated[dict[_Text, _Patterns], Field(min_length=1)] | None = None
 
-    @property
+    @cached_property
     def limits(self) -> Mapping[str, list[str]]:
         """The patterns of identifiers by resource type."""
         machines = {} if self.machines is None else {_MACHINE: self.machines}
@@ -56,16 +57,22 @@ class _Rule(BaseModel):
         """What a request names that the rule does not allow, None where there is nothing."""
         limits, missing = self.limits, set(self.limits)
         for resource in named:
-            shown = resource.identifier[:_MAX_IDENTIFIER] or "''"
-            if not resource.types:
-                return f" on {f'{shown},' if resource.identifier else 'something'} whose type cannot be told"
-            for of_type in sorted(resource.types & limits.keys()):
-                if len(resource.types) > 1:
-                    return f" on {shown}, which may be a {of_type}"
-                if not fits(resource.identifier, limits[of_type]):
-                    return f" on {of_type} {shown}"
-                missing.discard(of_type)
+            types, identifier = resource.types, resource.identifier
+            if not types:
+                return f" on {f'{_shown(identifier)},' if identifier else 'something'} whose type cannot be told"
+            if types.isdisjoint(limits):
+                continue
+            of_type = min(types & limits.keys())
+            if len(types) > 1:
+                return f" on {_shown(identifier)}, which may be a {of_type}"
+            if not fits(identifier, limits[of_type]):
+                return f" on {of_type} {_shown(identifier)}"
+            missing.discard(of_type)
         return f" without naming a {min(missing)}" if missing else None
+
+
+def _shown(identifier: str) -> str:
+    return identifier[:_MAX_IDENTIFIER] or "''"
 
 
 class Policy(BaseModel):

@@ -247,21 +247,24 @@ class _Reader:
                 raise ContractError(f"field {full_name}.{text.name}: only a string can hold JSON as text")
             self.json_texts.add(f"{full_name}.{text.name}")
         for item in message.field:
-            self._read_resources(descriptor.fields_by_name[item.name], item.options)
+            if item.HasField("options"):
+                self._read_resources(descriptor, item)
         if message.options.Extensions[self._error_data_option]:
             self.error_data.add(full_name)
         unions = tuple(self._read_union(descriptor, union) for union in message.options.Extensions[self._unions_option])
         if unions:
             self.unions[full_name] = unions
 
-    def _read_resources(self, field: FieldDescriptor, options: Any) -> None:
+    def _read_resources(self, descriptor: Descriptor, item: Any) -> None:
         for option, of_keys in ((self._resource_option, False), (self._key_resource_option, True)):
-            if options.HasExtension(option):
-                told = options.Extensions[option]
+            if item.options.HasExtension(option):
+                told = item.options.Extensions[option]
                 try:
-                    self.resources.add(field, told.types, told.type_field, of_keys=of_keys)
+                    self.resources.add(
+                        descriptor.fields_by_name[item.name], told.types, told.type_field, of_keys=of_keys
+                    )
                 except ResourceError as error:
-                    raise ContractError(f"field {field.full_name}: {error}") from None
+                    raise ContractError(f"field {descriptor.full_name}.{item.name}: {error}") from None
 
     def _read_union(self, descriptor: Descriptor, option: Any) -> Union:
         where = f"message {descriptor.full_name}: union"
