@@ -17,7 +17,6 @@ ANONYMOUS = "anonymous"
 """The identity of callers who need not prove who they are."""
 SESSION = "vcenter-session"
 """The identity of callers who bring a session of their own, whose user the gateway does not know."""
-_MACHINE = "vm"
 
 
 Identify = Callable[[Metadata, Callable[[], AuthContext], str], Caller]
@@ -36,12 +35,10 @@ class Admission:
         """Lets the call through, or raises GatewayError (PERMISSION_DENIED, POLICY_DENIED)."""
         if self.policy is None:
             return
-        rpc, caller = call.binding.method.full_name, call.caller
-        machine = getattr(call.message, _MACHINE, None)
-        machine = machine if isinstance(machine, str) else None
-        if not self.policy().allows(caller.identity, rpc, machine):
-            where = f" on {machine[:100]}" if machine else ""
-            text = f"the gateway's policy does not allow {caller.identity} to call {rpc}{where}"
+        method, caller = call.binding.method, call.caller
+        denied = self.policy().denial(caller.identity, method.full_name, lambda: method.resources(call.message))
+        if denied is not None:
+            text = f"the gateway's policy does not allow {caller.identity} to call {method.full_name}{denied}"
             raise GatewayError(Failure.of(Reason.POLICY_DENIED, text))
 
 

@@ -2,9 +2,9 @@
 
 A caller who sends `cache-control: max-age=N` gets an answer whose read began at most N seconds before the call: one
 that is kept, one that is on its way, or else a new one. One task asks vCenter for all who wait; it belongs to none of
-them, and ends when the last one has given up. A call that changes a machine drops what is known of it, before it runs
-and after: what is kept was read after the last change, and a read that was under way at that time is neither kept nor
-joined any more.
+them, and ends when the last one has given up. A call that changes something drops the reads that may show it, before it
+runs and after: what is kept was read after the last change, and a read that was under way at that time is neither kept
+nor joined any more. Which reads these are, `read_index` tells.
 
     key -> slot: the newest answer, and the newest read on its way
 
@@ -24,10 +24,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from google.protobuf.message import Message
-
 from gateway.calls.call import Call
 from gateway.calls.endpoint import Reply, Unary
+from gateway.calls.read_index import ReadIndex, Subject, subject_of
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.vcenter.failures import AnswerTimeoutError
 
@@ -36,7 +35,6 @@ __all__ = ["MAX_AGE", "SharedReadCounts", "SharedReadLimits", "SharedReads", "ac
 MAX_AGE = 60
 """Seconds. Older answers are given to nobody, whatever age they accept: so long at most does an answer outlive the
 session, the password or the permission with which it was read."""
-_MACHINE = "vm"
 _MAX_DIGITS = 9
 
 
@@ -101,11 +99,10 @@ class _Flight:
 
 @dataclass(slots=True, eq=False)
 class _Slot:
-    """What is known of one read since the last change of its machine. Out of use as soon as it is not in the map."""
+    """What is known of one read since the last change that it can show. Out of use as soon as it is not in the map."""
 
     key: bytes
-    machine: str | None
-    """None for a read that is about no single one."""
+    subject: Subject
     response: bytes | None = field(default=None, repr=False)
     started: float = -math.inf
     """When the read began that the response came from."""
@@ -140,7 +137,7 @@ class SharedReads:
         self._digest_key = os.urandom(32)
         self._slots: OrderedDict[bytes, _Slot] = OrderedDict()
         """The longest unused first."""
-        self._of_machine: dict[str | None, set[bytes]] = {}
+        self._index = ReadIndex()
 
     async def call(self, call: Call) -> Reply:
         """Answers a call. Raises GatewayError."""
@@ -171,7 +168,7 @@ class SharedReads:
                     return await self._wait(flight, call, _whole_seconds(age))
         self.counts.miss += 1
         if slot is None:
-            slot = self._add(key, _machine(call.message))
+            slot = self._add(key, subject_of(call.binding.method.resources(call.message)))
         # Longer than any caller waits: the end of the last one's time is the end of the flight.
         read = replace(call, deadline=asyncio.get_running_loop().time() + self._longest)
         flight = slot.flight = _Flight(read, now, asyncio.ensure_future(self._unary(read)))
@@ -179,12 +176,12 @@ class SharedReads:
         return await self._wait(flight, call, 0)
 
     async def _change(self, call: Call) -> Reply:
-        """Makes a call that changes something, and drops what is known of its machine however the call ends."""
-        self._drop(call.message)
+        """Makes a call that changes something, and drops what is known of its resources however the call ends."""
+        self._drop(call)
         try:
             return await self._unary(call)
         finally:
-            self._drop(call.message)
+            self._drop(call)
 
     def _key(self, call: Call) -> bytes:
         """Tells one read of one credential from another. A digest, since requests hold passwords of guests."""
@@ -224,9 +221,9 @@ class SharedReads:
         if slot.response is None and slot.flight is None:
             self._remove(slot)
 
-    def _add(self, key: bytes, machine: str | None) -> _Slot:
-        slot = self._slots[key] = _Slot(key, machine)
-        self._of_machine.setdefault(machine, set()).add(key)
+    def _add(self, key: bytes, subject: Subject) -> _Slot:
+        slot = self._slots[key] = _Slot(key, subject)
+        self._index.add(key, subject)
         self._trim()
         return slot
 
@@ -241,32 +238,20 @@ class SharedReads:
                 return
             self._remove(slot)
 
-    def _drop(self, message: Message) -> None:
-        """Forgets the reads of a changed machine, and those that are about no single one, such as lists of machines:
-        they may show it. A change that is about no single machine may show anywhere."""
+    def _drop(self, call: Call) -> None:
+        """Forgets the reads that may show a change."""
         if not self._slots:
             return
-        machine = _machine(message)
-        machines = list(self._of_machine) if machine is None else (machine, None)
-        for name in machines:
-            for key in list(self._of_machine.get(name, ())):
-                self._remove(self._slots[key])
+        change = subject_of(call.binding.method.resources(call.message))
+        for key in self._index.touched(change):
+            self._remove(self._slots[key])
 
     def _remove(self, slot: _Slot) -> None:
         del self._slots[slot.key]
         self.kept_bytes -= len(slot.response or b"")
-        keys = self._of_machine[slot.machine]
-        keys.remove(slot.key)
-        if not keys:
-            del self._of_machine[slot.machine]
+        self._index.remove(slot.key, slot.subject)
 
 
 def _whole_seconds(age: float) -> int:
     """Rounded up, so that no answer is older than it says, and never 0, which says that nothing was shared."""
     return max(1, math.ceil(age))
-
-
-def _machine(message: Message) -> str | None:
-    """The machine that a request is about, None where it is about no single one."""
-    machine = getattr(message, _MACHINE, None)
-    return machine if isinstance(machine, str) and machine else None

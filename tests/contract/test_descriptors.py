@@ -26,6 +26,20 @@ def test_additions_of_newer_releases() -> None:
     assert "DISABLED" in enums["VcenterGuestIpv4Type"]
 
 
+def test_resources() -> None:
+    """The comparison is about identifiers of many types, in paths, queries, bodies and results."""
+    protos = Protos(load_contract().descriptor_set)
+    told = [
+        found.types
+        for message in protos.messages.values()
+        for field in message.field
+        for option in ("resource", "key_resource")
+        if (found := protos.resource(field, option)) is not None
+    ]
+    assert len(told) > 140
+    assert len(set(told)) >= 18
+
+
 def test_error_types() -> None:
     """The contract's error types are vCenter's."""
     enum = Protos(load_contract().descriptor_set).enums[".vapi.std.errors.v1.ErrorType"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import stat
@@ -35,8 +36,12 @@ LIST = "vcenter.v1.VmService/ListVms"
 POLICY = b"""
 rules:
   - {identities: [ci], rpcs: ["*/Get*", "*/StartVm"], machines: [vm-1001, vm-1002]}
+  - {identities: [ci], rpcs: ["*/ListVms"], machines: [vm-1001, vm-1002]}
+  - {identities: [ci], rpcs: ["*/ListVms"], resources: {Folder: [group-v1001], HostSystem: [host-1001]}}
+  - {identities: [ci], rpcs: ["*/UpdatePolicy"], resources: {com.vmware.vcenter.StoragePolicy: ["policy-*"]}}
   - {identities: ["administrator@*"], rpcs: ["*"]}
 """
+UPDATE_STORAGE = "vcenter.vm.storage.v1.PolicyService/UpdatePolicy"
 
 
 def write_password(folder: Path, password: str = PASSWORD) -> Path:
@@ -123,25 +128,51 @@ async def _served_sometime(system: System) -> None:
         return
 
 
+def home_policy(policy: str) -> Any:
+    """A request whose body names a storage policy."""
+    kind = "POLICY_VM_HOME_POLICY_TYPE_USE_SPECIFIED_POLICY"
+    return {"vm": "vm-1001", "spec": {"vm_home": {"type": kind, "policy": policy}}}
+
+
+def disk_policy(disk: str, policy: str) -> Any:
+    """A request whose body has a disk as the key of a map, and a storage policy in its value."""
+    kind = "POLICY_DISK_POLICY_TYPE_USE_SPECIFIED_POLICY"
+    return {"vm": "vm-1001", "spec": {"disks": {disk: {"type": kind, "policy": policy}}}}
+
+
 @pytest.mark.parametrize(
-    ("rpc", "request_json", "allowed"),
+    ("rpc", "request_json", "denied"),
     [
-        pytest.param(READ, {"vm": "vm-1001"}, True, id="allowed"),
-        pytest.param(READ, {"vm": "vm-1003"}, False, id="other-machine"),
-        pytest.param(LIST, {}, False, id="no-machine"),
-        pytest.param("vcenter.vm.v1.PowerService/StopVm", {"vm": "vm-1001"}, False, id="other-rpc"),
+        pytest.param(READ, {"vm": "vm-1001"}, None, id="allowed"),
+        pytest.param(READ, {"vm": "vm-1003"}, " on VirtualMachine vm-1003", id="other-machine"),
+        pytest.param(LIST, {}, " without naming a VirtualMachine", id="no-machine"),
+        pytest.param(LIST, {"vms": ["vm-1001", "vm-1002"]}, None, id="list"),
+        pytest.param(LIST, {"vms": ["vm-1001", "vm-1003"]}, " on VirtualMachine vm-1003", id="other-machine-in-a-list"),
+        pytest.param(LIST, {"folders": ["group-v1001"], "hosts": ["host-1001"]}, None, id="other-types"),
+        pytest.param(LIST, {"folders": ["group-v1001"]}, " without naming a VirtualMachine", id="one-of-two-types"),
+        pytest.param(UPDATE_STORAGE, home_policy("policy-1"), None, id="body"),
+        pytest.param(
+            UPDATE_STORAGE, home_policy("x"), " on com.vmware.vcenter.StoragePolicy x", id="other-in-the-body"
+        ),
+        pytest.param(
+            UPDATE_STORAGE, disk_policy("2000", "x"), " on com.vmware.vcenter.StoragePolicy x", id="other-in-a-map"
+        ),
+        pytest.param("vcenter.vm.v1.PowerService/StopVm", {"vm": "vm-1001"}, "", id="other-rpc"),
     ],
 )
-async def test_policy(tmp_path: Path, rpc: str, request_json: Any, allowed: bool) -> None:
-    """The policy decides before vCenter is called."""
+async def test_policy(tmp_path: Path, rpc: str, request_json: Any, denied: str | None) -> None:
+    """The policy decides before vCenter is called, and names what it does not allow."""
     policy = tmp_path / "policy.yaml"
     policy.write_bytes(POLICY)
     async with guarded(service_settings(tmp_path, policy_file=str(policy))) as system:
-        if allowed:
-            await as_ci(system, rpc, request_json)
+        if denied is None:
+            with contextlib.suppress(Failure):  # The simulator may not have what is named.
+                await as_ci(system, rpc, request_json)
+            assert len(system.simulator.record) > 0
             return
         failure = await refusal(as_ci(system, rpc, request_json))
         assert (failure.code, failure.reason) == ("PERMISSION_DENIED", "POLICY_DENIED")
+        assert failure.message == f"the gateway's policy does not allow ci to call {rpc}{denied}"
         assert len(system.simulator.record) == 0
 
 

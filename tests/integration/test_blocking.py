@@ -14,7 +14,7 @@ from gateway.contract import load_contract
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.simulator import Fault, Simulator
 from gateway.transcoding import compile_bindings
-from gateway.vcenter import Basic, SessionId, VCenterOptions
+from gateway.vcenter import Basic, Credential, SessionId, VCenterOptions
 from gateway.vcenter.blocking import BlockingVCenter
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import PASSWORD, READ, READ_ID, START, START_ID

@@ -216,12 +216,15 @@ async def test_no_secret_is_kept(scene: Scene) -> None:
     [
         pytest.param(GET, {"vm": "vm-1"}, True, id="the same machine"),
         pytest.param(LIST, {}, True, id="a list"),
+        pytest.param(LIST, {"folders": ["vm-1"]}, True, id="a list of a folder"),
+        pytest.param(LIST, {"vms": ["vm-2", "vm-1"]}, True, id="a list of the same machine"),
+        pytest.param(LIST, {"vms": ["vm-2"]}, False, id="a list of another machine"),
         pytest.param(GET, {"vm": "vm-2"}, False, id="another machine"),
     ],
 )
 @pytest.mark.parametrize("how", ["answer", "error", "cancel"])
 async def test_a_change_drops(scene: Scene, rpc: str, request_json: dict[str, Any], dropped: bool, how: str) -> None:
-    """A change drops the reads of its machine and all lists, before it runs and however it ends; others stay."""
+    """A change drops the reads of its machine and those of none, before it runs and however it ends; others stay."""
     await scene.keep(rpc, request_json)
     change = await scene.change()
     call = scene.vcenter.calls[-1]
