@@ -9,16 +9,13 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2
 
 from gateway.access.callers import AuthContext, Callers, Metadata
+from gateway.access.identities import ANONYMOUS, SESSION, CallerIdentity, Kind
 from gateway.access.policy import Policy
 from gateway.transcoding import Binding, GatewayError, Reason
 from gateway.vcenter.identity import Basic, Identity, SessionId, identity_from_metadata
 
-__all__ = ["ANONYMOUS", "SESSION", "Admission", "Caller", "Identify", "passthrough", "service_account"]
+__all__ = ["Admission", "Caller", "Identify", "passthrough", "service_account"]
 
-ANONYMOUS = "anonymous"
-"""The identity of callers who need not prove who they are."""
-SESSION = "vcenter-session"
-"""The identity of callers who bring a session of their own, whose user the gateway does not know."""
 _MACHINE = "vm"
 
 
@@ -26,8 +23,8 @@ _MACHINE = "vm"
 class Caller:
     """Somebody who is known."""
 
-    identity: str
-    """The name that policy and audit log use."""
+    identity: CallerIdentity
+    """Who it is to policy and audit log."""
     vcenter: Identity
     """As whom vCenter is called."""
 
@@ -49,7 +46,7 @@ class Admission:
             return
         rpc, machine = binding.method.full_name, getattr(message, _MACHINE, None)
         machine = machine if isinstance(machine, str) else None
-        if not self.policy().allows(caller.identity, rpc, machine):
+        if not self.policy().allows(str(caller.identity), rpc, machine):
             where = f" on {machine[:100]}" if machine else ""
             text = f"the gateway's policy does not allow {caller.identity} to call {rpc}{where}"
             raise GatewayError(code_pb2.PERMISSION_DENIED, Reason.POLICY_DENIED, text)
@@ -63,7 +60,7 @@ def passthrough(anonymous: Basic | None = None) -> Identify:
         if isinstance(identity, SessionId):
             return Caller(SESSION, identity)
         if identity is not None:
-            return Caller(identity.user, identity)
+            return Caller(CallerIdentity(Kind.VCENTER, identity.user), identity)
         if anonymous is not None:
             return Caller(ANONYMOUS, anonymous)
         raise GatewayError(

@@ -18,6 +18,7 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gateway.access.identities import identity_fits
 from gateway.access.patterns import fits
 from gateway.documents import read_yaml
 
@@ -42,9 +43,10 @@ class Policy(BaseModel):
     rules: list[_Rule]
 
     def allows(self, identity: str, rpc: str, machine: str | None) -> bool:
-        """Whether `identity` may call `rpc` (`package.Service/Rpc`) on `machine`, None for an rpc on no single one."""
+        """Whether `identity` (`kind:name`) may call `rpc` (`package.Service/Rpc`) on `machine`, None for an rpc on no
+        single one."""
         return any(
-            fits(identity, rule.identities)
+            identity_fits(identity, rule.identities)
             and fits(rpc, rule.rpcs)
             and (rule.machines is None or (machine is not None and fits(machine, rule.machines)))
             for rule in self.rules

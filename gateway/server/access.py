@@ -14,6 +14,7 @@ from gateway.settings import AuthSettings, Settings
 from gateway.vcenter.identity import Basic
 
 if TYPE_CHECKING:
+    from gateway.access.certificates import AllowedCertificates
     from gateway.access.jwt import JwtVerifier
     from gateway.server.tls import ServerTls
 
@@ -77,7 +78,15 @@ def _identify(settings: Settings, simulator: Basic | None) -> Identify:
 
 def _callers(auth: AuthSettings) -> Callers:
     tokens = StaticTokens(auth.tokens_file) if auth.tokens_file else None
-    return Callers(certificates=auth.certificates, tokens=tokens, jwt=_jwt_verifier(auth))
+    return Callers(certificates=_allowed_certificates(auth), tokens=tokens, jwt=_jwt_verifier(auth))
+
+
+def _allowed_certificates(auth: AuthSettings) -> AllowedCertificates | None:
+    if not auth.certificates:
+        return None
+    from gateway.access.certificates import AllowedCertificates
+
+    return AllowedCertificates(auth.certificates)
 
 
 def _jwt_verifier(auth: AuthSettings) -> JwtVerifier | None:

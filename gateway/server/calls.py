@@ -85,7 +85,7 @@ def call_handler(
         refusal: GatewayError | None = None
         try:
             caller = admission.identify(metadata, context.auth_context)
-            identity = caller.identity
+            identity = str(caller.identity)
             try:
                 message = request_class.FromString(data)
             except DecodeError:

@@ -145,6 +145,40 @@ async def test_policy(tmp_path: Path, rpc: str, request_json: Any, allowed: bool
         assert len(system.simulator.record) == 0
 
 
+@pytest.mark.parametrize(
+    ("identities", "allowed"),
+    [("ci", True), ("token:ci", True), ("token:*", True), ("jwt:ci", False), ("cert:*", False), ("vcenter:*", False)],
+)
+async def test_policy_of_a_kind(tmp_path: Path, identities: str, allowed: bool) -> None:
+    """A policy may ask for identities that were proved in one way."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(json.dumps({"rules": [{"identities": [identities], "rpcs": ["*"]}]}))
+    async with guarded(service_settings(tmp_path, policy_file=str(policy))) as system:
+        if allowed:
+            await as_ci(system, READ, READ_REQUEST)
+            return
+        failure = await refusal(as_ci(system, READ, READ_REQUEST))
+        assert failure.reason == "POLICY_DENIED"
+        assert "token:ci" in failure.message
+
+
+async def test_the_last_token_is_revoked(tmp_path: Path) -> None:
+    """An empty list of tokens is a list: nobody is let in any more."""
+    async with guarded(service_settings(tmp_path)) as system:
+        assert await as_ci(system, READ, READ_REQUEST)
+        (tmp_path / "tokens.yaml").write_text("tokens: []")
+        async with asyncio.timeout(10):
+            while await _is_let_in(system):
+                pass
+
+
+async def _is_let_in(system: System) -> bool:
+    try:
+        return bool(await as_ci(system, READ, READ_REQUEST))
+    except Failure as failure:
+        return failure.reason != "CALLER_REJECTED"
+
+
 async def test_policy_that_changes(tmp_path: Path) -> None:
     """A new policy decides within a second; one that cannot be read leaves the old one in force."""
     policy = tmp_path / "policy.yaml"
@@ -189,8 +223,8 @@ async def test_audit(tmp_path: Path) -> None:
         await refusal(system.client.call(START, START_REQUEST, user=None))
     entries = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(entry["identity"], entry["code"], entry["reason"]) for entry in entries] == [
-        (ADMINISTRATOR, "OK", ""),
-        ("noaccess@vsphere.local", "PERMISSION_DENIED", "UNAUTHORIZED"),
+        (f"vcenter:{ADMINISTRATOR}", "OK", ""),
+        ("vcenter:noaccess@vsphere.local", "PERMISSION_DENIED", "UNAUTHORIZED"),
         ("", "UNAUTHENTICATED", "CREDENTIALS_MISSING"),
     ]
     assert (entries[0]["rpc"], entries[0]["target"], entries[0]["request_id"]) == (START, START_REQUEST, "call-1")
