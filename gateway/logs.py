@@ -127,7 +127,8 @@ def audit_logger() -> Callable[[AuditRecord], None]:
 
     def log_audit(record: AuditRecord) -> None:
         with contextlib.suppress(OSError, ValueError):
-            write.info("audit", **record.fields())
+            fields = record.fields()
+            write.info(fields.pop("event"), **fields)
 
     return log_audit
 

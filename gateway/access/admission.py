@@ -48,7 +48,7 @@ class Admission:
         machine = machine if isinstance(machine, str) else None
         if not self.policy().allows(str(caller.identity), rpc, machine):
             where = f" on {machine[:100]}" if machine else ""
-            text = f"the gateway's policy does not allow {caller.identity} to call {rpc}{where}"
+            text = f"the gateway's policy does not allow {str(caller.identity)[:200]} to call {rpc}{where}"
             raise GatewayError(code_pb2.PERMISSION_DENIED, Reason.POLICY_DENIED, text)
 
 

@@ -1,70 +1,90 @@
-"""The audit log: one line of JSON for each call that changes something, or was refused to.
+"""The audit log's records: who changed what, or was refused to.
 
-Of a request only the identifiers in its path are told; they are cut where somebody sent something long.
+A change has two records. The first is written before vCenter is asked, since the process may end before the second: an
+auditor then sees what was under way, and that nobody knows how it ended. A call that is refused before has one record.
+
+Of a request only the identifiers in its path are told; they are cut where somebody sent something long, as names are.
 """
 
 from __future__ import annotations
 
-import logging
+import hashlib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from enum import StrEnum
 
-import orjson
-
+from gateway.access.audit_file import AuditFile
+from gateway.access.identities import CallerIdentity
 from gateway.tracing.context import trace_fields
 
-__all__ = ["Audit", "AuditRecord", "audit_file"]
+__all__ = ["Audit", "AuditEvent", "AuditRecord", "audit_file"]
 
-_MAX_TARGET = 200
+_MAX_TEXT = 200
 
-_log = logging.getLogger(__name__)
+
+class AuditEvent(StrEnum):
+    """What a record is about."""
+
+    STARTED = "change_started"
+    """vCenter is going to be asked."""
+    ENDED = "change_ended"
+    """The call has ended."""
+    REFUSED = "change_refused"
+    """The caller is not known or not allowed, or the request is wrong: vCenter was not asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """Who did what to which machine, and how it ended."""
+    """One record. Both records of a change have the same `change_id`: `dataclasses.replace` makes the second one."""
 
-    identity: str
+    identity: CallerIdentity | str
     """Empty where the caller is not known."""
     rpc: str
     target: Mapping[str, str]
     """The identifiers in the path by name: the machine, the device."""
-    code: str
-    reason: str
-    request_id: str
-    duration_ms: float
+    code: str = ""
+    reason: str = ""
+    request_id: str = ""
+    """The caller's own, who may use it twice."""
+    duration_ms: float = 0.0
     trace_id: str = ""
     span_id: str = ""
+    event: AuditEvent = AuditEvent.ENDED
+    may_have_executed: bool = False
+    """Whether a change that failed may have been executed all the same."""
+    change_id: str = field(default_factory=lambda: os.urandom(8).hex())
 
     def fields(self) -> dict[str, object]:
-        """The record as it is logged."""
-        target = {name: value[:_MAX_TARGET] for name, value in self.target.items()}
-        fields = asdict(self)
-        ids = trace_fields(fields.pop("trace_id"), fields.pop("span_id"))
-        return {**fields, "target": target, **ids}
+        """The record as it is logged: `event` first; how a change ended only where it has."""
+        told: dict[str, object] = {
+            "event": str(self.event),
+            "change_id": self.change_id,
+            "identity": _cut(str(self.identity)),
+            "rpc": self.rpc,
+            "target": {name: _cut(value) for name, value in self.target.items()},
+            "request_id": self.request_id,
+        }
+        if self.event is not AuditEvent.STARTED:
+            told |= {"code": self.code, "reason": self.reason, "duration_ms": self.duration_ms}
+        if self.event is AuditEvent.ENDED:
+            told["may_have_executed"] = self.may_have_executed
+        return told | trace_fields(self.trace_id, self.span_id)
 
 
-Audit = Callable[[AuditRecord], None]
+Audit = Callable[[AuditRecord], object]
 
 
 def audit_file(path: str) -> Audit:
-    """Appends to a file, which only its owner may read when it is new. Raises OSError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    failing = False
+    """Appends to a file. Raises OSError."""
+    file = AuditFile(path)
+    return lambda record: file.write(record.fields())
 
-    def write(record: AuditRecord) -> None:
-        nonlocal failing
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = orjson.dumps({"time": now, "event": "audit", **record.fields()}) + b"\n"
-        try:
-            os.write(descriptor, line)
-            failing = False
-        except OSError as error:
-            # A full disk does not fail the call that the line is about; that lines are lost is said once.
-            if not failing:
-                _log.error("the audit log %s cannot be written: %s", path, error.strerror)
-            failing = True
 
-    return write
+def _cut(text: str) -> str:
+    """A text that callers chose, as much of it as a line takes. Of a longer one the digest tells it from others that
+    begin alike."""
+    plain = text.encode("utf-8", "replace")  # Halves of characters can be in no line.
+    if len(text) <= _MAX_TEXT:
+        return plain.decode()
+    return f"{plain.decode()[:_MAX_TEXT]}… sha256:{hashlib.sha256(plain).hexdigest()[:16]}"

@@ -228,7 +228,7 @@ async def test_audit(tmp_path: Path) -> None:
         ("", "UNAUTHENTICATED", "CREDENTIALS_MISSING"),
     ]
     assert (entries[0]["rpc"], entries[0]["target"], entries[0]["request_id"]) == (START, START_REQUEST, "call-1")
-    assert entries[1]["target"] == {"vm": "x" * 200}
+    assert entries[1]["target"] == {"vm": f"{'x' * 200}… sha256:{hashlib.sha256(b'x' * 1000).hexdigest()[:16]}"}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
