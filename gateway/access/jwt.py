@@ -81,8 +81,8 @@ class JwtVerifier:
         except GatewayError:
             raise
         except Exception:
-            # The library's own errors, and those of what it is made of: JSON that is nested too deeply, a time beyond
-            # all numbers. Whatever bytes a caller sends, the fault is theirs.
+            # The library's own errors, and whatever of those below it lets through: JSON that is nested too deeply, a
+            # time beyond all numbers. Whatever bytes a caller sends, the fault is theirs.
             raise _refused("the bearer token is neither a known one nor a valid JWT") from None
         identity = claims[rules.claim]
         # JSON can hold halves of characters, too, with which no line of the audit log could be written.
