@@ -45,6 +45,8 @@ _NAME_AND_SECRET = re.compile(
     r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&)}\]]+)""",
     re.IGNORECASE,
 )
+# `token:ci` is who calls; it looks like a secret with its name.
+_PLAIN_NAMES = frozenset({"identity"})
 _TROUBLE = frozenset({"INTERNAL", "UNKNOWN", "DATA_LOSS"})
 _MAX_DEPTH = 4
 
@@ -135,7 +137,10 @@ def audit_logger() -> Callable[[AuditRecord], None]:
 
 def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Cuts secrets out of an event."""
-    return {name: HIDDEN if _is_secret(name) else _clean(value) for name, value in event.items()}
+    return {
+        name: value if name in _PLAIN_NAMES else HIDDEN if _is_secret(name) else _clean(value)
+        for name, value in event.items()
+    }
 
 
 def _add_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.access import AuditEvent, AuditRecord, CallerIdentity, Kind
+from gateway.logs import redact
 
 CI = CallerIdentity(Kind.TOKEN, "ci")
 STARTED = AuditRecord(CI, "a.B/C", {"vm": "vm-1"}, request_id="r", event=AuditEvent.STARTED, change_id="0")
@@ -45,3 +46,10 @@ def test_long_texts(text: str, logged: str) -> None:
     """What callers chose is cut, the name of one who is not known, too; those that begin alike stay apart."""
     told = AuditRecord(text, "a.B/C", {"vm": text}).fields()
     assert (told["identity"], told["target"]) == (logged, {"vm": logged})
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_identities_among_other_lines(kind: Kind) -> None:
+    """Where the records are lines of the log, an identity is no secret there, whatever its kind is called."""
+    fields = AuditRecord(CallerIdentity(kind, "ci"), "a.B/C", {"vm": "vm-1"}).fields()
+    assert redact(None, "", dict(fields)) == fields
