@@ -41,6 +41,8 @@ _NAME_AND_SECRET = re.compile(
     r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&)}\]]+)""",
     re.IGNORECASE,
 )
+# `token:ci` is who calls; it looks like a secret with its name.
+_PLAIN_NAMES = frozenset({"identity"})
 _MAX_DEPTH = 4
 
 EventDict = structlog.typing.EventDict
@@ -97,7 +99,10 @@ def line_writer() -> Callable[[int, str, dict[str, Any]], None]:
 
     def write_line(level: int, event: str, fields: dict[str, Any]) -> None:
         if name := names.get(level):
-            redacted = {field: _clean_text(value) if type(value) is str else value for field, value in fields.items()}
+            redacted = {
+                field: _clean_text(value) if type(value) is str and field not in _PLAIN_NAMES else value
+                for field, value in fields.items()
+            }
             line = {"time": datetime.now(UTC), "level": name, "event": event, **redacted}
             with contextlib.suppress(OSError, ValueError):
                 write(orjson.dumps(line, option=orjson.OPT_UTC_Z).decode())
@@ -111,14 +116,18 @@ def audit_writer() -> Callable[[Mapping[str, object]], None]:
 
     def log_audit(fields: Mapping[str, object]) -> None:
         with contextlib.suppress(OSError, ValueError):
-            write.info("audit", **fields)
+            told = dict(fields)
+            write.info(told.pop("event"), **told)
 
     return log_audit
 
 
 def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Cuts secrets out of an event."""
-    return {name: HIDDEN if _is_secret(name) else _clean(value) for name, value in event.items()}
+    return {
+        name: value if name in _PLAIN_NAMES else HIDDEN if _is_secret(name) else _clean(value)
+        for name, value in event.items()
+    }
 
 
 def _add_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from gateway.calls import Call, Caller
+from gateway.calls import Call, Caller, CallerIdentity, Kind
 from gateway.events import CallEnded, Events
 from gateway.transcoding import Binding
 from gateway.vcenter import Basic, Credential
@@ -29,7 +29,14 @@ def call_of(
     """A call of `binding` that has `timeout` seconds left. To be made within a running event loop."""
     message = binding.request_class(**(request or {}))
     deadline = asyncio.get_running_loop().time() + timeout
-    return Call(binding, message, Caller(identity, credential, peer), deadline, request_id, max_age)
+    return Call(
+        binding,
+        message,
+        Caller(CallerIdentity(Kind.VCENTER, identity), credential, peer),
+        deadline,
+        request_id,
+        max_age,
+    )
 
 
 class Ended(Events):

@@ -8,16 +8,11 @@ from dataclasses import dataclass
 from gateway.access.callers import AuthContext, Callers, Metadata
 from gateway.access.policy import Policy
 from gateway.calls import Call, Caller
+from gateway.calls.identity import ANONYMOUS, SESSION, CallerIdentity, Kind
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.vcenter import Basic, SessionId, credential_in
 
-__all__ = ["ANONYMOUS", "SESSION", "Admission", "Identify", "passthrough", "service_account"]
-
-ANONYMOUS = "anonymous"
-"""The identity of callers who need not prove who they are."""
-SESSION = "vcenter-session"
-"""The identity of callers who bring a session of their own, whose user the gateway does not know."""
-
+__all__ = ["Admission", "Identify", "passthrough", "service_account"]
 
 Identify = Callable[[Metadata, Callable[[], AuthContext], str], Caller]
 """Finds out who calls, from the metadata, what is known of the connection, and the connection's name. Raises
@@ -36,9 +31,10 @@ class Admission:
         if self.policy is None:
             return
         method, caller = call.binding.method, call.caller
-        denied = self.policy().denial(caller.identity, method.full_name, lambda: method.resources(call.message))
+        identity = str(caller.identity)
+        denied = self.policy().denial(identity, method.full_name, lambda: method.resources(call.message))
         if denied is not None:
-            text = f"the gateway's policy does not allow {caller.identity} to call {method.full_name}{denied}"
+            text = f"the gateway's policy does not allow {identity[:200]} to call {method.full_name}{denied}"
             raise GatewayError(Failure.of(Reason.POLICY_DENIED, text))
 
 
@@ -50,7 +46,7 @@ def passthrough(anonymous: Basic | None = None) -> Identify:
         if isinstance(credential, SessionId):
             return Caller(SESSION, credential, peer)
         if credential is not None:
-            return Caller(credential.user, credential, peer)
+            return Caller(CallerIdentity(Kind.VCENTER, credential.user), credential, peer)
         if anonymous is not None:
             return Caller(ANONYMOUS, anonymous, peer)
         text = "the call carries no identity: send vmware-api-session-id, or authorization: Basic ... in the metadata"

@@ -25,6 +25,7 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gateway.access.identities import identity_fits
 from gateway.access.patterns import fits
 from gateway.contract import Named, load_contract
 from gateway.documents import read_yaml
@@ -83,14 +84,14 @@ class Policy(BaseModel):
     rules: list[_Rule]
 
     def denial(self, identity: str, rpc: str, named: Callable[[], Iterable[Named]]) -> str | None:
-        """Why `identity` may not call `rpc` (`package.Service/Rpc`), None where they may.
+        """Why `identity` (`kind:name`) may not call `rpc` (`package.Service/Rpc`), None where they may.
 
         `named` gives the resources that the request names; it is called only where a rule limits these. The reason is
         what a sentence goes on with that ends in the rpc, and empty where the rpc itself is not allowed.
         """
         reasons: list[str] = []
         for rule in self.rules:
-            if fits(identity, rule.identities) and fits(rpc, rule.rpcs):
+            if identity_fits(identity, rule.identities) and fits(rpc, rule.rpcs):
                 reason = rule.denial(named()) if rule.limits else None
                 if reason is None:
                     return None

@@ -6,5 +6,6 @@ endpoint of another one. `gateway.server.gateway` composes them.
 
 from gateway.calls.call import Call, Caller
 from gateway.calls.endpoint import Layer, Reply, Stream, Unary
+from gateway.calls.identity import CallerIdentity, Kind
 
-__all__ = ["Call", "Caller", "Layer", "Reply", "Stream", "Unary"]
+__all__ = ["Call", "Caller", "CallerIdentity", "Kind", "Layer", "Reply", "Stream", "Unary"]

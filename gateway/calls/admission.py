@@ -11,11 +11,11 @@ from gateway.events import Events
 __all__ = ["admitted"]
 
 
-def admitted(authorize: Callable[[Call], None], unary: Unary, events: Events) -> Unary:
-    """Passes on calls that `authorize` lets in; it raises GatewayError for every other one."""
+def admitted(admit: Callable[[Call], None], unary: Unary, events: Events) -> Unary:
+    """Passes on calls that `admit` lets in; it raises GatewayError for every other one."""
 
     async def enter(call: Call) -> Reply:
-        authorize(call)
+        admit(call)
         events.call_started(call)
         return await unary(call)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from google.protobuf.message import Message
 
+from gateway.calls.identity import CallerIdentity
 from gateway.tracing.context import Trace
 from gateway.transcoding import Binding
 from gateway.vcenter.credential import Credential
@@ -17,8 +18,8 @@ __all__ = ["Call", "Caller"]
 class Caller:
     """Who calls, and with what vCenter is called on their behalf."""
 
-    identity: str
-    """The name that policy, logs and audit log use."""
+    identity: CallerIdentity
+    """Who it is to policy, logs and audit log."""
     credential: Credential
     peer: str = ""
     """The connection that the call came on, as gRPC names it: `ipv4:192.0.2.7:40312`. The caller cannot make it up."""

@@ -45,6 +45,8 @@ class CallEnded(NamedTuple):
     """Who called, empty where nobody knows."""
     message: Message | None = None
     """The request, None for one that could not be read."""
+    call: Call | None = None
+    """The call, None for one that was refused before it was one."""
     age: int | None = None
     """Seconds by which the answer may be older than the call; None where the caller did not accept any."""
     trace: Trace | None = None

@@ -82,7 +82,7 @@ class EventLog(Events):
             return
         fields: dict[str, Any] = {"reason": failure.reason, "message": failure.message[:_MAX_TEXT]}
         if call is not None:
-            fields["identity"] = call.caller.identity[:_MAX_IDENTITY]
+            fields["identity"] = str(call.caller.identity)[:_MAX_IDENTITY]
             fields["peer"] = call.caller.peer
             fields["request_id"] = call.request_id
         self._write(logging.WARNING, "login to vCenter failed", fields)

@@ -47,6 +47,8 @@ class Door:
     """What all calls have to pass."""
 
     admission: Admission
+    admit: Callable[[Call], None]
+    """Lets a call in; raises GatewayError for one that is not to be carried out."""
     seconds_for: Callable[[bool, float | None], float]
     """How long a unary call may take, given whether it only reads, and the caller's remaining seconds or None."""
     tracing: Tracing | None = None
@@ -57,6 +59,7 @@ class Arrival:
 
     __slots__ = (
         "_cache_control",
+        "_call",
         "_context",
         "_door",
         "_started",
@@ -76,6 +79,7 @@ class Arrival:
         self.binding = binding
         self.caller: Caller | None = None
         self.message: Message | None = None
+        self._call: Call | None = None
         self.metadata: Metadata = context.invocation_metadata() or ()
         self.peer: str = context.peer()
         self.request_id, self._cache_control = _read_metadata(self.metadata)
@@ -100,7 +104,9 @@ class Arrival:
         max_age = None
         if self._cache_control is not None and binding.is_read_only:
             max_age = accepted_age(self._cache_control)
-        return Call(binding, message, caller, self._deadline(), self.request_id, max_age, self.trace)
+        call = Call(binding, message, caller, self._deadline(), self.request_id, max_age, self.trace)
+        self._call = call
+        return call
 
     def _deadline(self) -> float:
         remaining = self._context.time_remaining()
@@ -120,8 +126,9 @@ class Arrival:
             self.peer,
             time.perf_counter() - self._started,
             failure,
-            self.caller.identity if self.caller else "",
+            str(self.caller.identity) if self.caller else "",
             self.message,
+            self._call,
             age,
             self.trace,
             messages,

@@ -11,7 +11,8 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from gateway.access import Admission
+from gateway.access import Admission, AuditLog
+from gateway.calls import Call
 from gateway.calls.shared_reads import SharedReads
 from gateway.contract import Contract, load_contract
 from gateway.events import BreakerChanged, Events, combined
@@ -83,6 +84,7 @@ class Gateway(Events):
         *,
         options: ServerOptions | None = None,
         events: Events | None = None,
+        audit: AuditLog | None = None,
         tracing: Tracing | None = None,
         tls: ServerTls | None = None,
         contract: Contract | None = None,
@@ -98,6 +100,7 @@ class Gateway(Events):
         self._vcenter_options = vcenter
         self._admission = admission
         self._events = events or Events()
+        self._audit = audit
         self._tracing = tracing
         self._version = VersionReader(vcenter)
         self._service: GatewayService | None = None
@@ -189,16 +192,23 @@ class Gateway(Events):
             self._limits(),
             has_policy=admission.policy is not None,
         )
-        events = combined(TraceEvents(), self._events, self, service)
+        audit = self._audit
+        events = combined(TraceEvents(), self._events, self, service, *([audit] if audit else []))
         vcenter = self.vcenter = VCenter(timeouts, self.contract, events=events, tracing=self._tracing)
         reads = self.reads = SharedReads(
             vcenter.call,
             longest=timeouts.max_timeout,
             lend=lambda read, call: vcenter.limiter.lend(read, path_of(call)),
         )
+
+        def admit(call: Call) -> None:
+            admission.authorize(call)
+            if audit is not None:
+                audit.begins(call)
+
         return service_handlers(
             self.bindings,
-            Door(admission, timeouts.seconds_for, self._tracing),
+            Door(admission, admit, timeouts.seconds_for, self._tracing),
             reads.call,
             local_endpoints(self.contract, [service]),
             events,

@@ -39,7 +39,7 @@ def service_handlers(
             handler = grpc.unary_stream_rpc_method_handler(stream)
         else:
             answer = vcenter if isinstance(method.backing, Rest) else _serializing(local[name])
-            unary = admitted(door.admission.authorize, answer, events)
+            unary = admitted(door.admit, answer, events)
             handle = unary_handler(door, binding, unary, events, max_response_bytes)
             handler = grpc.unary_unary_rpc_method_handler(drain.watched(handle))
         services.setdefault(method.service, {})[method.name] = handler

@@ -92,7 +92,8 @@ async def run(
             vcenter,
             access.admission,
             options=_server_options(settings.server, reuse_port),
-            events=combined(*(admin.subscribers if admin else ()), EventLog(), access.audit),
+            events=combined(*(admin.subscribers if admin else ()), EventLog()),
+            audit=access.audit,
             tracing=tracing,
             tls=access.tls,
         )

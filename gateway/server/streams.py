@@ -127,7 +127,7 @@ def stream_handler(
         sent = 0
         try:
             call = arrival.call(data)
-            door.admission.authorize(call)
+            door.admit(call)
             events.call_started(call)
 
             async def pump() -> None:

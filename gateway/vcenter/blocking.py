@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from requests.adapters import HTTPAdapter
 
 from gateway.calls import Call, Caller
+from gateway.calls.identity import ANONYMOUS
 from gateway.contract import Contract, load_contract
 from gateway.errors import GatewayError
 from gateway.transcoding import Binding, RestRequest, RestResponse
@@ -85,7 +86,7 @@ class BlockingVCenter:
         """Makes one call; `timeout` is in seconds and covers the login, and further tries as the policy has them.
         Raises GatewayError."""
         end = time.monotonic() + self._options.seconds_for(binding.is_read_only, timeout)
-        call = Call(binding, message, Caller("", self._credential), end, os.urandom(16).hex())
+        call = Call(binding, message, Caller(ANONYMOUS, self._credential), end, os.urandom(16).hex())
         attempt = 0
         while True:
             attempt += 1

@@ -26,6 +26,8 @@ SCALARS = {
     "double": F.TYPE_DOUBLE,
 }
 WELL_KNOWN = {"date-time": ".google.protobuf.Timestamp", "dynamic": ".google.protobuf.Struct"}
+OWN_PACKAGE = "vcenter.gateway."
+"""What the gateway implements itself mirrors nothing."""
 LEVELS = ("IDEMPOTENCY_UNKNOWN", "NO_SIDE_EFFECTS", "IDEMPOTENT")
 
 
@@ -108,6 +110,8 @@ class _Comparison:
     def run(self) -> set[str]:
         rpcs: dict[tuple[object, ...], list[str]] = {}
         for name, method in self.protos.methods.items():
+            if name.startswith(OWN_PACKAGE):
+                continue
             http = self.protos.option(method, "google.api.http")
             verb = http.WhichOneof("pattern") or "no verb"
             path, _, query = getattr(http, verb, "").partition("?")

@@ -14,7 +14,7 @@ def test_no_difference() -> None:
 
 def test_what_was_compared() -> None:
     """The comparison is about 76 operations and 25 error types, and each rpc of the contract is among them."""
-    assert len(catalogue().operations) == len(load_contract().methods) == 76
+    assert len(catalogue().operations) == len(load_contract().rest_methods()) == 76
     assert len(catalogue().error_types) == 25
 
 

@@ -14,7 +14,7 @@ import grpc.aio
 from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
 
-from gateway.access import Admission, passthrough
+from gateway.access import Admission, AuditLog, passthrough
 from gateway.contract import Contract, load_contract
 from gateway.events import CallEnded, Events, combined
 from gateway.server.access import make_access
@@ -199,6 +199,7 @@ async def running_gateway(
     server: ServerOptions | None = None,
     admission: Admission | None = None,
     events: Events | None = None,
+    audit: AuditLog | None = None,
     tls: ServerTls | None = None,
     credentials: grpc.ChannelCredentials | None = None,
     calls: list[CallEnded] | None = None,
@@ -210,6 +211,7 @@ async def running_gateway(
         options,
         admission or Admission(passthrough()),
         events=combined(*([events] if events else []), Ended(calls)),
+        audit=audit,
         tracing=tracing,
         tls=tls,
         options=server or ServerOptions("127.0.0.1:0", grace_seconds=5),
@@ -233,7 +235,7 @@ async def running_guarded_gateway(
     access = make_access(settings, account)
     way = VCenterOptions(url)
     async with running_gateway(
-        way, admission=access.admission, events=access.audit, tls=access.tls, credentials=credentials
+        way, admission=access.admission, audit=access.audit, tls=access.tls, credentials=credentials
     ) as client:
         yield client
 
@@ -245,6 +247,7 @@ async def running_system(
     server: ServerOptions | None = None,
     admission: Admission | None = None,
     events: Events | None = None,
+    audit: AuditLog | None = None,
     trace: Callable[[str], Tracing] = lambda url: Forwarding(),
     **vcenter: Any,
 ) -> AsyncIterator[System]:
@@ -255,7 +258,13 @@ async def running_system(
     async with Simulator(replace(options or SimulatorOptions(), clock=clock)) as simulator:
         way = VCenterOptions(simulator.url, **vcenter)
         async with running_gateway(
-            way, server=server, admission=admission, events=events, calls=calls, tracing=trace(simulator.url)
+            way,
+            server=server,
+            admission=admission,
+            events=events,
+            audit=audit,
+            calls=calls,
+            tracing=trace(simulator.url),
         ) as client:
             yield System(simulator, client.gateway, client, clock, calls)
         assert simulator.sessions.counts()["open"] == 0, "a session with vCenter was left open"

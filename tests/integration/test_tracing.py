@@ -311,7 +311,7 @@ async def test_the_environment_decides(collector: Collector, environment: pytest
 async def test_the_audit_log_names_the_trace(collector: Collector) -> None:
     """So that what somebody did can be followed."""
     records: list[Mapping[str, object]] = []
-    async with traced_system(events=AuditLog(records.append)) as system:
+    async with traced_system(audit=AuditLog(records.append)) as system:
         await call(system, START, START_REQUEST, ("traceparent", SAMPLED))
     (rpc,) = collector.named(START)
     [fields] = records

@@ -115,7 +115,7 @@ class ReadsAndChanges(RuleBasedStateMachine):
         self.reads = SharedReads(
             self.vcenter, longest=options.max_timeout, limits=SharedReadLimits(slots=3), clock=self.clock
         )
-        door = Door(Admission(passthrough()), options.seconds_for)
+        door = Door(Admission(passthrough()), lambda call: None, options.seconds_for)
         self.handlers: dict[str, Handler] = {
             rpc: unary_handler(door, BINDINGS[rpc], self.reads.call, Events(), 2**31) for rpc in (GET, LIST, UPDATE)
         }

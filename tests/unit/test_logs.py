@@ -69,7 +69,7 @@ def test_the_line_of_a_call_is_like_every_other(code: str) -> None:
     """It is written by itself, and differs in nothing from the same event written as any other."""
     stream = logged()
     ended = OK if code == "OK" else failed(code, f"Bearer {SECRET}", f"token: {SECRET}")
-    ended = ended._replace(identity=f"password={SECRET}", age=3)
+    ended = ended._replace(identity="token:ci", age=3)
     EventLog().call_ended(ended)
     fault = {} if code == "OK" else {"reason": ended.reason, "message": f"token: {SECRET}"}
     structlog.get_logger().log(

@@ -329,7 +329,7 @@ async def test_who_joins_lends_its_turn(scene: Scene) -> None:
     await scene.read(identity="idle")
     [(read, joiner)] = scene.lent
     assert read is scene.vcenter.calls[0].call
-    assert (read.caller.identity, joiner.caller.identity) == ("busy", "idle")
+    assert (read.caller.identity.name, joiner.caller.identity.name) == ("busy", "idle")
 
 
 async def test_the_first_caller_gives_up(scene: Scene) -> None:

@@ -263,5 +263,5 @@ def test_repr_has_code_reason_and_text() -> None:
     """Printed, an error shows its code, its reason and its text."""
     assert (
         repr(GatewayError(Failure(code_pb2.ABORTED, "RESOURCE_BUSY", "busy")))
-        == "Failure(ABORTED, RESOURCE_BUSY, 'busy')"
+        == "GatewayError(ABORTED, RESOURCE_BUSY, 'busy')"
     )
