@@ -56,7 +56,7 @@ class RetryPolicy:
 
     tries: int = 3
     """How often a call is sent, the first time included."""
-    backoff: float = 0.1
+    backoff: float = 0.2
     """The longest wait before the second try; it doubles with each further one."""
     max_backoff: float = 2.0
     login_backoff: float = 1.0
@@ -70,7 +70,7 @@ class RetryPolicy:
         that, and the deadline."""
         if attempt >= self.tries or not _may_repeat(failure, call.binding.is_read_only):
             return None
-        wait = self.jitter(0, min(self.max_backoff, self.backoff * 2**attempt))
+        wait = self.jitter(0, min(self.max_backoff, self.backoff * 2 ** (attempt - 1)))
         return wait if failure.retry_delay is None else max(wait, failure.retry_delay)
 
     def next_login(self, failures: int, advised: float | None) -> float:
