@@ -122,8 +122,8 @@ FAMILIES = (
         "schema_drift_total",
         "counter",
         ("message", "field"),
-        "Fields of vCenter's answers that the contract does not know, and values of enums: then the enum and the "
-        "value. At most 1000 different ones for each worker.",
+        "Fields of vCenter's answers that the contract does not know or that cannot be read, and values of enums: then "
+        "the enum and the value. At most 1000 different ones for each worker.",
     ),
     Family(
         "certificate_expiry_timestamp_seconds",

@@ -13,6 +13,7 @@ from tests.integration.harness import READ, READ_ID, READ_REQUEST, System
 ANSWERS = [
     pytest.param({"state": "HIBERNATED"}, ("vcenter.vm.v1.PowerState", "HIBERNATED"), id="enum-value"),
     pytest.param({"state": "POWERED_ON", "quantum": {"a": [1]}}, ("vcenter.vm.v1.PowerInfo", "quantum"), id="field"),
+    pytest.param({"state": 5}, ("vcenter.vm.v1.PowerInfo", "state"), id="value-of-another-type"),
 ]
 
 
@@ -20,12 +21,12 @@ ANSWERS = [
 async def test_what_the_contract_does_not_know(
     system: System, body: Any, drift: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A value or a field of a newer vCenter fails no call; it is counted each time and logged once."""
+    """A value or a field that cannot be read fails no call; it is counted each time and logged once."""
     system.simulator.faults.add(Fault.answer(body), operation=READ_ID, times=None)
     found = await ends(system.client, [(READ, READ_REQUEST)] * 20, 5)
     assert count(found) == {("OK", ""): 20}
     assert system.gateway.drift.counts == {drift: 20}
-    assert [record.getMessage().count(drift[1]) for record in caplog.records] == [1]
+    assert [drift[1] in record.getMessage() for record in caplog.records] == [True]
 
 
 async def test_an_error_that_the_contract_does_not_know(system: System) -> None:
@@ -33,3 +34,14 @@ async def test_an_error_that_the_contract_does_not_know(system: System) -> None:
     system.simulator.faults.add(Fault.answer({"error_type": "QUANTUM_DECAY", "messages": []}, 409), operation=READ_ID)
     [found] = await ends(system.client, [(READ, READ_REQUEST)], 1)
     assert count([found]) == {("ABORTED", "QUANTUM_DECAY"): 1}
+
+
+async def test_a_name_that_is_not_clean_text(system: System, caplog: pytest.LogCaptureFixture) -> None:
+    """Half of a character in a name is replaced; it is counted each time and logged once."""
+    answer = [{"vm": "vm-1", "name": "web-\ud83d", "power_state": "POWERED_ON"}]
+    system.simulator.faults.add(Fault.answer(answer), operation="com.vmware.vcenter.VM.list", times=None)
+    for _ in range(2):
+        response = await system.client.call("vcenter.v1.VmService/ListVms", {})
+        assert response["vms"][0]["name"] == "web-\ufffd"
+    assert system.gateway.drift.counts == {("vcenter.v1.ListVmsResponse", "U+FFFD"): 2}
+    assert [record.getMessage().count("not valid Unicode") for record in caplog.records] == [1]
