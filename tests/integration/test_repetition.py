@@ -211,7 +211,7 @@ async def test_vcenter_is_back() -> None:
     ],
 )
 async def test_an_operation_that_vcenter_lacks(answer: Response, reason: str) -> None:
-    """An older vCenter answers in JSON or with a page: the operation is missing, not the machine, and no HTML passes."""
+    """An older vCenter answers in JSON or with a page: the operation is missing, not the machine. No HTML passes."""
     async with (
         raw_vcenter(http("404 Not Found", answer.body, answer.content_type)) as vcenter,
         running_gateway(VCenterOptions(vcenter.url)) as client,
