@@ -36,7 +36,7 @@ def unavailable(*ids: str, **parts: object) -> dict[str, object]:
         pytest.param(unavailable(TOOLS, data={"is_transient": True}), False, id="vcenter-says-transient"),
         pytest.param(unavailable(ENDPOINT, data={"is_transient": False}), True, id="vcenter-says-lasting"),
         pytest.param(unavailable(TOOLS, data={INDICATION: {"is_transient": True}}), False, id="under-its-name"),
-        pytest.param(unavailable(TOOLS, data={"is_transient": "no"}), True, id="says-it-in-another-type"),
+        pytest.param(unavailable(ENDPOINT, data={"is_transient": "no"}), False, id="says-it-in-another-type"),
         pytest.param({**unavailable(TOOLS), "error_type": "RESOURCE_BUSY"}, False, id="other-type"),
         pytest.param({"type": "com.vmware.vapi.std.errors.service_unavailable", "value": unavailable(TOOLS)}, True,
                      id="older-dialect"),
