@@ -133,7 +133,7 @@ class Simulator:
             await incoming.content.read(),
         )
         if request.target.startswith(control.PREFIX):
-            return _to_web(control.handle(self, request))
+            return _to_web(control.handle(request, self.record, self.faults, self.sessions))
         call = RecordedCall(
             request.method,
             request.target,
