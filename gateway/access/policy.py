@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.access.patterns import fits
@@ -55,11 +54,6 @@ def parse_policy(content: bytes) -> Policy:
     """Reads a policy file. Raises ValueError with a sentence for the first mistake."""
     try:
         return Policy.model_validate(read_yaml(content))
-    except yaml.MarkedYAMLError as error:
-        place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ValueError(f"{place}it is not valid YAML: {error.problem}") from None
-    except yaml.YAMLError:
-        raise ValueError("it is not valid YAML") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"

@@ -14,9 +14,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 
-import yaml
-
-from gateway.documents import read_yaml
+from gateway.documents import DocumentError, read_yaml
 from gateway.files import ReloadedFile
 
 __all__ = ["StaticTokens", "parse_tokens"]
@@ -41,7 +39,7 @@ def parse_tokens(content: bytes) -> Mapping[str, str]:
         entries = read_yaml(content)["tokens"]
         if not isinstance(entries, list) or not entries:
             raise TypeError
-    except (yaml.YAMLError, TypeError, KeyError):
+    except (DocumentError, TypeError, KeyError):
         raise ValueError("it takes YAML with a list `tokens` of entries with identity and sha256") from None
     identities: dict[str, str] = {}
     for number, entry in enumerate(entries, start=1):

@@ -20,6 +20,7 @@ from gateway.contract import load_contract
 from gateway.server.access import account_file
 from gateway.settings import Settings
 from gateway.vcenter.identity import Identity
+from gateway.vcenter.options import VCenterOptions
 
 __all__ = ["check"]
 
@@ -57,7 +58,7 @@ def check(user: str | None, password_file: Path | None, session_id: str | None, 
     if not as_json:
         click.echo(f"Checking {settings.vcenter.url}\n")
     steps = []
-    for step in run_checks(settings.vcenter.options(), identity, load_contract()):
+    for step in run_checks(VCenterOptions.of(settings.vcenter), identity, load_contract()):
         steps.append(step)
         if not as_json:
             _print(step)

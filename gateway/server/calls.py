@@ -15,6 +15,7 @@ from google.rpc import code_pb2, error_details_pb2
 
 from gateway.access import Admission, Audit, AuditRecord
 from gateway.access.callers import Metadata
+from gateway.printable import is_word
 from gateway.tracing import Tracing
 from gateway.transcoding import Binding, GatewayError, Reason
 from gateway.vcenter.shared_reads import SharedReads, accepted_age
@@ -175,15 +176,7 @@ def _read_metadata(metadata: Metadata) -> tuple[str, str | None]:
     line, else a new one; a field that comes several times counts as one, with commas between its values."""
     request_id, cache_control = "", None
     for key, value in metadata:
-        if (
-            key == REQUEST_ID_HEADER
-            and not request_id
-            and isinstance(value, str)
-            and 0 < len(value) <= _MAX_REQUEST_ID
-            and value.isascii()
-            and value.isprintable()
-            and " " not in value
-        ):
+        if key == REQUEST_ID_HEADER and not request_id and is_word(value, _MAX_REQUEST_ID):
             request_id = value
         elif key == CACHE_CONTROL_HEADER and isinstance(value, str):
             cache_control = value if cache_control is None else f"{cache_control},{value}"

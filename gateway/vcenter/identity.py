@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from google.rpc import code_pb2
 
+from gateway.printable import is_word
 from gateway.transcoding import GatewayError, Reason
 
 __all__ = ["Basic", "Identity", "SessionId", "identity_from_metadata", "is_session_id"]
@@ -75,13 +76,7 @@ def identity_from_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> Ident
 
 def is_session_id(value: object) -> bool:
     """Whether a value can be a session id: it has to go into a header field as it is."""
-    return (
-        isinstance(value, str)
-        and 0 < len(value) <= _MAX_SESSION_ID
-        and value.isascii()
-        and value.isprintable()
-        and " " not in value
-    )
+    return is_word(value, _MAX_SESSION_ID)
 
 
 def _session_id(value: str) -> SessionId:
