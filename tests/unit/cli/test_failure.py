@@ -8,8 +8,8 @@ import pytest
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from gateway.cli.exits import Exit
 from gateway.cli.failure import CallError
+from gateway.cli.output import Exit
 from gateway.contract import load_contract
 from gateway.transcoding import GatewayError, Reason
 from gateway.transcoding.encoder import Violation
