@@ -92,6 +92,20 @@ async def test_the_printed_command(served: Served) -> None:
     assert vms[0]["power_state"] == "POWER_STATE_POWERED_ON"
 
 
+async def test_both_spellings(served: Served) -> None:
+    """A filter takes a value as answers show it, and as vCenter has it."""
+    shown, spelt, other = await asyncio.gather(
+        *(
+            run(*served.command, "ListVms", json.dumps({"power_states": [state]}))
+            for state in ("POWER_STATE_POWERED_ON", "POWERED_ON", "POWER_STATE_NONE")
+        )
+    )
+    assert shown.code == spelt.code == Exit.OK
+    assert {vm["power_state"] for vm in json.loads(shown.stdout)["vms"]} == {"POWER_STATE_POWERED_ON"}
+    assert json.loads(shown.stdout) == json.loads(spelt.stdout)
+    assert (other.code, other.stderr.splitlines()[0]) == (Exit.FAILED, "INVALID_ARGUMENT INVALID_ARGUMENT")
+
+
 async def test_an_error_in_words(served: Served) -> None:
     """The second of two equal calls fails with all that vCenter says about it, on standard error."""
     first = await run(*served.command, CONNECT, CDROM)

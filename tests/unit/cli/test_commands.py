@@ -131,7 +131,9 @@ def test_descriptors(invoke: Invoke, tmp_path: Path) -> None:
     assert invoke("descriptors", "-o", str(path)).exit_code == Exit.OK
     assert path.read_bytes() == invoke("descriptors").stdout_bytes
     files = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
-    assert any(file.name == "google/api/http.proto" for file in files)
+    names = {file.name for file in files}
+    assert names >= {"google/api/http.proto", "google/rpc/status.proto", "google/rpc/error_details.proto"}
+    assert {name for file in files for name in file.dependency} <= names
     assert any(location.leading_comments for file in files for location in file.source_code_info.location)
 
 

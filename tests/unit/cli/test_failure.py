@@ -84,6 +84,8 @@ def test_json_has_all_details() -> None:
     ("code", "reason", "exit_code"),
     [
         (code_pb2.NOT_FOUND, "NOT_FOUND", Exit.FAILED),
+        (code_pb2.INVALID_ARGUMENT, Reason.REQUEST_INVALID, Exit.USAGE),
+        (code_pb2.INVALID_ARGUMENT, "INVALID_ARGUMENT", Exit.FAILED),
         (code_pb2.UNAVAILABLE, "SERVICE_UNAVAILABLE", Exit.FAILED),
         (code_pb2.UNAVAILABLE, Reason.VCENTER_UNREACHABLE, Exit.UNREACHABLE),
         (code_pb2.UNAVAILABLE, Reason.VCENTER_CERTIFICATE_INVALID, Exit.UNREACHABLE),
