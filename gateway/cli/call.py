@@ -106,7 +106,6 @@ Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 
 @click.option(
     "--deadline",
     type=Seconds(more_than_0=True),
-    metavar="SECONDS",
     default=60.0,
     show_default=True,
     help="Gives up after this time.",

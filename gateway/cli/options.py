@@ -112,6 +112,9 @@ class Seconds(click.FloatRange):
     def __init__(self, *, more_than_0: bool = False) -> None:
         super().__init__(min=0, max=_YEAR, min_open=more_than_0)
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "SECONDS"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         seconds: float = super().convert(value, param, ctx)
         if math.isnan(seconds):

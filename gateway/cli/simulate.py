@@ -52,7 +52,6 @@ Examples:
     type=_SECONDS,
     default=_DEFAULTS.latency,
     help="Every answer takes at least this long.",
-    metavar="SECONDS",
 )
 @click.option(
     "--transition",
@@ -60,7 +59,6 @@ Examples:
     default=_DEFAULTS.transition,
     show_default=True,
     help="How long guests take to shut down, to reboot, or to start their tools.",
-    metavar="SECONDS",
 )
 @click.option(
     "--session-idle",
@@ -68,7 +66,6 @@ Examples:
     default=_DEFAULTS.limits.idle,
     show_default=True,
     help="Sessions end when unused for so long.",
-    metavar="SECONDS",
 )
 @click.option(
     "--session-age",
@@ -76,7 +73,6 @@ Examples:
     default=_DEFAULTS.limits.absolute,
     show_default=True,
     help="Sessions end after this time in any case.",
-    metavar="SECONDS",
 )
 def simulate(
     listen: str,

@@ -48,6 +48,13 @@ def test_number_of_values(monkeypatch: pytest.MonkeyPatch, extra: int) -> None:
             read_yaml(content)
 
 
+def test_reading_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands beyond the limit is not read: the place is about where it was reached."""
+    monkeypatch.setattr("gateway.documents.MAX_VALUES", 10)
+    error = refusal("- x\n" * 1000)
+    assert 10 <= error.line < 20
+
+
 def test_aliases() -> None:
     """Aliases and merge keys that stand for little are read as YAML has them."""
     assert read_yaml("a: &a {x: 1}\nb: {<<: *a, y: 2}\nc: [*a, *a]") == {
