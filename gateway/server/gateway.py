@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from gateway.access import Admission, Audit
 from gateway.contract import Contract, load_contract
 from gateway.server.calls import Observe, call_handler
 from gateway.server.drain import Drain
 from gateway.server.drift import CountingDrift
+from gateway.server.health import Health
+from gateway.server.listener import channel_arguments
+from gateway.server.peers import Peers
 from gateway.server.reflection import add_reflection
 from gateway.tracing import Tracing
 from gateway.transcoding import Binding, compile_bindings
@@ -39,12 +42,8 @@ replicas that they know: so it is the last to say NOT_SERVING, when names had ti
 
 # Long enough for the way to any client; short, since one that has a single address makes no calls meanwhile.
 _LEAVE_SECONDS = 0.5
-_MAX_PENDING = 100_000
 
 _log = logging.getLogger(__name__)
-
-# The asyncio half of the library is not in its type information.
-_HealthServicer: Any = health.aio.HealthServicer  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,14 @@ class ServerOptions:
     """Whether several processes may listen on the same port. Off, a second gateway on the port fails to start."""
     max_request_bytes: int = 4 * 1024 * 1024
     max_response_bytes: int = 32 * 1024 * 1024
+    max_metadata_bytes: int = 32 * 1024
+    """Of a call's metadata, counted as HTTP/2 does: each field with 32 bytes more than its name and value."""
+    max_unsent_bytes: int = 128 * 1024 * 1024
+    """Of answers that callers have not taken yet, over all connections. One connection may hold half of it."""
+    max_concurrent_streams: int = 1000
+    """Calls at once on one connection; clients hold further ones back until one has ended."""
+    max_connections: int = 10_000
+    """Further connections are closed at once."""
     keepalive_seconds: float = 60.0
     """An idle connection is probed this often, and closed when the client does not answer within 20 seconds."""
     max_connection_age_seconds: float | None = None
@@ -100,9 +107,9 @@ class Gateway:
         self._tracing = tracing
         self.tls = tls
         self._server: grpc.aio.Server | None = None
-        self._health = _HealthServicer()
+        self._health = Health()
         self._drain = Drain()
-        self._tasks: set[asyncio.Future[None]] = set()
+        self._peers = Peers(self.options.max_unsent_bytes)
 
     async def __aenter__(self) -> Gateway:
         await self.start()
@@ -127,10 +134,10 @@ class Gateway:
             tracing=self._tracing,
         )
         self.reads = SharedReads(self.vcenter.call, self._vcenter_options)
-        server = grpc.aio.server(options=_channel_arguments(self.options))
+        server = grpc.aio.server(options=channel_arguments(self.options))
         server.add_generic_rpc_handlers(tuple(self._handlers(self.reads)))
         if self.options.health:
-            health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+            server.add_generic_rpc_handlers((self._health.handler(),))
         if self.options.reflection:
             add_reflection(server, self.contract)
         try:
@@ -146,7 +153,7 @@ class Gateway:
         await server.start()
         self._server = server
         services = ("", VCENTER_HEALTH, CLIENTS_HEALTH, *self.contract.services)
-        await self._tell(health_pb2.HealthCheckResponse.SERVING, *services)
+        self._health.set(health_pb2.HealthCheckResponse.SERVING, services)
         return self.port
 
     async def stop(self, grace: float | None = None) -> None:
@@ -156,34 +163,31 @@ class Gateway:
         server, self._server = self._server, None
         if server is not None:
             leave = min(self.options.settle_seconds, _LEAVE_SECONDS)
-            await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING, "", *self.contract.services)
+            self._health.set(health_pb2.HealthCheckResponse.NOT_SERVING, ("", *self.contract.services))
             await asyncio.sleep(self.options.settle_seconds - leave)
-            await self._health.enter_graceful_shutdown()
+            self._health.shut_down()
             await asyncio.sleep(leave)
             # The listener closes now; new calls on open connections are told to go elsewhere.
-            await self._drain.close(server, self.options.grace_seconds if grace is None else grace)
-        if self.vcenter is not None:
-            await self.vcenter.close()
-            self.vcenter = self.reads = None
+            grace = self.options.grace_seconds if grace is None else grace
+            await self._drain.close(server, grace, self._close_vcenter, self._peers.taken())
+        await self._close_vcenter()
+
+    async def _close_vcenter(self) -> None:
+        vcenter, self.vcenter, self.reads = self.vcenter, None, None
+        if vcenter is not None:
+            await vcenter.close()
 
     async def wait(self) -> None:
         """Returns when the server has stopped."""
         if self._server is not None:
             await self._server.wait_for_termination()
 
-    async def _tell(self, status: int, *services: str) -> None:
-        """Sets what health says about services."""
-        for service in services:
-            await self._health.set(service, status)
-
     def _on_breaker_change(self, state: BreakerState) -> None:
         """Tells the health service, from where load balancers and people see it."""
         _log.warning("the circuit breaker of vCenter is %s", state)
         status = health_pb2.HealthCheckResponse
         health = status.SERVING if state is BreakerState.CLOSED else status.NOT_SERVING
-        task = asyncio.ensure_future(self._health.set(VCENTER_HEALTH, health))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._health.set(health, (VCENTER_HEALTH,))
 
     def _handlers(self, reads: SharedReads) -> list[Any]:
         services: dict[str, dict[str, Any]] = {}
@@ -198,28 +202,6 @@ class Gateway:
                 self._tracing,
             )
             methods = services.setdefault(binding.method.service, {})
-            methods[binding.method.name] = grpc.unary_unary_rpc_method_handler(self._drain.watched(handle))
+            bounded = self._peers.bounded(self._drain.watched(handle), is_read_only=binding.is_read_only)
+            methods[binding.method.name] = grpc.stream_unary_rpc_method_handler(bounded)
         return [grpc.method_handlers_generic_handler(service, methods) for service, methods in services.items()]
-
-
-def _channel_arguments(options: ServerOptions) -> list[tuple[str, Any]]:
-    arguments: list[tuple[str, Any]] = [
-        ("grpc.so_reuseport", int(options.reuse_port)),
-        ("grpc.max_receive_message_length", options.max_request_bytes),
-        ("grpc.max_send_message_length", options.max_response_bytes),
-        # Beyond about 1,000 calls that wait for the event loop, grpcio would cancel further ones without a word.
-        ("grpc.server.max_pending_requests", _MAX_PENDING),
-        ("grpc.server.max_pending_requests_hard_limit", _MAX_PENDING),
-        ("grpc.keepalive_time_ms", int(options.keepalive_seconds * 1000)),
-        ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.keepalive_permit_without_calls", 1),
-        # Clients may probe as often as every 10 seconds without being sent away for it.
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-    ]
-    if options.max_connection_age_seconds is not None:
-        arguments += [
-            ("grpc.max_connection_age_ms", int(options.max_connection_age_seconds * 1000)),
-            ("grpc.max_connection_age_grace_ms", int(options.grace_seconds * 1000)),
-        ]
-    return arguments

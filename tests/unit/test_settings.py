@@ -59,7 +59,7 @@ def test_defaults_are_those_of_the_parts() -> None:
     settings = ServerSettings().model_dump()
     options = {name: value for name, value in asdict(ServerOptions()).items() if name in settings}
     assert options.items() <= settings.items()
-    assert len(options) == 9
+    assert len(options) == 13
 
 
 @pytest.mark.parametrize(
