@@ -21,7 +21,7 @@ from urllib.parse import unquote
 import grpc
 import grpc.aio
 
-__all__ = ["Places", "close_connections", "read", "write"]
+__all__ = ["EOF", "Places", "close_connections", "read", "write"]
 
 WRITE_SECONDS = 60.0
 _CLOSE_SECONDS = 5.0
@@ -29,7 +29,8 @@ _CLOSE_SECONDS = 5.0
 _FILES = Path("/proc/self/fd")
 
 # Not in the library's type information.
-_EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]
+EOF: Any = grpc.aio.EOF  # type: ignore[attr-defined]
+"""What a context's read() returns at the end of a stream, and where it ends within a message."""
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class Places:
 async def read(context: Any) -> bytes | None:
     """The next message of a stream; None at its end, and where it ends within a message."""
     data = await context.read()
-    return None if data is _EOF else data
+    return None if data is EOF else data
 
 
 async def write(context: Any, message: bytes, seconds: float | None = None) -> None:

@@ -10,15 +10,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import grpc
 from google.rpc import code_pb2
 
-from gateway.server.connections import close_connections, read
+from gateway.server.connections import EOF, close_connections
 from gateway.transcoding import GatewayError, Reason
 
 __all__ = ["BoundedHandler", "Peers"]
@@ -29,6 +29,8 @@ _ANSWER_SECONDS = 60.0
 # Under pressure, what is stuck for so long has to go.
 _STUCK_SECONDS = 5.0
 _SWEEP_SECONDS = 1.0
+# Of each call there is one at a time, so the number of streams bounds them.
+_SMALL_ANSWER = 16 * 1024
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 _log = logging.getLogger(__name__)
@@ -37,13 +39,9 @@ BoundedHandler = Callable[[Any, Any], Awaitable[bytes]]
 """The handler of an rpc that gRPC takes for one with a stream of requests."""
 
 
-@dataclass(slots=True, eq=False)
-class _Answer:
-    """An answer on its way to the peer."""
-
-    peer: str
-    size: int
-    since: float
+_Answer = tuple[int, float, Any, str]
+"""An answer on its way: its bytes, since when, the call's context, and the connection that is charged with it, which is
+empty for a small one. No class, since there is one for each call."""
 
 
 class Peers:
@@ -66,15 +64,13 @@ class Peers:
         """Those that are being refused, and why."""
         self._answers: dict[asyncio.Task[Any], _Answer] = {}
         self._unsent: defaultdict[str, int] = defaultdict(int)
-        """Bytes by peer."""
+        """Bytes by connection, small answers apart."""
         self._total = 0
         self._refused = 0
         """Calls since the last look."""
-        self._closed: set[str] = set()
-        """Peers whose connections were closed, until the last of their answers is gone."""
+        self._missing = 0
+        """Bytes for which there was no room since the last look."""
         self._sweeping = False
-        self._taken = asyncio.Event()
-        self._taken.set()
 
     @property
     def unsent_bytes(self) -> int:
@@ -87,77 +83,65 @@ class Peers:
         The answer to a change is never refused, since it tells how the change ended.
         """
 
-        async def handle_bounded(requests: Any, context: Any) -> bytes:
-            data = await self._request(context)
-            peer = context.peer()
-            if self._is_full(peer, 0):
-                await self._refuse_answer(context)
+        requests, answers = self._requests, self._answers
+
+        async def handle_bounded(_: Any, context: Any) -> bytes:
+            task = cast("asyncio.Task[Any]", asyncio.current_task())
+            requests[task] = time.monotonic()
+            if not self._sweeping:
+                self._sweep_later()
+            try:
+                data = await context.read()
+            except asyncio.CancelledError:
+                await self._cancelled(task, context)
+                raise
+            finally:
+                del requests[task]
+            if data is EOF:
+                await _refuse(context, code_pb2.INVALID_ARGUMENT, "the call has no complete request message")
             answer = await handle(data, context)
-            if is_read_only and self._is_full(peer, len(answer)):
-                await self._refuse_answer(context)
-            self._count(peer, len(answer))
+            size, peer = len(answer), ""
+            if size > _SMALL_ANSWER:
+                peer = context.peer()
+                if is_read_only and self._is_full(peer, size):
+                    self._refused += 1
+                    text = "too many bytes of earlier answers have not been read; read them, or ask for fewer at once"
+                    await _refuse(context, code_pb2.RESOURCE_EXHAUSTED, text)
+                self._unsent[peer] += size
+            self._total += size
+            answers[task] = (size, time.monotonic(), context, peer)
+            task.add_done_callback(self._forget)
             return answer
 
         return handle_bounded
 
     async def taken(self) -> None:
         """Returns when no answer is on its way."""
-        await self._taken.wait()
+        while self._answers:
+            await asyncio.wait(list(self._answers))
 
-    async def _request(self, context: Any) -> bytes:
-        """The request of a call; ends the call with INVALID_ARGUMENT when there is none, or none in time."""
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._requests[task] = asyncio.get_running_loop().time()
-        self._sweep_later()
-        try:
-            data = await read(context)
-        except asyncio.CancelledError:
-            why = self._late.pop(task, None)
-            if why is None:
-                raise
+    async def _cancelled(self, task: asyncio.Task[Any], context: Any) -> None:
+        """Refuses a call whose request is late; returns where it was not for that that it was cancelled."""
+        if why := self._late.pop(task, None):
             task.uncancel()
-            await _refuse(context, GatewayError(code_pb2.INVALID_ARGUMENT, Reason.REQUEST_INVALID, why))
-        finally:
-            del self._requests[task]
-        if data is None:
-            text = "the call has no complete request message"
-            await _refuse(context, GatewayError(code_pb2.INVALID_ARGUMENT, Reason.REQUEST_INVALID, text))
-        return cast(bytes, data)
+            await _refuse(context, code_pb2.INVALID_ARGUMENT, why)
 
     def _is_full(self, peer: str, size: int) -> bool:
         """Whether the bytes of a further answer would be too many, for one connection or for all. One answer may be as
-        large as it likes where nothing else waits. Makes room for later ones where there is none for anybody."""
+        large as it likes where nothing else waits."""
         if self._total and self._total + size > self._max_unsent:
-            self._make_room(size)
+            self._missing = max(self._missing, self._total + size - self._max_unsent)
             return True
         held = self._unsent.get(peer, 0)
         return held > 0 and held + size > self._max_unsent // 2
 
-    async def _refuse_answer(self, context: Any) -> None:
-        self._refused += 1
-        text = "too many bytes of earlier answers have not been read; read them, or ask for fewer at once"
-        error = GatewayError(code_pb2.RESOURCE_EXHAUSTED, Reason.OVERLOADED, text, retry_delay=_SWEEP_SECONDS)
-        await _refuse(context, error)
-
-    def _count(self, peer: str, size: int) -> None:
-        """Counts an answer until its call ends, which is when the peer has taken it."""
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._answers[task] = _Answer(peer, size, asyncio.get_running_loop().time())
-        self._unsent[peer] += size
-        self._total += size
-        self._taken.clear()
-        task.add_done_callback(self._forget)
-        self._sweep_later()
-
     def _forget(self, task: asyncio.Task[Any]) -> None:
-        answer = self._answers.pop(task)
-        self._total -= answer.size
-        self._unsent[answer.peer] -= answer.size
-        if not self._unsent[answer.peer]:
-            del self._unsent[answer.peer]
-            self._closed.discard(answer.peer)
-        if not self._answers:
-            self._taken.set()
+        size, _, _, peer = self._answers.pop(task)
+        self._total -= size
+        if peer:
+            self._unsent[peer] -= size
+            if not self._unsent[peer]:
+                del self._unsent[peer]
 
     def _sweep_later(self) -> None:
         if not self._sweeping:
@@ -167,50 +151,53 @@ class Peers:
     def _sweep(self) -> None:
         """Looks for what takes too long, once a second while there is anything."""
         self._sweeping = False
-        now = asyncio.get_running_loop().time()
-        late = [task for task, since in self._requests.items() if since < now - _SWEEP_SECONDS]
-        refused = 0
-        for number, task in enumerate(late, _MAX_LATE_REQUESTS - len(late)):
-            if number >= 0 and self._requests[task] > now - self._request_seconds:
-                break
-            if task not in self._late:
-                refused += 1
-                self._late[task] = f"the request has not arrived completely within {now - self._requests[task]:.0f} s"
-                task.cancel()
-        if refused:
-            _log.warning("refused %d calls whose requests do not arrive", refused)
+        now = time.monotonic()
+        self._refuse_late(now)
         if self._refused:
             _log.warning("refused %d calls of peers that do not read their answers", self._refused)
             self._refused = 0
-        self._close(self._stuck_for(self._answer_seconds))
+        chosen = self._stuck_since(now - self._answer_seconds)
+        if self._missing > 0:
+            chosen |= self._largest(self._stuck_since(now - _STUCK_SECONDS), self._missing)
+            self._missing = 0
+        if chosen and (count := close_connections(chosen)):
+            _log.warning("closed %d connections that do not read their answers", count)
         if self._requests or self._answers:
             self._sweep_later()
 
-    def _stuck_for(self, seconds: float) -> set[str]:
-        """The peers that have not taken an answer for so long."""
-        before = asyncio.get_running_loop().time() - seconds
-        old = itertools.takewhile(lambda answer: answer.since <= before, self._answers.values())  # The oldest first.
-        return {answer.peer for answer in old}
-
-    def _make_room(self, size: int) -> None:
-        """Closes the connections that hold most, of those that are stuck, until there is room for so many bytes."""
-        missing = self._total + size - self._max_unsent
-        chosen = []
-        for peer in sorted(self._stuck_for(_STUCK_SECONDS) - self._closed, key=self._unsent.__getitem__, reverse=True):
-            if missing <= 0:
+    def _refuse_late(self, now: float) -> None:
+        late = [task for task, since in self._requests.items() if since < now - _SWEEP_SECONDS]
+        refused = 0
+        for number, task in enumerate(late, _MAX_LATE_REQUESTS - len(late)):
+            seconds = now - self._requests[task]
+            if number >= 0 and seconds < self._request_seconds:
                 break
-            chosen.append(peer)
-            missing -= self._unsent[peer]
-        self._close(chosen)
+            if task not in self._late:
+                self._late[task] = f"the request has not arrived completely within {seconds:.0f} seconds"
+                task.cancel()
+                refused += 1
+        if refused:
+            _log.warning("refused %d calls whose requests do not arrive", refused)
 
-    def _close(self, peers: Collection[str]) -> None:
-        if new := set(peers) - self._closed:
-            self._closed |= new
-            _log.warning("closed %d connections that do not read their answers", close_connections(new))
+    def _stuck_since(self, when: float) -> set[str]:
+        """The connections with an answer that has not been taken since then."""
+        stuck = itertools.takewhile(lambda answer: answer[1] <= when, self._answers.values())  # The oldest first.
+        return {context.peer() for _, _, context, _ in stuck}
+
+    def _largest(self, peers: set[str], size: int) -> set[str]:
+        """Those of some connections that hold most, until they hold `size` bytes."""
+        chosen = set()
+        for peer in sorted(peers, key=lambda peer: self._unsent.get(peer, 0), reverse=True):
+            if size <= 0:
+                break
+            chosen.add(peer)
+            size -= self._unsent.get(peer, 0)
+        return chosen
 
 
-async def _refuse(context: Any, error: GatewayError) -> None:
-    """Ends the call with the error's status, and does not return."""
-    status = error.status()
+async def _refuse(context: Any, code: int, text: str) -> None:
+    """Ends the call with a status, and does not return."""
+    reason = Reason.OVERLOADED if code == code_pb2.RESOURCE_EXHAUSTED else Reason.REQUEST_INVALID
+    status = GatewayError(code, reason, text).status()
     context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-    await context.abort(_CODES[status.code], status.message)
+    await context.abort(_CODES[code], text)
