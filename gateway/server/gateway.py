@@ -18,7 +18,7 @@ from gateway.server.calls import Observe, call_handler
 from gateway.server.drain import Drain
 from gateway.server.drift import CountingDrift
 from gateway.server.health import Health
-from gateway.server.listener import channel_arguments
+from gateway.server.listener import channel_arguments, quiet_library
 from gateway.server.peers import Peers
 from gateway.server.reflection import add_reflection
 from gateway.tracing import Tracing
@@ -109,7 +109,7 @@ class Gateway:
         self._server: grpc.aio.Server | None = None
         self._health = Health()
         self._drain = Drain()
-        self._peers = Peers(self.options.max_unsent_bytes)
+        self._peers = Peers(self.options.max_unsent_bytes, self.options.max_request_bytes)
 
     async def __aenter__(self) -> Gateway:
         await self.start()
@@ -134,6 +134,7 @@ class Gateway:
             tracing=self._tracing,
         )
         self.reads = SharedReads(self.vcenter.call, self._vcenter_options)
+        quiet_library()
         server = grpc.aio.server(options=channel_arguments(self.options))
         server.add_generic_rpc_handlers(tuple(self._handlers(self.reads)))
         if self.options.health:

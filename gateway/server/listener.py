@@ -8,12 +8,13 @@ size and number.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gateway.server.gateway import ServerOptions
 
-__all__ = ["channel_arguments"]
+__all__ = ["channel_arguments", "quiet_library"]
 
 _MAX_PENDING = 100_000
 _HANDSHAKE_SECONDS = 20
@@ -26,8 +27,9 @@ def channel_arguments(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", options.max_request_bytes),
         ("grpc.max_send_message_length", options.max_response_bytes),
         # The core refuses at random between its soft and its hard limit, call by call; with both equal, it does not.
-        ("grpc.max_metadata_size", options.max_metadata_bytes),
-        ("grpc.absolute_max_metadata_size", options.max_metadata_bytes),
+        # Its limit is the first size that it refuses.
+        ("grpc.max_metadata_size", options.max_metadata_bytes + 1),
+        ("grpc.absolute_max_metadata_size", options.max_metadata_bytes + 1),
         # A stream costs about 20 KiB as soon as its headers are there, and nothing else limits their number.
         ("grpc.max_concurrent_streams", options.max_concurrent_streams),
         # Streams that have ended count until their memory is free, which bounds floods of streams that are reset. A
@@ -35,6 +37,9 @@ def channel_arguments(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.http2.max_deallocating_streams", options.max_concurrent_streams),
         # Further connections are closed as soon as they are accepted.
         ("grpc.max_allowed_incoming_connections", options.max_connections),
+        # A fast peer would be granted ever larger windows, for requests which nobody has asked for yet. Requests are
+        # small, and answers do not depend on it.
+        ("grpc.http2.bdp_probe", 0),
         # How long a new connection may take for TLS and the first frame; the default is two minutes.
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_SECONDS * 1000),
         # Beyond about 1,000 calls that wait for the event loop, grpcio would cancel further ones without a word. What
@@ -54,3 +59,14 @@ def channel_arguments(options: ServerOptions) -> list[tuple[str, int]]:
             ("grpc.max_connection_age_grace_ms", int(options.grace_seconds * 1000)),
         ]
     return arguments
+
+
+def quiet_library() -> None:
+    """Keeps gRPC from logging a traceback for each answer whose caller has gone in the moment that it was sent."""
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    error = record.exc_info[0] if record.exc_info else None
+    # The type cannot be imported.
+    return error is None or error.__name__ != "ExecuteBatchError"

@@ -8,6 +8,7 @@ count from when the handler has returned it until the peer has taken it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import logging
 import time
@@ -23,11 +24,15 @@ from gateway.transcoding import GatewayError, Reason
 
 __all__ = ["BoundedHandler", "Peers"]
 
-_REQUEST_SECONDS = 30.0
-_MAX_LATE_REQUESTS = 100
+REQUEST_SECONDS = 30.0
+# What has not arrived so soon after its headers, as nearly every request has, is late. How much of a late one is there
+# cannot be seen, so that each counts as the largest, and their number is bounded.
+_LATE_SECONDS = 0.05
+_LATE_BYTES = 32 * 1024 * 1024
+_MIN_LATE_REQUESTS = 8
 _ANSWER_SECONDS = 60.0
 # Under pressure, what is stuck for so long has to go.
-_STUCK_SECONDS = 5.0
+STUCK_SECONDS = 5.0
 _SWEEP_SECONDS = 1.0
 # Of each call there is one at a time, so the number of streams bounds them.
 _SMALL_ANSWER = 16 * 1024
@@ -50,18 +55,20 @@ class Peers:
     def __init__(
         self,
         max_unsent_bytes: int,
+        max_request_bytes: int,
         *,
-        request_seconds: float = _REQUEST_SECONDS,
         answer_seconds: float = _ANSWER_SECONDS,
     ) -> None:
         """`max_unsent_bytes` is that of all connections together, one may hold half of it."""
         self._max_unsent = max_unsent_bytes
-        self._request_seconds = request_seconds
+        self._max_late = max(_MIN_LATE_REQUESTS, _LATE_BYTES // max_request_bytes)
+        self._request_seconds = REQUEST_SECONDS
         self._answer_seconds = answer_seconds
         self._requests: dict[asyncio.Task[Any], float] = {}
         """The calls whose request has not arrived, with the time of their headers, the oldest first."""
-        self._late: dict[asyncio.Task[Any], str] = {}
+        self._late: dict[asyncio.Task[Any], tuple[int, str]] = {}
         """Those that are being refused, and why."""
+        self._looking = False
         self._answers: dict[asyncio.Task[Any], _Answer] = {}
         self._unsent: defaultdict[str, int] = defaultdict(int)
         """Bytes by connection, small answers apart."""
@@ -90,6 +97,8 @@ class Peers:
             requests[task] = time.monotonic()
             if not self._sweeping:
                 self._sweep_later()
+            if len(requests) > self._max_late and not self._looking:
+                self._look_soon()
             try:
                 data = await context.read()
             except asyncio.CancelledError:
@@ -122,9 +131,9 @@ class Peers:
 
     async def _cancelled(self, task: asyncio.Task[Any], context: Any) -> None:
         """Refuses a call whose request is late; returns where it was not for that that it was cancelled."""
-        if why := self._late.pop(task, None):
+        if refusal := self._late.pop(task, None):
             task.uncancel()
-            await _refuse(context, code_pb2.INVALID_ARGUMENT, why)
+            await _refuse(context, *refusal)
 
     def _is_full(self, peer: str, size: int) -> bool:
         """Whether the bytes of a further answer would be too many, for one connection or for all. One answer may be as
@@ -152,32 +161,47 @@ class Peers:
         """Looks for what takes too long, once a second while there is anything."""
         self._sweeping = False
         now = time.monotonic()
-        self._refuse_late(now)
+        late = [task for task, since in self._requests.items() if since <= now - self._request_seconds]
+        text = f"the request has not arrived completely within {self._request_seconds:g} seconds"
+        self._refuse_requests(late, code_pb2.INVALID_ARGUMENT, text)
         if self._refused:
             _log.warning("refused %d calls of peers that do not read their answers", self._refused)
             self._refused = 0
         chosen = self._stuck_since(now - self._answer_seconds)
         if self._missing > 0:
-            chosen |= self._largest(self._stuck_since(now - _STUCK_SECONDS), self._missing)
+            chosen |= self._largest(self._stuck_since(now - STUCK_SECONDS), self._missing)
             self._missing = 0
         if chosen and (count := close_connections(chosen)):
             _log.warning("closed %d connections that do not read their answers", count)
         if self._requests or self._answers:
             self._sweep_later()
 
-    def _refuse_late(self, now: float) -> None:
-        late = [task for task, since in self._requests.items() if since < now - _SWEEP_SECONDS]
-        refused = 0
-        for number, task in enumerate(late, _MAX_LATE_REQUESTS - len(late)):
-            seconds = now - self._requests[task]
-            if number >= 0 and seconds < self._request_seconds:
-                break
-            if task not in self._late:
-                self._late[task] = f"the request has not arrived completely within {seconds:.0f} seconds"
+    def _look_soon(self) -> None:
+        self._looking = True
+        asyncio.get_running_loop().call_later(_LATE_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Chooses the oldest of too many late requests."""
+        self._looking = False
+        before = time.monotonic() - _LATE_SECONDS
+        late = [task for task, since in self._requests.items() if since <= before]
+        if len(late) > self._max_late:
+            # Not those that have arrived while the event loop was busy: it looks at the network once more before.
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.001, loop.call_soon, self._refuse_oldest, late[: -self._max_late])
+        if len(self._requests) > self._max_late:
+            self._look_soon()
+
+    def _refuse_oldest(self, late: list[asyncio.Task[Any]]) -> None:
+        text = "too many requests have not arrived completely, and this is one of the oldest"
+        self._refuse_requests(late, code_pb2.RESOURCE_EXHAUSTED, text)
+
+    def _refuse_requests(self, late: list[asyncio.Task[Any]], code: int, text: str) -> None:
+        if chosen := [task for task in late if task in self._requests and task not in self._late]:
+            for task in chosen:
+                self._late[task] = (code, text)
                 task.cancel()
-                refused += 1
-        if refused:
-            _log.warning("refused %d calls whose requests do not arrive", refused)
+            _log.warning("refused %d calls whose requests do not arrive", len(chosen))
 
     def _stuck_since(self, when: float) -> set[str]:
         """The connections with an answer that has not been taken since then."""
@@ -197,7 +221,12 @@ class Peers:
 
 async def _refuse(context: Any, code: int, text: str) -> None:
     """Ends the call with a status, and does not return."""
-    reason = Reason.OVERLOADED if code == code_pb2.RESOURCE_EXHAUSTED else Reason.REQUEST_INVALID
-    status = GatewayError(code, reason, text).status()
-    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    context.set_trailing_metadata((("grpc-status-details-bin", _details(code, text)),))
     await context.abort(_CODES[code], text)
+
+
+@functools.lru_cache(maxsize=8)
+def _details(code: int, text: str) -> bytes:
+    """The status in full. There are few, and a flood of calls is refused with one of them."""
+    reason = Reason.OVERLOADED if code == code_pb2.RESOURCE_EXHAUSTED else Reason.REQUEST_INVALID
+    return bytes(GatewayError(code, reason, text).status().SerializeToString())

@@ -31,7 +31,7 @@ _V1 = "grpc.reflection.v1.ServerReflection"
 # What no service of the contract imports: the details of errors, and gRPC's own services.
 _FURTHER_FILES = (duration_pb2, error_details_pb2, health_pb2, reflection_pb2)
 
-_IDLE_SECONDS = 60.0
+IDLE_SECONDS = 60.0
 
 # The asyncio half of the library is not in its type information.
 _ReflectionServicer: Any = reflection.aio.ReflectionServicer  # type: ignore[attr-defined]
@@ -80,7 +80,7 @@ class _Reflection:
 
 async def _requests(context: Any) -> AsyncIterator[Any]:
     while True:
-        async with asyncio.timeout(_IDLE_SECONDS):
+        async with asyncio.timeout(IDLE_SECONDS):
             data = await read(context)
         if data is None:
             return
