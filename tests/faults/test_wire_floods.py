@@ -231,12 +231,12 @@ async def test_answers_of_an_operation_that_nobody_reads(tmp_path: Path) -> None
         await serving.answers()
         serving.rest = serving.memory()
         async with connection(serving.address, setting(INITIAL_WINDOW_SIZE, 0)) as peer:
-            for number in range(800):
+            for number in range(900):
                 await peer.send(
                     frame(HEADERS, END_HEADERS, stream(number), list_vms),
                     frame(DATA, END_STREAM, stream(number), message(b"")),
                 )
-            await eventually(lambda: len(peer.ended) > 100, "the refusal of answers", 60)
+            await eventually(lambda: len(peer.ended) >= 10, "the refusal of answers", 60)
             await serving.answers()
             growth = serving.memory() - serving.rest
             assert growth < 150 * MIB, f"{growth / MIB:.0f} MiB more"
