@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-__all__ = ["ReloadedFile", "UnusableFileError"]
+__all__ = ["ReloadedFile", "UnusableFileError", "look_at_files"]
 
 T = TypeVar("T")
 
@@ -51,16 +52,18 @@ class ReloadedFile(Generic[T]):
         self._next_look = clock() + interval
         self.generation = 1
         """How many contents were taken into use so far."""
+        _files.add(self)
 
     def current(self) -> T:
         """The value of the newest content that can be used."""
         now = self._clock()
         if now >= self._next_look:
             self._next_look = now + self._interval
-            self._look()
+            self.look()
         return self._value
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Takes the file's content into use if it is a new one."""
         signature = self._signature()
         if signature == self._seen:
             return
@@ -86,3 +89,12 @@ class ReloadedFile(Generic[T]):
         except OSError as error:
             raise ValueError(f"it cannot be read: {error.strerror}") from None
         return self._parse(content)
+
+
+_files: weakref.WeakSet[ReloadedFile[Any]] = weakref.WeakSet()
+
+
+def look_at_files() -> None:
+    """Looks at all files of the process now."""
+    for file in list(_files):
+        file.look()

@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gateway.transcoding import RestRequest
 from gateway.vcenter.failures import TransportError
@@ -36,6 +36,8 @@ class VCenterVersion:
     """Version of the API, for instance `8.0.3.0`: that of the product with a fourth number."""
     problem: str = ""
     """Why it is not known."""
+    error: Exception | None = field(default=None, compare=False, repr=False)
+    """What kept vCenter from answering; None where it answered, whatever that was."""
 
 
 class VersionReader:
@@ -76,7 +78,7 @@ class VersionReader:
                 self._transport = Transport(self._options)
             answer = await self._transport.send(_LIST, {}, _TIMEOUT)
         except (TransportError, ValueError) as error:  # The latter is about the file of authorities.
-            return VCenterVersion(problem=str(error))
+            return VCenterVersion(problem=str(error), error=error)
         if answer.status != 200:
             return VCenterVersion(problem=f"vCenter answered with HTTP status {answer.status}")
         if (version := read_version(answer.body)) is None:
