@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from io import FileIO
 
 from gateway.signals import SUPERVISORS_SIGNAL
 
@@ -32,13 +33,14 @@ ALIVE, READY, REPORT, RELOAD = "alive", "ready", "report", "reload"
 class WorkerLink:
     """The worker's side. To be started within the event loop that serves."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, commands: FileIO) -> None:
         self.number = number
         """Which of the workers it is, from 1."""
         self.on_reload: Callable[[], None] = lambda: None
         """Called when the supervisor was told to reload."""
         self.make_report: Callable[[], bytes] | None = None
         """Gives what the worker has counted, in JSON. Called when the supervisor asks, and in the end."""
+        self._commands = commands
         self._transport: asyncio.WriteTransport | None = None
         self._closed = asyncio.Event()
         self._living: asyncio.Task[None] | None = None
@@ -82,8 +84,9 @@ class WorkerLink:
             self._transport.write(f"{line}\n".encode())
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        for line in sys.stdin:
-            match line.split():
+        # Without a buffer, whose lock the interpreter may need at its end.
+        while line := self._commands.readline():
+            match line.decode().split():
                 case [command, number] if command == REPORT:
                     loop.call_soon_threadsafe(self._report, number)
                 case [command] if command == RELOAD:

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Coroutine
+from io import FileIO
 from typing import Any, NoReturn
 
 import click
@@ -71,13 +72,13 @@ def serve(**flags: Any) -> None:
 def worker() -> None:
     """Serves as one of several processes; started by `serve --workers`."""
     ignore_hangups()
-    line = sys.stdin.readline()
+    commands = FileIO(sys.stdin.fileno(), closefd=False)
     try:
-        task = WorkerTask.from_json(line)
+        task = WorkerTask.from_json(commands.readline().decode())
     except SupervisorError as error:
         _fail(error)
     configure_logs(task.settings.log)
-    link = WorkerLink(task.number)
+    link = WorkerLink(task.number, commands)
     _finish(uvloop.run, run(task.settings, lambda port: link.ready(), backend=task.backend, worker=link))
 
 
