@@ -12,7 +12,6 @@ import contextlib
 import logging
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -21,6 +20,7 @@ from typing import Any, TextIO
 import orjson
 import structlog
 
+from gateway.log_stream import standard_error
 from gateway.printable import escaped, escaped_json
 from gateway.settings import LogSettings
 from gateway.tracing.context import CURRENT, trace_fields
@@ -51,7 +51,7 @@ EventDict = structlog.typing.EventDict
 
 def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
     """Sends all logs of the process to `stream`, standard error unless given."""
-    stream = stream or sys.stderr
+    stream = stream or standard_error()
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     ending: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,

@@ -24,6 +24,7 @@ from gateway.calls.shared_reads import SharedReads
 from gateway.contract import Streaming
 from gateway.errors import Reason
 from gateway.events import CallEnded, Events, Exchanged, Retried
+from gateway.log_stream import dropped_lines
 from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.client import VCenter
 
@@ -153,6 +154,13 @@ FAMILIES = (
         "the last connection).",
         "livemin",
     ),
+    Family("audit_records_lost_total", "counter", (), "Records of the audit log that could not be written."),
+    Family(
+        "log_lines_dropped_total",
+        "counter",
+        (),
+        "Lines of the log that were dropped because nobody read what the process writes.",
+    ),
     Family("build_info", "gauge", ("version", "python"), "Always 1; the labels say what runs.", "livemax"),
 )
 
@@ -276,6 +284,9 @@ class Metrics(Events):
         self._gauges["rpcs_in_flight"].set(gateway.active_calls)
         self._gauges["streams_open"].set(len(gateway.streams))
         self._gauges["streams_oldest_seconds"].set(gateway.streams.oldest_seconds)
+        self._advance("log", lambda: self._families["log_lines_dropped_total"], dropped_lines())
+        if gateway.audit is not None:
+            self._advance("audit", lambda: self._families["audit_records_lost_total"], gateway.audit.lost)
         if gateway.tls is not None:
             self._expires("gateway", gateway.tls.certificate(), is_pem=True)
         if gateway.vcenter is not None:

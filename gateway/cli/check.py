@@ -19,11 +19,12 @@ from gateway.cli.options import SettingsCommand, checked_settings, config_option
 from gateway.cli.output import Exit, echo, echo_json, wrapped
 from gateway.cli.serve import load
 from gateway.cli.steps import State, Step, StepError, VCenterSteps, take
-from gateway.cli.tls_check import check_tls, described, ends_soon
+from gateway.cli.tls_check import check_tls
 from gateway.contract import load_contract
 from gateway.server.access import account_file
 from gateway.settings import Settings
 from gateway.vcenter import Credential
+from gateway.vcenter.certificate import described, ends_soon
 from gateway.vcenter.options import VCenterOptions
 
 __all__ = ["check"]

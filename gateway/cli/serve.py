@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
 import sys
-import threading
 from collections.abc import Coroutine
+from io import FileIO
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,11 +21,13 @@ from gateway.contract import ContractError
 from gateway.files import UnusableFileError
 from gateway.logs import configure_logs
 from gateway.server.access import Access, make_access
-from gateway.server.run import SUPERVISORS_SIGNAL, ServerEndedError, run
+from gateway.server.run import ServerEndedError, run
 from gateway.settings import ServerSettings, Settings, is_loopback, join_address, split_address
 from gateway.settings.address import reachable
-from gateway.supervisor import READY, SupervisorError, WorkerTask, supervise
+from gateway.signals import ignore_hangups
+from gateway.supervisor import SupervisorError, WorkerTask, supervise
 from gateway.tracing import TracingError, check_tracing
+from gateway.worker_link import WorkerLink
 
 __all__ = ["how_to_call", "load", "serve", "worker"]
 
@@ -53,8 +54,9 @@ def serve(**flags: Any) -> None:
 
     Needs a vCenter (--vcenter) or the embedded one (--simulator). Callers bring their identity with each call; only
     with --simulator on a loopback address they need none. It stops at SIGTERM or Ctrl-C, when calls
-    under way have ended.
+    under way have ended. SIGHUP makes it read its files again.
     """
+    ignore_hangups()
     settings = checked_settings(flags)
     configure_logs(settings.log)
     try:
@@ -83,27 +85,15 @@ def load(settings: Settings) -> Access:
 @click.command(hidden=True)
 def worker() -> None:
     """Serves as one of several processes; started by `serve --workers`."""
-    line = sys.stdin.readline()
+    ignore_hangups()
+    commands = FileIO(sys.stdin.fileno(), closefd=False)
     try:
-        task = WorkerTask.from_json(line)
+        task = WorkerTask.from_json(commands.readline().decode())
     except SupervisorError as error:
         _fail(error)
     configure_logs(task.settings.log)
-    threading.Thread(target=_stop_when_orphaned, daemon=True).start()
-
-    def announce(port: int) -> None:
-        sys.stdout.write(f"{READY.decode()}\n")
-        sys.stdout.flush()
-
-    serving = run(task.settings, announce, backend=task.backend, reuse_port=True, share=task.share())
-    _finish(uvloop.run, serving)
-
-
-def _stop_when_orphaned() -> None:
-    """Waits for the end of the standard input, which the supervisor holds open for as long as it lives."""
-    while os.read(0, 1024):
-        pass
-    os.kill(os.getpid(), SUPERVISORS_SIGNAL)
+    link = WorkerLink(task.number, commands)
+    _finish(uvloop.run, run(task.settings, lambda port: link.ready(), backend=task.backend, worker=link))
 
 
 def _finish(runner: Any, serving: Coroutine[Any, Any, None]) -> None:

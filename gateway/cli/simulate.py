@@ -11,8 +11,8 @@ import click
 from gateway.cli.options import Seconds
 from gateway.cli.output import Exit, echo
 from gateway.logs import configure_logs
-from gateway.server.run import stop_event
 from gateway.settings import LogSettings, split_address
+from gateway.signals import stop_event
 from gateway.simulator import SessionLimits, Simulator, SimulatorOptions
 
 __all__ = ["simulate"]

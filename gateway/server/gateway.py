@@ -15,7 +15,8 @@ from gateway.access import Admission, AuditLog
 from gateway.calls import Call
 from gateway.calls.shared_reads import SharedReads
 from gateway.contract import Contract, load_contract
-from gateway.events import BreakerChanged, Events, combined
+from gateway.errors import Reason
+from gateway.events import BreakerChanged, Events, Exchanged, combined
 from gateway.live import GatewayService, local_endpoints
 from gateway.live.gateway_service import Limits
 from gateway.server.arrival import Door
@@ -111,12 +112,13 @@ class Gateway(Events):
         self._vcenter_options = vcenter
         self._admission = admission
         self._events = events or Events()
-        self._audit = audit
+        self.audit = audit
         self._tracing = tracing
         self._version = VersionReader(vcenter)
         self._service: GatewayService | None = None
         self._server: grpc.aio.Server | None = None
         self._health = Health()
+        self._is_closed = self._is_trusted = True
         self._drain = Drain()
         self._peers = Peers(self.options.max_unsent_bytes, self.options.max_request_bytes)
 
@@ -190,9 +192,20 @@ class Gateway(Events):
 
     def breaker_changed(self, changed: BreakerChanged) -> None:
         """Tells the health service, from where load balancers and people see it."""
+        self._is_closed = changed.state is BreakerState.CLOSED
+        self._tell_of_vcenter()
+
+    def exchanged(self, exchanged: Exchanged) -> None:
+        """A vCenter whose certificate is not trusted cannot be called either."""
+        is_refused = exchanged.outcome == Reason.VCENTER_CERTIFICATE_INVALID
+        if is_refused is self._is_trusted and (is_refused or isinstance(exchanged.outcome, int)):
+            self._is_trusted = not is_refused
+            self._tell_of_vcenter()
+
+    def _tell_of_vcenter(self) -> None:
         status = health_pb2.HealthCheckResponse
-        health = status.SERVING if changed.state is BreakerState.CLOSED else status.NOT_SERVING
-        self._health.set(health, (VCENTER_HEALTH,))
+        is_well = self._is_closed and self._is_trusted
+        self._health.set(status.SERVING if is_well else status.NOT_SERVING, (VCENTER_HEALTH,))
 
     def _handlers(self) -> list[Any]:
         """The handlers of all rpcs. What is promised about calls are the layers that are put together here."""
@@ -204,7 +217,7 @@ class Gateway(Events):
             self._limits(),
             has_policy=admission.policy is not None,
         )
-        audit = self._audit
+        audit = self.audit
         events = combined(TraceEvents(), self._events, self, service, *([audit] if audit else []))
         vcenter = self.vcenter = VCenter(timeouts, self.contract, events=events, tracing=self._tracing)
         reads = self.reads = SharedReads(

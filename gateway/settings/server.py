@@ -26,6 +26,14 @@ class ServerSettings(Section):
         ge=1,
         le=64,
     )
+    worker_timeout_seconds: float = setting(
+        15.0,
+        "A worker that gives no sign of life for so long is replaced; after a third of it the gateway is not ready. "
+        "Where there are several workers.",
+        f"{SECONDS}; 6 or more",
+        ge=6,
+        le=3600,
+    )
     max_request_bytes: ByteSize = setting(4 * 1024**2, "Largest request that is accepted.", BYTES, ge=1024, lt=2**31)
     max_response_bytes: ByteSize = setting(32 * 1024**2, "Largest response that is sent.", BYTES, ge=1024, lt=2**31)
     max_metadata_bytes: ByteSize = setting(
