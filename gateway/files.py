@@ -1,19 +1,34 @@
 """Files that may change while the gateway runs: certificates, keys, passwords, tokens, policies.
 
-Kubernetes renews mounted secrets in place, and a gateway that had to be restarted for it would drop calls. A file is
-looked at when it is needed, at most once a second; a new content that cannot be used is reported once, and the old one
-stays in use.
+Kubernetes renews mounted secrets in place, and a gateway that had to be restarted for it would drop calls. One thread
+of the process looks at all files once a second, so that neither a slow disk nor a long file ever holds up a call. A new
+content that cannot be used is reported once, and the old one stays in use.
+
+Only regular files are read, up to a size: a FIFO would block its reader, and a device may have no end.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
+import stat
+import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 
-__all__ = ["ReloadedFile", "UnusableFileError"]
+__all__ = ["MAX_BYTES", "ReloadedFile", "UnusableFileError", "look_at_files", "open_regular"]
+
+MAX_BYTES = 1024**2
+"""The largest file that is read: as much as a Secret or a ConfigMap of Kubernetes can hold."""
+
+_INTERVAL = 1.0
+
+# A second change within one tick of the file system's clock leaves the times as they are.
+_SETTLED_SECONDS = 1.0
 
 T = TypeVar("T")
 
@@ -28,61 +43,132 @@ class ReloadedFile(Generic[T]):
     """One file and what it means.
 
     `parse` turns the content into a value and raises ValueError with a sentence, which must not hold a secret, for a
-    content that cannot be used. The first reading must succeed: it raises UnusableFileError.
+    content that cannot be used. It is called in the thread that looks at the files. The first reading must succeed: it
+    raises UnusableFileError.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        parse: Callable[[bytes], T],
-        *,
-        interval: float = 1.0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, path: str | Path, parse: Callable[[bytes], T]) -> None:
         self.path = Path(path)
         self._parse = parse
-        self._interval = interval
-        self._clock = clock
-        self._seen = self._signature()
+        self._seen: tuple[int, ...] | None = None
+        self._digest, self._problem = b"", ""
+        self._lock = threading.Lock()
         try:
-            self._value = self._read()
+            self._value = parse(self._changed_content() or b"")
         except ValueError as error:
             raise UnusableFileError(f"{self.path} cannot be used: {error}") from None
-        self._next_look = clock() + interval
-        self.generation = 1
-        """How many contents were taken into use so far."""
+        _watch(self)
 
     def current(self) -> T:
-        """The value of the newest content that can be used."""
-        now = self._clock()
-        if now >= self._next_look:
-            self._next_look = now + self._interval
-            self._look()
+        """The value of the newest content that can be used. It never waits."""
         return self._value
 
-    def _look(self) -> None:
-        signature = self._signature()
-        if signature == self._seen:
-            return
-        self._seen = signature
-        try:
-            self._value = self._read()
-        except ValueError as error:
-            _log.error("%s changed and cannot be used, the old content stays in use: %s", self.path, error)
-            return
-        self.generation += 1
-        _log.info("%s changed and is in use now", self.path)
+    def look(self) -> None:
+        """Takes the file's content into use if it is a new one."""
+        with self._lock:
+            try:
+                content = self._changed_content()
+                if content is None:
+                    return
+                self._value = self._parse(content)
+            except ValueError as error:
+                _log.error("%s changed and cannot be used, the old content stays in use: %s", self.path, error)
+            except Exception as error:
+                # Its text may hold anything. Whatever it was, the next content is looked at.
+                name = type(error).__name__
+                _log.error("%s changed and cannot be used, the old content stays in use: %s", self.path, name)
+            else:
+                _log.info("%s changed and is in use now", self.path)
 
-    def _signature(self) -> tuple[int, ...] | None:
+    def _changed_content(self) -> bytes | None:
+        """The content if it was not seen before, else None. Raises ValueError, once, for a file that cannot be read."""
         try:
-            status = self.path.stat()
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
-
-    def _read(self) -> T:
-        try:
-            content = self.path.read_bytes()
+            if _signature(self.path.stat()) == self._seen:
+                return None
+            content = self._read()
         except OSError as error:
-            raise ValueError(f"it cannot be read: {error.strerror}") from None
-        return self._parse(content)
+            problem = f"it cannot be read: {error.strerror}"
+        except ValueError as error:
+            problem = str(error)
+        else:
+            self._problem = ""
+            digest = hashlib.sha256(content).digest()
+            if digest == self._digest:
+                return None
+            self._digest = digest
+            return content
+        if problem == self._problem:
+            return None
+        self._problem, self._digest, self._seen = problem, b"", None
+        raise ValueError(problem)
+
+    def _read(self) -> bytes:
+        with open_regular(self.path) as file:
+            status = os.fstat(file.fileno())
+            content = file.read(MAX_BYTES + 1) if status.st_size <= MAX_BYTES else None
+        if content is None or len(content) > MAX_BYTES:
+            raise ValueError(f"it has more than {MAX_BYTES} bytes")
+        self._seen = _signature(status) if time.time() - status.st_ctime >= _SETTLED_SECONDS else None
+        return content
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """Opens a file to read it, which never blocks. Raises OSError, and ValueError for what is no regular file."""
+    # Looked at before it is opened, since opening alone makes some devices do something; and after, since it may have
+    # become another one in between.
+    _check_regular(Path(path).stat())
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    try:
+        _check_regular(os.fstat(descriptor))
+    except ValueError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def look_at_files() -> None:
+    """Makes the thread look at all files now, and returns at once."""
+    _wake.set()
+
+
+def _check_regular(status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise ValueError("it is a directory, not a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is not a regular file")
+
+
+def _signature(status: os.stat_result) -> tuple[int, ...]:
+    """Differs for a file that was changed or replaced. Its time of modification can be set (`cp -p`, `rsync -t`,
+    images): that of the last change of its inode cannot."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+_files: weakref.WeakSet[ReloadedFile[Any]] = weakref.WeakSet()
+_lock = threading.Lock()
+_wake = threading.Event()
+_thread: threading.Thread | None = None
+
+
+def _watch(file: ReloadedFile[Any]) -> None:
+    global _thread
+    with _lock:
+        _files.add(file)
+        if _thread is None:
+            _thread = threading.Thread(target=_keep_looking, name="files", daemon=True)
+            _thread.start()
+
+
+def _keep_looking() -> None:
+    global _thread
+    while True:
+        _wake.wait(_INTERVAL)
+        _wake.clear()
+        with _lock:
+            files = list(_files)
+            if not files:
+                _thread = None
+                return
+        for file in files:
+            file.look()
+        del files[:], file

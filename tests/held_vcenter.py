@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from google.protobuf.message import Message
 
+from gateway.calls import Call, Reply
 from gateway.transcoding import Binding
-from gateway.vcenter import Identity
 
 __all__ = ["Clock", "HeldCall", "HeldVCenter", "idle"]
 
@@ -18,32 +17,32 @@ __all__ = ["Clock", "HeldCall", "HeldVCenter", "idle"]
 class HeldCall:
     """One call that has come."""
 
-    binding: Binding = field(repr=False)
-    message: Message = field(repr=False)
-    identity: Identity
-    timeout: float | None
-    request_id: str
-    answer: asyncio.Future[Message]
+    call: Call
+    answer: asyncio.Future[Reply]
     """To be set by the test; cancelled when the gateway has given the call up."""
+
+    @property
+    def binding(self) -> Binding:
+        return self.call.binding
+
+    @property
+    def message(self) -> Message:
+        return self.call.message
+
+    def reply(self, response: Message) -> None:
+        """Answers the call."""
+        self.answer.set_result(Reply(response.SerializeToString()))
 
 
 class HeldVCenter:
-    """Takes the place of `VCenter.call`."""
+    """An endpoint in the place of `VCenter.call`."""
 
     def __init__(self) -> None:
         self.calls: list[HeldCall] = []
 
-    async def __call__(
-        self,
-        binding: Binding,
-        message: Message,
-        identity: Identity,
-        timeout: float | None,
-        request_id: str,
-        caller: Hashable,
-    ) -> Message:
+    async def __call__(self, call: Call) -> Reply:
         answer = asyncio.get_running_loop().create_future()
-        self.calls.append(HeldCall(binding, message, identity, timeout, request_id, answer))
+        self.calls.append(HeldCall(call, answer))
         return await answer
 
 

@@ -18,8 +18,8 @@ from google.rpc import code_pb2
 
 from gateway.admin.metrics import metrics_table
 from gateway.contract import Idempotency, Method, Streaming, load_contract
+from gateway.errors import BY_ERROR_TYPE, BY_HTTP_STATUS
 from gateway.settings import reference_table
-from gateway.transcoding.errors import BY_ERROR_TYPE, BY_HTTP_STATUS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 

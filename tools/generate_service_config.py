@@ -17,6 +17,7 @@ from typing import Any
 
 from gateway.contract import Idempotency, load_contract
 from gateway.server.gateway import CLIENTS_HEALTH
+from gateway.vcenter.retry import CLIENT_RETRIES
 
 OUTPUT = Path(__file__).resolve().parents[1] / "clients" / "service_config.json"
 
@@ -35,16 +36,15 @@ def service_config() -> dict[str, Any]:
             {
                 "name": sorted(reads, key=lambda name: (name["service"], name["method"])),
                 "retryPolicy": {
-                    "maxAttempts": 4,
-                    "initialBackoff": "0.2s",
-                    "maxBackoff": "3s",
-                    "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
+                    "maxAttempts": CLIENT_RETRIES.max_attempts,
+                    "initialBackoff": f"{CLIENT_RETRIES.initial_backoff:g}s",
+                    "maxBackoff": f"{CLIENT_RETRIES.max_backoff:g}s",
+                    "backoffMultiplier": CLIENT_RETRIES.backoff_multiplier,
+                    "retryableStatusCodes": list(CLIENT_RETRIES.codes),
                 },
             }
         ],
-        # Of many failing calls only a part is repeated, so that an outage is not multiplied.
-        "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.1},
+        "retryThrottling": {"maxTokens": CLIENT_RETRIES.max_tokens, "tokenRatio": CLIENT_RETRIES.token_ratio},
     }
 
 

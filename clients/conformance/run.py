@@ -215,7 +215,10 @@ def _run(at: Site, case: Mapping[str, Any]) -> list[str]:
     if not answers or "message" in answers[-1]:
         problem = f"the runner ended, or took more than {SECONDS} s, after {answers}"
     else:
-        problem = compare(case, answers)
+        try:
+            problem = compare(case, answers)
+        except json_format.ParseError as error:
+            problem = f"not the JSON form of the response: {error}"
     if not problem and "cancel_after" in case and not at.hop.wait_for_reset(resets, SECONDS):
         problem = "the gateway was not told that the stream was cancelled"
     if not problem and "calls" in case and (calls := at.vcenter.calls(happens["once_called"])) != case["calls"]:

@@ -5,35 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from google.protobuf.message import Message
-from google.rpc import code_pb2
-
 from gateway.access.callers import AuthContext, Callers, Metadata
 from gateway.access.policy import Policy
-from gateway.transcoding import Binding, GatewayError, Reason
-from gateway.vcenter.identity import Basic, Identity, SessionId, identity_from_metadata
+from gateway.calls import Call, Caller
+from gateway.calls.identity import ANONYMOUS, SESSION, CallerIdentity, Kind
+from gateway.errors import Failure, GatewayError, Reason
+from gateway.vcenter import Basic, SessionId, credential_in
 
-__all__ = ["ANONYMOUS", "SESSION", "Admission", "Caller", "Identify", "passthrough", "service_account"]
+__all__ = ["Admission", "Identify", "passthrough", "service_account"]
 
-ANONYMOUS = "anonymous"
-"""The identity of callers who need not prove who they are."""
-SESSION = "vcenter-session"
-"""The identity of callers who bring a session of their own, whose user the gateway does not know."""
-_MACHINE = "vm"
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Somebody who is known."""
-
-    identity: str
-    """The name that policy and audit log use."""
-    vcenter: Identity
-    """As whom vCenter is called."""
-
-
-Identify = Callable[[Metadata, Callable[[], AuthContext]], Caller]
-"""Finds out who calls, from the metadata and what is known of the connection. Raises GatewayError (UNAUTHENTICATED)."""
+Identify = Callable[[Metadata, Callable[[], AuthContext], str], Caller]
+"""Finds out who calls, from the metadata, what is known of the connection, and the connection's name. Raises
+GatewayError (UNAUTHENTICATED)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +26,31 @@ class Admission:
     identify: Identify
     policy: Callable[[], Policy] | None = None
 
-    def authorize(self, caller: Caller, binding: Binding, message: Message) -> None:
+    def authorize(self, call: Call) -> None:
         """Lets the call through, or raises GatewayError (PERMISSION_DENIED, POLICY_DENIED)."""
         if self.policy is None:
             return
-        rpc, machine = binding.method.full_name, getattr(message, _MACHINE, None)
-        machine = machine if isinstance(machine, str) else None
-        if not self.policy().allows(caller.identity, rpc, machine):
-            where = f" on {machine[:100]}" if machine else ""
-            text = f"the gateway's policy does not allow {caller.identity} to call {rpc}{where}"
-            raise GatewayError(code_pb2.PERMISSION_DENIED, Reason.POLICY_DENIED, text)
+        method, caller = call.binding.method, call.caller
+        identity = str(caller.identity)
+        denied = self.policy().denial(identity, method.full_name, lambda: method.resources(call.message))
+        if denied is not None:
+            text = f"the gateway's policy does not allow {identity[:200]} to call {method.full_name}{denied}"
+            raise GatewayError(Failure.of(Reason.POLICY_DENIED, text))
 
 
 def passthrough(anonymous: Basic | None = None) -> Identify:
-    """Callers bring their own vCenter identity; `anonymous` is that of callers who bring none."""
+    """Callers bring their own credential for vCenter; `anonymous` is that of callers who bring none."""
 
-    def identify(metadata: Metadata, connection: Callable[[], AuthContext]) -> Caller:
-        identity = identity_from_metadata(metadata)
-        if isinstance(identity, SessionId):
-            return Caller(SESSION, identity)
-        if identity is not None:
-            return Caller(identity.user, identity)
+    def identify(metadata: Metadata, connection: Callable[[], AuthContext], peer: str) -> Caller:
+        credential = credential_in(metadata)
+        if isinstance(credential, SessionId):
+            return Caller(SESSION, credential, peer)
+        if credential is not None:
+            return Caller(CallerIdentity(Kind.VCENTER, credential.user), credential, peer)
         if anonymous is not None:
-            return Caller(ANONYMOUS, anonymous)
-        raise GatewayError(
-            code_pb2.UNAUTHENTICATED,
-            Reason.CREDENTIALS_MISSING,
-            "the call carries no identity: send vmware-api-session-id, or authorization: Basic ... in the metadata",
-        )
+            return Caller(ANONYMOUS, anonymous, peer)
+        text = "the call carries no identity: send vmware-api-session-id, or authorization: Basic ... in the metadata"
+        raise GatewayError(Failure.of(Reason.CREDENTIALS_MISSING, text))
 
     return identify
 
@@ -78,8 +58,8 @@ def passthrough(anonymous: Basic | None = None) -> Identify:
 def service_account(account: Callable[[], Basic], callers: Callers | None) -> Identify:
     """vCenter is called as `account`, on behalf of callers who prove who they are; of anybody where that is None."""
 
-    def identify(metadata: Metadata, connection: Callable[[], AuthContext]) -> Caller:
+    def identify(metadata: Metadata, connection: Callable[[], AuthContext], peer: str) -> Caller:
         identity = ANONYMOUS if callers is None else callers.identify(metadata, connection())
-        return Caller(identity, account())
+        return Caller(identity, account(), peer)
 
     return identify

@@ -1,6 +1,6 @@
 """Finds out who a caller is, by certificate or by bearer token.
 
-    certificate   its DNS and URI names (SPIFFE ids among them) and its common name are compared with an allow-list
+    certificate   its names are compared with an allow-list, see certificates.py
     static token  its SHA-256 is looked up in a file of hashes; the file holds no token
     JWT           signature by the keys of a JWKS file, and issuer, audience, expiry and algorithm
 
@@ -9,23 +9,23 @@ All that is configured is tried; a caller who shows several proofs is who the to
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from google.rpc import code_pb2
-
-from gateway.access.patterns import fits
 from gateway.access.tokens import StaticTokens
-from gateway.transcoding import GatewayError, Reason
+from gateway.calls.identity import CallerIdentity, Kind
+from gateway.errors import Failure, GatewayError, Reason
 
 if TYPE_CHECKING:
+    from gateway.access.certificates import AllowedCertificates
     from gateway.access.jwt import JwtVerifier
 
 __all__ = ["AuthContext", "Callers", "Metadata"]
 
 _BEARER = "bearer "
 _MAX_TOKEN = 16 * 1024
+_CERTIFICATE = "x509_pem_cert"
 
 Metadata = Iterable[tuple[str, str | bytes]]
 AuthContext = Mapping[str, Iterable[bytes]]
@@ -36,12 +36,11 @@ AuthContext = Mapping[str, Iterable[bytes]]
 class Callers:
     """The ways in which callers may prove who they are."""
 
-    certificates: Sequence[str] = ()
-    """Patterns of the names in certificates."""
+    certificates: AllowedCertificates | None = None
     tokens: StaticTokens | None = field(default=None, repr=False)
     jwt: JwtVerifier | None = field(default=None, repr=False)
 
-    def identify(self, metadata: Metadata, connection: AuthContext) -> str:
+    def identify(self, metadata: Metadata, connection: AuthContext) -> CallerIdentity:
         """The identity of a call's caller.
 
         Raises GatewayError (UNAUTHENTICATED) for a caller who shows nothing, and for one who is not accepted.
@@ -49,24 +48,21 @@ class Callers:
         token = _bearer_token(metadata)
         if token is not None:
             return self._by_token(token)
-        for name in _certificate_names(connection):
-            if fits(name, self.certificates):
-                return name
-        if connection.get("x509_common_name") or connection.get("x509_subject_alternative_name"):
-            raise _refused("the client certificate is not on the gateway's list")
-        raise GatewayError(
-            code_pb2.UNAUTHENTICATED,
-            Reason.CREDENTIALS_MISSING,
-            "the call carries no identity: " + " or ".join(self._ways()),
-        )
+        # The names that gRPC reads from it are not used: it ends each at a NUL.
+        for pem in connection.get(_CERTIFICATE, ()):
+            if self.certificates is None:
+                raise _refused("the client certificate is not on the gateway's list")
+            return CallerIdentity(Kind.CERT, self.certificates.name(pem))
+        text = "the call carries no identity: " + " or ".join(self._ways())
+        raise GatewayError(Failure.of(Reason.CREDENTIALS_MISSING, text))
 
-    def _by_token(self, token: str) -> str:
+    def _by_token(self, token: str) -> CallerIdentity:
         if self.tokens is not None:
             identity = self.tokens.identity(token)
             if identity is not None:
-                return identity
+                return CallerIdentity(Kind.TOKEN, identity)
         if self.jwt is not None:
-            return self.jwt.identity(token)
+            return CallerIdentity(Kind.JWT, self.jwt.identity(token))
         raise _refused("the bearer token is not known")
 
     def _ways(self) -> list[str]:
@@ -85,16 +81,10 @@ def _bearer_token(metadata: Metadata) -> str | None:
         return None
     if len(tokens) > 1:
         raise _refused("the call carries more than one bearer token")
-    if not 0 < len(tokens[0]) <= _MAX_TOKEN:
-        raise _refused(f"the bearer token must have 1 to {_MAX_TOKEN} characters")
+    if not 0 < len(tokens[0]) <= _MAX_TOKEN or not tokens[0].isascii():
+        raise _refused(f"the bearer token must have 1 to {_MAX_TOKEN} characters of ASCII")
     return tokens[0]
 
 
-def _certificate_names(connection: AuthContext) -> list[str]:
-    """The names in the caller's certificate, those of subjectAltName first. Only a verified one gets this far."""
-    names = [*connection.get("x509_subject_alternative_name", ()), *connection.get("x509_common_name", ())]
-    return [name.decode("utf-8", "replace") for name in names]
-
-
 def _refused(message: str) -> GatewayError:
-    return GatewayError(code_pb2.UNAUTHENTICATED, Reason.CALLER_REJECTED, message)
+    return GatewayError(Failure.of(Reason.CALLER_REJECTED, message))

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jwt
-from google.rpc import code_pb2
 
+from gateway.errors import Failure, GatewayError, Reason
 from gateway.files import ReloadedFile
-from gateway.transcoding import GatewayError, Reason
 
 __all__ = ["JwtVerifier", "parse_jwks"]
 
 _LEEWAY_SECONDS = 30
 # What a key of RSA is good for when it does not say: providers may leave out `alg`, and many do.
 _RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+
+# What a verifier has to know of a key. All else, the private half for instance, is not even kept.
+_PUBLIC_MEMBERS = frozenset({"kty", "kid", "alg", "n", "e", "crv", "x", "y"})
+
+_log = logging.getLogger(__name__)
 
 Keys = Mapping[str, Mapping[str, jwt.PyJWK]]
 """By their ids, empty for those without, and then by algorithm."""
@@ -72,7 +77,11 @@ class JwtVerifier:
             raise _refused(f"the token has no claim {error.claim!r}") from None
         except jwt.InvalidSignatureError:
             raise _refused("the token's signature is wrong") from None
-        except jwt.PyJWTError:
+        except GatewayError:
+            raise
+        except Exception:
+            # The library's own errors, and whatever of those below it lets through: JSON that is nested too deeply, a
+            # time beyond all numbers. Whatever bytes a caller sends, the fault is theirs.
             raise _refused("the bearer token is neither a known one nor a valid JWT") from None
         identity = claims[rules.claim]
         # JSON can hold halves of characters, too, with which no line of the audit log could be written.
@@ -95,7 +104,8 @@ class JwtVerifier:
 
 
 def parse_jwks(content: bytes) -> Keys:
-    """The public keys of a JWKS that are there for signatures. Raises ValueError with a sentence."""
+    """The public keys of a JWKS that are there for signatures: none at all where its issuer has withdrawn them. Raises
+    ValueError with a sentence."""
     try:
         entries = json.loads(content)["keys"]
         if not isinstance(entries, list):
@@ -103,29 +113,49 @@ def parse_jwks(content: bytes) -> Keys:
     except (ValueError, TypeError, KeyError, RecursionError):
         raise ValueError('it takes a JWKS: {"keys": [...]} with public keys') from None
     keys: dict[str, dict[str, jwt.PyJWK]] = {}
-    for entry in entries:
+    for number, entry in enumerate(entries, start=1):
+        if isinstance(entry, dict) and _is_private(entry):
+            _log.warning(
+                "key %d of the JWKS is a private key, with which whoever reads the file can make tokens: only its "
+                "public half is used, and only that belongs there",
+                number,
+            )
         for key in _usable(entry):
             of_id = keys.setdefault(key.key_id or "", {})
             if key.algorithm_name in of_id:
                 raise ValueError("the JWKS has two keys for one algorithm that no `kid` tells apart")
             of_id[key.algorithm_name] = key
     if not keys:
-        raise ValueError("the JWKS has no public key for signatures")
+        _log.warning("the JWKS has no public key for signatures: every JWT is refused")
     return keys
 
 
+def _is_private(entry: Mapping[str, Any]) -> bool:
+    return entry.get("kty") != "oct" and "d" in entry
+
+
 def _usable(entry: Any) -> Iterator[jwt.PyJWK]:
-    """An entry as the key of each algorithm that it is good for. Keys for other purposes, and of kinds that nobody here
-    knows, may be in a JWKS as well: they are passed over."""
-    if not isinstance(entry, dict) or entry.get("kty") == "oct" or entry.get("use", "sig") != "sig":
+    """An entry as the key of each algorithm that it is good for. Keys for other purposes, of kinds that nobody here
+    knows, that are broken or too short (RFC 7518, 3.3) may be in a JWKS as well: they are passed over."""
+    if not isinstance(entry, dict) or entry.get("kty") == "oct" or not _is_for_signatures(entry):
         return
     if not isinstance(entry.get("kid", ""), str):
         return
+    public = {name: value for name, value in entry.items() if name in _PUBLIC_MEMBERS}
     algorithms = _RSA_ALGORITHMS if entry.get("kty") == "RSA" and not entry.get("alg") else (None,)
-    with contextlib.suppress(jwt.PyJWTError, TypeError, AttributeError, NotImplementedError):
+    # The library lets other errors through than its own.
+    with contextlib.suppress(Exception):
         for algorithm in algorithms:
-            yield jwt.PyJWK(entry, algorithm)
+            key = jwt.PyJWK(public, algorithm)
+            if key.Algorithm is not None and not key.Algorithm.check_key_length(key.key):
+                yield key
+
+
+def _is_for_signatures(entry: Mapping[str, Any]) -> bool:
+    operations = entry.get("key_ops")
+    fits = operations is None or (isinstance(operations, list) and ("verify" in operations or "sign" in operations))
+    return fits and entry.get("use", "sig") == "sig"
 
 
 def _refused(message: str) -> GatewayError:
-    return GatewayError(code_pb2.UNAUTHENTICATED, Reason.CALLER_REJECTED, message)
+    return GatewayError(Failure.of(Reason.CALLER_REJECTED, message))

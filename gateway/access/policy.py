@@ -1,4 +1,4 @@
-"""The policy: which identity may call which rpcs on which virtual machines. What no rule allows is denied.
+"""The policy: which identity may call which rpcs on which resources. What no rule allows is denied.
 
     rules:
       - identities: ["spiffe://example.org/ns/build/*", "ci"]
@@ -6,24 +6,38 @@
       - identities: ["operator"]
         rpcs: ["*"]
         machines: ["vm-10*"]
+      - identities: ["planner"]
+        rpcs: ["vcenter.v1.VmService/ListVms"]
+        resources: {Folder: ["group-v3"], HostSystem: ["host-1*"]}
 
-In a pattern, `*` stands for any text and `?` for one character. A rule with `machines` allows only rpcs on one machine,
-those that have a `vm` in their request, since it says nothing about all others.
+In a pattern, `*` stands for any text and `?` for one character. `machines` is short for `VirtualMachine` in
+`resources`. A rule that limits a type allows only requests that name a resource of this type, none of it outside the
+patterns, and nothing that might be of this type without anybody being able to tell.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterable, Mapping
+from difflib import SequenceMatcher
+from functools import cached_property
 from typing import Annotated
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from gateway.access.identities import identity_fits
 from gateway.access.patterns import fits
+from gateway.contract import Named, load_contract
 from gateway.documents import read_yaml
 
 __all__ = ["Policy", "parse_policy"]
 
-_Patterns = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+_MACHINE = "VirtualMachine"
+_MAX_IDENTIFIER = 100
+"""Characters of an identifier that a denial shows."""
+
+_Text = Annotated[str, Field(min_length=1)]
+_Patterns = Annotated[list[_Text], Field(min_length=1)]
 
 
 class _Rule(BaseModel):
@@ -32,6 +46,34 @@ class _Rule(BaseModel):
     identities: _Patterns
     rpcs: _Patterns
     machines: _Patterns | None = None
+    resources: Annotated[dict[_Text, _Patterns], Field(min_length=1)] | None = None
+
+    @cached_property
+    def limits(self) -> Mapping[str, list[str]]:
+        """The patterns of identifiers by resource type."""
+        machines = {} if self.machines is None else {_MACHINE: self.machines}
+        return machines | (self.resources or {})
+
+    def denial(self, named: Iterable[Named]) -> str | None:
+        """What a request names that the rule does not allow, None where there is nothing."""
+        limits, missing = self.limits, set(self.limits)
+        for resource in named:
+            types, identifier = resource.types, resource.identifier
+            if not types:
+                return f" on {f'{_shown(identifier)},' if identifier else 'something'} whose type cannot be told"
+            if types.isdisjoint(limits):
+                continue
+            of_type = min(types & limits.keys())
+            if len(types) > 1:
+                return f" on {_shown(identifier)}, which may be a {of_type}"
+            if not fits(identifier, limits[of_type]):
+                return f" on {of_type} {_shown(identifier)}"
+            missing.discard(of_type)
+        return f" without naming a {min(missing)}" if missing else None
+
+
+def _shown(identifier: str) -> str:
+    return identifier[:_MAX_IDENTIFIER] or "''"
 
 
 class Policy(BaseModel):
@@ -41,20 +83,29 @@ class Policy(BaseModel):
 
     rules: list[_Rule]
 
-    def allows(self, identity: str, rpc: str, machine: str | None) -> bool:
-        """Whether `identity` may call `rpc` (`package.Service/Rpc`) on `machine`, None for an rpc on no single one."""
-        return any(
-            fits(identity, rule.identities)
-            and fits(rpc, rule.rpcs)
-            and (rule.machines is None or (machine is not None and fits(machine, rule.machines)))
-            for rule in self.rules
-        )
+    def denial(self, identity: str, rpc: str, named: Callable[[], Iterable[Named]]) -> str | None:
+        """Why `identity` (`kind:name`) may not call `rpc` (`package.Service/Rpc`), None where they may.
+
+        `named` gives the resources that the request names; it is called only where a rule limits these. The reason is
+        what a sentence goes on with that ends in the rpc, and empty where the rpc itself is not allowed.
+        """
+        reasons: list[str] = []
+        for rule in self.rules:
+            if identity_fits(identity, rule.identities) and fits(rpc, rule.rpcs):
+                reason = rule.denial(named()) if rule.limits else None
+                if reason is None:
+                    return None
+                reasons.append(reason)
+        return reasons[0] if reasons else ""
 
 
-def parse_policy(content: bytes) -> Policy:
-    """Reads a policy file. Raises ValueError with a sentence for the first mistake."""
+def parse_policy(content: bytes, types: Collection[str] | None = None) -> Policy:
+    """Reads a policy file. Raises ValueError with a sentence for the first mistake.
+
+    `types` are the resource types that there are, those of the packaged contract unless told otherwise.
+    """
     try:
-        return Policy.model_validate(read_yaml(content))
+        policy = Policy.model_validate(read_yaml(content))
     except yaml.MarkedYAMLError as error:
         place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ValueError(f"{place}it is not valid YAML: {error.problem}") from None
@@ -64,3 +115,22 @@ def parse_policy(content: bytes) -> Policy:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"
         raise ValueError(f"{where}: {first['msg']}; a policy is a list of rules with identities and rpcs") from None
+    for number, rule in enumerate(policy.rules):
+        _check(f"rules.{number}", rule, load_contract().resource_types if types is None else types)
+    return policy
+
+
+def _check(where: str, rule: _Rule, types: Collection[str]) -> None:
+    resources = rule.resources or {}
+    if rule.machines is not None and _MACHINE in resources:
+        raise ValueError(f"{where}: machines and resources.{_MACHINE} are the same; a rule takes one of them")
+    for name in resources:
+        if name not in types:
+            nearest = max(sorted(types), key=lambda known: _likeness(name, known))
+            raise ValueError(f"{where}.resources: there is no resource type {name!r}; the nearest is {nearest!r}")
+
+
+def _likeness(name: str, known: str) -> float:
+    """How much a name is like a type, or like the last part of its name."""
+    spellings = (known, known.rpartition(".")[2])
+    return max(SequenceMatcher(None, name.lower(), spelling.lower()).ratio() for spelling in spellings)

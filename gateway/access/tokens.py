@@ -11,6 +11,7 @@ and its digest finds the identity without comparing secrets byte by byte.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Mapping
 
@@ -20,6 +21,8 @@ from gateway.documents import read_yaml
 from gateway.files import ReloadedFile
 
 __all__ = ["StaticTokens", "parse_tokens"]
+
+_log = logging.getLogger(__name__)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -36,20 +39,23 @@ class StaticTokens:
 
 
 def parse_tokens(content: bytes) -> Mapping[str, str]:
-    """Identities by the hashes of their tokens. Raises ValueError with a sentence that holds no hash."""
+    """Identities by the hashes of their tokens; an empty list revokes all tokens. Raises ValueError with a sentence
+    that holds no hash."""
     try:
         entries = read_yaml(content)["tokens"]
-        if not isinstance(entries, list) or not entries:
+        if not isinstance(entries, list):
             raise TypeError
     except (yaml.YAMLError, TypeError, KeyError):
         raise ValueError("it takes YAML with a list `tokens` of entries with identity and sha256") from None
+    if not entries:
+        _log.warning("the file of tokens lists none: every token is refused")
     identities: dict[str, str] = {}
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, dict) or set(entry) != {"identity", "sha256"}:
             raise ValueError(f"token {number} takes exactly identity and sha256")
         identity, digest = entry["identity"], entry["sha256"]
-        if not isinstance(identity, str) or not identity:
-            raise ValueError(f"the identity of token {number} must be a text")
+        if not isinstance(identity, str) or not identity or not identity.isprintable():
+            raise ValueError(f"the identity of token {number} must be a text that can be printed")
         if not isinstance(digest, str) or not _SHA256.fullmatch(digest.lower()):
             raise ValueError(f"the sha256 of token {number} must be 64 hexadecimal digits, in quotes")
         if digest.lower() in identities:

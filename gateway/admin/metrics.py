@@ -18,16 +18,21 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from gateway import __version__
-from gateway.server.calls import CallRecord
-from gateway.server.gateway import Gateway
-from gateway.transcoding import Reason
+from gateway.admin.source import Counted
+from gateway.calls import Call
+from gateway.calls.shared_reads import SharedReads
+from gateway.contract import Streaming
+from gateway.errors import Reason
+from gateway.events import CallEnded, Events, Exchanged, Retried
 from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.client import VCenter
-from gateway.vcenter.shared_reads import SharedReads
 
 __all__ = ["FAMILIES", "PREFIX", "Family", "Metrics", "metrics_table"]
 
 PREFIX = "vcenter_gateway_"
+_STREAM_BUCKETS = (1, 10, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
+_MAX_UNKNOWN = 1000
+_MAX_NAME = 100
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 _STATUSES = frozenset(int(status) for status in HTTPStatus)
 _TRANSCODING = frozenset({Reason.REQUEST_INVALID, Reason.VCENTER_RESPONSE_INVALID, Reason.VCENTER_RESPONSE_TOO_LARGE})
@@ -63,7 +68,22 @@ FAMILIES = (
         ("grpc_service", "grpc_method"),
         "How long rpcs took, the time with vCenter included.",
     ),
-    Family("rpcs_in_flight", "gauge", (), "Rpcs under way."),
+    Family("rpcs_in_flight", "gauge", (), "Unary rpcs under way."),
+    Family("streams_open", "gauge", (), "Streams that are open."),
+    Family(
+        "streams_oldest_seconds",
+        "gauge",
+        (),
+        "How long the oldest open stream has been open.",
+        "livemax",
+    ),
+    Family("stream_messages_total", "counter", ("grpc_service", "grpc_method"), "Messages that streams have sent."),
+    Family(
+        "stream_duration_seconds",
+        "histogram",
+        ("grpc_service", "grpc_method"),
+        "How long ended streams were open.",
+    ),
     Family(
         "vcenter_calls_total",
         "counter",
@@ -166,8 +186,8 @@ class _Rpc:
         count()
 
 
-class Metrics:
-    """The metrics of one process. Told about calls by `observe`, and about vCenter as the client's Observer."""
+class Metrics(Events):
+    """The metrics of one process, of whose events it is told."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         # They would double the series, and say nothing that anybody asks for.
@@ -175,12 +195,16 @@ class Metrics:
         self._families: dict[str, Any] = {family.name: _make(family, registry) for family in FAMILIES}
         self._rpcs: dict[str, _Rpc] = {}
         self._operations: dict[str, _Rpc] = {}
+        self._messages: dict[str, Callable[[], None]] = {}
+        self._unknown: set[tuple[str, str]] = set()
         self._seen: dict[Any, float] = {}
         self._expiries: dict[str, bytes] = {}
         self._gauges = {
             name: self._families[name]
             for name in (
                 "rpcs_in_flight",
+                "streams_open",
+                "streams_oldest_seconds",
                 "vcenter_connections",
                 "shared_reads_bytes",
                 "sessions_open",
@@ -191,35 +215,59 @@ class Metrics:
         }
         self._families["build_info"].labels(__version__, platform.python_version()).set(1)
 
-    def observe(self, record: CallRecord) -> None:
+    def call_ended(self, ended: CallEnded) -> None:
         """Counts an rpc that ended."""
-        rpc = self._rpcs.get(record.rpc)
+        rpc = self._rpcs.get(ended.rpc)
         if rpc is None:
-            service, _, method = record.rpc.partition("/")
-            rpc = self._rpcs[record.rpc] = self._series("rpcs_total", "rpc_duration_seconds", service, method)
-        rpc.ended(record.code, record.seconds)
-        if record.reason in _TRANSCODING:
-            self._families["transcoding_failures_total"].labels(record.reason).inc()
+            method = ended.method
+            durations = "rpc_duration_seconds" if method.streaming is Streaming.UNARY else "stream_duration_seconds"
+            rpc = self._rpcs[ended.rpc] = self._series("rpcs_total", durations, method.service, method.name)
+        rpc.ended(ended.code, ended.seconds)
+        if ended.reason in _TRANSCODING:
+            self._families["transcoding_failures_total"].labels(ended.reason).inc()
 
-    def exchanged(self, operation: str, outcome: int | str, seconds: float) -> None:
+    def message_sent(self, call: Call) -> None:
+        """Counts a message of a stream."""
+        method = call.binding.method
+        count = self._messages.get(method.full_name)
+        if count is None:
+            series = self._families["stream_messages_total"].labels(method.service, method.name)
+            count = self._messages[method.full_name] = series.inc
+        count()
+
+    def exchanged(self, exchanged: Exchanged) -> None:
         """Counts a REST call that ended."""
+        operation = exchanged.operation
         series = self._operations.get(operation)
         if series is None:
             series = self._series("vcenter_calls_total", "vcenter_call_duration_seconds", operation)
             self._operations[operation] = series
-        series.ended(outcome, seconds)
+        series.ended(exchanged.outcome, exchanged.seconds)
 
-    def retried(self, operation: str) -> None:
+    def retried(self, retried: Retried) -> None:
         """Counts a REST call that is repeated."""
-        self._families["vcenter_retries_total"].labels(operation).inc()
+        self._families["vcenter_retries_total"].labels(retried.call.binding.method.operation).inc()
 
-    def refresh(self, gateway: Gateway) -> None:
+    def unknown_field(self, message: str, field: str) -> None:
+        """Counts a field that the contract does not know."""
+        self._drifted(message, field)
+
+    def unknown_enum_value(self, enum: str, value: str) -> None:
+        """Counts a value of an enum that the contract does not know."""
+        self._drifted(enum, value)
+
+    def _drifted(self, owner: str, name: str) -> None:
+        key = (owner, name[:_MAX_NAME])
+        # Bounded, since the names come from outside.
+        if key in self._unknown or len(self._unknown) < _MAX_UNKNOWN:
+            self._unknown.add(key)
+            self._families["schema_drift_total"].labels(*key).inc()
+
+    def refresh(self, gateway: Counted) -> None:
         """Reads what others keep."""
         self._gauges["rpcs_in_flight"].set(gateway.active_calls)
-        drift = self._families["schema_drift_total"]
-        for key, count in gateway.drift.counts.items():
-            if self._seen.get(key) != count:
-                self._advance(key, lambda key=key: drift.labels(*key), count)
+        self._gauges["streams_open"].set(len(gateway.streams))
+        self._gauges["streams_oldest_seconds"].set(gateway.streams.oldest_seconds)
         if gateway.tls is not None:
             self._expires("gateway", gateway.tls.certificate(), is_pem=True)
         if gateway.vcenter is not None:
@@ -281,5 +329,6 @@ def _make(family: Family, registry: CollectorRegistry) -> Counter | Gauge | Hist
     if family.kind == "counter":
         return Counter(name, meaning, labels, registry=registry)
     if family.kind == "histogram":
-        return Histogram(name, meaning, labels, registry=registry, buckets=_BUCKETS)
+        buckets = _STREAM_BUCKETS if family.name.startswith("stream_") else _BUCKETS
+        return Histogram(name, meaning, labels, registry=registry, buckets=buckets)
     return Gauge(name, meaning, labels, registry=registry, multiprocess_mode=family.of_workers)

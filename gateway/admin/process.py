@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry
 from gateway.admin.metrics import Metrics
 from gateway.admin.recent import RecentErrors
 from gateway.admin.shared import WorkerShare
-from gateway.server.calls import CallRecord, Observe
-from gateway.server.gateway import Gateway
+from gateway.admin.source import Counted
+from gateway.events import Events
 from gateway.vcenter import VCenterOptions
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["ProcessAdmin"]
 
 
 class ProcessAdmin:
-    """To be made before the gateway, which gets `observing(...)` and `metrics`; to be started before it, so that the
+    """To be made before the gateway, which tells its events to the `subscribers`; to be started before it, so that the
     port tells that it starts, and stopped after it."""
 
     def __init__(self, listen: str, vcenter: VCenterOptions, share: WorkerShare | None = None) -> None:
@@ -37,18 +37,12 @@ class ProcessAdmin:
         self._server: AdminServer | None = None
         self._writing: asyncio.Task[None] | None = None
 
-    def observing(self, further: Observe) -> Observe:
-        """An observer that counts, and tells another one."""
-        count, keep = self.metrics.observe, self.errors.observe
+    @property
+    def subscribers(self) -> tuple[Events, ...]:
+        """What has to be told of the gateway's events."""
+        return self.metrics, self.errors
 
-        def observe(record: CallRecord) -> None:
-            count(record)
-            keep(record)
-            further(record)
-
-        return observe
-
-    async def start(self, gateway: Gateway) -> str:
+    async def start(self, gateway: Counted) -> str:
         """Returns the address of the admin port. Raises OSError with a sentence when it cannot be used."""
         if self._share is not None:
             self._writing = asyncio.create_task(self._share.keep_writing(self.metrics, self.errors, gateway))

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from gateway.server.calls import CallRecord
+from gateway.events import CallEnded, Events
 
 __all__ = ["MAX_ERRORS", "RecentError", "RecentErrors"]
 
@@ -27,7 +27,7 @@ class RecentError:
     request_id: str
 
 
-class RecentErrors:
+class RecentErrors(Events):
     """Keeps the newest errors of this process."""
 
     def __init__(self) -> None:
@@ -35,12 +35,12 @@ class RecentErrors:
         self.changes = 0
         """Grows with each error."""
 
-    def observe(self, record: CallRecord) -> None:
-        """Keeps the record of a call that failed."""
-        if record.code != "OK":
+    def call_ended(self, ended: CallEnded) -> None:
+        """Keeps a call that failed."""
+        if ended.failure is not None:
             self.changes += 1
-            reason = record.reason[:_MAX_REASON]
-            self._errors.append(RecentError(time.time(), record.rpc, record.code, reason, record.request_id))
+            reason = ended.reason[:_MAX_REASON]
+            self._errors.append(RecentError(time.time(), ended.rpc, ended.code, reason, ended.request_id))
 
     def restore(self, errors: list[RecentError]) -> None:
         """Takes over errors from before this process, the newest first."""

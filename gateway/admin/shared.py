@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry, multiprocess, values
 
 from gateway.admin.metrics import Metrics
 from gateway.admin.recent import MAX_ERRORS, RecentError, RecentErrors
-from gateway.server.gateway import Gateway
+from gateway.admin.source import Counted
 
 __all__ = ["SharedFolder", "WorkerShare"]
 
@@ -43,7 +43,7 @@ class WorkerShare:
         values.ValueClass = values.MultiProcessValue(lambda: self.number)
         return Metrics(CollectorRegistry())
 
-    async def keep_writing(self, metrics: Metrics, errors: RecentErrors, gateway: Gateway) -> None:
+    async def keep_writing(self, metrics: Metrics, errors: RecentErrors, gateway: Counted) -> None:
         """Writes what is new once a second until cancelled."""
         path, written = _errors_path(self.folder, self.number), errors.changes
         errors.restore(_read(path))

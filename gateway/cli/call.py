@@ -25,7 +25,7 @@ from gateway.cli.target import Bearer, Call, call_gateway, call_vcenter
 from gateway.contract import load_contract
 from gateway.settings import is_loopback, split_address
 from gateway.transcoding import Binding, compile_bindings
-from gateway.vcenter.identity import Identity
+from gateway.vcenter import Credential
 from gateway.vcenter.options import VCenterOptions
 
 __all__ = ["call"]
@@ -233,7 +233,7 @@ def _check_files(ca: Path | None, cert: Path | None = None, key: Path | None = N
         raise click.UsageError(text) from None
 
 
-def _bearer(path: Path, identity: Identity | None) -> Bearer:
+def _bearer(path: Path, identity: Credential | None) -> Bearer:
     if identity is not None:
         raise click.UsageError("--token-file, --user and --session-id exclude each other")
     try:
@@ -245,7 +245,7 @@ def _bearer(path: Path, identity: Identity | None) -> Bearer:
     return Bearer(token)
 
 
-def _required(identity: Identity | None) -> Identity:
+def _required(identity: Credential | None) -> Credential:
     if identity is None:
         raise click.UsageError("vCenter wants to know who calls: give --user NAME, or --session-id ID")
     return identity

@@ -19,7 +19,7 @@ from gateway.cli.terminal import text_width
 from gateway.contract import load_contract
 from gateway.server.access import account_file
 from gateway.settings import Settings
-from gateway.vcenter.identity import Identity
+from gateway.vcenter import Credential
 
 __all__ = ["check"]
 
@@ -71,7 +71,7 @@ def check(user: str | None, password_file: Path | None, session_id: str | None, 
     sys.exit(failed[0].exit if failed else Exit.OK)
 
 
-def _service_account(settings: Settings) -> Identity | None:
+def _service_account(settings: Settings) -> Credential | None:
     try:
         account = account_file(settings.auth)
     except ValueError as error:

@@ -16,12 +16,12 @@ from gateway.cli.exits import Exit
 from gateway.cli.step import State, Step, StepError, take
 from gateway.cli.tls_check import check_tls
 from gateway.contract import Contract
-from gateway.transcoding import GatewayError, RestRequest, compile_bindings
-from gateway.transcoding.decoder import Decoders
-from gateway.transcoding.error_response import ErrorReader
+from gateway.errors import Failure, GatewayError
+from gateway.transcoding import RestRequest, compile_bindings
+from gateway.transcoding.error_response import error_reader
 from gateway.vcenter.blocking import BlockingVCenter
+from gateway.vcenter.credential import SESSION_HEADER, Credential, SessionId
 from gateway.vcenter.failures import TransportError
-from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
 from gateway.vcenter.options import VCenterOptions
 
 __all__ = ["run_checks"]
@@ -30,7 +30,7 @@ _LIST = "vcenter.v1.VmService/ListVms"
 _SESSION = RestRequest("GET", "/api/session", None)
 
 
-def run_checks(options: VCenterOptions, identity: Identity | None, contract: Contract) -> Iterator[Step]:
+def run_checks(options: VCenterOptions, identity: Credential | None, contract: Contract) -> Iterator[Step]:
     """Takes the steps one after the other and yields each as soon as it is done."""
     checks = _Checks(options, contract)
     steps: list[tuple[str, Callable[[], str]]] = [
@@ -63,7 +63,7 @@ class _Checks:
     def __init__(self, options: VCenterOptions, contract: Contract) -> None:
         self._options = options
         self._contract = contract
-        self._errors = ErrorReader(contract, Decoders())
+        self._errors = error_reader(contract)
         parts = urlsplit(options.url)
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -130,7 +130,7 @@ class _Checks:
             advice = "vCenter may still be starting: try again in some minutes; then look at its services."
         raise StepError(failure.message, advice, Exit.FAILED)
 
-    def login(self, identity: Identity | None) -> str:
+    def login(self, identity: Credential | None) -> str:
         assert identity is not None  # noqa: S101 - the step is skipped otherwise
         self.close()
         vcenter = self._vcenter = BlockingVCenter(self._options, identity, self._contract)
@@ -148,7 +148,7 @@ class _Checks:
         except TransportError as error:
             raise _unanswered(error) from None
         except GatewayError as error:
-            if error.code == code_pb2.UNAUTHENTICATED:
+            if error.failure.code == code_pb2.UNAUTHENTICATED:
                 raise StepError(
                     f"vCenter rejected the user name {identity.user} or the password",
                     "User names have their domain: administrator@vsphere.local. Do not try too often: after five "
@@ -156,7 +156,7 @@ class _Checks:
                     Exit.IDENTITY,
                 ) from None
             advice = "See the message; when vCenter has too many sessions, wait until some of them have ended."
-            raise StepError(f"the login failed: {error.message}", advice, Exit.FAILED) from None
+            raise StepError(f"the login failed: {error.failure.message}", advice, Exit.FAILED) from None
         return f"{identity.user} logged in"
 
     def list(self) -> str:
@@ -166,13 +166,19 @@ class _Checks:
         try:
             response: Any = self._vcenter.call(binding, binding.request_class(), self._options.read_timeout)
         except GatewayError as error:
-            if error.code == code_pb2.RESOURCE_EXHAUSTED:
+            if error.failure.code == code_pb2.RESOURCE_EXHAUSTED:
                 return "vCenter has more virtual machines than it lists at once"
-            advice = "The user lacks a privilege." if error.code == code_pb2.PERMISSION_DENIED else "See the message."
-            raise StepError(f"the virtual machines cannot be listed: {error.message}", advice, Exit.FAILED) from None
+            advice = (
+                "The user lacks a privilege."
+                if error.failure.code == code_pb2.PERMISSION_DENIED
+                else "See the message."
+            )
+            raise StepError(
+                f"the virtual machines cannot be listed: {error.failure.message}", advice, Exit.FAILED
+            ) from None
         return f"{len(response.vms)} virtual machines are visible"
 
-    def _get(self, vcenter: BlockingVCenter, headers: dict[str, str]) -> GatewayError | None:
+    def _get(self, vcenter: BlockingVCenter, headers: dict[str, str]) -> Failure | None:
         """Asks for the session of these headers: None when there is one, else what vCenter said."""
         try:
             response = vcenter.send(_SESSION, headers, self._options.read_timeout)

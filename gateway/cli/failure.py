@@ -13,7 +13,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from gateway.cli.exits import Exit
 from gateway.cli.terminal import text_width
 from gateway.contract import Contract
-from gateway.transcoding import Reason
+from gateway.errors import Reason
 
 __all__ = ["CallError"]
 

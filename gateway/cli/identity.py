@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gateway.vcenter.identity import Basic, Identity, SessionId, is_session_id
+from gateway.vcenter.credential import Basic, Credential, SessionId, is_session_id
 
 __all__ = ["PASSWORD_VARIABLE", "identity_options", "read_identity"]
 
@@ -40,7 +40,7 @@ def identity_options(function: Any) -> Any:
     return function
 
 
-def read_identity(user: str | None, password_file: Path | None, session_id: str | None) -> Identity | None:
+def read_identity(user: str | None, password_file: Path | None, session_id: str | None) -> Credential | None:
     """The identity that the options describe, None where they describe none. Asks for a missing password."""
     if session_id:
         if not is_session_id(session_id):

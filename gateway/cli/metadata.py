@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import click
 
-from gateway.vcenter.identity import SESSION_HEADER
+from gateway.vcenter.credential import SESSION_HEADER
 
 __all__ = ["read_metadata"]
 

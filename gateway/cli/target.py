@@ -12,9 +12,10 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from gateway.cli.failure import CallError
 from gateway.contract import Contract
-from gateway.transcoding import Binding, GatewayError
+from gateway.errors import GatewayError, status_of
+from gateway.transcoding import Binding
 from gateway.vcenter.blocking import BlockingVCenter
-from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
+from gateway.vcenter.credential import SESSION_HEADER, Credential, SessionId
 from gateway.vcenter.options import USER_AGENT, VCenterOptions
 
 __all__ = ["Answer", "Bearer", "Call", "call_gateway", "call_vcenter"]
@@ -51,7 +52,7 @@ _REQUEST_ID = "x-request-id"
 def call_gateway(
     address: str,
     credentials: grpc.ChannelCredentials | None,
-    identity: Identity | Bearer | None,
+    identity: Credential | Bearer | None,
     contract: Contract,
     further: tuple[tuple[str, str], ...] = (),
 ) -> Call:
@@ -90,7 +91,7 @@ def call_gateway(
     return call
 
 
-def call_vcenter(options: VCenterOptions, identity: Identity, contract: Contract) -> Call:
+def call_vcenter(options: VCenterOptions, identity: Credential, contract: Contract) -> Call:
     """Calls vCenter itself, with the gateway's translation but no gateway."""
 
     def call(binding: Binding, message: Message, timeout: float) -> Answer:
@@ -98,7 +99,7 @@ def call_vcenter(options: VCenterOptions, identity: Identity, contract: Contract
             with BlockingVCenter(options, identity, contract) as vcenter:
                 return Answer(vcenter.call(binding, message, timeout))
         except GatewayError as error:
-            raise CallError(error.status(), contract) from None
+            raise CallError(status_of(error.failure), contract) from None
 
     return call
 

@@ -17,6 +17,7 @@ from gateway.contract.contract import (
     load_contract,
 )
 from gateway.contract.http_rule import HttpRule, Variable
+from gateway.contract.resources import Named, NamedResources
 
 __all__ = [
     "Contract",
@@ -25,6 +26,8 @@ __all__ = [
     "Idempotency",
     "Local",
     "Method",
+    "Named",
+    "NamedResources",
     "Rest",
     "Streaming",
     "Union",

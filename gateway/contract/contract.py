@@ -14,6 +14,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import DecodeError, Message
 
 from gateway.contract.http_rule import HttpRule, HttpRuleError, parse_http_rule
+from gateway.contract.resources import NamedResources, ResourceError, Resources
 
 __all__ = [
     "Contract",
@@ -99,6 +100,8 @@ class Method:
     idempotency: Idempotency
     errors: tuple[str, ...]
     """Documented vAPI error types, for instance `NOT_FOUND`."""
+    resources: NamedResources = field(repr=False, compare=False)
+    """Gives the resources that a request names."""
     full_name: str = field(init=False)
     """Service and rpc as they stand in a gRPC path, without the leading slash."""
     operation: str = field(init=False)
@@ -138,6 +141,8 @@ class Contract:
     _error_data: frozenset[str] = field(repr=False)
     json_texts: frozenset[str] = field(repr=False)
     """Full names of the fields that hold JSON as text."""
+    resource_types: frozenset[str] = field(repr=False)
+    """All types of resources that identifiers stand for, as vAPI spells them."""
 
     def message_class(self, descriptor: Descriptor | str) -> type[Message]:
         """The class of a message. Raises KeyError for a name that the contract does not have."""
@@ -231,6 +236,7 @@ def build_contract(descriptor_set: bytes) -> Contract:
         _required=reader.required,
         _error_data=frozenset(reader.error_data),
         json_texts=frozenset(reader.json_texts),
+        resource_types=frozenset(reader.resources.types),
     )
 
 
@@ -255,6 +261,8 @@ class _Reader:
         self._unions_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.unions")
         self._error_data_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.error_data")
         self._json_text_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.json_text")
+        self._resource_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.resource")
+        self._key_resource_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.key_resource")
         self.services: dict[str, ServiceDescriptor] = {}
         self.methods: dict[str, Method] = {}
         self.messages: dict[str, Descriptor] = {}
@@ -262,6 +270,7 @@ class _Reader:
         self.required: dict[str, frozenset[str]] = {}
         self.error_data: set[str] = set()
         self.json_texts: set[str] = set()
+        self.resources = Resources()
 
     def read_file(self, file: Any) -> None:
         prefix = f"{file.package}." if file.package else ""
@@ -286,11 +295,25 @@ class _Reader:
             if text.type != FieldDescriptor.TYPE_STRING:
                 raise ContractError(f"field {full_name}.{text.name}: only a string can hold JSON as text")
             self.json_texts.add(f"{full_name}.{text.name}")
+        for item in message.field:
+            if item.HasField("options"):
+                self._read_resources(descriptor, item)
         if message.options.Extensions[self._error_data_option]:
             self.error_data.add(full_name)
         unions = tuple(self._read_union(descriptor, union) for union in message.options.Extensions[self._unions_option])
         if unions:
             self.unions[full_name] = unions
+
+    def _read_resources(self, descriptor: Descriptor, item: Any) -> None:
+        for option, of_keys in ((self._resource_option, False), (self._key_resource_option, True)):
+            if item.options.HasExtension(option):
+                told = item.options.Extensions[option]
+                try:
+                    self.resources.add(
+                        descriptor.fields_by_name[item.name], told.types, told.type_field, of_keys=of_keys
+                    )
+                except ResourceError as error:
+                    raise ContractError(f"field {descriptor.full_name}.{item.name}: {error}") from None
 
     def _read_union(self, descriptor: Descriptor, option: Any) -> Union:
         where = f"message {descriptor.full_name}: union"
@@ -329,6 +352,7 @@ class _Reader:
                 error_types.values_by_number[number].name.removeprefix(prefix)
                 for number in method.options.Extensions[self._errors]
             ),
+            resources=self.resources.of(descriptor.input_type),
         )
 
     def _read_backing(self, where: str, options: Any) -> Rest | Local:

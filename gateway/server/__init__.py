@@ -1,6 +1,5 @@
 """The gRPC server: handlers made from the bindings, health, reflection, and a graceful stop."""
 
-from gateway.server.calls import CallRecord
 from gateway.server.gateway import Gateway, ServerOptions
 
-__all__ = ["CallRecord", "Gateway", "ServerOptions"]
+__all__ = ["Gateway", "ServerOptions"]

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.access import Admission, Audit, Callers, audit_file, parse_policy, passthrough, service_account
+from gateway.access import Admission, AuditFile, AuditLog, Callers, parse_policy, passthrough, service_account
 from gateway.access.admission import Identify
 from gateway.access.tokens import StaticTokens
 from gateway.files import ReloadedFile, UnusableFileError
-from gateway.logs import audit_logger
+from gateway.logs import audit_writer
 from gateway.settings import AuthSettings, Settings
-from gateway.vcenter.identity import Basic
+from gateway.vcenter import Basic
 
 if TYPE_CHECKING:
+    from gateway.access.certificates import AllowedCertificates
     from gateway.access.jwt import JwtVerifier
     from gateway.server.tls import ServerTls
 
@@ -25,7 +26,8 @@ class Access:
     """What guards the server."""
 
     admission: Admission
-    audit: Audit
+    audit: AuditLog
+    audit_file: AuditFile | None
     tls: ServerTls | None
 
 
@@ -42,14 +44,15 @@ def make_access(settings: Settings, simulator: Basic | None = None) -> Access:
 
         server_tls = ServerTls(tls.cert_file, tls.key_file, tls.client_ca_file)
     try:
-        audit = audit_file(settings.log.audit_file) if settings.log.audit_file else audit_logger()
+        file = AuditFile(settings.log.audit_file) if settings.log.audit_file else None
     except OSError as error:
         raise UnusableFileError(
             f"the audit log {settings.log.audit_file} cannot be written: {error.strerror}"
         ) from None
     policy = ReloadedFile(auth.policy_file, parse_policy) if auth.policy_file else None
     admission = Admission(_identify(settings, simulator), policy.current if policy else None)
-    return Access(admission, audit, server_tls)
+    audit = AuditLog(file.write if file else audit_writer(), must_record=settings.log.audit_on_failure == "refuse")
+    return Access(admission, audit, file, server_tls)
 
 
 def account_file(auth: AuthSettings) -> ReloadedFile[Basic] | None:
@@ -77,7 +80,15 @@ def _identify(settings: Settings, simulator: Basic | None) -> Identify:
 
 def _callers(auth: AuthSettings) -> Callers:
     tokens = StaticTokens(auth.tokens_file) if auth.tokens_file else None
-    return Callers(certificates=auth.certificates, tokens=tokens, jwt=_jwt_verifier(auth))
+    return Callers(certificates=_allowed_certificates(auth), tokens=tokens, jwt=_jwt_verifier(auth))
+
+
+def _allowed_certificates(auth: AuthSettings) -> AllowedCertificates | None:
+    if not auth.certificates:
+        return None
+    from gateway.access.certificates import AllowedCertificates
+
+    return AllowedCertificates(auth.certificates)
 
 
 def _jwt_verifier(auth: AuthSettings) -> JwtVerifier | None:

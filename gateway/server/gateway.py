@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from gateway.access import Admission, Audit
+from gateway.access import Admission, AuditLog
+from gateway.calls import Call
+from gateway.calls.shared_reads import SharedReads
 from gateway.contract import Contract, load_contract
-from gateway.server.calls import Observe, call_handler
+from gateway.events import BreakerChanged, Events, combined
+from gateway.live import GatewayService, local_endpoints
+from gateway.live.gateway_service import Limits
+from gateway.server.arrival import Door
 from gateway.server.drain import Drain
-from gateway.server.drift import CountingDrift
 from gateway.server.reflection import add_reflection
-from gateway.tracing import Tracing
+from gateway.server.registrar import service_handlers
+from gateway.server.streams import OpenStreams, StreamLimits
+from gateway.tracing import TraceEvents, Tracing
 from gateway.transcoding import Binding, compile_bindings
 from gateway.vcenter.breaker import BreakerState
-from gateway.vcenter.client import Observer, VCenter
+from gateway.vcenter.client import VCenter
+from gateway.vcenter.limiter import path_of
 from gateway.vcenter.options import VCenterOptions
-from gateway.vcenter.shared_reads import SharedReads
+from gateway.vcenter.version import VersionReader
 
 if TYPE_CHECKING:
     from gateway.server.tls import ServerTls
@@ -40,8 +46,6 @@ replicas that they know: so it is the last to say NOT_SERVING, when names had ti
 # Long enough for the way to any client; short, since one that has a single address makes no calls meanwhile.
 _LEAVE_SECONDS = 0.5
 _MAX_PENDING = 100_000
-
-_log = logging.getLogger(__name__)
 
 # The asyncio half of the library is not in its type information.
 _HealthServicer: Any = health.aio.HealthServicer  # type: ignore[attr-defined]
@@ -67,9 +71,10 @@ class ServerOptions:
     """How long calls under way may take to finish after a stop began."""
     reflection: bool = True
     health: bool = True
+    streams: StreamLimits = field(default_factory=StreamLimits)
 
 
-class Gateway:
+class Gateway(Events):
     """One gateway in one process. Start and stop it within the same event loop."""
 
     def __init__(
@@ -78,9 +83,8 @@ class Gateway:
         admission: Admission,
         *,
         options: ServerOptions | None = None,
-        observe: Observe = lambda record: None,
-        observer: Observer | None = None,
-        audit: Audit | None = None,
+        events: Events | None = None,
+        audit: AuditLog | None = None,
         tracing: Tracing | None = None,
         tls: ServerTls | None = None,
         contract: Contract | None = None,
@@ -88,17 +92,18 @@ class Gateway:
         self.contract = contract or load_contract()
         self.bindings: Mapping[str, Binding] = compile_bindings(self.contract)
         self.options = options or ServerOptions()
-        self.drift = CountingDrift()
         self.port = 0
         self.vcenter: VCenter | None = None
         self.reads: SharedReads | None = None
+        self.streams = OpenStreams(self.options.streams)
+        self.tls = tls
         self._vcenter_options = vcenter
         self._admission = admission
-        self._observe = observe
-        self._observer = observer
+        self._events = events or Events()
         self._audit = audit
         self._tracing = tracing
-        self.tls = tls
+        self._version = VersionReader(vcenter)
+        self._service: GatewayService | None = None
         self._server: grpc.aio.Server | None = None
         self._health = _HealthServicer()
         self._drain = Drain()
@@ -118,17 +123,8 @@ class Gateway:
 
     async def start(self) -> int:
         """Starts serving and returns the port. Raises OSError when the address cannot be used."""
-        self.vcenter = VCenter(
-            self._vcenter_options,
-            self.contract,
-            self.drift,
-            self._on_breaker_change,
-            observer=self._observer,
-            tracing=self._tracing,
-        )
-        self.reads = SharedReads(self.vcenter.call, self._vcenter_options)
         server = grpc.aio.server(options=_channel_arguments(self.options))
-        server.add_generic_rpc_handlers(tuple(self._handlers(self.reads)))
+        server.add_generic_rpc_handlers(tuple(self._handlers()))
         if self.options.health:
             health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if self.options.reflection:
@@ -141,7 +137,7 @@ class Gateway:
         except RuntimeError:
             self.port = 0
         if not self.port:
-            await self.vcenter.close()
+            await self._close_vcenter()
             raise OSError(f"cannot listen on {self.options.listen}: the address is in use or not one of this machine")
         await server.start()
         self._server = server
@@ -156,15 +152,17 @@ class Gateway:
         server, self._server = self._server, None
         if server is not None:
             leave = min(self.options.settle_seconds, _LEAVE_SECONDS)
+            if self._service is not None:
+                self._service.stopping()
             await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING, "", *self.contract.services)
             await asyncio.sleep(self.options.settle_seconds - leave)
             await self._health.enter_graceful_shutdown()
             await asyncio.sleep(leave)
+            # While other replicas serve, and before the listener closes.
+            self.streams.end_all()
             # The listener closes now; new calls on open connections are told to go elsewhere.
             await self._drain.close(server, self.options.grace_seconds if grace is None else grace)
-        if self.vcenter is not None:
-            await self.vcenter.close()
-            self.vcenter = self.reads = None
+        await self._close_vcenter()
 
     async def wait(self) -> None:
         """Returns when the server has stopped."""
@@ -176,30 +174,68 @@ class Gateway:
         for service in services:
             await self._health.set(service, status)
 
-    def _on_breaker_change(self, state: BreakerState) -> None:
+    def breaker_changed(self, changed: BreakerChanged) -> None:
         """Tells the health service, from where load balancers and people see it."""
-        _log.warning("the circuit breaker of vCenter is %s", state)
         status = health_pb2.HealthCheckResponse
-        health = status.SERVING if state is BreakerState.CLOSED else status.NOT_SERVING
+        health = status.SERVING if changed.state is BreakerState.CLOSED else status.NOT_SERVING
         task = asyncio.ensure_future(self._health.set(VCENTER_HEALTH, health))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _handlers(self, reads: SharedReads) -> list[Any]:
-        services: dict[str, dict[str, Any]] = {}
-        for binding in self.bindings.values():
-            handle = call_handler(
-                binding,
-                reads,
-                self._admission,
-                self._observe,
-                self._audit,
-                self.options.max_response_bytes,
-                self._tracing,
-            )
-            methods = services.setdefault(binding.method.service, {})
-            methods[binding.method.name] = grpc.unary_unary_rpc_method_handler(self._drain.watched(handle))
-        return [grpc.method_handlers_generic_handler(service, methods) for service, methods in services.items()]
+    def _handlers(self) -> list[Any]:
+        """The handlers of all rpcs. What is promised about calls are the layers that are put together here."""
+        admission, timeouts = self._admission, self._vcenter_options
+        service = self._service = GatewayService(
+            self.contract,
+            lambda: self.vcenter,
+            self._version,
+            self._limits(),
+            has_policy=admission.policy is not None,
+        )
+        audit = self._audit
+        events = combined(TraceEvents(), self._events, self, service, *([audit] if audit else []))
+        vcenter = self.vcenter = VCenter(timeouts, self.contract, events=events, tracing=self._tracing)
+        reads = self.reads = SharedReads(
+            vcenter.call,
+            longest=timeouts.max_timeout,
+            lend=lambda read, call: vcenter.limiter.lend(read, path_of(call)),
+        )
+
+        def admit(call: Call) -> None:
+            admission.authorize(call)
+            if audit is not None:
+                audit.begins(call)
+
+        return service_handlers(
+            self.bindings,
+            Door(admission, admit, timeouts.seconds_for, self._tracing),
+            reads.call,
+            local_endpoints(self.contract, [service]),
+            events,
+            self.streams,
+            self._drain,
+            self.options.max_response_bytes,
+        )
+
+    def _limits(self) -> Limits:
+        options, vcenter, streams = self.options, self._vcenter_options, self.options.streams
+        return Limits(
+            max_request_bytes=options.max_request_bytes,
+            max_response_bytes=options.max_response_bytes,
+            max_concurrent_calls=vcenter.max_concurrent_calls,
+            max_waiting_calls=vcenter.max_waiting_calls,
+            max_streams_per_caller=streams.max_streams_per_caller,
+            max_streams=streams.max_streams,
+            read_timeout=vcenter.read_timeout,
+            change_timeout=vcenter.change_timeout,
+            max_timeout=vcenter.max_timeout,
+        )
+
+    async def _close_vcenter(self) -> None:
+        await self._version.close()
+        if self.vcenter is not None:
+            await self.vcenter.close()
+            self.vcenter = self.reads = self._service = None
 
 
 def _channel_arguments(options: ServerOptions) -> list[tuple[str, Any]]:

@@ -14,12 +14,13 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.logs import call_logger
+from gateway.events import combined
+from gateway.events.log import EventLog
 from gateway.server.access import make_access
 from gateway.server.gateway import Gateway, ServerOptions
 from gateway.settings import ServerSettings, Settings
 from gateway.tracing import start_tracing
-from gateway.vcenter.identity import Basic
+from gateway.vcenter import Basic
 from gateway.vcenter.options import VCenterOptions
 
 if TYPE_CHECKING:
@@ -87,13 +88,11 @@ async def run(
         admin = _admin(settings, vcenter, share)
         tracing = start_tracing(settings.tracing, vcenter.url)
         stack.push_async_callback(tracing.stop)
-        log_call = call_logger()
         gateway = Gateway(
             vcenter,
             access.admission,
             options=_server_options(settings.server, reuse_port),
-            observe=admin.observing(log_call) if admin else log_call,
-            observer=admin.metrics if admin else None,
+            events=combined(*(admin.subscribers if admin else ()), EventLog()),
             audit=access.audit,
             tracing=tracing,
             tls=access.tls,

@@ -7,6 +7,7 @@ TLS 1.2 is the least that gRPC's core speaks.
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import grpc
 from cryptography import x509
@@ -31,43 +32,53 @@ class ServerTls:
         self._cert = ReloadedFile(cert_file, _checked_certificates)
         self._key = ReloadedFile(key_file, _checked_key)
         self._ca = ReloadedFile(client_ca_file, _checked_certificates) if client_ca_file else None
-        if not _belong_together(self._cert.current(), self._key.current()):
+        self._pair = (self._key.current(), self._cert.current())
+        self._refused_pair: tuple[bytes, bytes] | None = None
+        if not _belong_together(*self._pair):
             raise UnusableFileError(f"the key {key_file} is not that of the certificate {cert_file}")
-        self._used = self._generations()
+        self._used = self._newest()
 
     def credentials(self) -> grpc.ServerCredentials:
         """The credentials of a server's port."""
         return grpc.dynamic_ssl_server_credentials(
-            self._configuration(),
+            _configuration(*self._used),
             self._fetch,  # type: ignore[arg-type]  # its type information lacks the None
             require_client_authentication=self._ca is not None,
         )
 
     def certificate(self) -> bytes:
         """The certificate in use, and those that lead to its authority, in PEM form."""
-        return self._cert.current()
+        return self._pair[1]
 
-    def _generations(self) -> tuple[int, ...]:
-        files = [file for file in (self._cert, self._key, self._ca) if file is not None]
-        for file in files:
-            file.current()
-        return tuple(file.generation for file in files)
+    def _newest(self) -> tuple[tuple[bytes, bytes], bytes | None]:
+        """The newest pair that belongs together, and the newest authorities, whatever the other of the two does: a
+        renewal that is half done holds up no withdrawal of an authority."""
+        pair = (self._key.current(), self._cert.current())
+        if pair not in (self._pair, self._refused_pair):
+            if _belong_together(*pair):
+                self._pair = pair
+            else:
+                # One of the two files may still be the old one. Where it stays so, the operator has to know.
+                _log.warning("%s and %s do not belong together yet: the old ones stay in use", *self._paths())
+                self._refused_pair = pair
+        return self._pair, self._ca.current() if self._ca else None
+
+    def _paths(self) -> tuple[Path, Path]:
+        return self._key.path, self._cert.path
 
     def _fetch(self) -> grpc.ServerCertificateConfiguration | None:
-        """What gRPC calls for each connection: a new configuration, or None for the one in use."""
-        generations = self._generations()
-        if generations == self._used:
+        """What gRPC calls for each connection, in a thread of its own: a new configuration, or None for the one in
+        use."""
+        newest = self._newest()
+        if newest == self._used:
             return None
-        if not _belong_together(self._cert.current(), self._key.current()):
-            return None  # One of the two files is still the old one.
-        self._used = generations
-        _log.info("the renewed certificate is in use")
-        return self._configuration()
+        self._used = newest
+        _log.info("new connections use the renewed certificates")
+        return _configuration(*newest)
 
-    def _configuration(self) -> grpc.ServerCertificateConfiguration:
-        return grpc.ssl_server_certificate_configuration(
-            [(self._key.current(), self._cert.current())], self._ca.current() if self._ca else None
-        )
+
+def _configuration(pair: tuple[bytes, bytes], authorities: bytes | None) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([pair], authorities)
 
 
 def _checked_certificates(content: bytes) -> bytes:
@@ -86,12 +97,15 @@ def _checked_key(content: bytes) -> bytes:
     return content
 
 
-def _belong_together(certificates: bytes, key: bytes) -> bool:
-    public = [
-        item.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        for item in (
-            x509.load_pem_x509_certificates(certificates)[0].public_key(),
-            load_pem_private_key(key, None).public_key(),
-        )
-    ]
+def _belong_together(key: bytes, certificates: bytes) -> bool:
+    try:
+        public = [
+            item.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            for item in (
+                x509.load_pem_x509_certificates(certificates)[0].public_key(),
+                load_pem_private_key(key, None).public_key(),
+            )
+        ]
+    except (ValueError, UnsupportedAlgorithm):  # A certificate for a kind of key that nobody here knows.
+        return False
     return public[0] == public[1]

@@ -81,6 +81,8 @@ class Settings(Section):
             yield "names in certificates need authorities to trust: give --tls-client-ca-file", "auth.certificates"
         if auth.jwks_file and not (auth.jwt_issuer and auth.jwt_audience):
             yield "a JWT is checked for its issuer and its audience: give both", "auth.jwks_file"
+        if self.log.audit_on_failure == "refuse" and not self.log.audit_file:
+            yield "only a file tells whether it can be written: give --log-audit-file", "log.audit_on_failure"
         if auth.mode == "passthrough":
             given = [
                 name

@@ -29,8 +29,9 @@ class AuthSettings(Section):
     )
     certificates: Words = setting(
         (),
-        "Callers with a client certificate that has one of these names: DNS names, URIs such as SPIFFE ids, common "
-        "names; `*` stands for any text.",
+        "Callers with a client certificate that has one of these names; `*` stands for any text. `dns:`, `uri:`, "
+        "`email:`, `ip:` and `cn:` ask for names of one type; without it, DNS names, URIs such as SPIFFE ids and the "
+        "common name are meant. The common name counts only where there is no subjectAltName.",
         "names with commas between them",
     )
     tokens_file: ReadableFile | None = setting(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+
+from gateway.files import open_regular
 
 __all__ = ["BYTES", "SECONDS", "SWITCH", "VARIABLE_PREFIX", "ReadableFile", "Section", "Setting", "Words", "setting"]
 
@@ -37,8 +38,8 @@ def _split(value: Any) -> Any:
 
 def _check_readable(value: str) -> str:
     try:
-        with Path(value).open("rb"):
-            return value
+        open_regular(value).close()
+        return value
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}") from None
 
@@ -46,7 +47,7 @@ def _check_readable(value: str) -> str:
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 """Several texts: a list in the file, one text with commas in flags and variables."""
 ReadableFile = Annotated[str, AfterValidator(_check_readable)]
-"""The path of a file that is there and can be read."""
+"""The path of a regular file that is there and can be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,3 +88,9 @@ class LogSettings(Section):
         "Appended to this file; among the other lines when unset.",
         "a file to append to",
     )
+    audit_on_failure: Literal["continue", "refuse"] = setting(
+        "continue",
+        "What becomes of changes while the audit file cannot be written, for instance on a full disk. `continue`: they "
+        "are made, and the records that are lost are counted. `refuse`: they fail before vCenter is asked.",
+        "continue or refuse",
+    )

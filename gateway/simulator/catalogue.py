@@ -1,11 +1,12 @@
 """The facts of vCenter's REST API, loaded from the packaged catalogue into typed, immutable values.
 
 The simulator knows its operations, structures and errors from here and from nowhere else: sharing a description with
-the gateway would let one mistake cancel out another.
+the gateway would let one mistake cancel out another. The catalogue has far more operations than the simulator serves;
+of these, nothing is kept.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -97,7 +98,8 @@ class Catalogue:
 
 
 def _fields(raw: list[dict[str, Any]]) -> dict[str, Field]:
-    return {item["name"]: Field(item["name"], item["type"], item["required"]) for item in raw}
+    # The type of a newer field has the name of a structure or an enumeration beside it.
+    return {item["name"]: Field(item["name"], item.get("ref", item["type"]), item["required"]) for item in raw}
 
 
 def _structure(name: str, raw: dict[str, Any]) -> Structure:
@@ -138,25 +140,59 @@ def _operation(service: str, raw: dict[str, Any], structures: Mapping[str, Struc
     )
 
 
+def _is_served(service: dict[str, Any], operation: dict[str, Any]) -> bool:
+    """Whether the simulator carries it out: the documented services as of 7.0.3, and a few operations beside them."""
+    if service["documented"]:
+        return "source" not in operation
+    return operation["name"] in _EXTRA_OPERATIONS.get(service["id"], frozenset())
+
+
+def _names(of: Type) -> Iterator[str]:
+    """The names in a type: of scalars, structures and enumerations."""
+    if isinstance(of, str):
+        yield of
+        return
+    for element in of.values():
+        for part in element if isinstance(element, list) else [element]:
+            yield from _names(part)
+
+
+def _reached(operations: Iterable[Operation], structures: Mapping[str, Structure]) -> set[str]:
+    """The names of all types that requests and results are made of."""
+    names: set[str] = set()
+    types: list[Type] = []
+    for operation in operations:
+        types += [item.type for item in (operation.body.fields.values() if operation.body else ())]
+        types += [item.type for item in operation.query.values()]
+        types += [operation.body.name] if operation.body else []
+        types += [operation.result] if operation.result is not None else []
+    while types:
+        for name in _names(types.pop()):
+            if name not in names:
+                names.add(name)
+                types += [item.type for item in structures[name].fields.values()] if name in structures else []
+    return names
+
+
 @cache
 def load() -> Catalogue:
-    """The packaged catalogue; read once a process."""
+    """What the packaged catalogue has of the operations that are served; read once a process."""
     raw = json.loads(resources.files("gateway.simulator").joinpath("vcenter-api.json").read_bytes())
     structures = {name: _structure(name, value) for name, value in raw["structs"].items()}
-    enumerations = {
-        name: Enumeration(name, frozenset(value["values"] + value.get("values_in_9_1", [])))
-        for name, value in raw["enums"].items()
-    }
-    operations = {}
-    for service in raw["services"]:
-        wanted = _EXTRA_OPERATIONS.get(service["id"], frozenset())
-        for item in service["operations"]:
-            if service["documented"] or item["name"] in wanted:
-                operation = _operation(service["id"], item, structures)
-                operations[operation.id] = operation
+    operations = [
+        _operation(service["id"], item, structures)
+        for service in raw["services"]
+        for item in service["operations"]
+        if _is_served(service, item)
+    ]
+    reached = _reached(operations, structures)
     return Catalogue(
-        operations=operations,
-        structures=structures,
-        enumerations=enumerations,
+        operations={operation.id: operation for operation in operations},
+        structures={name: structure for name, structure in structures.items() if name in reached},
+        enumerations={
+            name: Enumeration(name, frozenset(value["values"] + value.get("values_in_9_1", [])))
+            for name, value in raw["enums"].items()
+            if name in reached
+        },
         error_statuses=raw["error_http_status_in_openapi"],
     )

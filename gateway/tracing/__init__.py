@@ -5,6 +5,7 @@ spans and needs nothing installed; `gateway.tracing.spans` uses OpenTelemetry's 
 """
 
 from gateway.tracing.context import Exchange, Trace, Tracing
+from gateway.tracing.events import TraceEvents
 from gateway.tracing.forwarding import Forwarding
 from gateway.tracing.start import TracingError, check_tracing, start_tracing
 
@@ -12,6 +13,7 @@ __all__ = [
     "Exchange",
     "Forwarding",
     "Trace",
+    "TraceEvents",
     "Tracing",
     "TracingError",
     "check_tracing",

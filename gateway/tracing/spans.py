@@ -24,13 +24,12 @@ from opentelemetry.trace import (
 )
 
 from gateway import __version__
+from gateway.errors import SERVER_FAULTS
 from gateway.tracing.context import CURRENT, Metadata, Parent, parent_in
 
 __all__ = ["Spans"]
 
 _NO_PARENT = Context()
-# Codes that are the server's own fault; the others are the answer to what the caller asked for.
-_FAULTS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 _PORTS = {"http": 80, "https": 443}
 # A reason is vCenter's word, of any length.
 _MAX_REASON = 100
@@ -56,7 +55,7 @@ class Spans:
             {
                 "rpc.system.name": "grpc",
                 "rpc.method": rpc,
-                "vcenter.operation": operation,
+                **({"vcenter.operation": operation} if operation else {}),
                 "gateway.request_id": request_id,
             },
         )
@@ -100,7 +99,7 @@ class _Rpc:
         self._span.set_attribute("rpc.response.status_code", code)
         if reason:
             self._span.set_attribute("gateway.reason", str(reason)[:_MAX_REASON])
-        if code in _FAULTS:
+        if code in SERVER_FAULTS:
             _failed(self._span, code)
         self._span.end()
 

@@ -1,18 +1,15 @@
 """Translation between gRPC messages and vCenter's REST calls, without any I/O.
 
 Everything is compiled once from the contract: `compile_bindings` gives one binding an rpc, which encodes a request
-message into a REST call and decodes the answer into a response message or a `GatewayError`.
+message into a REST call and decodes the answer into a response message or a failure.
 """
 
 from gateway.transcoding.binding import Binding, RestRequest, RestResponse, compile_bindings
 from gateway.transcoding.decoder import Drift
-from gateway.transcoding.errors import GatewayError, Reason
 
 __all__ = [
     "Binding",
     "Drift",
-    "GatewayError",
-    "Reason",
     "RestRequest",
     "RestResponse",
     "compile_bindings",

@@ -13,16 +13,15 @@ from typing import Any, cast
 from urllib.parse import parse_qsl, quote
 
 import orjson
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
-from google.rpc import code_pb2
 
 from gateway.contract import Contract, ContractError, Method, Rest, Variable
 from gateway.contract.contract import wire_name
+from gateway.errors import Failure, GatewayError, Reason
 from gateway.transcoding.decoder import MAX_DEPTH, Decoders, Drift, MismatchError, NoDrift
 from gateway.transcoding.encoder import INTEGERS, Encode, Encoders, Violation
-from gateway.transcoding.error_response import ErrorReader, leaves_open, media_type
-from gateway.transcoding.errors import GatewayError, Reason
+from gateway.transcoding.error_response import ErrorReader, error_reader, leaves_open, media_type
 
 __all__ = ["MAX_TARGET_BYTES", "Binding", "RestRequest", "RestResponse", "compile_bindings"]
 
@@ -55,6 +54,11 @@ class RestResponse:
     """Header fields by lower-case name."""
     body: bytes = field(repr=False)
 
+    @property
+    def is_json(self) -> bool:
+        """Whether the body says that it is JSON, as all that vCenter itself says is."""
+        return self.headers.get("content-type", "").startswith("application/json")
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -63,6 +67,8 @@ class Binding:
     method: Method
     request_class: type[Message]
     response_class: type[Message]
+    carries_secrets: bool
+    """Whether requests hold secrets, such as the password of a user of the guest: then a 401 may be about that user."""
     _encode: Callable[[Message], RestRequest] = field(repr=False)
     _decode: Callable[[Any, Drift], dict[str, Any]] | None = field(repr=False)
     _errors: ErrorReader = field(repr=False)
@@ -82,8 +88,8 @@ class Binding:
         if not 200 <= status < 300:
             error = self._errors.read(self.method.operation, status, response.headers, response.body)
             if not self.is_read_only and error.reason == f"HTTP_{status}" and leaves_open(status, response.body):
-                error.metadata["may_have_executed"] = "true"
-            raise error
+                error = error.leaving_open()
+            raise GatewayError(error)
         if not response.body and (self._decode is None or status in (202, 204)):
             return self.response_class()
         try:
@@ -97,15 +103,12 @@ class Binding:
         return self.response_class()
 
     def _invalid(self, response: RestResponse, what: str) -> GatewayError:
-        metadata = {"operation": self.method.operation, "http_status": str(response.status)}
-        if not self.is_read_only:
-            metadata["may_have_executed"] = "true"
-        return GatewayError(
-            code_pb2.INTERNAL,
+        failure = Failure.of(
             Reason.VCENTER_RESPONSE_INVALID,
             f"vCenter's answer (HTTP {response.status}) {what}",
-            metadata=metadata,
+            metadata={"operation": self.method.operation, "http_status": str(response.status)},
         )
+        return GatewayError(failure if self.is_read_only else failure.leaving_open())
 
 
 def _not_json(response: RestResponse) -> str:
@@ -125,8 +128,7 @@ def compile_bindings(contract: Contract) -> Mapping[str, Binding]:
 
     Raises ContractError with the rpc's name when one cannot be translated.
     """
-    encoders, decoders = Encoders(contract), Decoders(contract.json_texts)
-    errors = ErrorReader(contract, decoders)
+    encoders, decoders, errors = Encoders(contract), Decoders(contract.json_texts), error_reader(contract)
     bindings = {}
     for name, method in contract.methods.items():
         is_rest = isinstance(method.backing, Rest)
@@ -135,6 +137,7 @@ def compile_bindings(contract: Contract) -> Mapping[str, Binding]:
                 method=method,
                 request_class=contract.message_class(method.input_type),
                 response_class=contract.message_class(method.output_type),
+                carries_secrets=_carries_secrets(method.input_type, set()),
                 _encode=_request_encoder(contract, method, encoders) if is_rest else _no_rest_call,
                 _decode=_result_decoder(method, decoders) if is_rest else None,
                 _errors=errors,
@@ -142,6 +145,18 @@ def compile_bindings(contract: Contract) -> Mapping[str, Binding]:
         except ContractError as error:
             raise ContractError(f"rpc {name}: {error}") from None
     return bindings
+
+
+def _carries_secrets(descriptor: Descriptor, seen: set[str]) -> bool:
+    """Whether a field of a message, or of a message within it, is marked `debug_redact`."""
+    if descriptor.full_name in seen:
+        return False
+    seen.add(descriptor.full_name)
+    return any(
+        field.GetOptions().debug_redact
+        or (field.message_type is not None and _carries_secrets(field.message_type, seen))
+        for field in descriptor.fields
+    )
 
 
 def _no_rest_call(message: Message) -> RestRequest:
@@ -194,7 +209,7 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
         values = encode_message(message, violations)
         path = [variable(message, violations) for variable in variables]
         if violations:
-            raise GatewayError.invalid_request(_distinct(violations))
+            raise GatewayError(Failure.of_request(_distinct(violations)))
         target = template.format(*path)
         for wire in path_wires:
             values.pop(wire, None)
@@ -207,7 +222,7 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
         if len(target) > MAX_TARGET_BYTES:
             text = f"makes the URL {len(target)} bytes long; vCenter takes at most {MAX_TARGET_BYTES}"
             longest = max((*rule.variables, *query_names), key=lambda name: len(str(getattr(message, name))))
-            raise GatewayError.invalid_request([Violation(longest, text)])
+            raise GatewayError(Failure.of_request([Violation(longest, text)]))
         if whole_body:
             return RestRequest(verb, target, orjson.dumps(values), operation)
         body = orjson.dumps(values[body_wire]) if body_wire in values else None

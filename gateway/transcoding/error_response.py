@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, cast
 
 import orjson
@@ -15,14 +16,13 @@ from google.rpc import code_pb2, error_details_pb2
 
 from gateway.contract import Contract
 from gateway.contract.contract import wire_name
+from gateway.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, VCENTER_DOMAIN, Failure
 from gateway.transcoding.decoder import MAX_DEPTH, Decode, Decoders, MismatchError, NoDrift
-from gateway.transcoding.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, VCENTER_DOMAIN, GatewayError
 
-__all__ = ["ErrorReader", "leaves_open", "media_type"]
+__all__ = ["ErrorReader", "error_reader", "leaves_open", "media_type"]
 
 _ERROR = "vapi.std.errors.v1.Error"
 _MAX_RETRY_AFTER = 3600.0
-_BUSY_RETRY_DELAY = 1.0
 _OLDER_TYPE = re.compile(r"com\.vmware\.vapi\.std\.errors\.([a-z_]+)")
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100}")
 # What Envoy, which is vCenter's proxy, says with a 503 when it lost a call on the way to the service behind it. It says
@@ -38,16 +38,17 @@ _PAGES: Mapping[int, str] = {
 
 
 class ErrorReader:
-    """Compiled once; turns a failed answer into a GatewayError that has everything the answer said."""
+    """Turns a failed answer into a failure that has everything the answer said."""
 
-    def __init__(self, contract: Contract, decoders: Decoders) -> None:
+    def __init__(self, contract: Contract) -> None:
+        decoders = Decoders(contract.json_texts)
         self._error_class = contract.message_class(_ERROR)
         descriptor = contract.messages[_ERROR]
         self._fields = {wire_name(field): (field.name, decoders.field(field)) for field in descriptor.fields}
         self._data = [_DataShape(contract, decoders, message.full_name) for message in contract.error_data()]
 
-    def read(self, operation: str, status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
-        """The error of an answer with an HTTP status of 300 or more."""
+    def read(self, operation: str, status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+        """What an answer with an HTTP status of 300 or more means."""
         metadata = {"operation": operation, "http_status": str(status)}
         retry_delay = _retry_after(headers)
         payload = _vapi_error(body)
@@ -60,20 +61,18 @@ class ErrorReader:
         if code is None:
             code = BY_HTTP_STATUS.get(status, code_pb2.UNKNOWN)
         error = self._decode(payload)
-        if error_type == "RESOURCE_BUSY" and retry_delay is None:
-            retry_delay = _BUSY_RETRY_DELAY
         text = _text(error)
         details: list[Message] = [error]
         details += [shape for shape in (shape.read(payload.get("data")) for shape in self._data) if shape is not None]
         if text:
             details.append(error_details_pb2.LocalizedMessage(locale="en-US", message=text))
-        return GatewayError(
+        return Failure(
             code,
             error_type or f"HTTP_{status}",
             text or f"vCenter reported {error_type or 'an error of no type'} (HTTP {status})",
             domain=VCENTER_DOMAIN,
             metadata=metadata,
-            details=details,
+            details=tuple(details),
             retry_delay=retry_delay,
         )
 
@@ -89,6 +88,12 @@ class ErrorReader:
         if not fields.get("error_type"):
             fields.pop("error_type", None)
         return self._error_class(**fields)
+
+
+@cache
+def error_reader(contract: Contract) -> ErrorReader:
+    """The reader of a contract's errors, compiled once a process."""
+    return ErrorReader(contract)
 
 
 class _DataShape:
@@ -168,7 +173,7 @@ def media_type(headers: Mapping[str, str]) -> str:
 
 def _page(
     status: int, headers: Mapping[str, str], body: bytes, metadata: dict[str, str], retry_delay: float | None
-) -> GatewayError:
+) -> Failure:
     """An answer that is no vAPI error. Its body is not repeated: it is a page for browsers, if anything."""
     code = BY_HTTP_STATUS.get(status, code_pb2.UNKNOWN)
     if status == 404:
@@ -181,7 +186,7 @@ def _page(
         text += f": {hint}"
     elif 300 <= status < 400:
         text += ": redirects are not followed; the configured URL should be vCenter's own"
-    return GatewayError(code, f"HTTP_{status}", text, domain=VCENTER_DOMAIN, metadata=metadata, retry_delay=retry_delay)
+    return Failure(code, f"HTTP_{status}", text, domain=VCENTER_DOMAIN, metadata=metadata, retry_delay=retry_delay)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -1,14 +1,6 @@
-"""The way to vCenter: sessions, transports, and the client that the server uses."""
+"""vCenter's REST API: sessions, connections, and the layers that a call passes on its way there."""
 
-from gateway.vcenter.client import VCenter
-from gateway.vcenter.identity import Basic, Identity, SessionId, identity_from_metadata
+from gateway.vcenter.credential import Basic, Credential, SessionId, credential_in
 from gateway.vcenter.options import VCenterOptions
 
-__all__ = [
-    "Basic",
-    "Identity",
-    "SessionId",
-    "VCenter",
-    "VCenterOptions",
-    "identity_from_metadata",
-]
+__all__ = ["Basic", "Credential", "SessionId", "VCenterOptions", "credential_in"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import ssl
 import time
 from types import TracebackType
@@ -13,10 +14,13 @@ import urllib3
 from google.protobuf.message import Message
 from requests.adapters import HTTPAdapter
 
+from gateway.calls import Call, Caller
+from gateway.calls.identity import ANONYMOUS
 from gateway.contract import Contract, load_contract
-from gateway.transcoding import Binding, Reason, RestRequest, RestResponse
-from gateway.transcoding.decoder import Decoders
-from gateway.transcoding.error_response import ErrorReader
+from gateway.errors import GatewayError
+from gateway.transcoding import Binding, RestRequest, RestResponse
+from gateway.transcoding.error_response import error_reader
+from gateway.vcenter.credential import SESSION_HEADER, Credential, SessionId
 from gateway.vcenter.failures import (
     AnswerTimeoutError,
     AnswerTooLargeError,
@@ -29,11 +33,10 @@ from gateway.vcenter.failures import (
     certificate_text,
     os_text,
     thumbprint_text,
-    transport_failure,
 )
-from gateway.vcenter.identity import SESSION_HEADER, Identity, SessionId
 from gateway.vcenter.options import USER_AGENT, VCenterOptions, ssl_context
-from gateway.vcenter.sessions import LOGIN, LOGOUT, read_session_id
+from gateway.vcenter.retry import RetryPolicy
+from gateway.vcenter.sessions import LOGIN, LOGOUT, login_refused, read_session_id
 
 __all__ = ["BlockingVCenter"]
 
@@ -43,12 +46,13 @@ _CHUNK = 64 * 1024
 class BlockingVCenter:
     """A session with one vCenter for one identity. A context manager: leaving it logs out."""
 
-    def __init__(self, options: VCenterOptions, identity: Identity, contract: Contract | None = None) -> None:
+    def __init__(self, options: VCenterOptions, credential: Credential, contract: Contract | None = None) -> None:
         contract = contract or load_contract()
         self._options = options
-        self._identity = identity
-        self._errors = ErrorReader(contract, Decoders())
-        self._session_id = identity.value if isinstance(identity, SessionId) else None
+        self._credential = credential
+        self._policy = RetryPolicy()
+        self._errors = error_reader(contract)
+        self._session_id = credential.value if isinstance(credential, SessionId) else None
         self._http = requests.Session()
         self._http.trust_env = False
         # requests asks for a verified chain on its own account, against what the context of the adapter says.
@@ -70,7 +74,7 @@ class BlockingVCenter:
     def close(self) -> None:
         """Logs out what was logged in here, and closes the connections."""
         try:
-            if self._session_id is not None and not isinstance(self._identity, SessionId):
+            if self._session_id is not None and not isinstance(self._credential, SessionId):
                 self.send(LOGOUT, {SESSION_HEADER: self._session_id}, 5.0)
         except TransportError:
             pass  # vCenter ends idle sessions by itself.
@@ -79,32 +83,43 @@ class BlockingVCenter:
             self._http.close()
 
     def call(self, binding: Binding, message: Message, timeout: float | None = None) -> Message:
-        """Makes one call; `timeout` is in seconds and covers the login. Raises GatewayError."""
-        request = binding.encode(message)
+        """Makes one call; `timeout` is in seconds and covers the login, and further tries as the policy has them.
+        Raises GatewayError."""
         end = time.monotonic() + self._options.seconds_for(binding.is_read_only, timeout)
+        call = Call(binding, message, Caller(ANONYMOUS, self._credential), end, os.urandom(16).hex())
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return self._try(call)
+            except GatewayError as error:
+                failure = self._policy.advised(error.failure)
+            delay = self._policy.next(failure, call, attempt)
+            if delay is None or time.monotonic() + delay >= end:
+                raise GatewayError(failure)
+            time.sleep(delay)
+
+    def _try(self, call: Call) -> Message:
+        binding = call.binding
+        request = binding.encode(call.message)
         try:
             if self._session_id is None:
                 try:
-                    self.login(end - time.monotonic())
+                    self.login(call.deadline - time.monotonic())
                 except TransportError as error:
-                    error.was_sent = False  # The call itself was not.
-                    raise
-            headers = {SESSION_HEADER: self._session_id or ""}
-            return binding.decode(self.send(request, headers, end - time.monotonic()))
+                    raise error.before_call() from None
+            headers = {SESSION_HEADER: self._session_id or "", "X-Request-ID": call.request_id}
+            return binding.decode(self.send(request, headers, call.deadline - time.monotonic()))
         except TransportError as error:
-            may_have_executed = error.was_sent and not binding.is_read_only
-            raise transport_failure(error, binding.method.operation, may_have_executed) from None
+            raise GatewayError(error.failure(binding.method)) from None
 
     def login(self, timeout: float) -> None:
         """Opens the session. Raises GatewayError when vCenter refuses it, TransportError when it is not reached."""
-        if isinstance(self._identity, SessionId):
+        if isinstance(self._credential, SessionId):
             return
-        response = self.send(LOGIN, {"Authorization": self._identity.header}, timeout)
+        response = self.send(LOGIN, {"Authorization": self._credential.header}, timeout)
         if not 200 <= response.status < 300:
-            error = self._errors.read("POST /api/session", response.status, response.headers, response.body)
-            if response.status == 401:
-                error.reason = Reason.CREDENTIALS_REJECTED
-            raise error
+            raise GatewayError(login_refused(self._errors, response))
         self._session_id = read_session_id(response)
 
     def send(self, request: RestRequest, headers: dict[str, str], timeout: float) -> RestResponse:

@@ -1,26 +1,34 @@
 """A circuit breaker: stops calling a vCenter that does not answer, and notices when it does again.
 
 While vCenter restarts, every call would wait for a connection that does not come, and all of them together would greet
-it when it is back. After several failures in a row the breaker opens: calls are refused at once, with the time after
-which to try again. Then a call is let through now and then as a probe; the first that gets any answer closes it.
+it when it is back. After several failures in a row the breaker opens: calls are refused immediately, with the time
+after which to try again. Then a call is let through now and then as a probe; the first that gets any answer closes it.
 
-A vCenter that takes calls and never answers is away too. But one call whose time is over does not tell that: its
-deadline may be short, or its operation slow. So it counts as a failure only where it changes nothing, which is quick,
-has waited for long, and nobody got an answer from vCenter in all that time.
+Connections that cannot be made are sure signs. A connection that breaks under a call is not: one operation, or one
+caller's request, may do that to a vCenter that is well. Before the breaker opens for such a reason, it asks vCenter a
+harmless question of its own. A vCenter that takes calls and never answers is away too. But one call whose time is over
+does not tell that: its deadline may be short, or its operation slow. So it counts as a failure only where it changes
+nothing, which is quick, has waited for long, and nobody got an answer from vCenter in all that time.
 """
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
-from google.rpc import code_pb2
+from gateway.errors import Failure, GatewayError, Reason
+from gateway.events import BreakerChanged, Events
+from gateway.transcoding import RestResponse
+from gateway.vcenter.exchange import Exchange, Send
+from gateway.vcenter.failures import AnswerTooLargeError, CertificateError, ConnectionLostError, NotSentError
 
-from gateway.transcoding import GatewayError, Reason
+__all__ = ["Breaker", "BreakerState", "guarded"]
 
-__all__ = ["Breaker", "BreakerState"]
+# What the proxy in front of vCenter answers when there is nothing behind it.
+_PROXY_ERRORS = frozenset({502, 503, 504})
 
 
 class BreakerState(StrEnum):
@@ -34,11 +42,16 @@ class BreakerState(StrEnum):
     """Single ones do, to see how vCenter is."""
 
 
+async def _no_answer() -> bool:
+    return False
+
+
 class Breaker:
     """The breaker of one vCenter.
 
     Opens after `failures` in a row for `open_seconds`, twice as long after each probe that fails, at most
-    `max_open_seconds`. A call that gives up is a failure from `silence` seconds on. `on_change` is told each new state.
+    `max_open_seconds`. A call that gives up is a failure from `silence` seconds on. `answers` asks vCenter something
+    and tells whether it answered.
     """
 
     def __init__(
@@ -49,37 +62,45 @@ class Breaker:
         *,
         silence: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
-        on_change: Callable[[BreakerState], None] = lambda state: None,
+        events: Events | None = None,
+        answers: Callable[[], Awaitable[bool]] = _no_answer,
     ) -> None:
         self.state = BreakerState.CLOSED
+        self.cause = ""
+        """Why it is not closed."""
         self._limit = failures
         self._first_wait = open_seconds
         self._max_wait = max_open_seconds
         self.silence = silence
         """Seconds."""
         self._clock = clock
-        self._on_change = on_change
+        self._events = events or Events()
+        self._answers = answers
         self._failures = 0
         self._wait = open_seconds
         self._next_probe = 0.0
         self._last_answer = -math.inf
+        self._asking: asyncio.Future[None] | None = None
+
+    @property
+    def seconds_to_probe(self) -> float:
+        """How long calls are still refused, 0 while they are not."""
+        return 0.0 if self.state is BreakerState.CLOSED else max(0.0, self._next_probe - self._clock())
 
     def admit(self) -> float:
         """Lets a call through and gives the time, for `gave_up`; or raises GatewayError (UNAVAILABLE, with the time
         after which to try again).
 
-        Each call that was let through has to be followed by `succeeded`, `failed` or `gave_up`.
+        Each call that was let through has to be followed by `succeeded`, `failed`, `lost` or `gave_up`.
         """
         now = self._clock()
         if self.state is BreakerState.CLOSED:
             return now
         remaining = self._next_probe - now
         if remaining > 0:
+            text = "vCenter did not answer several calls in a row; the call was not sent"
             raise GatewayError(
-                code_pb2.UNAVAILABLE,
-                Reason.VCENTER_CIRCUIT_OPEN,
-                "vCenter did not answer several calls in a row; the call was not sent",
-                retry_delay=max(0.1, remaining),
+                Failure.of(Reason.VCENTER_CIRCUIT_OPEN, text, retry_delay=max(0.1, remaining), cause=self.cause)
             )
         # The next probe does not wait for the end of this one, which may come as late as its deadline.
         self._next_probe = now + self._wait
@@ -93,7 +114,7 @@ class Breaker:
         self._last_answer = self._clock()
         self._become(BreakerState.CLOSED)
 
-    def failed(self) -> None:
+    def failed(self, cause: str = "") -> None:
         """There was no connection, or the proxy in front of vCenter said that it is down."""
         self._failures += 1
         if self.state is BreakerState.HALF_OPEN:
@@ -101,18 +122,73 @@ class Breaker:
         elif self.state is BreakerState.OPEN or self._failures < self._limit:
             return
         self._next_probe = self._clock() + self._wait
-        self._become(BreakerState.OPEN)
+        self._become(BreakerState.OPEN, cause)
+
+    def lost(self, cause: str = "") -> None:
+        """A connection broke under a call, which may be the call's own fault."""
+        if self.state is not BreakerState.CLOSED or self._failures + 1 < self._limit:
+            self.failed(cause)
+        elif self._asking is None:
+            self._asking = asyncio.ensure_future(self._ask(cause))
 
     def gave_up(self, since: float | None = None) -> None:
         """The call ended without an answer: its time was over, or its caller left. `since` is when it was let through,
         None where that it took long says nothing about vCenter. A probe that says nothing is taken again."""
         if since is not None and self._last_answer <= since <= self._clock() - self.silence:
-            self.failed()
+            self.failed("vCenter takes calls and does not answer them")
         elif self.state is BreakerState.HALF_OPEN:
             self._next_probe = self._clock()
-            self._become(BreakerState.OPEN)
+            self._become(BreakerState.OPEN, self.cause)
 
-    def _become(self, state: BreakerState) -> None:
+    def close(self) -> None:
+        """Ends what it asks on its own account."""
+        if self._asking is not None:
+            self._asking.cancel()
+
+    async def _ask(self, cause: str) -> None:
+        try:
+            if await self._answers():
+                self.succeeded()
+            else:
+                self.failed(cause)
+        finally:
+            self._asking = None
+
+    def _become(self, state: BreakerState, cause: str = "") -> None:
         if self.state is not state:
             self.state = state
-            self._on_change(state)
+            self.cause = cause if state is BreakerState.OPEN else "" if state is BreakerState.CLOSED else self.cause
+            self._events.breaker_changed(BreakerChanged(state, self.cause))
+
+
+def guarded(breaker: Breaker, send: Send) -> Send:
+    """Sends exchanges while the breaker lets them through, and tells it how they ended."""
+
+    async def guard(exchange: Exchange) -> RestResponse:
+        admitted = breaker.admit()
+        try:
+            response = await send(exchange)
+        except CertificateError:
+            breaker.gave_up()  # Callers are to see what is wrong with it, not that the breaker is open.
+            raise
+        except NotSentError as error:
+            breaker.failed(str(error))
+            raise
+        except ConnectionLostError as error:
+            breaker.lost(str(error))
+            raise
+        except AnswerTooLargeError:
+            breaker.succeeded()
+            raise
+        except BaseException:
+            breaker.gave_up(admitted if exchange.is_quick else None)
+            raise
+        if response.status not in _PROXY_ERRORS or response.is_json:
+            breaker.succeeded()
+        elif response.status == 504 and not exchange.is_quick:
+            breaker.gave_up()  # A change may well take its time.
+        else:
+            breaker.failed(f"the proxy in front of vCenter answered HTTP {response.status}")
+        return response
+
+    return guard

@@ -1,16 +1,16 @@
-"""What can go wrong on the way to vCenter, in words that do not depend on the library that noticed it.
-
-A failure is told apart by the one thing that matters for repeating a call: whether vCenter can have got it.
-"""
+"""What can go wrong between the gateway and vCenter, told apart by what matters for repeating a call: whether vCenter
+can have received it. The words do not depend on the library that noticed the failure."""
 
 from __future__ import annotations
 
 import os
 import ssl
+from typing import Self
 
 from google.rpc import code_pb2
 
-from gateway.transcoding import GatewayError, Reason
+from gateway.contract import Method
+from gateway.errors import BY_REASON, Failure, Reason
 
 __all__ = [
     "AnswerTimeoutError",
@@ -24,50 +24,57 @@ __all__ = [
     "certificate_text",
     "os_text",
     "thumbprint_text",
-    "transport_failure",
 ]
 
 
 class TransportError(Exception):
-    """No answer came. `reason` and the text go to the caller."""
+    """No answer came. The text goes to the caller."""
 
     reason = Reason.VCENTER_UNREACHABLE
-    code: int = code_pb2.UNAVAILABLE
+    code: int | None = None
+    """Where it is not the one that belongs to the reason."""
     was_sent = True
-    """Whether vCenter may have got the call."""
-    may_pass = True
-    """Whether the same call may well succeed a moment later."""
+    """Whether vCenter may have received the request."""
+
+    def before_call(self) -> Self:
+        """The same error of a request that had to come before the call: the call itself was not sent."""
+        error = type(self)(*self.args)
+        error.was_sent = False
+        return error
+
+    def failure(self, method: Method) -> Failure:
+        """What a call of `method` ends in."""
+        code = BY_REASON[self.reason] if self.code is None else self.code
+        failure = Failure(code, self.reason, str(self), metadata={"operation": method.operation})
+        return failure.leaving_open() if self.was_sent and not method.is_read_only else failure
 
 
 class NotSentError(TransportError):
-    """vCenter certainly did not get the call: there was no connection."""
+    """vCenter certainly did not receive the request: there was no connection."""
 
     was_sent = False
 
 
 class CertificateError(NotSentError):
-    """vCenter's certificate is not trusted; trying again does not help."""
+    """vCenter's certificate is not trusted."""
 
     reason = Reason.VCENTER_CERTIFICATE_INVALID
-    may_pass = False
 
 
 class ConnectionLostError(TransportError):
-    """The connection broke after the call was sent, or while the answer came, or the answer is no HTTP."""
+    """The connection broke after the request was sent, or while the answer came, or the answer is not HTTP."""
 
     reason = Reason.VCENTER_CONNECTION_LOST
 
 
 class AnswerTimeoutError(TransportError):
-    """The call was sent and no complete answer came in time."""
+    """The request was sent and no complete answer came in time."""
 
     reason = Reason.VCENTER_TIMEOUT
-    code = code_pb2.DEADLINE_EXCEEDED
-    may_pass = False
 
 
 class NotSentTimeoutError(AnswerTimeoutError):
-    """The caller's time was over before the call was sent."""
+    """The caller's time was over before the request was sent."""
 
     was_sent = False
 
@@ -76,14 +83,13 @@ class ConnectTimeoutError(NotSentError):
     """There was no connection within the time that one may take."""
 
     reason = Reason.VCENTER_TIMEOUT
+    code = code_pb2.UNAVAILABLE
 
 
 class AnswerTooLargeError(TransportError):
     """The answer exceeds the limit. The call was executed."""
 
     reason = Reason.VCENTER_RESPONSE_TOO_LARGE
-    code = code_pb2.RESOURCE_EXHAUSTED
-    may_pass = False
 
 
 def os_text(error: BaseException) -> str:
@@ -105,11 +111,3 @@ def thumbprint_text(found: str) -> str:
     """That a certificate is another one; `found` is its SHA-256 thumbprint in hexadecimal digits."""
     pairs = ":".join(found[index : index + 2] for index in range(0, len(found), 2))
     return f"vCenter's certificate has the SHA-256 thumbprint {pairs}, which is not the configured one"
-
-
-def transport_failure(error: TransportError, operation: str, may_have_executed: bool) -> GatewayError:
-    """The status of a call that got no answer."""
-    metadata = {"operation": operation}
-    if may_have_executed:
-        metadata["may_have_executed"] = "true"
-    return GatewayError(error.code, error.reason, str(error), metadata=metadata)

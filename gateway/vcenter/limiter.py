@@ -1,9 +1,10 @@
 """Bounds how many calls are with vCenter at once, and shares the places fairly between callers.
 
 vCenter is easily overrun: beyond a few dozen calls at a time, all of them get slower. Further calls wait here, each
-within its own deadline. Places are given to the waiting identities in turn, so that one caller with a thousand calls
-delays another's single call by one place and not by a thousand. When too many wait, further calls are refused at once:
-a queue that nobody will be served from only wastes everybody's time.
+within its own deadline. Places are given in turn to the connections whose calls wait, and within a connection to its
+identities: a caller can make up any number of users, but not of connections. So one caller with a thousand calls delays
+another's single call by one place and not by a thousand. When too many wait, further calls are refused immediately: a
+queue that nobody will be served from only wastes everybody's time.
 """
 
 from __future__ import annotations
@@ -11,14 +12,24 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Hashable
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
-from google.rpc import code_pb2
+from gateway.errors import Failure, GatewayError, Reason
+from gateway.vcenter.failures import NotSentTimeoutError
 
-from gateway.transcoding import GatewayError, Reason
+if TYPE_CHECKING:
+    from gateway.calls import Call
+    from gateway.transcoding import RestResponse
+    from gateway.vcenter.exchange import Exchange, Send
 
-__all__ = ["Limiter"]
+__all__ = ["Limiter", "Path", "limited", "path_of"]
 
 _RETRY_DELAY = 1.0
+
+Path = tuple[Hashable, Hashable]
+"""Whose turn it is: a connection, and an identity on it."""
+_OWN: Path = ("", "")
 
 
 class Limiter:
@@ -33,10 +44,15 @@ class Limiter:
         """Calls that wait for one."""
         self.refused = 0
         """Calls that were refused so far."""
-        self._queues: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
+        self._queues = _Queues()
+        self._turns: WeakKeyDictionary[Call, _Turn] = WeakKeyDictionary()
+        """Of the calls that wait."""
+        self._lent: WeakKeyDictionary[Call, list[Path]] = WeakKeyDictionary()
+        """What others lent to calls that do not wait yet."""
 
-    async def enter(self, identity: Hashable, deadline: float) -> None:
-        """Takes a place, which `leave` gives back. `deadline` is in the event loop's time.
+    async def enter(self, path: Path, deadline: float, call: Call | None = None) -> None:
+        """Takes a place, which `leave` gives back. `deadline` is in the event loop's time; `call` is what others may
+        lend their turn to.
 
         Raises TimeoutError when the deadline passes before there is a place, and GatewayError (RESOURCE_EXHAUSTED, with
         the time after which to try again) when too many wait already.
@@ -44,50 +60,121 @@ class Limiter:
         if self.active < self.limit and not self.waiting:
             self.active += 1
         else:
-            await self._wait(identity, deadline)
+            await self._wait(path, deadline, call)
 
     def leave(self) -> None:
-        """Gives a place that is free to the identity whose turn it is, or keeps it for the next call that comes."""
+        """Gives a place that is free to whose turn it is, or keeps it for the next call that comes."""
         while self._queues:
-            identity, queue = next(iter(self._queues.items()))
-            turn = queue.popleft()
-            if queue:
-                self._queues.move_to_end(identity)
-            else:
-                del self._queues[identity]
+            turn = self._queues.pop()
             self.waiting -= 1
-            if not turn.done():  # Else its call has given up, and has not run since.
-                turn.set_result(None)
+            if not turn.came.done():  # Else its call has given up, and has not run since.
+                turn.came.set_result(None)
                 return
         self.active -= 1
 
-    async def _wait(self, identity: Hashable, deadline: float) -> None:
+    def lend(self, call: Call, path: Path) -> None:
+        """Lets `call` have the turn of `path` too: a call for which others wait runs when the first of them could."""
+        turn = self._turns.get(call)
+        if turn is None:
+            self._lent.setdefault(call, []).append(path)
+        elif path not in turn.paths:
+            self._queues.add(turn, path)
+
+    async def _wait(self, path: Path, deadline: float, call: Call | None) -> None:
         if self.waiting >= self.max_waiting:
             self.refused += 1
-            raise GatewayError(
-                code_pb2.RESOURCE_EXHAUSTED,
-                Reason.OVERLOADED,
-                f"{self.active} calls are with vCenter and {self.waiting} wait for their turn, which is the limit",
-                retry_delay=_RETRY_DELAY,
-            )
-        turn = asyncio.get_running_loop().create_future()
-        self._queues.setdefault(identity, deque()).append(turn)
+            text = f"{self.active} calls are with vCenter and {self.waiting} wait for their turn, which is the limit"
+            raise GatewayError(Failure.of(Reason.OVERLOADED, text, retry_delay=_RETRY_DELAY))
+        turn = _Turn(asyncio.get_running_loop().create_future())
+        for each in dict.fromkeys((path, *(self._lent.pop(call, ()) if call is not None else ()))):
+            self._queues.add(turn, each)
+        if call is not None:
+            self._turns[call] = turn
         self.waiting += 1
         try:
             async with asyncio.timeout_at(deadline):
-                await turn
+                await turn.came
         except BaseException:
-            if turn.done() and not turn.cancelled():
+            if turn.came.done() and not turn.came.cancelled():
                 self.leave()  # The place came in the same moment in which the call gave up: it goes to the next.
-            else:
-                self._forget(identity, turn)
+            elif turn.paths:
+                self._queues.remove(turn)
+                self.waiting -= 1
             raise
+        finally:
+            if call is not None:
+                self._turns.pop(call, None)
 
-    def _forget(self, identity: Hashable, turn: asyncio.Future[None]) -> None:
-        queue = self._queues.get(identity)
-        if queue is None or turn not in queue:
-            return  # A place became free in the same moment, and went past the call that gave up.
-        queue.remove(turn)
-        if not queue:
-            del self._queues[identity]
-        self.waiting -= 1
+
+class _Turn:
+    """A call that waits, in one queue or, where others lent it their turn, in several."""
+
+    __slots__ = ("came", "paths")
+
+    def __init__(self, came: asyncio.Future[None]) -> None:
+        self.came = came
+        self.paths: list[Path] = []
+
+
+class _Queues:
+    """Connections in the order of their turns; in each its identities, likewise; in each of these its calls."""
+
+    def __init__(self) -> None:
+        self._connections: OrderedDict[Hashable, OrderedDict[Hashable, deque[_Turn]]] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._connections)
+
+    def add(self, turn: _Turn, path: Path) -> None:
+        connection, identity = path
+        identities = self._connections.setdefault(connection, OrderedDict())
+        identities.setdefault(identity, deque()).append(turn)
+        turn.paths.append(path)
+
+    def pop(self) -> _Turn:
+        """Whose turn it is; it does not wait any more."""
+        connection, identities = next(iter(self._connections.items()))
+        identity, calls = next(iter(identities.items()))
+        turn = calls[0]
+        self._connections.move_to_end(connection)
+        identities.move_to_end(identity)
+        self.remove(turn)
+        return turn
+
+    def remove(self, turn: _Turn) -> None:
+        """Takes a call that waits out of all its queues."""
+        for connection, identity in turn.paths:
+            identities = self._connections[connection]
+            identities[identity].remove(turn)
+            if not identities[identity]:
+                del identities[identity]
+            if not identities:
+                del self._connections[connection]
+        turn.paths.clear()
+
+
+def limited(limiter: Limiter, send: Send) -> Send:
+    """Sends each exchange when it has a place."""
+
+    async def enter(exchange: Exchange) -> RestResponse:
+        deadline, call = exchange.deadline, exchange.call
+        loop = asyncio.get_running_loop()
+        if loop.time() >= deadline:
+            raise NotSentTimeoutError("the deadline passed before vCenter was called")
+        try:
+            await limiter.enter(_OWN if call is None else path_of(call), deadline, call)
+        except TimeoutError:
+            raise NotSentTimeoutError("the deadline passed while the call waited for its turn") from None
+        try:
+            if loop.time() >= deadline:
+                raise NotSentTimeoutError("the deadline passed before vCenter was called")
+            return await send(exchange)
+        finally:
+            limiter.leave()
+
+    return enter
+
+
+def path_of(call: Call) -> Path:
+    """In which queue a call waits."""
+    return call.caller.peer, call.caller.identity

@@ -1,39 +1,55 @@
 """vCenter sessions for callers who give a user name and a password.
 
 Rules that clients of vCenter learned the hard way: however many calls wait, there is one login; a password that vCenter
-refused is not tried again for a while, since five refusals lock the account; a session is renewed before vCenter ends
-it; and every session that was opened is closed.
+refused is not tried again for a while, since five refusals lock the account; a login that failed for another reason is
+not tried again immediately either; a session is renewed before vCenter ends it; and every session that was opened is
+closed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 import orjson
-from google.protobuf.message import Message
 from google.rpc import code_pb2
 
-from gateway.transcoding import GatewayError, Reason, RestRequest, RestResponse
+from gateway.calls import Call
+from gateway.errors import Failure, GatewayError, Reason
+from gateway.events import Events, LoginEnded
+from gateway.transcoding import RestRequest, RestResponse
 from gateway.transcoding.error_response import ErrorReader
-from gateway.vcenter.identity import SESSION_HEADER, Basic, is_session_id
+from gateway.vcenter.credential import SESSION_HEADER, Basic, is_session_id
+from gateway.vcenter.exchange import Exchange, Send
+from gateway.vcenter.failures import TransportError
+from gateway.vcenter.lockout import LockoutGuard
+from gateway.vcenter.retry import RetryPolicy
 
-__all__ = ["Session", "SessionCounts", "SessionPool", "SessionTimes", "read_session_id"]
+__all__ = [
+    "LOGIN",
+    "LOGOUT",
+    "PROBE",
+    "Session",
+    "SessionCounts",
+    "SessionPool",
+    "SessionTimes",
+    "login_refused",
+    "read_session_id",
+]
 
 LOGIN, PROBE, LOGOUT = (
     RestRequest(verb, "/api/session", None, f"{verb} /api/session") for verb in ("POST", "GET", "DELETE")
 )
-_TOO_MANY_SESSIONS = "failedToLoginMaxUserSessionCountReached"
-_FIRST_WAIT_FOR_ROOM = 1.0
-_LONGEST_WAIT_FOR_ROOM = 30.0
-
-Send = Callable[[RestRequest, dict[str, str]], Awaitable[RestResponse]]
-"""Sends one request with these headers. Raises TransportError."""
+_TOO_MANY_SESSIONS = (b"failedToLoginMaxUserSessionCountReached", b"failedToLoginMaxSessionCountReached")
+"""vCenter has as many sessions as it takes, of one user or in all."""
+_DOUBTS = 3
+"""So many refusals that can be about a user of the guest are taken to be about the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +60,12 @@ class SessionTimes:
     """Unused for longer than this, a session is replaced: vCenter ends it after 30 minutes."""
     max_age: float = 23 * 3600
     """Older than this, a session is replaced: vCenter ends it after 24 hours."""
-    cool_down: float = 300
-    """A refused credential is not tried again for so long."""
+    max_call: float = 30
+    """How long a login, or the question whether a session is alive, may take."""
+    max_logout: float = 5
+    """How long the end of a session may take."""
+    between_replacements: float = 60
+    """How often at most a session is replaced that vCenter says is alive."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,17 +76,25 @@ class Session:
     opened: float
     used: float
     verified: float
+    """When vCenter last said that it is alive."""
+    doubts: int = 0
+    """How often vCenter refused a call with it, and then said that it is alive."""
 
 
 @dataclass(slots=True, eq=False)
 class _Entry:
     session: Session | None = None
     login: asyncio.Task[Session] | None = None
-    refused_until: float = 0.0
-    refusal: Callable[[float], GatewayError] | None = None
-    """Makes the error of callers who come while no login is tried; its argument is the remaining time."""
-    without_room: int = 0
-    """How often in a row vCenter had no room for the session."""
+    is_proven: bool = False
+    """Whether the password has opened a session."""
+    failures: int = 0
+    """How many logins in a row failed for another reason than the password."""
+    failure: Failure | None = None
+    """What the last of them ended in."""
+    not_before: float = 0.0
+    """When the next one may be tried."""
+    replaced: float = -math.inf
+    """When a session was last replaced that was said to be alive."""
 
 
 @dataclass(slots=True)
@@ -94,21 +122,28 @@ class SessionPool:
     def __init__(
         self,
         send: Send,
+        log_out: Send,
         errors: ErrorReader,
         *,
         limit: int = 512,
         times: SessionTimes | None = None,
+        policy: RetryPolicy | None = None,
+        events: Events | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._send = send
+        self._log_out = log_out
         self._errors = errors
         self._limit = limit
         self._times = times or SessionTimes()
+        self._policy = policy or RetryPolicy()
+        self._events = events or Events()
         self._clock = clock
+        self._guard = LockoutGuard(clock=clock)
         self._proven: OrderedDict[bytes, _Entry] = OrderedDict()
         """Credentials that have opened a session, the longest unused first."""
         self._unproven: OrderedDict[bytes, _Entry] = OrderedDict()
-        """Those whose login is under way, or was refused."""
+        """Those whose login is under way, or failed."""
         self._logins: set[asyncio.Task[Session]] = set()
         self._logouts: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -118,8 +153,9 @@ class SessionPool:
     def open_sessions(self) -> int:
         return sum(entry.session is not None for entry in self._proven.values())
 
-    async def get(self, credential: Basic) -> Session:
-        """The credential's session, opened if need be. Raises GatewayError, or TransportError from the login."""
+    async def get(self, credential: Basic, call: Call | None = None) -> Session:
+        """The credential's session, opened if need be, on behalf of `call`. Raises GatewayError, or TransportError from
+        the login."""
         entry = self._entry(credential)
         session, now = entry.session, self._clock()
         if session is not None:
@@ -128,20 +164,36 @@ class SessionPool:
                 return session
             self.counts.renewed += 1
             self._retire(entry)
-        return await self._login(entry, credential)
+        return await self._login(entry, credential, call)
 
-    async def renew(self, credential: Basic, stale: Session, since: float) -> Session:
-        """The session to use after vCenter answered 401 to a call that was sent with `stale` at the time `since`.
+    def was_refused(self, response: RestResponse) -> bool:
+        """Whether an answer says that the session is not accepted. vCenter's error type decides; the HTTP status only
+        where there is none."""
+        if response.status < 400 or (response.status != 401 and b"UNAUTHENTICATED" not in response.body):
+            return False
+        read = self._errors.read("", response.status, response.headers, response.body)
+        return bool(read.code == code_pb2.UNAUTHENTICATED)
 
-        The same session comes back when it is alive: the 401 was then about something else, for instance about the
-        guest's password. However many calls fail at once, vCenter is asked once and sees one login.
+    async def renew(self, credential: Basic, stale: Session, since: float, call: Call) -> Session:
+        """The session to use after vCenter refused `call`, which was sent with `stale` at the time `since`.
+
+        The same session comes back when it is alive and the refusal can be about something else, such as the password
+        of a user of the guest. However many calls fail at once, vCenter is asked once and sees one login.
         """
         entry = self._entry(credential)
+        if entry.session is stale and stale.verified <= since:
+            await self._single_flight(entry, lambda: self._check(entry, credential, stale, call))
         if entry.session is not stale:
-            return await self.get(credential)
-        if stale.verified > since:
+            return await self.get(credential, call)
+        # Alive as vCenter says, and yet refused. Where the call brought no other password, the session is half dead.
+        stale.doubts += 1 if call.binding.carries_secrets else _DOUBTS
+        now = self._clock()
+        if stale.doubts < _DOUBTS or now - entry.replaced < self._times.between_replacements:
             return stale
-        return await self._single_flight(entry, lambda: self._check(entry, credential, stale))
+        entry.replaced = now
+        self.counts.expired += 1
+        self._retire(entry)
+        return await self._login(entry, credential, call)
 
     def now(self) -> float:
         """The pool's clock, for `renew`."""
@@ -151,7 +203,9 @@ class SessionPool:
         """Closes every session at vCenter. Failures are passed over: vCenter ends idle sessions by itself."""
         self._closed = True
         if self._logins:
-            await asyncio.wait(self._logins)
+            _, late = await asyncio.wait(self._logins, timeout=self._times.max_logout)
+            for login in late:
+                login.cancel()
         for entry in self._proven.values():
             self._retire(entry)
         self._proven.clear()
@@ -182,15 +236,18 @@ class SessionPool:
             self.counts.displaced += displaced.session is not None
             self._retire(displaced)
 
-    async def _login(self, entry: _Entry, credential: Basic) -> Session:
-        if entry.refusal is not None:
-            remaining = entry.refused_until - self._clock()
-            if remaining > 0:
-                raise entry.refusal(remaining)
-            entry.refusal = None
-        return await self._single_flight(entry, lambda: self._open(entry, credential))
+    async def _login(self, entry: _Entry, credential: Basic, call: Call | None) -> Session:
+        if entry.login is None:
+            remaining = entry.not_before - self._clock()
+            if entry.failure is not None and remaining > 0:
+                raise GatewayError(entry.failure.with_(retry_delay=remaining))
+            if refused := self._guard.seconds_refused(credential):
+                raise GatewayError(_rejected(refused))
+            if wait := self._guard.seconds_to_wait(credential, is_proven=entry.is_proven):
+                raise GatewayError(_not_tried(wait))
+        return await self._single_flight(entry, lambda: self._open(entry, credential, call))
 
-    async def _single_flight(self, entry: _Entry, action: Callable[[], Any]) -> Session:
+    async def _single_flight(self, entry: _Entry, action: Callable[[], Awaitable[Session]]) -> Session:
         """Runs one action an entry at a time; it goes on when the caller who started it gives up."""
         if entry.login is None:
             entry.login = asyncio.ensure_future(action())
@@ -199,47 +256,67 @@ class SessionPool:
             entry.login.add_done_callback(lambda task: _finished(entry, task))
         return await asyncio.shield(entry.login)
 
-    async def _check(self, entry: _Entry, credential: Basic, stale: Session) -> Session:
-        probe = await self._send(PROBE, {SESSION_HEADER: stale.id})
+    async def _check(self, entry: _Entry, credential: Basic, stale: Session, call: Call) -> Session:
+        probe = await self._session_call(PROBE, {SESSION_HEADER: stale.id}, call)
         if 200 <= probe.status < 300:
             stale.verified = self._clock()
             return stale
         if entry.session is stale:
-            if probe.status == 401:
+            if self.was_refused(probe):
                 self.counts.expired += 1
                 entry.session = None
             else:
                 self._retire(entry)  # Nobody knows whether it is alive, so it is not left open.
-        return await self._open(entry, credential)
+        return await self._open(entry, credential, call)
 
-    async def _open(self, entry: _Entry, credential: Basic) -> Session:
-        response = await self._send(LOGIN, {"authorization": credential.header})
-        if not 200 <= response.status < 300:
-            raise self._login_failure(entry, response)
+    async def _open(self, entry: _Entry, credential: Basic, call: Call | None) -> Session:
+        self._guard.begins(credential)
+        settled = False
+        try:
+            response = await self._session_call(LOGIN, {"authorization": credential.header}, call)
+            if not 200 <= response.status < 300:
+                failure = login_refused(self._errors, response)
+                settled = failure.reason == Reason.CREDENTIALS_REJECTED
+                failure = self._refused(entry, credential, failure) if settled else self._put_off(entry, failure)
+                raise GatewayError(failure)
+            session_id = read_session_id(response)
+            settled = True
+            self._guard.accepted(credential)
+        except (GatewayError, TransportError) as error:
+            told = error.failure if isinstance(error, GatewayError) else Failure.of(error.reason, str(error))
+            self._events.login_ended(LoginEnded(call, told))
+            raise
+        finally:
+            if not settled:
+                self._guard.ended(credential)
         self.counts.logins += 1
-        entry.without_room = 0
+        entry.failures, entry.failure, entry.is_proven = 0, None, True
         now = self._clock()
-        session = Session(read_session_id(response), opened=now, used=now, verified=now)
-        entry.session = session
+        session = entry.session = Session(session_id, opened=now, used=now, verified=now)
         self._keep(entry, credential.digest)
+        self._events.login_ended(LoginEnded(call))
         return session
 
-    def _login_failure(self, entry: _Entry, response: RestResponse) -> GatewayError:
-        error = self._errors.read("POST /api/session", response.status, response.headers, response.body)
-        if response.status == 401:
-            self.counts.rejected += 1
-            return self._wait(entry, lambda remaining: _refused(error, remaining), self._times.cool_down)
-        if _TOO_MANY_SESSIONS.encode() in response.body:
-            wait = min(_LONGEST_WAIT_FOR_ROOM, _FIRST_WAIT_FOR_ROOM * 2 ** min(entry.without_room, 10))
-            entry.without_room += 1
-            return self._wait(entry, lambda remaining: _no_room(error, remaining), error.retry_delay or wait)
-        return error
+    def _refused(self, entry: _Entry, credential: Basic, failure: Failure) -> Failure:
+        """vCenter refused the password: it is not tried again for a while."""
+        self.counts.rejected += 1
+        wait = self._guard.refused(credential, is_proven=entry.is_proven)
+        return _rejected(wait).with_(metadata=failure.metadata, details=failure.details)
 
-    def _wait(self, entry: _Entry, refusal: Callable[[float], GatewayError], seconds: float) -> GatewayError:
-        """Tries no login for so long."""
-        entry.refusal = refusal
-        entry.refused_until = self._clock() + seconds
-        return refusal(seconds)
+    def _put_off(self, entry: _Entry, failure: Failure) -> Failure:
+        """The login failed for another reason: no further one is tried for a moment."""
+        entry.failures += 1
+        wait = self._policy.next_login(entry.failures, failure.retry_delay)
+        entry.not_before = self._clock() + wait
+        entry.failure = failure.with_(retry_delay=wait)
+        return entry.failure
+
+    async def _session_call(self, request: RestRequest, headers: dict[str, str], call: Call | None) -> RestResponse:
+        deadline = asyncio.get_running_loop().time() + self._times.max_call
+        try:
+            return await self._send(Exchange(request, headers, deadline, call))
+        except TransportError as error:
+            raise error.before_call() from None  # The call that needs the session was not sent, or was refused.
 
     def _retire(self, entry: _Entry) -> None:
         """Takes the session out of use and closes it at vCenter in the background."""
@@ -250,8 +327,20 @@ class SessionPool:
             task.add_done_callback(self._logouts.discard)
 
     async def _logout(self, session: Session) -> None:
+        deadline = asyncio.get_running_loop().time() + self._times.max_logout
         with contextlib.suppress(Exception):
-            await self._send(LOGOUT, {SESSION_HEADER: session.id})
+            await self._log_out(Exchange(LOGOUT, {SESSION_HEADER: session.id}, deadline))
+
+
+def login_refused(errors: ErrorReader, response: RestResponse) -> Failure:
+    """Why vCenter refused a login."""
+    failure = errors.read(LOGIN.operation, response.status, response.headers, response.body)
+    if failure.code == code_pb2.UNAUTHENTICATED:
+        text = "vCenter rejected the user name or the password"
+        return Failure.of(Reason.CREDENTIALS_REJECTED, text, metadata=failure.metadata, details=failure.details)
+    if any(message_id in response.body for message_id in _TOO_MANY_SESSIONS):
+        return failure.with_(code=code_pb2.RESOURCE_EXHAUSTED)
+    return failure
 
 
 def read_session_id(response: RestResponse) -> str:
@@ -261,9 +350,8 @@ def read_session_id(response: RestResponse) -> str:
     except orjson.JSONDecodeError:
         session_id = None
     if not is_session_id(session_id):
-        raise GatewayError(
-            code_pb2.INTERNAL, Reason.VCENTER_RESPONSE_INVALID, "vCenter's answer to the login holds no session id"
-        )
+        text = "vCenter's answer to the login holds no session id"
+        raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text))
     return cast(str, session_id)
 
 
@@ -273,28 +361,19 @@ def _finished(entry: _Entry, task: asyncio.Task[Session]) -> None:
         task.exception()  # Seen here, since every waiting caller may have given up.
 
 
-def _no_room(error: GatewayError, remaining: float) -> GatewayError:
-    """vCenter has as many sessions as it takes; others have to end first."""
-    return GatewayError(
-        code_pb2.RESOURCE_EXHAUSTED,
-        error.reason,
-        error.message,
-        domain=error.domain,
-        metadata=error.metadata,
-        details=error.details,
-        retry_delay=remaining,
+def _rejected(seconds: float) -> Failure:
+    """The password was refused, and is tried again after this time."""
+    text = (
+        f"vCenter rejected the user name or the password; they are tried again in {max(1, round(seconds))} s, "
+        "so that the account is not locked"
     )
+    return Failure.of(Reason.CREDENTIALS_REJECTED, text, retry_delay=seconds)
 
 
-def _refused(error: GatewayError, remaining: float) -> GatewayError:
-    """The refusal of a login, with the time after which the credential is tried again."""
-    details: list[Message] = list(error.details)
-    return GatewayError(
-        code_pb2.UNAUTHENTICATED,
-        Reason.CREDENTIALS_REJECTED,
-        f"vCenter rejected the user name or the password; they are tried again in {max(1, round(remaining))} s, "
-        "so that the account is not locked",
-        metadata=error.metadata,
-        details=details,
-        retry_delay=remaining,
+def _not_tried(seconds: float) -> Failure:
+    """Other passwords of the user were refused, so that one more refusal might lock the account."""
+    text = (
+        "vCenter rejected other passwords of this user within the last minutes; the gateway tries this one in "
+        f"{max(1, round(seconds))} s, so that the account is not locked"
     )
+    return Failure.of(Reason.CREDENTIALS_REJECTED, text, retry_delay=seconds)

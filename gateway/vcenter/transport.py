@@ -16,6 +16,7 @@ import aiohappyeyeballs
 from gateway.files import ReloadedFile
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.vcenter.connection import Connection
+from gateway.vcenter.exchange import Exchange
 from gateway.vcenter.failures import (
     CertificateError,
     ConnectionLostError,
@@ -61,7 +62,6 @@ class Transport:
             f" HTTP/1.1\r\nHost: {parts.netloc.replace(self._host, self._name)}\r\nUser-Agent: {USER_AGENT}\r\n"
             "Accept: application/json\r\nAccept-Encoding: identity\r\n"
         )
-        self._places = asyncio.Semaphore(options.max_concurrent_calls)
         self._idle: list[Connection] = []
         """The one used last is the last one."""
         self._open: set[Connection] = set()
@@ -98,33 +98,29 @@ class Transport:
         self._idle.clear()
         await asyncio.sleep(0)  # The sockets are closed in the loop's next round.
 
-    async def send(self, request: RestRequest, headers: Mapping[str, str], timeout: float) -> RestResponse:
-        """Sends one request, once, and reads the answer. `timeout` is in seconds and covers everything.
+    async def send(self, exchange: Exchange) -> RestResponse:
+        """Sends one request, once, and reads the answer, all until its deadline.
 
-        Cancelling the call closes the connection. Raises a TransportError.
+        Cancelling it closes the connection. Raises a TransportError.
         """
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        # The connection, for which a call may have to wait, has to be there a moment earlier: when only the whole is
-        # timed, nobody can tell whether the call was sent.
-        connect_by = now + timeout - min(_LAST_MOMENT, timeout / 10)
-        await self._take_place(connect_by)
+        now, deadline = loop.time(), exchange.deadline
+        # The connection has to be there a moment earlier: when only the whole is timed, nobody can tell whether the
+        # request was sent.
+        connect_by = deadline - min(_LAST_MOMENT, (deadline - now) / 10)
+        trusted = self._trust()
+        connection = self._kept(trusted, now) or await self._connect(trusted, connect_by)
+        answer = connection.exchange(self._serialize(exchange.request, exchange.headers))
+        timer = loop.call_at(deadline, connection.time_is_over)
         try:
-            trusted = self._trust()
-            connection = self._kept(trusted, now) or await self._connect(trusted, connect_by)
-            answer = connection.exchange(self._serialize(request, headers))
-            timer = loop.call_at(now + timeout, connection.time_is_over)
-            try:
-                response = await answer
-            except BaseException:
-                connection.abort()
-                raise
-            finally:
-                timer.cancel()
-            self._keep(connection, trusted, loop)
-            return response
+            response = await answer
+        except BaseException:
+            connection.abort()
+            raise
         finally:
-            self._places.release()
+            timer.cancel()
+        self._keep(connection, trusted, loop)
+        return response
 
     def _serialize(self, request: RestRequest, headers: Mapping[str, str]) -> bytes:
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
@@ -133,16 +129,6 @@ class Transport:
             head += f"Content-Type: application/json\r\nContent-Length: {len(request.body)}\r\n\r\n"
             return head.encode("latin-1") + request.body
         return (head + ("Content-Length: 0\r\n\r\n" if request.method in _WITH_BODY else "\r\n")).encode("latin-1")
-
-    async def _take_place(self, until: float) -> None:
-        if not self._places.locked():
-            await self._places.acquire()  # At once.
-            return
-        try:
-            async with asyncio.timeout_at(until):
-                await self._places.acquire()
-        except TimeoutError:
-            raise _no_time() from None
 
     def _kept(self, trusted: ssl.SSLContext | None, now: float) -> Connection | None:
         """A kept connection that can be used, made by what is trusted now."""

@@ -13,29 +13,38 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from gateway.transcoding import RestRequest
+from gateway.vcenter.exchange import Exchange
 from gateway.vcenter.failures import TransportError
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.transport import Transport
 
-__all__ = ["VCenterVersion", "VersionReader", "read_version"]
+__all__ = ["VERSIONS", "VCenterVersion", "VersionReader", "read_releases"]
 
-_LIST = RestRequest("GET", "/sdk/vimServiceVersions.xml", None)
+VERSIONS = RestRequest("GET", "/sdk/vimServiceVersions.xml", None, "GET /sdk/vimServiceVersions.xml")
+"""Needs no session and does nothing, so it also tells whether vCenter answers at all."""
 _TIMEOUT = 2.0
 _MAX_BYTES = 64 * 1024
 _FRESH_SECONDS = 60.0
 # The list begins with the newest version; older ones stand in an element of their own behind it. No XML parser is
 # needed for that, nor one that would have to be kept from expanding what an answer defines.
-_NEWEST = re.compile(rb"<namespace>\s*<name>urn:vim25</name>\s*<version>([0-9][0-9A-Za-z.]{0,30})</version>")
+_RELEASES = re.compile(rb"<namespace>\s*<name>urn:vim25</name>\s*(<version>.*?)</namespace>", re.DOTALL)
+_RELEASE = re.compile(rb"<version>([0-9][0-9A-Za-z.]{0,30})</version>")
+_MAX_RELEASES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class VCenterVersion:
-    """What is known about vCenter's version: one of the two."""
+    """What is known about vCenter's version: its releases, or a problem."""
 
-    api: str | None = None
-    """Version of the API, for instance `8.0.3.0`: that of the product with a fourth number."""
+    releases: tuple[str, ...] = ()
+    """Releases of the API that vCenter speaks, the newest first."""
     problem: str = ""
     """Why it is not known."""
+
+    @property
+    def api(self) -> str | None:
+        """Version of the API, for instance `8.0.3.0`: that of the product with a fourth number."""
+        return self.releases[0] if self.releases else None
 
 
 class VersionReader:
@@ -48,7 +57,6 @@ class VersionReader:
         self._options = replace(
             options,
             connect_timeout=min(_TIMEOUT, options.connect_timeout),
-            max_concurrent_calls=1,
             max_response_bytes=_MAX_BYTES,
         )
         self._clock = clock
@@ -74,17 +82,19 @@ class VersionReader:
         try:
             if self._transport is None:
                 self._transport = Transport(self._options)
-            answer = await self._transport.send(_LIST, {}, _TIMEOUT)
+            deadline = asyncio.get_running_loop().time() + _TIMEOUT
+            answer = await self._transport.send(Exchange(VERSIONS, {}, deadline))
         except (TransportError, ValueError) as error:  # The latter is about the file of authorities.
             return VCenterVersion(problem=str(error))
         if answer.status != 200:
             return VCenterVersion(problem=f"vCenter answered with HTTP status {answer.status}")
-        if (version := read_version(answer.body)) is None:
+        if not (releases := read_releases(answer.body)):
             return VCenterVersion(problem="vCenter's list of versions cannot be read")
-        return VCenterVersion(version)
+        return VCenterVersion(releases)
 
 
-def read_version(content: bytes) -> str | None:
-    """The version in vCenter's list of versions; None where there is none."""
-    found = _NEWEST.search(content)
-    return found[1].decode() if found else None
+def read_releases(content: bytes) -> tuple[str, ...]:
+    """The releases in vCenter's list of versions, the newest first; none where it cannot be read."""
+    found = _RELEASES.search(content)
+    names = _RELEASE.findall(found[1]) if found and _RELEASE.match(found[1]) else []
+    return tuple(name.decode() for name in names[:_MAX_RELEASES])

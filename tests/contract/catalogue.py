@@ -1,6 +1,6 @@
 """The facts of vCenter's API that the protos are compared with, as plain values.
 
-`vcenter-api.json` is independent of the protos: it was taken from VMware's OpenAPI document and SDK.
+They come from the simulator's `vcenter-api.json`, which knows nothing of the protos.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PATH", "Catalogue", "Field", "Operation", "Struct", "Type", "catalogue"]
+__all__ = ["PATH", "Catalogue", "Field", "Operation", "Resource", "Struct", "Type", "catalogue"]
 
-PATH = Path(__file__).with_name("vcenter-api.json")
+PATH = Path(__file__).parents[2] / "gateway" / "simulator" / "vcenter-api.json"
 
 Type = str | tuple[str, str]
 """The name of a scalar, an enum or a structure; or ("list", name), or ("map", name) with strings as keys."""
@@ -27,12 +27,26 @@ BEYOND = {"com.vmware.vcenter.VM": {"list", "get"}, "com.vmware.vcenter.vm.power
 
 
 @dataclass(frozen=True, slots=True)
+class Resource:
+    """What kind of thing an identifier stands for."""
+
+    types: tuple[str, ...]
+    """One of these, or anything."""
+    type_field: str = ""
+    """The field beside it that tells which."""
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a structure, or a parameter of an operation."""
+    """A field of a structure, a parameter of an operation, or its result."""
 
     name: str
     type: Type
     required: bool
+    resource: Resource | None = None
+    """Of the value, of each element of a list, or of a map's values."""
+    key_resource: Resource | None = None
+    """Of a map's keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +69,14 @@ class Operation:
     path: str
     query: Mapping[str, str]
     path_params: tuple[str, ...]
+    path_resources: Mapping[str, Resource]
     query_params: tuple[Field, ...]
     body: Type | None
     """What the body is as a whole."""
     body_fields: tuple[Field, ...] | None
     """The fields of a body that is no structure with a name."""
     status: int
-    result: Type | None
+    result: Field | None
     errors: tuple[str, ...]
 
     @property
@@ -96,7 +111,7 @@ def catalogue() -> Catalogue:
             _operation(service["id"], operation, enums)
             for service in data["services"]
             for operation in service["operations"]
-            if service["documented"] or _is_beyond(service["id"], operation["name"])
+            if _is_covered(service, operation)
         ),
         structs=structs,
         enums=enums,
@@ -105,9 +120,12 @@ def catalogue() -> Catalogue:
     )
 
 
-def _is_beyond(service: str, operation: str) -> bool:
-    names = BEYOND.get(service, ())
-    return names is None or operation in names
+def _is_covered(service: Any, operation: Any) -> bool:
+    """Whether the protos should have the operation: the documented services as of 7.0.3, and what they have beyond."""
+    names = BEYOND.get(service["id"], ())
+    if service["documented"]:
+        return "source" not in operation
+    return names is None or operation["name"] in names
 
 
 def _type(data: Any, enums: dict[str, tuple[str, ...]]) -> Type:
@@ -122,13 +140,28 @@ def _type(data: Any, enums: dict[str, tuple[str, ...]]) -> Type:
     return ("map" if kind == "map" else "list", element)
 
 
+def _resource(data: Any, key: str) -> Resource | None:
+    if key not in data:
+        return None
+    types = data[key]
+    return Resource(tuple([types] if isinstance(types, str) else types), data.get("resource_by", ""))
+
+
+def _field(data: Any, enums: dict[str, tuple[str, ...]]) -> Field:
+    return Field(
+        data["name"],
+        _type(data.get("ref", data["type"]), enums),
+        data["required"],
+        _resource(data, "value_resource" if "value_resource" in data else "resource"),
+        _resource(data, "key_resource"),
+    )
+
+
 def _fields(data: Any, enums: dict[str, tuple[str, ...]]) -> tuple[Field, ...]:
-    return tuple(Field(item["name"], _type(item["type"], enums), item["required"]) for item in data)
+    return tuple(_field(item, enums) for item in data)
 
 
 def _struct(name: str, data: Any, enums: dict[str, tuple[str, ...]]) -> Struct:
-    # Of one structure that is new in 9.1 only the name is known. No operation of the protos reaches it.
-    newer = [item for item in data.get("fields_in_9_1", ()) if not item["type"].startswith("StructType:")]
     unions = {
         union["tag"]: {
             value: (
@@ -139,21 +172,26 @@ def _struct(name: str, data: Any, enums: dict[str, tuple[str, ...]]) -> Struct:
         }
         for union in data.get("unions", ())
     }
-    return Struct(name, _fields([*data["fields"], *newer], enums), unions)
+    return Struct(name, _fields([*data["fields"], *data.get("fields_in_9_1", ())], enums), unions)
 
 
 def _operation(service: str, data: Any, enums: dict[str, tuple[str, ...]]) -> Operation:
-    body = data["body"] or {}
+    body, result = data["body"] or {}, {"name": "", "required": False, **data["result"]}
     return Operation(
         name=f"{service}/{data['name']}",
         method=data["http"]["method"],
         path=data["http"]["path"],
         query=data["http"]["query"],
         path_params=tuple(data["path_params"]),
+        path_resources={
+            name: Resource((of_type,))
+            for name, of_type in data.get("resources", {}).items()
+            if name in data["path_params"]
+        },
         query_params=_fields(data["query_params"], enums),
         body=_type(body["is"], enums) if "is" in body else None,
         body_fields=_fields(body["fields"], enums) if "fields" in body else None,
         status=data["result"]["status"],
-        result=None if data["result"]["type"] is None else _type(data["result"]["type"], enums),
+        result=None if result["type"] is None else _field(result, enums),
         errors=tuple(data["errors"]),
     )

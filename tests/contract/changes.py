@@ -18,6 +18,7 @@ __all__ = [
     "level",
     "make_optional",
     "mark",
+    "name_resource",
     "set_field",
     "swap_errors",
     "take_presence",
@@ -95,6 +96,20 @@ def mark(name: str, behavior: str) -> Change:
     def change(protos: Protos) -> None:
         numbers = {value.name: value.number for value in protos.enums[".google.api.FieldBehavior"].value}
         protos.option(field(protos, name), "google.api.field_behavior")[:] = [numbers[behavior]]
+
+    return change
+
+
+def name_resource(name: str, *types: str, option: str = "resource", type_field: str = "") -> Change:
+    """Says something else of a field's identifiers; without any types, nothing."""
+
+    def change(protos: Protos) -> None:
+        found = field(protos, name)
+        extension = protos.pool.FindExtensionByName(f"vapi.v1.{option}")
+        found.options.ClearExtension(extension)
+        if types or type_field:
+            found.options.Extensions[extension].types.extend(types)
+            found.options.Extensions[extension].type_field = type_field
 
     return change
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import FieldDescriptor as F
 
-from tests.contract.catalogue import Catalogue, Field, Operation, Struct, Type
+from tests.contract.catalogue import Catalogue, Field, Operation, Resource, Struct, Type
 
 __all__ = ["Protos", "differences"]
 
@@ -26,6 +26,8 @@ SCALARS = {
     "double": F.TYPE_DOUBLE,
 }
 WELL_KNOWN = {"date-time": ".google.protobuf.Timestamp", "dynamic": ".google.protobuf.Struct"}
+OWN_PACKAGE = "vcenter.gateway."
+"""What the gateway implements itself mirrors nothing."""
 LEVELS = ("IDEMPOTENCY_UNKNOWN", "NO_SIDE_EFFECTS", "IDEMPOTENT")
 
 
@@ -67,6 +69,13 @@ class Protos:
         numbers = {value.name: value.number for value in self.enums[".google.api.FieldBehavior"].value}
         return numbers[behavior] in self.option(field, "google.api.field_behavior")
 
+    def resource(self, field: Any, option: str) -> Resource | None:
+        """What a field says of its identifiers: `resource`, or `key_resource` of the keys of a map."""
+        if not field.options.HasExtension(self.pool.FindExtensionByName(f"vapi.v1.{option}")):
+            return None
+        found = self.option(field, f"vapi.v1.{option}")
+        return Resource(tuple(found.types), found.type_field)
+
     def map_value(self, field: Any) -> Any:
         """The field of a map's values, None where the field is no map."""
         entry = self.messages.get(field.type_name)
@@ -77,6 +86,13 @@ def wire(field: Any) -> str:
     first, *others = field.name.split("_")
     derived = first + "".join(word[:1].upper() + word[1:] for word in others)
     return str(field.name if field.json_name in ("", derived) else field.json_name)
+
+
+def _told(resource: Resource | None) -> str:
+    if resource is None:
+        return "none"
+    by = f" by {resource.type_field}" if resource.type_field else ""
+    return (" or ".join(resource.types) or "any") + by
 
 
 def differences(descriptor_set: bytes, catalogue: Catalogue) -> list[str]:
@@ -94,6 +110,8 @@ class _Comparison:
     def run(self) -> set[str]:
         rpcs: dict[tuple[object, ...], list[str]] = {}
         for name, method in self.protos.methods.items():
+            if name.startswith(OWN_PACKAGE):
+                continue
             http = self.protos.option(method, "google.api.http")
             verb = http.WhichOneof("pattern") or "no verb"
             path, _, query = getattr(http, verb, "").partition("?")
@@ -128,7 +146,7 @@ class _Comparison:
     def operation(self, name: str, operation: Operation) -> None:
         method = self.protos.methods[name]
         http = self.protos.option(method, "google.api.http")
-        request, response = self.protos.messages[method.input_type], self.protos.messages[method.output_type]
+        request = self.protos.messages[method.input_type]
         if (errors := self.protos.error_types(method)) != list(operation.errors):
             self.say(name, f"has the errors {errors} in place of {list(operation.errors)}")
         if (level := LEVELS[method.options.idempotency_level]) != (expected := self.idempotency(operation)):
@@ -141,41 +159,55 @@ class _Comparison:
                 self.say(f"{name}.{parameter}", "should be a string or an int64")
             elif field.proto3_optional or not self.protos.is_marked(field, "REQUIRED"):
                 self.say(f"{name}.{parameter}", "should be REQUIRED and not optional")
+            if field is not None:
+                expected = Field(parameter, "string", True, operation.path_resources.get(parameter))
+                self.resources(f"{name}.{parameter}", method.input_type, field, expected)
         if operation.body is not None:
             body = {field.name: field for field in request.field}.get(http.body)
             if body is None:
                 self.say(name, "should have one field as its body")
             else:
                 fields.pop(wire(body))
-                self.field(f"{name}.{body.name}", body, Field(body.name, operation.body, True), True)
+                self.field(f"{name}.{body.name}", method.input_type, body, Field(body.name, operation.body, True), True)
         elif http.body != ("" if operation.body_fields is None else "*"):
             self.say(name, f"has the body {http.body!r}")
         for parameter in (*operation.query_params, *(operation.body_fields or ())):
             if (field := fields.pop(parameter.name, None)) is None:
                 self.say(name, f"lacks the field {parameter.name}")
             else:
-                self.field(f"{name}.{field.name}", field, parameter, True)
+                self.field(f"{name}.{field.name}", method.input_type, field, parameter, True)
         for other in fields:
             self.say(name, f"has a field that the API lacks: {other}")
-        self.result(name, operation, http.response_body, response)
+        self.result(name, operation, http.response_body, method.output_type)
 
     def idempotency(self, operation: Operation) -> str:
         if operation.verb in ("get", "list"):
             return "NO_SIDE_EFFECTS"
         return "IDEMPOTENT" if operation.verb in ("update", "set") else "IDEMPOTENCY_UNKNOWN"
 
-    def result(self, name: str, operation: Operation, response_body: str, response: Any) -> None:
-        fields = {field.name: field for field in response.field}
+    def result(self, name: str, operation: Operation, response_body: str, response: str) -> None:
+        fields = {field.name: field for field in self.protos.messages[response].field}
         if operation.result is None:
             if fields or response_body:
                 self.say(name, "should have no result")
         elif fields.keys() != {response_body}:
             self.say(name, "should have one field that is the result")
         else:
-            result = Field(response_body, operation.result, False)
-            self.field(f"{name}.{response_body}", fields[response_body], result, False)
+            self.field(f"{name}.{response_body}", response, fields[response_body], operation.result, False)
 
-    def field(self, place: str, field: Any, expected: Field, is_request: bool) -> None:
+    def resources(self, place: str, message: str, field: Any, expected: Field) -> None:
+        """Whether a field says of its identifiers what they stand for."""
+        names = {wire(other): other.name for other in self.protos.messages[message].field}
+        for option, resource in (("resource", expected.resource), ("key_resource", expected.key_resource)):
+            wanted = resource and Resource(resource.types, names.get(resource.type_field, resource.type_field))
+            found = self.protos.resource(field, option)
+            if found is not None and wanted is None:
+                self.say(place, f"should have no {option}, not {_told(found)}")
+            elif found != wanted and wanted is not None:
+                self.say(place, f"should have the {option} {_told(wanted)}, not {_told(found)}")
+
+    def field(self, place: str, message: str, field: Any, expected: Field, is_request: bool) -> None:
+        self.resources(place, message, field, expected)
         if is_request and self.protos.is_marked(field, "REQUIRED") is not expected.required:
             self.say(place, f"should {'' if expected.required else 'not '}be REQUIRED")
         if is_request and self.protos.is_marked(field, "OPTIONAL") is expected.required:
@@ -238,7 +270,7 @@ class _Comparison:
             if (field := fields.pop(expected.name, None)) is None:
                 self.say(name, f"lacks the field {expected.name}")
             else:
-                self.field(f"{name}.{field.name}", field, expected, is_request)
+                self.field(f"{name}.{field.name}", name, field, expected, is_request)
         for other in fields:
             self.say(name, f"has a field that the API lacks: {other}")
         unions = {

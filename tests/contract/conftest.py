@@ -17,6 +17,8 @@ def binding_of() -> Callable[[Operation], Binding]:
     """Finds the binding of an operation by its REST call."""
     found = {}
     for binding in compile_bindings(load_contract()).values():
+        if not binding.method.operation:
+            continue  # The gateway's own.
         path, _, query = binding.method.rule.path.partition("?")
         found[(binding.method.rule.verb, path, *sorted(parse_qsl(query)))] = binding
     return lambda operation: found[(operation.method, operation.path, *sorted(operation.query.items()))]

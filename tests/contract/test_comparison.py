@@ -18,6 +18,7 @@ from tests.contract.changes import (
     level,
     make_optional,
     mark,
+    name_resource,
     set_field,
     swap_errors,
     take_presence,
@@ -287,6 +288,95 @@ INFO = "vcenter.vm.hardware.v1.CdromInfo"
 )
 def test_structures(change: Change, expected: list[str]) -> None:
     """A change of a structure, a union or an enum is reported with its name."""
+    assert found_after(change) == expected
+
+
+MACHINE = "VirtualMachine"
+DISK = "com.vmware.vcenter.vm.hardware.Disk"
+UPDATE_STORAGE = "vcenter.vm.storage.v1.PolicyUpdateSpec"
+LIST_VMS = "vcenter.v1.VmService/ListVms"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param(
+            name_resource(f"{HARDWARE}.ConnectCdromRequest.vm"),
+            [f"{CONNECT}.vm: should have the resource {MACHINE}, not none"],
+            id="path-missing",
+        ),
+        pytest.param(
+            name_resource(f"{HARDWARE}.ConnectCdromRequest.cdrom", DISK),
+            [f"{CONNECT}.cdrom: should have the resource com.vmware.vcenter.vm.hardware.Cdrom, not {DISK}"],
+            id="path-wrong",
+        ),
+        pytest.param(
+            name_resource(f"{HARDWARE}.ConnectCdromRequest.vm", MACHINE, "VirtualApp"),
+            [f"{CONNECT}.vm: should have the resource {MACHINE}, not {MACHINE} or VirtualApp"],
+            id="path-one-too-many",
+        ),
+        pytest.param(
+            name_resource(".vcenter.vm.guest.v1.GetProcessRequest.pid", "Process"),
+            [f"{GET_PROCESS}.pid: should have no resource, not Process"],
+            id="path-superfluous",
+        ),
+        pytest.param(
+            name_resource(".vcenter.v1.ListVmsRequest.folders"),
+            [f"{LIST_VMS}.folders: should have the resource Folder, not none"],
+            id="query-missing",
+        ),
+        pytest.param(
+            name_resource(".vcenter.v1.ListVmsRequest.names", MACHINE),
+            [f"{LIST_VMS}.names: should have no resource, not {MACHINE}"],
+            id="query-superfluous",
+        ),
+        pytest.param(
+            name_resource(".vcenter.v1.ListVmsRequest.vms", MACHINE, type_field="names"),
+            [f"{LIST_VMS}.vms: should have the resource {MACHINE}, not {MACHINE} by names"],
+            id="type-field-superfluous",
+        ),
+        pytest.param(
+            name_resource(f".{UPDATE_STORAGE}.disks", option="key_resource"),
+            [f"{UPDATE_STORAGE}.disks: should have the key_resource {DISK}, not none"],
+            id="body-key-missing",
+        ),
+        pytest.param(
+            name_resource(f".{UPDATE_STORAGE}.disks", MACHINE, option="key_resource"),
+            [f"{UPDATE_STORAGE}.disks: should have the key_resource {DISK}, not {MACHINE}"],
+            id="body-key-wrong",
+        ),
+        pytest.param(
+            name_resource(f".{UPDATE_STORAGE}.disks", DISK),
+            [f"{UPDATE_STORAGE}.disks: should have no resource, not {DISK}"],
+            id="body-value-superfluous",
+        ),
+        pytest.param(
+            name_resource(".vcenter.vm.storage.v1.PolicyInfo.disks"),
+            [
+                "vcenter.vm.storage.v1.PolicyInfo.disks: "
+                "should have the resource com.vmware.vcenter.StoragePolicy, not none"
+            ],
+            id="result-value-missing",
+        ),
+        pytest.param(
+            name_resource(".vcenter.v1.VmSummary.vm"),
+            [f"vcenter.v1.VmSummary.vm: should have the resource {MACHINE}, not none"],
+            id="result-missing",
+        ),
+        pytest.param(
+            name_resource(f"{HARDWARE}.CreateDiskResponse.disk", type_field="x"),
+            [f"vcenter.vm.hardware.v1.DiskService/CreateDisk.disk: should have the resource {DISK}, not any by x"],
+            id="bare-result-wrong",
+        ),
+        pytest.param(
+            name_resource(f".{INFO}.label", MACHINE),
+            [f"{INFO}.label: should have no resource, not {MACHINE}"],
+            id="result-superfluous",
+        ),
+    ],
+)
+def test_resources(change: Change, expected: list[str]) -> None:
+    """An identifier that says something else than the API of what it stands for is reported, and one more as well."""
     assert found_after(change) == expected
 
 

@@ -14,7 +14,7 @@ def test_no_difference() -> None:
 
 def test_what_was_compared() -> None:
     """The comparison is about 76 operations and 25 error types, and each rpc of the contract is among them."""
-    assert len(catalogue().operations) == len(load_contract().methods) == 76
+    assert len(catalogue().operations) == len(load_contract().rest_methods()) == 76
     assert len(catalogue().error_types) == 25
 
 
@@ -24,6 +24,20 @@ def test_additions_of_newer_releases() -> None:
     assert "domain_OU" in {field.name for field in structs["VcenterGuestDomain"].fields}
     assert "upt_v2_compatibility_enabled" in {field.name for field in structs["VcenterVmHardwareEthernetInfo"].fields}
     assert "DISABLED" in enums["VcenterGuestIpv4Type"]
+
+
+def test_resources() -> None:
+    """The comparison is about identifiers of many types, in paths, queries, bodies and results."""
+    protos = Protos(load_contract().descriptor_set)
+    told = [
+        found.types
+        for message in protos.messages.values()
+        for field in message.field
+        for option in ("resource", "key_resource")
+        if (found := protos.resource(field, option)) is not None
+    ]
+    assert len(told) > 140
+    assert len(set(told)) >= 18
 
 
 def test_error_types() -> None:

@@ -44,7 +44,7 @@ def enum_fields(binding_of: BindingOf) -> Mapping[str, list[FieldDescriptor]]:
             follow(method.input_type.fields_by_name[method.rule.body], operation.body)
         follow_all(method.input_type, operation.body_fields or ())
         if operation.result is not None:
-            follow(method.output_type.fields_by_name[method.rule.response_body], operation.result)
+            follow(method.output_type.fields_by_name[method.rule.response_body], operation.result.type)
     return found
 
 
@@ -52,7 +52,7 @@ def reached() -> list[str]:
     """The enums of the catalogue that the operations reach, in the catalogue's order."""
     types: list[Type] = []
     for operation in catalogue().operations:
-        types += [operation.body or "string", operation.result or "string"]
+        types += [operation.body or "string", operation.result.type if operation.result else "string"]
         types += [field.type for field in operation.body_fields or ()]
     names = set()
     while types:

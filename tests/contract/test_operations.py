@@ -66,7 +66,7 @@ def test_results(binding_of: BindingOf, operation: Operation) -> None:
     """Each example of a result is read completely: what the response says is what the answer said."""
     binding = binding_of(operation)
     assert operation.result is not None
-    for result in Examples(catalogue(), empty=False).of(operation.result, "result"):
+    for result in Examples(catalogue(), empty=False).of(operation.result.type, "result"):
         response: Any = binding.decode(RestResponse(operation.status, {}, orjson.dumps(result)), Unexpected())
         [field] = response.DESCRIPTOR.fields
         assert to_json(response).get(wire_name(field), type(result)()) == result

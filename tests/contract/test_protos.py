@@ -10,7 +10,6 @@ import pytest
 from google.protobuf import descriptor_pb2
 
 from gateway.contract import load_contract
-from tests.contract import catalogue
 from tests.protos import compiled
 
 ROOT = Path(__file__).parents[2]
@@ -56,8 +55,3 @@ def test_every_file_is_compiled(path: Path) -> None:
     """Each proto is in the descriptor set of the package."""
     files = descriptor_pb2.FileDescriptorSet.FromString(load_contract().descriptor_set).file
     assert str(path.relative_to(ROOT / "protos")) in {file.name for file in files}
-
-
-def test_one_catalogue() -> None:
-    """The simulator is made from the same facts as these tests."""
-    assert catalogue.PATH.read_bytes() == (ROOT / "gateway" / "simulator" / "vcenter-api.json").read_bytes()

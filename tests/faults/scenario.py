@@ -10,10 +10,11 @@ from typing import Any
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from gateway.server import CallRecord
+from gateway.events import CallEnded
 from gateway.server.gateway import VCENTER_HEALTH
 from gateway.simulator import ManualClock, Simulator, SimulatorOptions
-from gateway.vcenter import VCenter, VCenterOptions
+from gateway.vcenter import VCenterOptions
+from gateway.vcenter.client import VCenter
 from tests.faults.proxy import FaultProxy, Weather, fault_proxy
 from tests.integration.harness import READ, READ_REQUEST, Client, Failure, System, eventually, running_gateway
 
@@ -27,7 +28,7 @@ async def proxied_system(
     weather: Weather | None = None, simulator_options: SimulatorOptions | None = None, *, seed: int = 1, **vcenter: Any
 ) -> AsyncIterator[tuple[System, FaultProxy]]:
     """A system with the proxy between gateway and simulator; no session is left open when it stops."""
-    calls: list[CallRecord] = []
+    calls: list[CallEnded] = []
     async with Simulator(simulator_options) as simulator:
         async with fault_proxy(simulator.url, weather, seed) as proxy:
             way = VCenterOptions(proxy.url, **vcenter)

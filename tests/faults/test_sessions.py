@@ -12,11 +12,14 @@ import pytest
 
 from gateway.access import Admission
 from gateway.contract import load_contract
+from gateway.errors import GatewayError
 from gateway.server.access import make_access
 from gateway.settings import Settings
 from gateway.simulator import Fault, ManualClock, SessionLimits, Simulator, SimulatorOptions
-from gateway.transcoding import GatewayError, compile_bindings
-from gateway.vcenter import Basic, VCenter, VCenterOptions
+from gateway.transcoding import compile_bindings
+from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter.client import VCenter
+from gateway.vcenter.retry import RetryPolicy
 from tests.faults.scenario import count, end, ends
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
@@ -259,17 +262,19 @@ async def test_a_session_in_doubt_is_not_left_open(system: System) -> None:
 
 async def test_the_wait_for_room_grows() -> None:
     """While vCenter has no room for another session, it is asked again after 1, 2, 4 ... seconds, and not before."""
-    clock = ManualClock()
+    clock, policy = ManualClock(), RetryPolicy(jitter=lambda shortest, longest: longest)
     options = SimulatorOptions(clock=clock, limits=SessionLimits(total=1))
     async with Simulator(options) as simulator:
         other = simulator.sessions.login("readonly@vsphere.local", PASSWORD)
-        vcenter = VCenter(VCenterOptions(simulator.url), load_contract(), clock=lambda: clock().timestamp())
+        vcenter = VCenter(
+            VCenterOptions(simulator.url), load_contract(), clock=lambda: clock().timestamp(), policy=policy
+        )
         credential = Basic(simulator.user, simulator.password)
         for asked, seconds in enumerate((1, 2, 4, 8, 16, 30, 30), start=1):
             for _ in range(3):
                 with pytest.raises(GatewayError) as caught:
                     await vcenter.sessions.get(credential)
-                assert caught.value.retry_delay == seconds
+                assert caught.value.failure.retry_delay == seconds
             assert simulator.sessions.counts()["refused_by_cap"] == asked
             clock.advance(seconds)
             simulator.sessions.find(other.identifier)

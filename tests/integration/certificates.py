@@ -34,13 +34,21 @@ class Authority:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         self.certificate = builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
-    def issue(self, common_name: str, *, names: Sequence[str] = (), uris: Sequence[str] = ()) -> Pair:
-        """A certificate for a common name, DNS names or addresses, and URIs."""
+    def issue(
+        self,
+        common_name: str,
+        *,
+        names: Sequence[str] = (),
+        uris: Sequence[str] = (),
+        emails: Sequence[str] = (),
+    ) -> Pair:
+        """A certificate for a common name, DNS names or addresses, URIs, and e-mail addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         builder = self._builder(subject, key.public_key())
         alternatives: list[x509.GeneralName] = [_general_name(name) for name in names]
         alternatives += [x509.UniformResourceIdentifier(uri) for uri in uris]
+        alternatives += [x509.RFC822Name(email) for email in emails]
         if alternatives:
             builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())

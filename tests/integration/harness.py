@@ -14,10 +14,10 @@ import grpc.aio
 from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
 
-from gateway.access import Admission, Audit, passthrough
+from gateway.access import Admission, AuditLog, passthrough
 from gateway.contract import Contract, load_contract
+from gateway.events import CallEnded, Events, combined
 from gateway.server.access import make_access
-from gateway.server.calls import CallRecord
 from gateway.server.gateway import Gateway, ServerOptions
 from gateway.server.tls import ServerTls
 from gateway.settings import Settings
@@ -25,6 +25,7 @@ from gateway.simulator import ManualClock, Simulator, SimulatorOptions
 from gateway.tracing import Forwarding, Tracing
 from gateway.transcoding import Binding
 from gateway.vcenter import Basic, VCenterOptions
+from tests.calls import Ended
 from tests.integration.cases import ADMINISTRATOR, Json
 
 __all__ = [
@@ -182,7 +183,7 @@ class System:
     gateway: Gateway
     client: Client
     clock: ManualClock
-    calls: list[CallRecord]
+    calls: list[CallEnded]
     """What the gateway says about the calls that have ended."""
 
     @property
@@ -197,10 +198,11 @@ async def running_gateway(
     *,
     server: ServerOptions | None = None,
     admission: Admission | None = None,
-    audit: Audit | None = None,
+    events: Events | None = None,
+    audit: AuditLog | None = None,
     tls: ServerTls | None = None,
     credentials: grpc.ChannelCredentials | None = None,
-    calls: list[CallRecord] | None = None,
+    calls: list[CallEnded] | None = None,
     tracing: Tracing | None = None,
 ) -> AsyncIterator[Client]:
     """A gateway in front of whatever `options` lead to, and a client of it, which uses TLS where it has `credentials`.
@@ -208,11 +210,11 @@ async def running_gateway(
     gateway = Gateway(
         options,
         admission or Admission(passthrough()),
+        events=combined(*([events] if events else []), Ended(calls)),
         audit=audit,
         tracing=tracing,
         tls=tls,
         options=server or ServerOptions("127.0.0.1:0", grace_seconds=5),
-        observe=(calls if calls is not None else []).append,
         contract=load_contract(),
     )
     async with gateway:
@@ -244,18 +246,25 @@ async def running_system(
     *,
     server: ServerOptions | None = None,
     admission: Admission | None = None,
-    audit: Audit | None = None,
+    events: Events | None = None,
+    audit: AuditLog | None = None,
     trace: Callable[[str], Tracing] = lambda url: Forwarding(),
     **vcenter: Any,
 ) -> AsyncIterator[System]:
     """A started system. `vcenter` are further VCenterOptions; callers bring their own identity unless `admission` says
     otherwise. `trace` makes what follows the calls from vCenter's URL."""
     clock = ManualClock()
-    calls: list[CallRecord] = []
+    calls: list[CallEnded] = []
     async with Simulator(replace(options or SimulatorOptions(), clock=clock)) as simulator:
         way = VCenterOptions(simulator.url, **vcenter)
         async with running_gateway(
-            way, server=server, admission=admission, audit=audit, calls=calls, tracing=trace(simulator.url)
+            way,
+            server=server,
+            admission=admission,
+            events=events,
+            audit=audit,
+            calls=calls,
+            tracing=trace(simulator.url),
         ) as client:
             yield System(simulator, client.gateway, client, clock, calls)
         assert simulator.sessions.counts()["open"] == 0, "a session with vCenter was left open"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.access import Admission, AuditRecord, audit_file, parse_policy, passthrough
+from gateway.access import Admission, AuditFile, AuditLog, parse_policy, passthrough
 from gateway.server.access import make_access
 from gateway.settings import Settings
 from gateway.simulator import DEFAULT_USERS
@@ -24,9 +25,11 @@ from tests.integration.harness import (
     READ,
     READ_REQUEST,
     START,
+    START_ID,
     START_REQUEST,
     Failure,
     System,
+    eventually,
     running_system,
 )
 
@@ -35,8 +38,12 @@ LIST = "vcenter.v1.VmService/ListVms"
 POLICY = b"""
 rules:
   - {identities: [ci], rpcs: ["*/Get*", "*/StartVm"], machines: [vm-1001, vm-1002]}
+  - {identities: [ci], rpcs: ["*/ListVms"], machines: [vm-1001, vm-1002]}
+  - {identities: [ci], rpcs: ["*/ListVms"], resources: {Folder: [group-v1001], HostSystem: [host-1001]}}
+  - {identities: [ci], rpcs: ["*/UpdatePolicy"], resources: {com.vmware.vcenter.StoragePolicy: ["policy-*"]}}
   - {identities: ["administrator@*"], rpcs: ["*"]}
 """
+UPDATE_STORAGE = "vcenter.vm.storage.v1.PolicyService/UpdatePolicy"
 
 
 def write_password(folder: Path, password: str = PASSWORD) -> Path:
@@ -123,26 +130,86 @@ async def _served_sometime(system: System) -> None:
         return
 
 
+def home_policy(policy: str) -> Any:
+    """A request whose body names a storage policy."""
+    kind = "POLICY_VM_HOME_POLICY_TYPE_USE_SPECIFIED_POLICY"
+    return {"vm": "vm-1001", "spec": {"vm_home": {"type": kind, "policy": policy}}}
+
+
+def disk_policy(disk: str, policy: str) -> Any:
+    """A request whose body has a disk as the key of a map, and a storage policy in its value."""
+    kind = "POLICY_DISK_POLICY_TYPE_USE_SPECIFIED_POLICY"
+    return {"vm": "vm-1001", "spec": {"disks": {disk: {"type": kind, "policy": policy}}}}
+
+
 @pytest.mark.parametrize(
-    ("rpc", "request_json", "allowed"),
+    ("rpc", "request_json", "denied"),
     [
-        pytest.param(READ, {"vm": "vm-1001"}, True, id="allowed"),
-        pytest.param(READ, {"vm": "vm-1003"}, False, id="other-machine"),
-        pytest.param(LIST, {}, False, id="no-machine"),
-        pytest.param("vcenter.vm.v1.PowerService/StopVm", {"vm": "vm-1001"}, False, id="other-rpc"),
+        pytest.param(READ, {"vm": "vm-1001"}, None, id="allowed"),
+        pytest.param(READ, {"vm": "vm-1003"}, " on VirtualMachine vm-1003", id="other-machine"),
+        pytest.param(LIST, {}, " without naming a VirtualMachine", id="no-machine"),
+        pytest.param(LIST, {"vms": ["vm-1001", "vm-1002"]}, None, id="list"),
+        pytest.param(LIST, {"vms": ["vm-1001", "vm-1003"]}, " on VirtualMachine vm-1003", id="other-machine-in-a-list"),
+        pytest.param(LIST, {"folders": ["group-v1001"], "hosts": ["host-1001"]}, None, id="other-types"),
+        pytest.param(LIST, {"folders": ["group-v1001"]}, " without naming a VirtualMachine", id="one-of-two-types"),
+        pytest.param(UPDATE_STORAGE, home_policy("policy-1"), None, id="body"),
+        pytest.param(
+            UPDATE_STORAGE, home_policy("x"), " on com.vmware.vcenter.StoragePolicy x", id="other-in-the-body"
+        ),
+        pytest.param(
+            UPDATE_STORAGE, disk_policy("2000", "x"), " on com.vmware.vcenter.StoragePolicy x", id="other-in-a-map"
+        ),
+        pytest.param("vcenter.vm.v1.PowerService/StopVm", {"vm": "vm-1001"}, "", id="other-rpc"),
     ],
 )
-async def test_policy(tmp_path: Path, rpc: str, request_json: Any, allowed: bool) -> None:
-    """The policy decides before vCenter is called."""
+async def test_policy(tmp_path: Path, rpc: str, request_json: Any, denied: str | None) -> None:
+    """The policy decides before vCenter is called, and names what it does not allow."""
     policy = tmp_path / "policy.yaml"
     policy.write_bytes(POLICY)
     async with guarded(service_settings(tmp_path, policy_file=str(policy))) as system:
-        if allowed:
-            await as_ci(system, rpc, request_json)
+        if denied is None:
+            with contextlib.suppress(Failure):  # The simulator may not have what is named.
+                await as_ci(system, rpc, request_json)
+            assert len(system.simulator.record) > 0
             return
         failure = await refusal(as_ci(system, rpc, request_json))
         assert (failure.code, failure.reason) == ("PERMISSION_DENIED", "POLICY_DENIED")
+        assert failure.message == f"the gateway's policy does not allow token:ci to call {rpc}{denied}"
         assert len(system.simulator.record) == 0
+
+
+@pytest.mark.parametrize(
+    ("identities", "allowed"),
+    [("ci", True), ("token:ci", True), ("token:*", True), ("jwt:ci", False), ("cert:*", False), ("vcenter:*", False)],
+)
+async def test_policy_of_a_kind(tmp_path: Path, identities: str, allowed: bool) -> None:
+    """A policy may ask for identities that were proved in one way."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(json.dumps({"rules": [{"identities": [identities], "rpcs": ["*"]}]}))
+    async with guarded(service_settings(tmp_path, policy_file=str(policy))) as system:
+        if allowed:
+            await as_ci(system, READ, READ_REQUEST)
+            return
+        failure = await refusal(as_ci(system, READ, READ_REQUEST))
+        assert failure.reason == "POLICY_DENIED"
+        assert "token:ci" in failure.message
+
+
+async def test_the_last_token_is_revoked(tmp_path: Path) -> None:
+    """An empty list of tokens is a list: nobody is let in any more."""
+    async with guarded(service_settings(tmp_path)) as system:
+        assert await as_ci(system, READ, READ_REQUEST)
+        (tmp_path / "tokens.yaml").write_text("tokens: []")
+        async with asyncio.timeout(10):
+            while await _is_let_in(system):
+                pass
+
+
+async def _is_let_in(system: System) -> bool:
+    try:
+        return bool(await as_ci(system, READ, READ_REQUEST))
+    except Failure as failure:
+        return failure.reason != "CALLER_REJECTED"
 
 
 async def test_policy_that_changes(tmp_path: Path) -> None:
@@ -182,28 +249,53 @@ async def test_policy_of_users() -> None:
 async def test_audit(tmp_path: Path) -> None:
     """Each call that changes something has a line that says who did what to which machine; reads have none."""
     path = tmp_path / "audit.log"
-    async with running_system(audit=audit_file(str(path))) as system:
+    async with running_system(audit=AuditLog(AuditFile(str(path)).write)) as system:
         await system.client.call(READ, READ_REQUEST)
         await system.client.call(START, START_REQUEST, metadata=(("x-request-id", "call-1"),))
         await refusal(system.client.call(START, {"vm": "x" * 1000}, user="noaccess@vsphere.local"))
         await refusal(system.client.call(START, START_REQUEST, user=None))
     entries = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [(entry["identity"], entry["code"], entry["reason"]) for entry in entries] == [
-        (ADMINISTRATOR, "OK", ""),
-        ("noaccess@vsphere.local", "PERMISSION_DENIED", "UNAUTHORIZED"),
-        ("", "UNAUTHENTICATED", "CREDENTIALS_MISSING"),
+    assert [(entry["event"], entry["identity"], entry.get("code"), entry.get("reason")) for entry in entries] == [
+        ("change_started", f"vcenter:{ADMINISTRATOR}", None, None),
+        ("change_ended", f"vcenter:{ADMINISTRATOR}", "OK", ""),
+        ("change_started", "vcenter:noaccess@vsphere.local", None, None),
+        ("change_ended", "vcenter:noaccess@vsphere.local", "PERMISSION_DENIED", "UNAUTHORIZED"),
+        ("change_refused", "", "UNAUTHENTICATED", "CREDENTIALS_MISSING"),
     ]
-    assert (entries[0]["rpc"], entries[0]["target"], entries[0]["request_id"]) == (START, START_REQUEST, "call-1")
-    assert entries[1]["target"] == {"vm": "x" * 200}
+    started, ended = entries[:2]
+    assert started["change_id"] == ended["change_id"]
+    assert (ended["rpc"], ended["target"], ended["request_id"]) == (START, START_REQUEST, "call-1")
+    assert ended["may_have_executed"] is False
+    assert entries[2]["target"] == {"vm": f"{'x' * 200}… sha256:{hashlib.sha256(b'x' * 1000).hexdigest()[:16]}"}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-async def test_audit_log_that_cannot_be_written(caplog: pytest.LogCaptureFixture) -> None:
-    """A full disk fails no call and is reported once."""
-    audit = audit_file("/dev/full")
+async def test_a_change_whose_end_nobody_knows() -> None:
+    """The record of a change says so where the caller left, or vCenter's answer was lost."""
+    records: list[Mapping[str, object]] = []
+    async with running_system(audit=AuditLog(records.append)) as system:
+        system.simulator.faults.add(Fault.latency(5), operation=START_ID)
+        failure = await refusal(system.client.call(START, START_REQUEST, timeout=0.5))
+        assert failure.code == "DEADLINE_EXCEEDED"
+        await eventually(lambda: len(records) == 2, "the record of the end")
+    assert [(record["event"], record.get("may_have_executed")) for record in records] == [
+        ("change_started", None),
+        ("change_ended", True),
+    ]
+
+
+@pytest.mark.parametrize("must_record", [False, True])
+async def test_audit_log_that_cannot_be_written(caplog: pytest.LogCaptureFixture, must_record: bool) -> None:
+    """A full disk is reported once. It fails no call, unless changes must be recorded: then these are refused."""
+    audit = AuditLog(AuditFile("/dev/full").write, must_record=must_record)
     async with running_system(audit=audit) as system:
-        await system.client.call(START, START_REQUEST)
-        await refusal(system.client.call(START, START_REQUEST))
+        if must_record:
+            failure = await refusal(system.client.call(START, START_REQUEST))
+            assert (failure.code, failure.reason) == ("UNAVAILABLE", "AUDIT_UNAVAILABLE")
+            assert not system.simulator.record.of(START_ID)
+        else:
+            await system.client.call(START, START_REQUEST)
+        await system.client.call(READ, READ_REQUEST)
     assert [record.getMessage() for record in caplog.records if "audit" in record.getMessage()] == [
         "the audit log /dev/full cannot be written: No space left on device"
     ]
@@ -211,11 +303,11 @@ async def test_audit_log_that_cannot_be_written(caplog: pytest.LogCaptureFixture
 
 async def test_no_password_reaches_the_audit_log() -> None:
     """Of a request only the identifiers of its path are told."""
-    records: list[AuditRecord] = []
+    records: list[Mapping[str, object]] = []
     credentials = {"type": "CREDENTIALS_TYPE_USERNAME_PASSWORD", "user_name": "root", "password": "hunter2"}
     request = {"vm": "vm-1001", "credentials": {**credentials, "interactive_session": False}, "spec": {"path": "/x"}}
-    async with running_system(audit=records.append) as system:
+    async with running_system(audit=AuditLog(records.append)) as system:
         await refusal(system.client.call("vcenter.vm.guest.v1.ProcessesService/CreateProcess", request))
-    assert [record.target for record in records] == [{"vm": "vm-1001"}]
+    assert [record["target"] for record in records] == [{"vm": "vm-1001"}] * 2
     assert "hunter2" not in repr(records)
     assert DEFAULT_USERS[0].password not in repr(records)

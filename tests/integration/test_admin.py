@@ -32,6 +32,7 @@ from gateway.admin.page import POLICY
 from gateway.admin.summary import quantile
 from gateway.configuration import SettingsError, load_settings
 from gateway.contract import load_contract
+from gateway.events import combined
 from gateway.server.gateway import Gateway, ServerOptions
 from gateway.server.tls import ServerTls
 from gateway.simulator import Fault, Simulator, SimulatorOptions
@@ -136,8 +137,7 @@ async def running_system(
             options_of_vcenter,
             Admission(passthrough()),
             options=ServerOptions("127.0.0.1:0", grace_seconds=5),
-            observe=process.observing(lambda record: None),
-            observer=process.metrics,
+            events=combined(*process.subscribers),
             tls=tls[0] if tls else None,
             contract=load_contract(),
         )

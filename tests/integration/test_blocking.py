@@ -11,9 +11,10 @@ import pytest
 from google.rpc import code_pb2
 
 from gateway.contract import load_contract
+from gateway.errors import Failure, GatewayError, Reason
 from gateway.simulator import Fault, Simulator
-from gateway.transcoding import GatewayError, Reason, compile_bindings
-from gateway.vcenter import Basic, Identity, SessionId, VCenterOptions
+from gateway.transcoding import compile_bindings
+from gateway.vcenter import Basic, Credential, SessionId, VCenterOptions
 from gateway.vcenter.blocking import BlockingVCenter
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import PASSWORD, READ, READ_ID, START, START_ID
@@ -33,13 +34,13 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 
 async def with_client(
-    url: str, use: Callable[[BlockingVCenter], T], identity: Identity | None = None, **options: Any
+    url: str, use: Callable[[BlockingVCenter], T], credential: Credential | None = None, **options: Any
 ) -> T:
     """What `use` returns for a client, in a thread of its own."""
 
     def run() -> T:
-        identity_ = identity or Basic(ADMINISTRATOR, PASSWORD)
-        with BlockingVCenter(VCenterOptions(url, **options), identity_, CONTRACT) as vcenter:
+        chosen = credential or Basic(ADMINISTRATOR, PASSWORD)
+        with BlockingVCenter(VCenterOptions(url, **options), chosen, CONTRACT) as vcenter:
             return use(vcenter)
 
     return await asyncio.to_thread(run)
@@ -53,14 +54,14 @@ def start(vcenter: BlockingVCenter, vm: str = "vm-1002", timeout: float | None =
     return vcenter.call(BINDINGS[START], BINDINGS[START].request_class(vm=vm), timeout)
 
 
-async def refused(url: str, use: Callable[[BlockingVCenter], Any], **how: Any) -> GatewayError:
+async def refused(url: str, use: Callable[[BlockingVCenter], Any], **how: Any) -> Failure:
     """The error that `use` ends in."""
     with pytest.raises(GatewayError) as caught:
         await with_client(url, use, **how)
-    return caught.value
+    return caught.value.failure
 
 
-async def raw_refusal(answer: Answer, timeout: float = 10.0, **options: Any) -> GatewayError:
+async def raw_refusal(answer: Answer, timeout: float = 10.0, **options: Any) -> Failure:
     """The error of a read that is answered with raw bytes."""
     async with raw_vcenter(answer) as vcenter:
         identity = SessionId("of-the-caller")

@@ -9,10 +9,13 @@ import pytest
 from google.rpc import code_pb2
 
 from gateway.contract import load_contract
-from gateway.server import CallRecord
+from gateway.errors import GatewayError, Reason
+from gateway.events import CallEnded
 from gateway.simulator import Fault, SimulatorOptions
-from gateway.transcoding import GatewayError, Reason, compile_bindings
-from gateway.vcenter import Basic, VCenter, VCenterOptions
+from gateway.transcoding import compile_bindings
+from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter.client import VCenter
+from tests.calls import call_of
 from tests.integration.harness import (
     PASSWORD,
     READ,
@@ -64,7 +67,7 @@ async def test_the_deadline_closes_the_http_request() -> None:
 
 async def test_cancelling_closes_the_http_request() -> None:
     """vCenter sees the connection closed when the caller gives up, and the call counts as cancelled."""
-    calls: list[CallRecord] = []
+    calls: list[CallEnded] = []
     async with raw_vcenter(silence) as vcenter, running_gateway(VCenterOptions(vcenter.url), calls=calls) as client:
         call = asyncio.create_task(client.call(READ, READ_REQUEST, user=None, metadata=SESSION))
         await eventually(lambda: vcenter.heads, "the HTTP request")
@@ -112,12 +115,15 @@ async def test_a_deadline_that_is_over(system: System, timeout: float) -> None:
     contract = load_contract()
     binding = compile_bindings(contract)[START]
     vcenter = VCenter(VCenterOptions(system.simulator.url), contract)
-    identity = Basic(system.simulator.user, PASSWORD)
+    credential = Basic(system.simulator.user, PASSWORD)
     with pytest.raises(GatewayError) as caught:
-        await vcenter.call(binding, binding.request_class(vm="vm-1002"), identity, timeout, "id")
+        await vcenter.call(call_of(binding, {"vm": "vm-1002"}, credential=credential, timeout=timeout))
     await vcenter.close()
-    assert (caught.value.code, caught.value.reason) == (code_pb2.DEADLINE_EXCEEDED, Reason.VCENTER_TIMEOUT)
-    assert "may_have_executed" not in caught.value.metadata
+    assert (caught.value.failure.code, caught.value.failure.reason) == (
+        code_pb2.DEADLINE_EXCEEDED,
+        Reason.VCENTER_TIMEOUT,
+    )
+    assert "may_have_executed" not in caught.value.failure.metadata
     assert len(system.simulator.record) == 0
 
 

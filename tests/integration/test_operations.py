@@ -12,10 +12,10 @@ import pytest
 from google.rpc import code_pb2
 
 from gateway.contract import load_contract
+from gateway.errors import BY_ERROR_TYPE
 from gateway.simulator import Fault
 from gateway.simulator.catalogue import load
 from gateway.simulator.inventory import BUSY, INACCESSIBLE
-from gateway.transcoding.errors import BY_ERROR_TYPE
 from tests.integration.cases import ErrorCase, Json, Setup, Success
 from tests.integration.harness import Failure, System
 

@@ -174,8 +174,8 @@ RETRYING = {
 async def test_callers_who_have_grpc_retry(
     system: System, rpc: str, request_json: dict[str, str], fault: Fault, tries: int
 ) -> None:
-    """gRPC's own retries, as a service config asks for them, repeat what fails with UNAVAILABLE, and leave alone what
-    may have been executed."""
+    """gRPC's own retries, as a service config asks for them, repeat what fails with UNAVAILABLE, but not what the
+    gateway has answered may have been executed."""
     system.simulator.faults.add(fault, operation=START_ID if rpc == START else READ_ID, times=None)
     options = [("grpc.service_config", json.dumps(RETRYING))]
     async with grpc.aio.insecure_channel(system.address, options=options) as channel:

@@ -13,11 +13,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.access import Admission, passthrough
 from gateway.contract import load_contract
+from gateway.events import Events
 from gateway.server import Gateway, ServerOptions
-from gateway.server.calls import call_handler
+from gateway.server.arrival import Door
+from gateway.server.calls import unary_handler
 from gateway.simulator import SimulatorOptions
-from gateway.vcenter import Basic, VCenter, VCenterOptions
-from gateway.vcenter.shared_reads import SharedReads
+from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter.client import VCenter
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
     PASSWORD,
@@ -177,7 +179,7 @@ async def test_an_unforeseen_error(caplog: pytest.LogCaptureFixture, rpc: str, m
     """A defect ends in INTERNAL with the request id and without its text, which may hold a secret; the log has both
     the id and the place. A change may have been executed: nobody knows where it broke."""
 
-    def broken(metadata: Any, connection: Any) -> Any:
+    def broken(metadata: Any, connection: Any, peer: str) -> Any:
         raise RuntimeError(secret)
 
     secret = "hunter2"
@@ -237,13 +239,16 @@ async def test_the_handler_in_another_server(system: System, vm: str, code: grpc
     options = VCenterOptions(system.simulator.url)
     vcenter = VCenter(options, contract)
     binding = system.gateway.bindings[READ]
-    handle = call_handler(binding, SharedReads(vcenter.call, options), Admission(passthrough()))
+    handle = unary_handler(
+        Door(Admission(passthrough()), lambda call: None, options.seconds_for), binding, vcenter.call, Events(), 2**20
+    )
     loop = asyncio.get_running_loop()
 
     class PowerService:
         """A synchronous servicer, as generated code expects it."""
 
         def GetPower(self, data: bytes, context: Any) -> bytes:  # noqa: N802 - the rpc's name
+            context.peer = lambda: "ipv4:192.0.2.7:40312"  # Of all methods, grpc_testing lacks this one.
             call: Any = handle(data, context)
             response: bytes = asyncio.run_coroutine_threadsafe(call, loop).result(10)
             return response

@@ -142,6 +142,73 @@ async def test_client_certificates(
             assert (await refusal(client.call(READ, READ_REQUEST, user=None, timeout=5))).code == code
 
 
+ALLOWED = "spiffe://example.org/ns/build/*, ci, *.ops.example.org, email:*@ops.example.org"
+
+
+@pytest.mark.parametrize(
+    ("common_name", "issue", "identity"),
+    [
+        pytest.param("ci", {}, "cert:ci", id="common-name"),
+        pytest.param("x", {"uris": [SPIFFE]}, f"cert:{SPIFFE}", id="uri"),
+        pytest.param("x", {"names": ["a.ops.example.org"]}, "cert:a.ops.example.org", id="dns"),
+        pytest.param("x", {"emails": ["a@ops.example.org"]}, "cert:a@ops.example.org", id="email"),
+        pytest.param("ci\0.evil.example", {}, None, id="nul-in-the-common-name"),
+        pytest.param("x", {"names": ["a.ops.example.org\0.evil.example"]}, None, id="nul-in-a-dns-name"),
+        pytest.param("x", {"uris": [f"{SPIFFE}\0evil"]}, None, id="nul-in-a-uri"),
+        pytest.param("x\nci", {}, None, id="line-break"),
+        pytest.param("ci", {"names": ["innocent.example.com"]}, None, id="common-name-beside-a-dns-name"),
+        pytest.param("x", {"emails": ["eve@x.ops.example.org"]}, None, id="email-as-a-dns-name"),
+        pytest.param(SPIFFE, {}, None, id="common-name-that-spells-a-uri"),
+        pytest.param("x", {"names": [SPIFFE]}, None, id="dns-name-that-spells-a-uri"),
+    ],
+)
+async def test_names_in_client_certificates(
+    tmp_path: Path, authority: Authority, server_pair: Pair, common_name: str, issue: Any, identity: str | None
+) -> None:
+    """Over a real connection, names of a certificate count as what they are, to their ends."""
+    clients = Authority("Client CA")
+    pair = clients.issue(common_name, **issue)
+    credentials = grpc.ssl_channel_credentials(authority.certificate, pair.key, pair.certificate)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("rules: []")
+    settings = Files(tmp_path, server_pair, clients).settings(
+        mode="service-account", certificates=ALLOWED, policy_file=str(policy)
+    )
+    async with connected(settings, credentials) as client:
+        failure = await refusal(client.call(READ, READ_REQUEST, user=None))
+    if identity is None:
+        assert failure.reason == "CALLER_REJECTED"
+    else:
+        assert f"does not allow {identity} to call" in failure.message  # Who it is, in the policy's words.
+
+
+async def test_an_authority_is_withdrawn_during_a_renewal(
+    tmp_path: Path, authority: Authority, server_pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An authority of callers is withdrawn although the gateway's own certificate waits for its key."""
+    clients = Authority("Client CA")
+    pair = clients.issue("ci")
+    credentials = grpc.ssl_channel_credentials(authority.certificate, pair.key, pair.certificate)
+    files = Files(tmp_path, server_pair, clients)
+    async with connected(files.settings(mode="service-account", certificates="ci"), credentials) as client:
+        assert await client.call(READ, READ_REQUEST, user=None)
+        files.certificate.write_bytes(authority.issue("gateway", names=["127.0.0.1"]).certificate)
+        files.clients.write_bytes(Authority("New client CA").certificate)
+        async with asyncio.timeout(20):
+            while await _gets_a_connection(client, credentials):
+                pass
+    assert "do not belong together yet" in caplog.text
+
+
+async def _gets_a_connection(client: Client, credentials: grpc.ChannelCredentials) -> bool:
+    options = (("grpc.use_local_subchannel_pool", 1),)
+    async with grpc.aio.secure_channel(client.address, credentials, options) as channel:
+        try:
+            return bool(await client.on(channel).call(READ, READ_REQUEST, user=None))
+        except Failure as failure:
+            return failure.code != "UNAVAILABLE"
+
+
 async def test_foreign_client_certificate(tmp_path: Path, authority: Authority, server_pair: Pair) -> None:
     """A certificate of another authority gets no connection, whatever name it has."""
     pair = Authority().issue("client", uris=[SPIFFE])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ import pytest
 from google.rpc import code_pb2
 
 from gateway.contract import load_contract
+from gateway.errors import GatewayError, Reason
 from gateway.simulator import Fault, Simulator, SimulatorOptions
-from gateway.transcoding import GatewayError, Reason, compile_bindings
-from gateway.vcenter import Basic, VCenter, VCenterOptions
+from gateway.transcoding import compile_bindings
+from gateway.vcenter import Basic, VCenterOptions
 from gateway.vcenter.blocking import BlockingVCenter
+from gateway.vcenter.client import VCenter
+from tests.calls import call_of
 from tests.integration.harness import PASSWORD
 from tests.integration.raw_vcenter import raw_vcenter, silence
 
@@ -36,7 +40,7 @@ async def with_asyncio(options: VCenterOptions) -> AsyncIterator[Call]:
     """The client of the gateway."""
     vcenter = VCenter(options, CONTRACT)
     try:
-        yield lambda: vcenter.call(BINDING, REQUEST, IDENTITY, 10.0, "request")
+        yield lambda: vcenter.call(replace(call_of(BINDING, credential=IDENTITY, timeout=10.0), message=REQUEST))
     finally:
         await vcenter.close()
 
@@ -87,10 +91,13 @@ async def refused(call: Awaitable[Any], simulator: Simulator) -> str:
     """Asserts that the certificate was refused before anything was sent, and returns the message."""
     with pytest.raises(GatewayError) as caught:
         await call
-    assert (caught.value.code, caught.value.reason) == (code_pb2.UNAVAILABLE, Reason.VCENTER_CERTIFICATE_INVALID)
-    assert "may_have_executed" not in caught.value.metadata
+    assert (caught.value.failure.code, caught.value.failure.reason) == (
+        code_pb2.UNAVAILABLE,
+        Reason.VCENTER_CERTIFICATE_INVALID,
+    )
+    assert "may_have_executed" not in caught.value.failure.metadata
     assert len(simulator.record) == 0
-    return caught.value.message
+    return caught.value.failure.message
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -158,8 +165,11 @@ async def test_no_tls_at_all(make_call: MakeCall) -> None:
     async with Simulator() as simulator:
         with pytest.raises(GatewayError) as caught:
             await make_call(simulator.url.replace("http:", "https:"))
-        assert (caught.value.code, caught.value.reason) == (code_pb2.UNAVAILABLE, Reason.VCENTER_UNREACHABLE)
-        assert "may_have_executed" not in caught.value.metadata
+        assert (caught.value.failure.code, caught.value.failure.reason) == (
+            code_pb2.UNAVAILABLE,
+            Reason.VCENTER_UNREACHABLE,
+        )
+        assert "may_have_executed" not in caught.value.failure.metadata
         assert len(simulator.record) == 0
 
 
@@ -168,8 +178,8 @@ async def test_a_handshake_without_end(make_call: MakeCall) -> None:
     async with raw_vcenter(silence) as vcenter:
         with pytest.raises(GatewayError) as caught:
             await make_call(vcenter.url.replace("http:", "https:"), connect_timeout=0.2)
-    assert (caught.value.code, caught.value.reason) == (code_pb2.UNAVAILABLE, Reason.VCENTER_TIMEOUT)
-    assert "may_have_executed" not in caught.value.metadata
+    assert (caught.value.failure.code, caught.value.failure.reason) == (code_pb2.UNAVAILABLE, Reason.VCENTER_TIMEOUT)
+    assert "may_have_executed" not in caught.value.failure.metadata
 
 
 @pytest.mark.parametrize("kind", ["reset_before", "reset_after", "cut_body"])
@@ -178,6 +188,9 @@ async def test_a_connection_that_breaks(make_call: MakeCall, simulator: Simulato
     simulator.faults.add(Fault(kind), operation=OPERATION)
     with pytest.raises(GatewayError) as caught:
         await make_call(simulator.url, thumbprint=simulator.thumbprint)
-    assert (caught.value.code, caught.value.reason) == (code_pb2.UNAVAILABLE, Reason.VCENTER_CONNECTION_LOST)
-    assert caught.value.metadata["may_have_executed"] == "true"
+    assert (caught.value.failure.code, caught.value.failure.reason) == (
+        code_pb2.UNAVAILABLE,
+        Reason.VCENTER_CONNECTION_LOST,
+    )
+    assert caught.value.failure.metadata["may_have_executed"] == "true"
     assert len(simulator.record.of(OPERATION)) == 1

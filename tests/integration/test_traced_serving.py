@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,30 +47,28 @@ async def test_the_stop_sends_what_is_left(tmp_path: Path, collector: Collector)
         lines = process.logs()
     found = {span.name: (span.trace_id, span.span_id) for span in collector.spans if span.kind == "SERVER"}
     assert found[READ][0] == TRACE
-    for event, rpcs in (("call", [READ, START]), ("audit", [START])):
+    for event, rpcs in (("call", [READ, START]), ("change_ended", [START])):
         logged = {line["rpc"]: (line["trace_id"], line["span_id"]) for line in lines if line["event"] == event}
         assert logged == {rpc: found[rpc] for rpc in rpcs}
     assert [line for line in lines if line["level"] not in ("info", "debug")] == []
 
 
 async def test_every_line_of_a_call_names_its_trace(tmp_path: Path) -> None:
-    """Without --tracing too, where the caller brings one: here the line about a password file that vanished."""
-    password = tmp_path / "password"
-    password.write_text(PASSWORD, encoding="utf-8")
-    service_account = ("--auth-mode", "service-account", "--auth-user", ADMINISTRATOR)
-    arguments = (*SERVE, *service_account, "--auth-password-file", str(password), "--log-format", "json")
-    async with running(tmp_path, *arguments) as process, channel_to(process) as channel:
-        await call(channel, READ, READ_REQUEST)
-        password.write_text("", encoding="utf-8")
+    """Without --tracing too, where the caller brings one: here the line about a vCenter that cannot be reached."""
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        vcenter = f"http://127.0.0.1:{nobody_listens.getsockname()[1]}"
+        arguments = ("serve", "--listen", "127.0.0.1:0", "--vcenter", vcenter, "--log-format", "json")
+        async with running(tmp_path, *arguments) as process, channel_to(process) as channel:
 
-        async def complaints() -> list[dict[str, str]]:
-            await call(channel, READ, READ_REQUEST, PARENT)
-            return [line for line in process.logs() if "cannot be used" in line["event"]]
+            async def reports() -> list[dict[str, str]]:
+                await call(channel, READ, READ_REQUEST, PARENT, CREDENTIAL)
+                return [line for line in process.logs() if line["event"] == "the circuit breaker of vCenter is open"]
 
-        while not (found := await complaints()):
-            pass
-        assert [line["trace_id"] for line in found] == [TRACE]
-        assert "span_id" not in found[0]
+            while not (found := await reports()):
+                pass
+    assert [line["trace_id"] for line in found] == [TRACE]
+    assert "span_id" not in found[0]
 
 
 async def test_each_worker_sends_its_own(tmp_path: Path, collector: Collector) -> None:

@@ -17,7 +17,9 @@ from tests.reference import enum_names, is_map, wire_name
 __all__ = ["BINDINGS", "CONTRACT", "any_text", "json_values", "long_text", "messages", "path_text", "requests"]
 
 CONTRACT: Contract = load_contract()
-BINDINGS: dict[str, Binding] = dict(compile_bindings(CONTRACT))
+BINDINGS: dict[str, Binding] = {
+    name: binding for name, binding in compile_bindings(CONTRACT).items() if binding.method.operation
+}
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 MAX_NESTING = 6

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.contract import Variable
-from gateway.transcoding import GatewayError
+from gateway.errors import GatewayError
 from tests.property.strategies import BINDINGS, path_text, requests
 
 SAFE = re.compile(r"(?:[A-Za-z0-9._~/-]|%[0-9A-F]{2})+")
@@ -59,8 +59,8 @@ def test_refused_values(rpc: str, name: str, value: str) -> None:
     """No rpc takes an empty value, '.' or '..' in its path."""
     with pytest.raises(GatewayError) as caught:
         BINDINGS[rpc].encode(with_value(rpc, name, value))
-    assert caught.value.code == code_pb2.INVALID_ARGUMENT
-    [bad_request] = caught.value.details
+    assert caught.value.failure.code == code_pb2.INVALID_ARGUMENT
+    [bad_request] = caught.value.failure.details
     assert name in {violation.field for violation in bad_request.field_violations}  # type: ignore[attr-defined]
 
 

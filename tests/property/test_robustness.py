@@ -11,8 +11,8 @@ from google.rpc import code_pb2, status_pb2
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.transcoding import GatewayError, RestResponse
-from gateway.transcoding.errors import MAX_DETAILS_BYTES
+from gateway.errors import MAX_DETAILS_BYTES, GatewayError, status_of
+from gateway.transcoding import RestResponse
 from tests.property.strategies import BINDINGS, any_text, json_values, messages
 from tests.reference import to_json
 
@@ -38,7 +38,7 @@ def answered(rpc: str, status: int, headers: dict[str, str], body: bytes) -> Non
     try:
         message = BINDINGS[rpc].decode(RestResponse(status, headers, body))
     except GatewayError as error:
-        result = error.status()
+        result = status_of(error.failure)
         assert result.code != code_pb2.OK
         assert status_pb2.Status.FromString(result.SerializeToString()) == result
         assert result.ByteSize() <= MAX_DETAILS_BYTES
@@ -119,4 +119,4 @@ def test_error_type_is_the_reason(body: dict[str, Any], error_type: str) -> None
     content = orjson.dumps({**body, "error_type": error_type})
     with pytest.raises(GatewayError) as caught:
         BINDINGS["vcenter.v1.VmService/GetVm"].decode(RestResponse(500, {}, content))
-    assert caught.value.reason == error_type
+    assert caught.value.failure.reason == error_type

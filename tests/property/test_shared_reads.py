@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from gateway.access import Admission, passthrough
-from gateway.server.calls import Handler, call_handler
+from gateway.calls.shared_reads import SharedReadLimits, SharedReads
+from gateway.errors import Failure, GatewayError
+from gateway.events import Events
+from gateway.server.arrival import Door
+from gateway.server.calls import Handler, unary_handler
 from gateway.simulator import SimulatorOptions
-from gateway.transcoding import GatewayError
 from gateway.vcenter import Basic, VCenterOptions
-from gateway.vcenter.shared_reads import SharedReadLimits, SharedReads
 from tests.held_vcenter import Clock, HeldCall, HeldVCenter, idle
 from tests.integration.harness import Client, running_system
 from tests.property.strategies import BINDINGS
@@ -30,7 +32,10 @@ LIST = "vcenter.v1.VmService/ListVms"
 UPDATE = "vcenter.vm.hardware.v1.MemoryService/UpdateMemory"
 MACHINES = ("vm-1", "vm-2")
 # Most calls are about one machine, and most reads may be shared: only then do they have to do with each other.
-READS = st.tuples(st.sampled_from(["vm-1", "vm-1", "vm-1", "vm-2", None]), st.sampled_from([None, 0, 1, 3, 3, 3]))
+READS = st.tuples(
+    st.sampled_from([*["vm-1"] * 5, "vm-2", (), (), ("vm-1",), ("vm-2",), MACHINES, ("",)]),
+    st.sampled_from([None, 0, 1, 3, 3, 3]),
+)
 CHANGES = st.sampled_from(["vm-1", "vm-1", "vm-1", "vm-2"])
 MAX_OPEN = 4
 
@@ -58,7 +63,8 @@ class State:
 class Call:
     """A caller's call."""
 
-    machine: str | None
+    about: str | tuple[str, ...]
+    """A machine, or the filter of a list of machines."""
     max_age: int | None
     started: Moment
     task: asyncio.Task[bytes]
@@ -84,6 +90,9 @@ class Context:
     def time_remaining(self) -> None:
         return None
 
+    def peer(self) -> str:
+        return "ipv4:192.0.2.7:40312"
+
     async def send_initial_metadata(self, metadata: Iterable[tuple[str, str]]) -> None:
         self.initial = dict(metadata)
 
@@ -102,11 +111,13 @@ class ReadsAndChanges(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.clock, self.vcenter = Clock(), HeldVCenter()
+        options = VCenterOptions("http://vcenter")
         self.reads = SharedReads(
-            self.vcenter, VCenterOptions("http://vcenter"), limits=SharedReadLimits(slots=3), clock=self.clock
+            self.vcenter, longest=options.max_timeout, limits=SharedReadLimits(slots=3), clock=self.clock
         )
+        door = Door(Admission(passthrough()), lambda call: None, options.seconds_for)
         self.handlers: dict[str, Handler] = {
-            rpc: call_handler(BINDINGS[rpc], self.reads, Admission(passthrough())) for rpc in (GET, LIST, UPDATE)
+            rpc: unary_handler(door, BINDINGS[rpc], self.reads.call, Events(), 2**31) for rpc in (GET, LIST, UPDATE)
         }
         self.steps, self.values = count(1), count(1)
         self.history = {machine: [State(0)] for machine in MACHINES}
@@ -123,12 +134,13 @@ class ReadsAndChanges(RuleBasedStateMachine):
         self.runner.run(idle())
         for call in [call for call in self.open if call.task.done()]:
             self.open.remove(call)
-            if call.max_age is ... and call.machine is not None:
-                self.changed[call.machine] = self.now().step
+            if call.max_age is ...:
+                assert isinstance(call.about, str)
+                self.changed[call.about] = self.now().step
             elif not call.task.cancelled() and call.context.code is None:
                 self.check(call)
 
-    def start(self, rpc: str, machine: str | None, max_age: Any, request: Any) -> None:
+    def start(self, rpc: str, about: str | tuple[str, ...], max_age: Any, request: Any) -> None:
         header = () if max_age in (None, ...) else (("cache-control", f"max-age={max_age}"),)
         context = Context(header)
 
@@ -140,19 +152,19 @@ class ReadsAndChanges(RuleBasedStateMachine):
 
         started = self.now()
         task = self.runner.get_loop().create_task(handle())
-        self.open.append(Call(machine, max_age, started, task, context, dict(self.changed)))
+        self.open.append(Call(about, max_age, started, task, context, dict(self.changed)))
         self.settle()
 
     def check(self, call: Call) -> None:
         """Whether a read returned what it may."""
         age = int(call.context.initial["age"]) if "age" in call.context.initial else None
         assert (age is None) == (call.max_age is None)
-        if call.machine is None:
+        if isinstance(call.about, tuple):
             response: Any = BINDINGS[LIST].response_class.FromString(call.task.result())
             found = {vm.vm: vm.memory_size_mib for vm in response.vms}
         else:
             response = BINDINGS[GET].response_class.FromString(call.task.result())
-            found = {call.machine: response.memory.size_mib}
+            found = {call.about: response.memory.size_mib}
         for machine, value in found.items():
             (state,) = (state for state in self.history[machine] if state.value == value)
             if not age:
@@ -176,8 +188,10 @@ class ReadsAndChanges(RuleBasedStateMachine):
         elif rpc == GET:
             response.memory.size_mib = self.history[message.vm][-1].value  # type: ignore[attr-defined]
         else:
-            for machine, states in self.history.items():
-                response.vms.add(vm=machine, memory_size_mib=states[-1].value)
+            # A filter with an empty text is none, as a server may see it.
+            wanted = [machine for machine in message.vms if machine] or MACHINES  # type: ignore[attr-defined]
+            for machine in wanted:
+                response.vms.add(vm=machine, memory_size_mib=self.history[machine][-1].value)
         self.results[call] = response
 
     def set(self, machine: str, value: int) -> None:
@@ -186,13 +200,13 @@ class ReadsAndChanges(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.open) < MAX_OPEN)
     @rule(read=READS)
-    def read(self, read: tuple[str | None, int | None]) -> None:
-        """A caller reads a machine, or the list of all."""
-        machine, max_age = read
-        if machine is None:
-            self.start(LIST, None, max_age, BINDINGS[LIST].request_class())
+    def read(self, read: tuple[str | tuple[str, ...], int | None]) -> None:
+        """A caller reads a machine, or a list of all or of some."""
+        about, max_age = read
+        if isinstance(about, tuple):
+            self.start(LIST, about, max_age, BINDINGS[LIST].request_class(vms=about))
         else:
-            self.start(GET, machine, max_age, BINDINGS[GET].request_class(vm=machine))
+            self.start(GET, about, max_age, BINDINGS[GET].request_class(vm=about))
 
     @precondition(lambda self: len(self.open) < MAX_OPEN)
     @rule(machine=CHANGES)
@@ -218,7 +232,7 @@ class ReadsAndChanges(RuleBasedStateMachine):
         """The answer to a call arrives."""
         call = data.draw(st.sampled_from(self.held()))
         self.run(call)
-        call.answer.set_result(self.results[call])
+        call.reply(self.results[call])
         self.settle()
 
     @precondition(held)
@@ -228,7 +242,7 @@ class ReadsAndChanges(RuleBasedStateMachine):
         call = data.draw(st.sampled_from(self.held()))
         if runs:
             self.run(call)
-        call.answer.set_exception(GatewayError(code_pb2.UNAVAILABLE, "LOST", "the connection broke"))
+        call.answer.set_exception(GatewayError(Failure(code_pb2.UNAVAILABLE, "LOST", "the connection broke")))
         self.settle()
 
     @rule(data=st.data())
@@ -253,7 +267,7 @@ class ReadsAndChanges(RuleBasedStateMachine):
         try:
             for call in self.held():
                 self.run(call)
-                call.answer.set_result(self.results[call])
+                call.reply(self.results[call])
             self.settle()
             assert not self.open
         finally:

@@ -10,9 +10,8 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.transcoding import GatewayError
+from gateway.errors import MAX_DETAILS_BYTES, MAX_MESSAGE_BYTES, Failure, status_of
 from gateway.transcoding.encoder import Violation
-from gateway.transcoding.errors import MAX_DETAILS_BYTES, MAX_MESSAGE_BYTES
 from tests.property.strategies import CONTRACT, any_text, json_values, long_text, messages
 
 MANY = settings(max_examples=settings().max_examples * 10)
@@ -49,9 +48,9 @@ DETAILS = st.lists(
 )
 
 
-def checked(error: GatewayError) -> error_details_pb2.ErrorInfo:
+def checked(error: Failure) -> error_details_pb2.ErrorInfo:
     """The ErrorInfo of an error's status, which must fit."""
-    status = error.status()
+    status = status_of(error)
     assert status.ByteSize() <= MAX_DETAILS_BYTES
     assert escaped(status.message) <= MAX_MESSAGE_BYTES
     assert escaped(status.message) + len(base64.b64encode(status.SerializeToString())) <= 8 * 1024 - 512
@@ -81,11 +80,9 @@ def test_everything_fits(
     retry_delay: float | None,
 ) -> None:
     """An error with arbitrary content has a status that fits, with its code, and with reason and metadata."""
-    error = GatewayError(
-        code, reason, message, domain=domain, metadata=metadata, details=details, retry_delay=retry_delay
-    )
+    error = Failure(code, reason, message, domain=domain, metadata=metadata, details=details, retry_delay=retry_delay)
     info = checked(error)
-    assert error.status().code == code
+    assert status_of(error).code == code
     assert info.reason[:30] == reason.encode(errors="replace").decode()[:30] or len(reason) > 30
     assert len(info.metadata) >= len({key.encode(errors="replace") for key in metadata})
 
@@ -94,11 +91,11 @@ def test_everything_fits(
 @given(violations=st.lists(st.builds(Violation, TEXTS.filter(str.isprintable), st.text(max_size=80)), max_size=200))
 def test_violations_fit(violations: list[Violation]) -> None:
     """A request with arbitrary mistakes has a status that fits and has the first of them."""
-    error = GatewayError.invalid_request(violations)
+    error = Failure.of_request(violations)
     checked(error)
     if violations:
         bad_request = error_details_pb2.BadRequest()
-        assert error.status().details[1].Unpack(bad_request)
+        assert status_of(error).details[1].Unpack(bad_request)
         first = bad_request.field_violations[0]
         assert violations[0].field.startswith(first.field.partition(" [cut: ")[0])
 
@@ -107,6 +104,6 @@ def test_violations_fit(violations: list[Violation]) -> None:
 @given(message=st.text(max_size=1_000))
 def test_messages_are_cut_at_characters(message: str) -> None:
     """What is left of a message that is too long is its beginning."""
-    cut = GatewayError(code_pb2.UNKNOWN, "R", message).status().message
+    cut = status_of(Failure(code_pb2.UNKNOWN, "R", message)).message
     assert cut == message or message.startswith(cut.removesuffix(" [cut]"))
     assert (cut == message) is (escaped(message) <= MAX_MESSAGE_BYTES)

@@ -9,14 +9,24 @@ import logging
 import pytest
 import structlog
 from google.protobuf.wrappers_pb2 import StringValue
+from google.rpc import code_pb2
 
-from gateway.logs import call_logger, configure_logs, redact
-from gateway.server.calls import CallRecord
+from gateway.contract import load_contract
+from gateway.errors import Failure
+from gateway.events import CallEnded
+from gateway.events.log import EventLog
+from gateway.logs import configure_logs, redact
 from gateway.settings import LogSettings
 
 SECRET = "Gulf-0f-Finland"
 RPC = "vcenter.vm.hardware.v1.CdromService/ConnectCdrom"
-OK = CallRecord(RPC, "OK", "", 0.0123456, "r-1")
+METHOD = load_contract().methods[RPC]
+PEER = "ipv4:192.0.2.7:40312"
+OK = CallEnded(METHOD, "r-1", PEER, 0.0123456, identity="alice")
+
+
+def failed(code: str, reason: str = "REASON", message: str = "no") -> CallEnded:
+    return OK._replace(failure=Failure(code_pb2.Code.Value(code), reason, message))
 
 
 class Terminal(io.StringIO):
@@ -38,7 +48,7 @@ def logged(form: str = "json", level: str = "info") -> io.StringIO:
 def test_one_line_a_call() -> None:
     """A finished call is one line of JSON with rpc, code, duration and request id."""
     stream = logged()
-    call_logger()(OK)
+    EventLog().call_ended(OK)
     [line] = stream.getvalue().splitlines()
     entry = json.loads(line)
     assert entry.pop("time").endswith("Z")
@@ -48,6 +58,8 @@ def test_one_line_a_call() -> None:
         "rpc": RPC,
         "code": "OK",
         "duration_ms": 12.346,
+        "identity": "alice",
+        "peer": PEER,
         "request_id": "r-1",
     }
 
@@ -56,19 +68,21 @@ def test_one_line_a_call() -> None:
 def test_the_line_of_a_call_is_like_every_other(code: str) -> None:
     """It is written by itself, and differs in nothing from the same event written as any other."""
     stream = logged()
-    record = CallRecord(RPC, code, f"Bearer {SECRET}", 1.0, f"password={SECRET}", "0af7651916cd43dd", "00f067aa", 3)
-    call_logger()(record)
+    ended = OK if code == "OK" else failed(code, f"Bearer {SECRET}", f"token: {SECRET}")
+    ended = ended._replace(identity="token:ci", age=3)
+    EventLog().call_ended(ended)
+    fault = {} if code == "OK" else {"reason": ended.reason, "message": f"token: {SECRET}"}
     structlog.get_logger().log(
         logging.INFO if code == "OK" else logging.WARNING,
         "call",
         rpc=RPC,
         code=code,
-        reason=record.reason,
+        **fault,
         age=3,
-        duration_ms=1000.0,
-        request_id=record.request_id,
-        trace_id=record.trace_id,
-        span_id=record.span_id,
+        duration_ms=12.346,
+        identity=ended.identity,
+        peer=PEER,
+        request_id="r-1",
     )
     own, usual = (line.partition(",")[2] for line in stream.getvalue().splitlines())
     assert own == usual
@@ -81,14 +95,17 @@ def test_the_line_of_a_call_is_like_every_other(code: str) -> None:
         ("OK", "info", True),
         ("OK", "warning", False),
         ("NOT_FOUND", "warning", False),
+        ("UNIMPLEMENTED", "warning", False),
         ("INTERNAL", "warning", True),
+        ("UNAVAILABLE", "warning", True),
+        ("DEADLINE_EXCEEDED", "warning", True),
         ("INTERNAL", "error", False),
     ],
 )
 def test_level_of_a_call(code: str, level: str, written: bool) -> None:
     """Calls are informative lines; those that point at a fault of gateway or vCenter are warnings."""
     stream = logged(level=level)
-    call_logger()(CallRecord(RPC, code, "REASON", 1.0, "r-1"))
+    EventLog().call_ended(OK if code == "OK" else failed(code))
     assert bool(stream.getvalue()) is written
 
 
@@ -123,7 +140,7 @@ def test_console_on_a_terminal(monkeypatch: pytest.MonkeyPatch, no_color: str, c
     monkeypatch.setenv("NO_COLOR", no_color)
     stream = Terminal()
     configure_logs(LogSettings(), stream)
-    call_logger()(OK)
+    EventLog().call_ended(OK)
     assert not stream.getvalue().startswith("{")
     assert "ConnectCdrom" in stream.getvalue()
     assert ("\x1b[" in stream.getvalue()) == coloured
@@ -132,7 +149,7 @@ def test_console_on_a_terminal(monkeypatch: pytest.MonkeyPatch, no_color: str, c
 def test_json_elsewhere() -> None:
     """In a file or a pipe the lines are JSON."""
     stream = logged("auto")
-    call_logger()(OK)
+    EventLog().call_ended(OK)
     assert json.loads(stream.getvalue())["rpc"] == RPC
 
 
@@ -151,7 +168,7 @@ def test_a_broken_stream_does_not_fail_the_call() -> None:
     """When nothing can be written, the call that the line is about goes on."""
     stream = Broken()
     configure_logs(LogSettings(format="json"), stream)
-    call_logger()(OK)
+    EventLog().call_ended(OK)
     assert stream.getvalue() == ""
 
 

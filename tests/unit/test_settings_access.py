@@ -51,6 +51,9 @@ def problems(flags: dict[str, Any]) -> list[str]:
         pytest.param({"auth-jwt-algorithms": "none"}, "none is not allowed", id="unsigned"),
         pytest.param({"auth-jwt-algorithms": ","}, "it is empty", id="no-algorithm"),
         pytest.param({"auth-mode": "open"}, "it takes passthrough or service-account", id="mode"),
+        pytest.param({"auth-tokens-file": "/dev/zero"}, "it is not a regular file", id="device"),
+        pytest.param({"log-audit-on-failure": "refuse"}, "give --log-audit-file", id="no-audit-file"),
+        pytest.param({"log-audit-on-failure": "stop"}, "it takes continue or refuse", id="on-failure"),
         pytest.param({"auth-policy-file": "/nonexistent"}, "cannot be read: No such file", id="no-file"),
     ],
 )

@@ -19,6 +19,7 @@ import pytest
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.vcenter import VCenterOptions, transport
 from gateway.vcenter.connection import MAX_HEAD_BYTES
+from gateway.vcenter.exchange import Exchange
 from gateway.vcenter.failures import (
     AnswerTooLargeError,
     ConnectionLostError,
@@ -91,7 +92,8 @@ async def wire(*answers: bytes | Reply, **options: Any) -> AsyncIterator[tuple[S
 
 
 async def send(client: Transport, request: RestRequest = READ, timeout: float = 10) -> RestResponse:
-    return await client.send(request, {"X-Request-ID": "id"}, timeout)
+    deadline = asyncio.get_running_loop().time() + timeout
+    return await client.send(Exchange(request, {"X-Request-ID": "id"}, deadline))
 
 
 @pytest.mark.parametrize(
@@ -372,20 +374,6 @@ async def test_the_largest_body(kind: str, size: int, fits: bool) -> None:
             with pytest.raises(AnswerTooLargeError):
                 await send(client)
             await eventually(lambda: client.connections == 0, "the end of the connection")
-
-
-async def test_as_many_connections_as_places() -> None:
-    """A call beyond them waits for one; when its time is over it was certainly not sent, and the place is not lost."""
-    async with wire(never, OK, max_concurrent_calls=1) as (server, client):
-        first = asyncio.ensure_future(send(client))
-        await eventually(lambda: bool(server.requests), "the first request")
-        with pytest.raises(NotSentTimeoutError):
-            await send(client, timeout=0.2)
-        first.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await first
-        assert (await send(client)).status == 200
-        assert len(server.requests) == 2
 
 
 async def test_a_cancelled_call_closes_its_connection() -> None:

@@ -17,7 +17,7 @@ from gateway.cli import cli
 from gateway.cli.exits import Exit
 from gateway.contract import load_contract
 from gateway.settings import all_settings
-from gateway.vcenter.identity import SESSION_HEADER
+from gateway.vcenter.credential import SESSION_HEADER
 from tests.unit.cli.conftest import Invoke
 
 COMMANDS = ["serve", "simulate", "call", "check", "routes", "descriptors", "version", "completion"]

@@ -11,7 +11,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from gateway.cli.exits import Exit
 from gateway.cli.failure import CallError
 from gateway.contract import load_contract
-from gateway.transcoding import GatewayError, Reason
+from gateway.errors import Failure, Reason, status_of
 from gateway.transcoding.encoder import Violation
 
 CONTRACT = load_contract()
@@ -22,8 +22,8 @@ def vapi_error(**fields: object) -> Message:
     return CONTRACT.message_class("vapi.std.errors.v1.Error")(**fields)
 
 
-def shown(error: GatewayError) -> str:
-    return "\n".join(CallError(error.status(), CONTRACT).lines())
+def shown(error: Failure) -> str:
+    return "\n".join(CallError(status_of(error), CONTRACT).lines())
 
 
 def test_everything_a_person_needs() -> None:
@@ -32,7 +32,7 @@ def test_everything_a_person_needs() -> None:
         {"id": "com.vmware.busy", "default_message": "The machine is busy."},
         {"id": "com.vmware.task", "default_message": "Task 'clone' runs."},
     ]
-    error = GatewayError(
+    error = Failure(
         code_pb2.ABORTED,
         "RESOURCE_BUSY",
         "The machine is busy.",
@@ -54,7 +54,7 @@ def test_everything_a_person_needs() -> None:
 
 def test_field_violations() -> None:
     """Each mistake in the request is shown with the path of its field."""
-    error = GatewayError.invalid_request([Violation("vm", "is required"), Violation("spec.type", "is required")])
+    error = Failure.of_request([Violation("vm", "is required"), Violation("spec.type", "is required")])
     lines = shown(error).splitlines()
     assert lines[0] == "INVALID_ARGUMENT REQUEST_INVALID"
     assert lines[-2:] == ["  - field vm: is required", "  - field spec.type: is required"]
@@ -62,10 +62,10 @@ def test_field_violations() -> None:
 
 def test_json_has_all_details() -> None:
     """As JSON the error has every detail with the name of its type."""
-    error = GatewayError(
+    error = Failure(
         code_pb2.NOT_FOUND, "NOT_FOUND", "gone", details=[vapi_error(messages=[{"id": "a.b"}]), REQUEST_INFO]
     )
-    content = json.loads(json.dumps(CallError(error.status(), CONTRACT).to_json()))["error"]
+    content = json.loads(json.dumps(CallError(status_of(error), CONTRACT).to_json()))["error"]
     assert (content["code"], content["reason"], content["message"], content["request_id"]) == (
         "NOT_FOUND",
         "NOT_FOUND",
@@ -96,7 +96,7 @@ def test_json_has_all_details() -> None:
 )
 def test_exit_codes(code: int, reason: str, exit_code: Exit) -> None:
     """Scripts can tell from the exit code whether anything was executed, and what to mend."""
-    assert CallError(GatewayError(code, reason, "").status(), CONTRACT).exit == exit_code
+    assert CallError(status_of(Failure(code, reason, "")), CONTRACT).exit == exit_code
 
 
 @pytest.mark.parametrize(

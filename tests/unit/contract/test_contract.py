@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 from google.protobuf import descriptor_pb2
 
-from gateway.contract import Contract, ContractError, Idempotency, UnionCase, Variable, load_contract
+from gateway.contract import (
+    Contract,
+    ContractError,
+    Idempotency,
+    Local,
+    Streaming,
+    UnionCase,
+    Variable,
+    load_contract,
+)
 from gateway.contract.contract import build_contract, wire_name
 from gateway.transcoding import compile_bindings
 from tests.protos import HEAD, compiled, contract_of
@@ -220,3 +229,33 @@ def test_a_package_without_compiled_protos(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("gateway.contract.contract.resources.files", lambda package: tmp_path)
     with pytest.raises(ContractError, match="run `make generate`"):
         load_contract.__wrapped__()
+
+
+OWN = """
+service OwnService {
+  rpc GetOwn(GetOwnRequest) returns (GetOwnResponse) { option idempotency_level = NO_SIDE_EFFECTS; }
+  rpc WatchOwn(WatchOwnRequest) returns (stream WatchOwnResponse);
+  rpc SendOwn(stream SendOwnRequest) returns (SendOwnResponse);
+  rpc TalkOwn(stream TalkOwnRequest) returns (stream TalkOwnResponse);
+}
+""" + "".join(
+    f"message {verb}Own{side} {{}}\n" for verb in ("Get", "Watch", "Send", "Talk") for side in ("Request", "Response")
+)
+
+
+def test_rpcs_of_the_gateways_own(tmp_path: Path) -> None:
+    """An rpc without a REST call is the gateway's own, and may stream on either side."""
+    methods = contract_of(tmp_path, OWN).methods
+    assert {name.rpartition("/")[2]: method.streaming for name, method in methods.items()} == {
+        "GetOwn": Streaming.UNARY,
+        "WatchOwn": Streaming.SERVER,
+        "SendOwn": Streaming.CLIENT,
+        "TalkOwn": Streaming.BIDIRECTIONAL,
+    }
+    method = methods["lab.v1.OwnService/GetOwn"]
+    assert (method.backing, method.operation, method.is_read_only) == (Local(), "", True)
+    with pytest.raises(ContractError, match="OwnService/GetOwn is the gateway's own"):
+        _ = method.rule
+    binding = compile_bindings(contract_of(tmp_path, OWN))["lab.v1.OwnService/GetOwn"]
+    with pytest.raises(ContractError, match=r"GetOwnRequest is a request of the gateway's own"):
+        binding.encode(binding.request_class())

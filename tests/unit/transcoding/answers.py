@@ -12,7 +12,8 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.contract import load_contract
-from gateway.transcoding import GatewayError, RestResponse, compile_bindings
+from gateway.errors import Failure, GatewayError
+from gateway.transcoding import RestResponse, compile_bindings
 
 __all__ = ["ERROR", "FILE_DETAILS", "JSON", "PROCESS_DETAILS", "answered", "content", "details"]
 
@@ -32,12 +33,12 @@ CLASSES = {message.DESCRIPTOR.full_name: message for message in OF_GOOGLE}
 CLASSES |= {name: CONTRACT.message_class(name) for name in (ERROR, PROCESS_DETAILS, FILE_DETAILS)}
 
 
-def answered(status: int, body: object, headers: Mapping[str, str] = JSON) -> GatewayError:
+def answered(status: int, body: object, headers: Mapping[str, str] = JSON) -> Failure:
     """The error of an answer that is given by its JSON or its bytes."""
     content = body if isinstance(body, bytes) else orjson.dumps(body)
     with pytest.raises(GatewayError) as caught:
         BINDING.decode(RestResponse(status, headers, content))
-    return caught.value
+    return caught.value.failure
 
 
 def details(status: status_pb2.Status) -> dict[str, Any]:

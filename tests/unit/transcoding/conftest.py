@@ -9,7 +9,8 @@ import pytest
 from google.protobuf.message import Message
 
 from gateway.contract import Contract
-from gateway.transcoding import Binding, GatewayError, RestRequest, RestResponse, compile_bindings
+from gateway.errors import GatewayError
+from gateway.transcoding import Binding, RestRequest, RestResponse, compile_bindings
 from tests.protos import contract_of
 
 PROTO = """
@@ -180,10 +181,10 @@ def violations(encode: Callable[..., RestRequest]) -> Callable[..., Mapping[str,
     def violations(name: str, **fields: object) -> Mapping[str, str]:
         with pytest.raises(GatewayError) as caught:
             encode(name, **fields)
-        [bad_request] = caught.value.details
+        [bad_request] = caught.value.failure.details
         found = [(item.field, item.description) for item in bad_request.field_violations]  # type: ignore[attr-defined]
         assert len(found) == len(dict(found)), "a field is listed twice"
-        assert caught.value.message == "; ".join(f"{field} {text}" for field, text in found)
+        assert caught.value.failure.message == "; ".join(f"{field} {text}" for field, text in found)
         return dict(found)
 
     return violations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from google.rpc import code_pb2
 
-from gateway.transcoding.errors import VCENTER_DOMAIN
+from gateway.errors import VCENTER_DOMAIN, status_of
 from tests.unit.transcoding.answers import ERROR, FILE_DETAILS, PROCESS_DETAILS, answered, content, details
 
 COMPLETE = {
@@ -33,7 +33,7 @@ COMPLETE = {
 
 def test_everything_is_in_the_details() -> None:
     """Code, reason, domain, operation, HTTP status and the whole vAPI error are in the status."""
-    status = answered(401, COMPLETE).status()
+    status = status_of(answered(401, COMPLETE))
     assert (status.code, status.message) == (code_pb2.UNAUTHENTICATED, "Der Gast lehnt 'root' ab.")
     found = details(status)
     assert list(found) == ["google.rpc.ErrorInfo", ERROR, "google.rpc.LocalizedMessage"]
@@ -84,7 +84,7 @@ def test_text(messages: list[dict[str, object]], text: str) -> None:
     """The status's text is that of the first message that has one; without any it names the error type."""
     error = answered(404, {"error_type": "NOT_FOUND", "messages": messages})
     assert error.message == text
-    localized = details(error.status()).get("google.rpc.LocalizedMessage")
+    localized = details(status_of(error)).get("google.rpc.LocalizedMessage")
     assert (localized.message if localized else None) == (None if text.startswith("vCenter") else text)
 
 
@@ -96,7 +96,7 @@ def test_text_without_error_type() -> None:
 @pytest.mark.parametrize("error_type", ["QUOTA_EXCEEDED", None])
 def test_unknown_error_type_is_unset(error_type: str | None) -> None:
     """In the vAPI error, a type that the contract does not know is not set."""
-    error = details(answered(500, {"error_type": error_type, "messages": []}).status())[ERROR]
+    error = details(status_of(answered(500, {"error_type": error_type, "messages": []})))[ERROR]
     assert not error.HasField("error_type")
 
 
@@ -114,7 +114,7 @@ def test_unknown_error_type_is_unset(error_type: str | None) -> None:
 )
 def test_parts_that_cannot_be_read(change: dict[str, object], lost: set[str]) -> None:
     """A part of an error that cannot be read is left out; the rest is kept."""
-    error = details(answered(401, {**COMPLETE, **change}).status())[ERROR]
+    error = details(status_of(answered(401, {**COMPLETE, **change})))[ERROR]
     assert {field.name for field, _ in error.ListFields()} == {"error_type", "messages", "data", "challenge"} - lost
 
 
@@ -122,7 +122,7 @@ def test_messages_around_one_that_cannot_be_read() -> None:
     """Messages in front of one that cannot be read, and behind it, are kept."""
     error = answered(400, {"error_type": "ERROR", "messages": [{"default_message": "First."}, 7, {"id": "c"}]})
     assert error.message == "First."
-    assert [message.id for message in details(error.status())[ERROR].messages] == ["", "c"]
+    assert [message.id for message in details(status_of(error))[ERROR].messages] == ["", "c"]
 
 
 NO_PID = {"pid": 4711}
@@ -143,7 +143,7 @@ def test_the_older_dialect(status: int, name: str, code: int) -> None:
     error = answered(status, {"type": f"{OLDER}.{name.lower()}", "value": value})
     same = answered(status, {**value, "error_type": name})
     assert (error.code, error.reason, error.message) == (code, name, "Gone.")
-    assert error.status() == same.status()
+    assert status_of(error) == status_of(same)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ NO_FILE = {"reason": "FILE_NOT_FOUND", "file_path": "/var/log/a"}
 )
 def test_typed_data(data: object, name: str, expected: object) -> None:
     """Data of a known shape is in the details as a typed message, beside the untyped one."""
-    found = details(answered(404, {"error_type": "NOT_FOUND", "messages": [], "data": data}).status())
+    found = details(status_of(answered(404, {"error_type": "NOT_FOUND", "messages": [], "data": data})))
     assert list(found) == ["google.rpc.ErrorInfo", ERROR, name]
     assert content(found[name]) == expected
     assert content(found[ERROR])["data"] == data  # type: ignore[index]
@@ -209,7 +209,7 @@ def test_typed_data(data: object, name: str, expected: object) -> None:
 )
 def test_data_of_another_shape(data: object) -> None:
     """Data of any other shape is not taken for a typed message."""
-    found = details(answered(404, {"error_type": "NOT_FOUND", "messages": [], "data": data}).status())
+    found = details(status_of(answered(404, {"error_type": "NOT_FOUND", "messages": [], "data": data})))
     assert list(found) == ["google.rpc.ErrorInfo", ERROR]
 
 
@@ -217,7 +217,7 @@ def test_data_of_another_shape(data: object) -> None:
 def test_deep_data(levels: int) -> None:
     """Data nested deeper than a client could read is left out as far as necessary; the status can be read."""
     body = b'{"error_type": "NOT_FOUND", "messages": [], "data":' + b'{"a":' * levels + b"{}" + b"}" * levels + b"}"
-    assert details(answered(404, body).status())[ERROR].error_type != 0
+    assert details(status_of(answered(404, body)))[ERROR].error_type != 0
 
 
 @pytest.mark.parametrize("levels", [24, 25, 100, 240])
@@ -225,4 +225,4 @@ def test_deep_messages(levels: int) -> None:
     """The same holds for messages in messages."""
     param = b'{"id": "a", "params": {"x": {"l": ' * levels + b"{}" + b"}}}" * levels
     body = b'{"messages": [%s], "error_type": "NOT_FOUND"}' % param
-    assert details(answered(404, body).status())[ERROR].error_type != 0
+    assert details(status_of(answered(404, body)))[ERROR].error_type != 0

@@ -13,9 +13,8 @@ import orjson
 import pytest
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from gateway.transcoding import GatewayError, Reason
+from gateway.errors import MAX_DETAILS_BYTES, MAX_MESSAGE_BYTES, Failure, GatewayError, Reason, status_of
 from gateway.transcoding.encoder import Violation
-from gateway.transcoding.errors import MAX_DETAILS_BYTES, MAX_MESSAGE_BYTES
 from tests.unit.transcoding.answers import ERROR, answered, content, details
 
 INFO = "google.rpc.ErrorInfo"
@@ -34,9 +33,9 @@ def header_bytes(status: status_pb2.Status) -> int:
     return len(escaped(status.message)) + len(base64.b64encode(status.SerializeToString()))
 
 
-def checked(error: GatewayError) -> dict[str, Any]:
+def checked(error: Failure) -> dict[str, Any]:
     """The details of an error's status, which must fit and have the ErrorInfo first."""
-    status = error.status()
+    status = status_of(error)
     assert status.ByteSize() <= MAX_DETAILS_BYTES
     assert len(escaped(status.message)) <= MAX_MESSAGE_BYTES
     assert header_bytes(status) <= 8 * 1024 - 512, "other headers need room as well"
@@ -96,14 +95,14 @@ def lost(found: dict[str, Any]) -> bool:
     return found[INFO].metadata.get("details_cut") == "true"
 
 
-def of_text(size: int) -> GatewayError:
+def of_text(size: int) -> Failure:
     """An error whose vAPI error has one text of this size, and nothing else that could be cut."""
     return answered(400, vapi(challenge="x" * size))
 
 
 def test_nothing_is_cut_without_need() -> None:
     """A status at the limit is left as it is; one byte more is cut, by no more than it takes to say so."""
-    fixed = of_text(4_000).status().ByteSize() - 4_000
+    fixed = status_of(of_text(4_000)).ByteSize() - 4_000
     largest = MAX_DETAILS_BYTES - fixed
     for size in (largest - 1, largest):
         found = checked(of_text(size))
@@ -151,7 +150,7 @@ def test_short_texts_survive_beside_a_long_one() -> None:
 
 def test_long_error_type() -> None:
     """Even an error type without measure leaves a status that fits, with the beginning of it as reason."""
-    status = answered(400, vapi(error_type="X" * 50_000)).status()
+    status = status_of(answered(400, vapi(error_type="X" * 50_000)))
     assert status.ByteSize() <= MAX_DETAILS_BYTES
     reason = details(status)[INFO].reason
     assert reason.startswith("X" * 50)
@@ -162,7 +161,7 @@ def test_may_have_executed_is_never_cut() -> None:
     """The metadata of the ErrorInfo stays complete, whatever else has to go."""
     metadata = {"operation": "POST /x", "http_status": "400", "may_have_executed": "true"}
     error = answered(400, vapi(data={"a": [[["x" * 500] * 9] * 9] * 9}))
-    error = GatewayError(error.code, error.reason, "text", metadata=metadata, details=error.details)
+    error = Failure(error.code, error.reason, "text", metadata=metadata, details=error.details)
     found = checked(error)
     assert found[INFO].metadata == {**metadata, "details_cut": "true"}
     assert len(found[ERROR].data["a"]) < len(metadata), "the error was no hard case"
@@ -173,9 +172,10 @@ def test_details_that_cannot_be_shortened() -> None:
     deep = orjson.loads(b'{"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk":' * 32 + b"1" + b"}" * 32)
     vapi_error = answered(400, vapi(data=deep)).details[0]
     small = error_details_pb2.LocalizedMessage(locale="en-US", message="text")
-    error = GatewayError(code_pb2.ABORTED, "A", "text", metadata={"http_status": "400"}, details=[vapi_error] * 2)
-    error.details = (*error.details, small)
-    status = error.status()
+    error = Failure(
+        code_pb2.ABORTED, "A", "text", metadata={"http_status": "400"}, details=(vapi_error, vapi_error, small)
+    )
+    status = status_of(error)
     assert status.ByteSize() <= MAX_DETAILS_BYTES
     assert [detail.TypeName() for detail in status.details] == [INFO, ERROR, LOCALIZED]
 
@@ -183,8 +183,8 @@ def test_details_that_cannot_be_shortened() -> None:
 @pytest.mark.parametrize("count", [10, 1_000, 20_000])
 def test_many_violations(count: int) -> None:
     """A request with very many mistakes is refused with the first of them."""
-    error = GatewayError.invalid_request(Violation(f"spec.items[{n}].name", "is required") for n in range(count))
-    status = error.status()
+    error = Failure.of_request(Violation(f"spec.items[{n}].name", "is required") for n in range(count))
+    status = status_of(error)
     assert status.ByteSize() <= MAX_DETAILS_BYTES
     assert len(escaped(status.message)) <= MAX_MESSAGE_BYTES
     kept = details(status)["google.rpc.BadRequest"].field_violations
@@ -227,9 +227,9 @@ def test_message_counts_as_it_is_sent(character: str, size: int) -> None:
     """A message is measured percent-encoded, as gRPC sends it; what fits is left alone, what does not is cut."""
     fitting = MAX_MESSAGE_BYTES // size
     for length in (fitting - 1, fitting):
-        assert GatewayError(code_pb2.UNKNOWN, "R", character * length).status().message == character * length
+        assert status_of(Failure(code_pb2.UNKNOWN, "R", character * length)).message == character * length
     for length in (fitting + 1, 100_000):
-        cut = GatewayError(code_pb2.UNKNOWN, "R", character * length).status().message
+        cut = status_of(Failure(code_pb2.UNKNOWN, "R", character * length)).message
         assert cut == character * ((MAX_MESSAGE_BYTES - len(" [cut]")) // size) + " [cut]"
         assert len(escaped(cut)) <= MAX_MESSAGE_BYTES
         assert unquote(escaped(cut).decode()) == cut
@@ -237,15 +237,15 @@ def test_message_counts_as_it_is_sent(character: str, size: int) -> None:
 
 def test_empty_message() -> None:
     """An error without text has a status without text."""
-    assert GatewayError(code_pb2.UNKNOWN, "R", "").status() == status_pb2.Status(
-        code=code_pb2.UNKNOWN, details=GatewayError(code_pb2.UNKNOWN, "R", "").status().details
+    assert status_of(Failure(code_pb2.UNKNOWN, "R", "")) == status_pb2.Status(
+        code=code_pb2.UNKNOWN, details=status_of(Failure(code_pb2.UNKNOWN, "R", "")).details
     )
 
 
 def test_text_that_is_not_unicode() -> None:
     """Bytes that are no UTF-8, as header fields can have them, do not keep an error from being reported."""
-    error = GatewayError(code_pb2.INTERNAL, Reason.GATEWAY_BUG, "a\udcffb", metadata={"k\udcff": "v\ud800"})
-    status = error.status()
+    error = Failure(code_pb2.INTERNAL, Reason.GATEWAY_BUG, "a\udcffb", metadata={"k\udcff": "v\ud800"})
+    status = status_of(error)
     assert status.message == "a?b"
     assert details(status)[INFO].metadata == {"k?": "v?"}
 
@@ -253,8 +253,8 @@ def test_text_that_is_not_unicode() -> None:
 def test_the_error_itself_is_not_changed() -> None:
     """Making the status cuts copies: the error keeps everything, and makes the same status again."""
     error = answered(400, vapi(messages=[message("x" * 10_000)]))
-    first = error.status()
-    assert error.status() == first
+    first = status_of(error)
+    assert status_of(error) == first
     assert len(error.details[0].messages[0].default_message) == 10_000  # type: ignore[attr-defined]
     assert "details_cut" not in error.metadata
 
@@ -262,5 +262,6 @@ def test_the_error_itself_is_not_changed() -> None:
 def test_repr_has_code_reason_and_text() -> None:
     """Printed, an error shows its code, its reason and its text."""
     assert (
-        repr(GatewayError(code_pb2.ABORTED, "RESOURCE_BUSY", "busy")) == "GatewayError(ABORTED, RESOURCE_BUSY, 'busy')"
+        repr(GatewayError(Failure(code_pb2.ABORTED, "RESOURCE_BUSY", "busy")))
+        == "GatewayError(ABORTED, RESOURCE_BUSY, 'busy')"
     )

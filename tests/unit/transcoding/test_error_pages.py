@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from google.rpc import code_pb2
 
-from gateway.transcoding.errors import VCENTER_DOMAIN
+from gateway.errors import VCENTER_DOMAIN, status_of
 from tests.unit.transcoding.answers import JSON, answered, details
 
 PAGE = b"<html><body>nginx 1.2.3 Gulf-0f-Finland</body></html>"
@@ -78,5 +78,5 @@ def test_answers_of_others(status: int, body: bytes, headers: dict[str, str], co
     sentence = f"vCenter answered HTTP {head} instead of an error of its own"
     assert error.message == (f"{sentence}: {hint}" if hint else sentence)
     assert (error.code, error.reason, error.domain) == (code, f"HTTP_{status}", VCENTER_DOMAIN)
-    assert list(details(error.status())) == ["google.rpc.ErrorInfo"]
-    assert "Gulf" not in str(error.status())
+    assert list(details(status_of(error))) == ["google.rpc.ErrorInfo"]
+    assert "Gulf" not in str(status_of(error))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from google.rpc import code_pb2
 
 from gateway.contract import load_contract
+from gateway.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, VCENTER_DOMAIN
 from gateway.transcoding.encoder import enum_wire_names
-from gateway.transcoding.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, VCENTER_DOMAIN
+from tests.contract.catalogue import PATH
 from tests.unit.transcoding.answers import answered
 
-CATALOGUE = json.loads((Path(__file__).parents[2] / "contract" / "vcenter-api.json").read_text())
+CATALOGUE = json.loads(PATH.read_text())
 
 
 def test_every_error_type_has_a_row() -> None:

@@ -9,7 +9,8 @@ import pytest
 from google.protobuf.message import DecodeError
 
 from gateway.contract import load_contract
-from gateway.transcoding import Binding, GatewayError, RestRequest, compile_bindings
+from gateway.errors import GatewayError
+from gateway.transcoding import Binding, RestRequest, compile_bindings
 from gateway.transcoding.binding import MAX_TARGET_BYTES
 
 Encode = Callable[..., RestRequest]

@@ -7,13 +7,14 @@ from email.utils import format_datetime
 
 import pytest
 
-from gateway.transcoding import GatewayError
+from gateway.errors import Failure, status_of
+from gateway.vcenter.retry import RetryPolicy
 from tests.unit.transcoding.answers import JSON, answered, details
 
 
-def delay(error: GatewayError) -> float | None:
+def delay(error: Failure) -> float | None:
     """The seconds in the RetryInfo of an error, None where it has no RetryInfo."""
-    retry = details(error.status()).get("google.rpc.RetryInfo")
+    retry = details(status_of(error)).get("google.rpc.RetryInfo")
     return None if retry is None else retry.retry_delay.ToTimedelta().total_seconds()
 
 
@@ -71,4 +72,5 @@ def test_retry_after_a_date() -> None:
 def test_busy(error_type: str, header: str | None, expected: float | None) -> None:
     """A machine that is busy is worth another try after a second, unless vCenter says otherwise."""
     headers = JSON if header is None else {**JSON, "retry-after": header}
-    assert delay(answered(500, {"error_type": error_type, "messages": []}, headers)) == expected
+    failure = answered(500, {"error_type": error_type, "messages": []}, headers)
+    assert delay(RetryPolicy.advised(failure)) == expected

@@ -8,17 +8,16 @@ from typing import Any
 import pytest
 from google.rpc import code_pb2
 
-from gateway.transcoding import GatewayError
-from gateway.transcoding.errors import GATEWAY_DOMAIN
+from gateway.errors import GATEWAY_DOMAIN, Failure, GatewayError, status_of
 
 Decode = Callable[..., Any]
 SECRET = "Gulf-0f-Finland"
 
 
-def refusal(decode: Decode, rpc: str, body: object, **answer: Any) -> GatewayError:
+def refusal(decode: Decode, rpc: str, body: object, **answer: Any) -> Failure:
     with pytest.raises(GatewayError) as caught:
         decode(rpc, body, **answer)
-    error = caught.value
+    error = caught.value.failure
     assert (error.code, error.reason, error.domain) == (
         code_pb2.INTERNAL,
         "VCENTER_RESPONSE_INVALID",
@@ -152,7 +151,7 @@ def test_answers_that_are_not_json(decode: Decode, rpc: str, body: bytes, kind: 
     """An answer that is not JSON is refused with what it is instead; a page is not repeated, not even in part."""
     error = refusal(decode, rpc, body, kind=kind)
     assert error.message == f"vCenter's answer (HTTP 200) {what}"
-    assert SECRET not in str(error.status())
+    assert SECRET not in str(status_of(error))
 
 
 def nested(levels: int, shape: Callable[[object], object], innermost: object) -> object:
@@ -221,7 +220,7 @@ def test_depth_of_dynamic_structures(
 def test_depth_without_bounds(decode: Decode, opening: str, closing: str, levels: int) -> None:
     """However deep an answer is nested, it is refused like any other that cannot be read."""
     error = refusal(decode, "GetItem", (opening * levels + "1" + closing * levels).encode())
-    assert len(error.status().message) < 1000
+    assert len(status_of(error).message) < 1000
 
 
 @pytest.mark.parametrize(("rpc", "expected"), [("Act", "true"), ("Read", None), ("GetItem", "true")])
@@ -236,4 +235,4 @@ def test_what_is_known_about_the_call(decode: Decode, rpc: str, expected: str | 
 def test_values_are_not_repeated(decode: Decode) -> None:
     """The error about a value of the wrong type does not show the value."""
     error = refusal(decode, "GetItem", {"size_MiB": SECRET, "name": SECRET})
-    assert SECRET not in str(error.status())
+    assert SECRET not in str(status_of(error))

@@ -10,8 +10,8 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2
 
 from gateway.contract import load_contract
-from gateway.transcoding import Binding, GatewayError, RestRequest, compile_bindings
-from gateway.transcoding.errors import GATEWAY_DOMAIN
+from gateway.errors import GATEWAY_DOMAIN, GatewayError
+from gateway.transcoding import Binding, RestRequest, compile_bindings
 
 Violations = Callable[..., Mapping[str, str]]
 SpecJson = Callable[..., object]
@@ -25,7 +25,7 @@ def test_what_the_error_says(lab: Callable[[str], Binding]) -> None:
     """A refused request is INVALID_ARGUMENT of the gateway's own, with the violations in text and details."""
     with pytest.raises(GatewayError) as caught:
         lab("Make").encode(lab("Make").request_class())
-    error = caught.value
+    error = caught.value.failure
     assert (error.code, error.reason, error.domain) == (code_pb2.INVALID_ARGUMENT, "REQUEST_INVALID", GATEWAY_DOMAIN)
     assert error.message == "vm is required; spec is required"
     assert [detail.DESCRIPTOR.full_name for detail in error.details] == ["google.rpc.BadRequest"]
@@ -160,7 +160,7 @@ def refused(rpc: str, **fields: object) -> Message:
     binding = BINDINGS[rpc]
     with pytest.raises(GatewayError) as caught:
         binding.encode(binding.request_class(**fields))
-    [bad_request] = caught.value.details
+    [bad_request] = caught.value.failure.details
     return bad_request
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from gateway.transcoding import GatewayError
+from gateway.errors import Failure, GatewayError
+from gateway.events import BreakerChanged, Events
 from gateway.vcenter.breaker import Breaker, BreakerState
-from gateway.vcenter.retry_budget import RetryBudget
+from tests.held_vcenter import idle
 
 
 class Clock:
@@ -31,13 +34,17 @@ def states() -> list[BreakerState]:
 
 @pytest.fixture
 def breaker(clock: Clock, states: list[BreakerState]) -> Breaker:
-    return Breaker(3, 2.0, 5.0, silence=10.0, clock=clock, on_change=states.append)
+    class Changes(Events):
+        def breaker_changed(self, changed: BreakerChanged) -> None:
+            states.append(changed.state)
+
+    return Breaker(3, 2.0, 5.0, silence=10.0, clock=clock, events=Changes())
 
 
-def refusal(breaker: Breaker) -> GatewayError:
+def refusal(breaker: Breaker) -> Failure:
     with pytest.raises(GatewayError) as caught:
         breaker.admit()
-    return caught.value
+    return caught.value.failure
 
 
 def fail(breaker: Breaker, times: int) -> None:
@@ -169,20 +176,31 @@ def test_late_failures(breaker: Breaker) -> None:
     assert refusal(breaker).retry_delay == 2.0
 
 
-def test_budget_bounds_repetition() -> None:
-    """In an outage about a tenth of the calls is repeated, beside a small reserve."""
-    budget = RetryBudget(0.1, 10)
-    repeated = 0
-    for _ in range(1000):
-        budget.called()
-        repeated += budget.take()
-    assert 100 <= repeated <= 110
+@pytest.mark.parametrize(("answers", "state"), [(True, "closed"), (False, "open")])
+async def test_connections_that_break_under_calls(clock: Clock, answers: bool, state: str) -> None:
+    """Connections that break may be the fault of one operation, or of one caller's request: before the breaker opens
+    for that, vCenter is asked something harmless, once."""
+    asked = 0
+
+    async def ask() -> bool:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+        return answers
+
+    breaker = Breaker(3, clock=clock, answers=ask)
+    for _ in range(4):
+        breaker.admit()
+        breaker.lost("broken pipe")
+    assert breaker.state is BreakerState.CLOSED
+    await idle()
+    assert (breaker.state, asked) == (state, 1)
+    assert breaker.cause == ("" if answers else "broken pipe")
 
 
-def test_budget_fills_up_again() -> None:
-    """Calls that succeed fill the reserve, and no more than that."""
-    budget = RetryBudget(0.1, 2)
-    assert [budget.take(), budget.take(), budget.take()] == [True, True, False]
-    for _ in range(100):
-        budget.called()
-    assert budget.tokens == 2
+def test_the_cause_is_told(breaker: Breaker) -> None:
+    """What opened the breaker goes to those who are refused, for the log."""
+    for _ in range(3):
+        breaker.admit()
+        breaker.failed("Connection refused")
+    assert refusal(breaker).cause == "Connection refused"

@@ -8,8 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from gateway.transcoding import GatewayError
+from gateway.calls import Call
+from gateway.contract import load_contract
+from gateway.errors import GatewayError
+from gateway.transcoding import compile_bindings
 from gateway.vcenter.limiter import Limiter
+from tests.calls import call_of
 
 
 def deadline(seconds: float = 30.0) -> float:
@@ -19,7 +23,7 @@ def deadline(seconds: float = 30.0) -> float:
 @asynccontextmanager
 async def place(limiter: Limiter, identity: str, until: float) -> AsyncIterator[None]:
     """Holds a place for as long as the body takes."""
-    await limiter.enter(identity, until)
+    await limiter.enter(("connection", identity), until)
     try:
         yield
     finally:
@@ -86,7 +90,7 @@ async def test_full_queue(room: int, refused: bool) -> None:
         if refused:
             with pytest.raises(GatewayError) as caught:
                 await second
-            assert (caught.value.reason, caught.value.retry_delay) == ("OVERLOADED", 1.0)
+            assert (caught.value.failure.reason, caught.value.failure.retry_delay) == ("OVERLOADED", 1.0)
         for task in (waiting, second):
             task.cancel()
         await asyncio.gather(waiting, second, return_exceptions=True)
@@ -96,6 +100,55 @@ async def test_full_queue(room: int, refused: bool) -> None:
 async def test_identities_take_turns(queue: Callable[..., Awaitable[list[str]]]) -> None:
     """One call of another identity waits for one place, not for all calls that came before it."""
     assert await queue("a", "a", "a", "b", "a", "c") == ["a", "b", "c", "a", "a", "a"]
+
+
+async def test_connections_take_turns() -> None:
+    """Identities that are made up on one connection share its turns: another connection waits for one place."""
+    limiter = Limiter(1, 100)
+    order: list[str] = []
+
+    async def call(connection: str, identity: str) -> None:
+        await limiter.enter((connection, identity), deadline())
+        order.append(identity)
+        limiter.leave()
+
+    await limiter.enter(("x", "first"), deadline())
+    tasks = [asyncio.create_task(call("a", f"made up {number}")) for number in range(5)]
+    tasks.append(asyncio.create_task(call("b", "good")))
+    await idle()
+    limiter.leave()
+    await asyncio.gather(*tasks)
+    assert order.index("good") == 1
+    assert (limiter.active, limiter.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize("when", ["while it waits", "before it waits"])
+async def test_a_turn_that_is_lent(when: str) -> None:
+    """A call that others lent their turn gets its place when the first of them would have had it, and only one."""
+    limiter = Limiter(1, 100)
+    order: list[str] = []
+    binding = compile_bindings(load_contract())["vcenter.v1.VmService/ListVms"]
+    shared = call_of(binding)
+
+    async def enter(connection: str, call: Call | None = None) -> None:
+        await limiter.enter((connection, "me"), deadline(), call)
+        order.append("shared" if call else connection)
+        limiter.leave()
+
+    await limiter.enter(("x", "first"), deadline())
+    if when == "before it waits":
+        limiter.lend(shared, ("idle", "me"))
+    tasks = [asyncio.create_task(enter("busy")) for _ in range(4)]
+    tasks.append(asyncio.create_task(enter("busy", shared)))
+    await idle()
+    if when == "while it waits":
+        limiter.lend(shared, ("idle", "me"))
+        limiter.lend(shared, ("idle", "me"))
+    limiter.leave()
+    await asyncio.gather(*tasks)
+    assert order.index("shared") <= 1
+    assert order.count("shared") == 1
+    assert (limiter.active, limiter.waiting) == (0, 0)
 
 
 async def test_order_of_one_identity(queue: Callable[..., Awaitable[list[str]]]) -> None:
@@ -118,7 +171,7 @@ async def test_a_call_behind_one_that_gives_up() -> None:
     """A call that gives up takes nobody's turn with it, not that of another call of its identity either."""
     limiter = Limiter(1, 10)
     async with place(limiter, "a", deadline()):
-        gives_up, waits = [asyncio.create_task(limiter.enter("b", deadline())) for _ in range(2)]
+        gives_up, waits = [asyncio.create_task(limiter.enter(("connection", "b"), deadline())) for _ in range(2)]
         await idle()
         gives_up.cancel()
         await idle()

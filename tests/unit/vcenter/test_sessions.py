@@ -8,15 +8,16 @@ from itertools import count
 import pytest
 
 from gateway.contract import load_contract
-from gateway.transcoding import GatewayError, RestRequest, RestResponse
-from gateway.transcoding.decoder import Decoders
-from gateway.transcoding.error_response import ErrorReader
+from gateway.errors import GatewayError
+from gateway.transcoding import RestResponse
+from gateway.transcoding.error_response import error_reader
 from gateway.vcenter import Basic
+from gateway.vcenter.exchange import Exchange
 from gateway.vcenter.sessions import LOGIN, LOGOUT, SessionPool
 from tests.held_vcenter import idle
 
 LIMIT = 3
-ERRORS = ErrorReader(load_contract(), Decoders())
+ERRORS = error_reader(load_contract())
 
 
 class VCenter:
@@ -30,7 +31,8 @@ class VCenter:
         self.answering.set()
         self._numbers = count(1)
 
-    async def send(self, request: RestRequest, headers: dict[str, str]) -> RestResponse:
+    async def send(self, exchange: Exchange) -> RestResponse:
+        request, headers = exchange.request, exchange.headers
         if request is LOGOUT:
             del self.open[headers["vmware-api-session-id"]]
             return RestResponse(204, {}, b"")
@@ -64,7 +66,7 @@ async def get(pool: SessionPool, *credentials: Basic) -> None:
 async def test_how_many_are_kept() -> None:
     """Up to the limit all sessions stay open; beyond it, the longest unused one is closed."""
     vcenter = VCenter()
-    pool = SessionPool(vcenter.send, ERRORS, limit=LIMIT)
+    pool = SessionPool(vcenter.send, vcenter.send, ERRORS, limit=LIMIT)
     await get(pool, *USERS[:LIMIT], USERS[0])
     await idle()
     assert sorted(vcenter.open.values()) == names(0, 1, 2)
@@ -79,7 +81,7 @@ async def test_how_many_are_kept() -> None:
 async def test_passwords_that_are_refused_end_no_session() -> None:
     """However many wrong passwords come, at once or one after the other, those who are logged in stay so."""
     vcenter = VCenter()
-    pool = SessionPool(vcenter.send, ERRORS, limit=LIMIT)
+    pool = SessionPool(vcenter.send, vcenter.send, ERRORS, limit=LIMIT)
     await get(pool, *USERS[:LIMIT])
     refused = await asyncio.gather(*(pool.get(wrong(user)) for user in USERS), return_exceptions=True)
     assert [type(error) for error in refused] == [GatewayError] * len(USERS)
@@ -90,20 +92,21 @@ async def test_passwords_that_are_refused_end_no_session() -> None:
     await pool.close()
 
 
-async def test_how_many_refusals_are_remembered() -> None:
-    """As many refusals are remembered as sessions are kept: within that, a wrong password is tried once."""
+async def test_refusals_outlive_those_of_others() -> None:
+    """A refused password is not tried again, however many others were refused since; nor under another spelling of the
+    user's name."""
     vcenter = VCenter()
-    pool = SessionPool(vcenter.send, ERRORS, limit=LIMIT)
-    for user in (*USERS[:LIMIT], *USERS[:LIMIT], USERS[3], USERS[1], USERS[0]):
+    pool = SessionPool(vcenter.send, vcenter.send, ERRORS, limit=LIMIT)
+    for user in (*USERS, *USERS, Basic(USERS[0].user.upper(), "good")):
         with pytest.raises(GatewayError):
             await pool.get(wrong(user))
-    assert vcenter.logins == names(0, 1, 2, 3, 0)
+    assert vcenter.logins == names(*range(len(USERS)))
 
 
 async def test_a_login_that_is_pushed_out() -> None:
     """A login during which many others begin is of use all the same, and no session is left open."""
     vcenter = VCenter()
-    pool = SessionPool(vcenter.send, ERRORS, limit=LIMIT)
+    pool = SessionPool(vcenter.send, vcenter.send, ERRORS, limit=LIMIT)
     vcenter.answering.clear()
     first = asyncio.ensure_future(pool.get(USERS[0]))
     others = [asyncio.ensure_future(pool.get(wrong(user))) for user in USERS[1:]]
@@ -122,7 +125,7 @@ async def test_a_login_that_is_pushed_out() -> None:
 async def test_a_login_under_way_at_the_stop() -> None:
     """The session of a login that ends after the stop began is closed, also when the login was pushed out."""
     vcenter = VCenter()
-    pool = SessionPool(vcenter.send, ERRORS, limit=LIMIT)
+    pool = SessionPool(vcenter.send, vcenter.send, ERRORS, limit=LIMIT)
     vcenter.answering.clear()
     logins = [asyncio.ensure_future(pool.get(user)) for user in USERS[: LIMIT + 1]]
     await idle()
@@ -138,7 +141,7 @@ async def test_a_login_under_way_at_the_stop() -> None:
 async def test_a_login_after_the_stop() -> None:
     """A call that comes late leaves no session open either."""
     vcenter = VCenter()
-    pool = SessionPool(vcenter.send, ERRORS, limit=LIMIT)
+    pool = SessionPool(vcenter.send, vcenter.send, ERRORS, limit=LIMIT)
     await pool.close()
     await pool.get(USERS[0])
     await idle()

@@ -2,9 +2,9 @@
 
 A caller who sends `cache-control: max-age=N` gets an answer whose read began at most N seconds before the call: one
 that is kept, one that is on its way, or else a new one. One task asks vCenter for all who wait; it belongs to none of
-them, and ends when the last one has given up. A call that changes a machine drops what is known of it, before it runs
-and after: what is kept was read after the last change, and a read that was under way at that time is neither kept nor
-joined any more.
+them, and ends when the last one has given up. A call that changes something drops the reads that may show it, before it
+runs and after: what is kept was read after the last change, and a read that was under way at that time is neither kept
+nor joined any more. Which reads these are, `read_index` tells.
 
     key -> slot: the newest answer, and the newest read on its way
 
@@ -21,24 +21,20 @@ import math
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-from google.protobuf.message import Message
-from google.rpc import code_pb2
+from gateway.calls.call import Call
+from gateway.calls.endpoint import Reply, Unary
+from gateway.calls.read_index import ReadIndex, Subject, subject_of
+from gateway.errors import Failure, GatewayError, Reason
+from gateway.vcenter.failures import AnswerTimeoutError
 
-from gateway.transcoding import Binding, GatewayError, Reason
-from gateway.vcenter.failures import AnswerTimeoutError, transport_failure
-from gateway.vcenter.identity import Identity
-from gateway.vcenter.options import VCenterOptions
-
-__all__ = ["MAX_AGE", "Ask", "SharedReadCounts", "SharedReadLimits", "SharedReads", "accepted_age"]
+__all__ = ["MAX_AGE", "SharedReadCounts", "SharedReadLimits", "SharedReads", "accepted_age"]
 
 MAX_AGE = 60
 """Seconds. Older answers are given to nobody, whatever age they accept: so long at most does an answer outlive the
 session, the password or the permission with which it was read."""
-_MACHINE = "vm"
 _MAX_DIGITS = 9
 
 
@@ -59,23 +55,9 @@ def accepted_age(cache_control: str) -> int | None:
         elif name == "max-age":
             if not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
                 text = f"max-age in cache-control must be a whole number of seconds, of at most {_MAX_DIGITS} digits"
-                raise GatewayError(code_pb2.INVALID_ARGUMENT, Reason.REQUEST_INVALID, text)
+                raise GatewayError(Failure.of(Reason.REQUEST_INVALID, text))
             ages.append(min(int(value), MAX_AGE))
     return min(ages, default=None) if shared else None
-
-
-class Ask(Protocol):
-    """Makes one call to vCenter, like `VCenter.call`."""
-
-    async def __call__(
-        self,
-        binding: Binding,
-        message: Message,
-        identity: Identity,
-        timeout: float | None,
-        request_id: str,
-        caller: Hashable,
-    ) -> Message: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +86,9 @@ class SharedReadCounts:
 class _Flight:
     """A read on its way, and how many calls wait for it; without any it is being cancelled."""
 
+    call: Call
     started: float
-    task: asyncio.Task[bytes]
+    task: asyncio.Task[Reply]
     waiting: int = 0
 
     @property
@@ -116,11 +99,10 @@ class _Flight:
 
 @dataclass(slots=True, eq=False)
 class _Slot:
-    """What is known of one read since the last change of its machine. Out of use as soon as it is not in the map."""
+    """What is known of one read since the last change that it can show. Out of use as soon as it is not in the map."""
 
     key: bytes
-    machine: str | None
-    """None for a read that is about no single one."""
+    subject: Subject
     response: bytes | None = field(default=None, repr=False)
     started: float = -math.inf
     """When the read began that the response came from."""
@@ -128,115 +110,98 @@ class _Slot:
 
 
 class SharedReads:
-    """The way to vCenter: `ask` for a call as it is, `read` for one that may be shared, `change` for one that changes.
+    """A layer: `call` answers a read that may be shared, and passes on every other call.
 
-    `ask` makes the calls; `clock` is the time, in seconds, by which answers grow old. Belongs to one event loop.
+    `unary` carries calls out. A read belongs to nobody, so it may take `longest` seconds; `lend` lets it have the turn
+    of each call that waits for it. `clock` is the time, in seconds, by which answers grow old. Belongs to one event
+    loop.
     """
 
     def __init__(
         self,
-        ask: Ask,
-        options: VCenterOptions,
+        unary: Unary,
         *,
+        longest: float,
+        lend: Callable[[Call, Call], None] = lambda read, call: None,
         limits: SharedReadLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.ask = ask
+        self._unary = unary
+        self._longest = longest
+        self._lend = lend
         self.counts = SharedReadCounts()
         self.kept_bytes = 0
         """Size of the answers that are kept."""
-        self._options = options
         self._limits = limits or SharedReadLimits()
         self._clock = clock
         self._digest_key = os.urandom(32)
         self._slots: OrderedDict[bytes, _Slot] = OrderedDict()
         """The longest unused first."""
-        self._of_machine: dict[str | None, set[bytes]] = {}
+        self._index = ReadIndex()
 
-    async def read(
-        self,
-        binding: Binding,
-        message: Message,
-        identity: Identity,
-        timeout: float | None,
-        request_id: str,
-        caller: Hashable,
-        max_age: int,
-    ) -> tuple[bytes, int]:
-        """The serialized response, and how many seconds before this call its read began: rounded up, at most `max_age`,
-        and 0 only for a read of its own. A `max_age` of 0 never gets anything else.
+    async def call(self, call: Call) -> Reply:
+        """Answers a call. Raises GatewayError."""
+        if not call.binding.is_read_only:
+            return await self._change(call)
+        if call.max_age is None:
+            return await self._unary(call)
+        return await self._read(call, call.max_age)
 
-        `timeout` is this caller's, as for `VCenter.call`. Raises GatewayError.
-        """
+    async def _read(self, call: Call, max_age: int) -> Reply:
+        """The response, and how many seconds before this call its read began: rounded up, at most `max_age`, and 0 only
+        for a read of its own. A `max_age` of 0 never gets anything else."""
         now = self._clock()
-        key = self._key(binding, message, identity)
+        key = self._key(call)
         slot = self._slots.get(key)
         if slot is not None and max_age > 0:
             age = now - slot.started
             if slot.response is not None and age <= max_age:
                 self.counts.hit += 1
                 self._slots.move_to_end(key)
-                return slot.response, _whole_seconds(age)
+                return Reply(slot.response, _whole_seconds(age))
             flight = slot.flight
             if flight is not None and flight.waiting and not flight.has_failed:
                 age = now - flight.started
                 if age <= max_age:
                     self.counts.joined += 1
-                    return await self._wait(flight, binding, timeout), _whole_seconds(age)
+                    self._lend(flight.call, call)
+                    return await self._wait(flight, call, _whole_seconds(age))
         self.counts.miss += 1
         if slot is None:
-            slot = self._add(key, _machine(message))
+            slot = self._add(key, subject_of(call.binding.method.resources(call.message)))
         # Longer than any caller waits: the end of the last one's time is the end of the flight.
-        asking = self._fly(binding, message, identity, self._options.max_timeout, request_id, caller)
-        flight = slot.flight = _Flight(now, asyncio.ensure_future(asking))
+        read = replace(call, deadline=asyncio.get_running_loop().time() + self._longest)
+        flight = slot.flight = _Flight(read, now, asyncio.ensure_future(self._unary(read)))
         flight.task.add_done_callback(lambda task: self._landed(slot, flight))
-        return await self._wait(flight, binding, timeout), 0
+        return await self._wait(flight, call, 0)
 
-    async def change(
-        self,
-        binding: Binding,
-        message: Message,
-        identity: Identity,
-        timeout: float | None,
-        request_id: str,
-        caller: Hashable,
-    ) -> Message:
-        """Makes a call that changes something, and drops what is known of its machine however the call ends."""
-        self._drop(message)
+    async def _change(self, call: Call) -> Reply:
+        """Makes a call that changes something, and drops what is known of its resources however the call ends."""
+        self._drop(call)
         try:
-            return await self.ask(binding, message, identity, timeout, request_id, caller)
+            return await self._unary(call)
         finally:
-            self._drop(message)
+            self._drop(call)
 
-    def _key(self, binding: Binding, message: Message, identity: Identity) -> bytes:
-        """Tells one read of one identity from another. A digest, since requests hold passwords of guests."""
-        rpc = f"{type(identity).__name__} {binding.method.full_name}\n".encode()
-        request = message.SerializeToString(deterministic=True)
-        return hmac.digest(self._digest_key, identity.digest + rpc + request, hashlib.sha256)
+    def _key(self, call: Call) -> bytes:
+        """Tells one read of one credential from another. A digest, since requests hold passwords of guests."""
+        credential = call.caller.credential
+        rpc = f"{type(credential).__name__} {call.binding.method.full_name}\n".encode()
+        request = call.message.SerializeToString(deterministic=True)
+        return hmac.digest(self._digest_key, credential.digest + rpc + request, hashlib.sha256)
 
-    async def _fly(
-        self,
-        binding: Binding,
-        message: Message,
-        identity: Identity,
-        timeout: float,
-        request_id: str,
-        caller: Hashable,
-    ) -> bytes:
-        response = await self.ask(binding, message, identity, timeout, request_id, caller)
-        return response.SerializeToString()
-
-    async def _wait(self, flight: _Flight, binding: Binding, timeout: float | None) -> bytes:
+    async def _wait(self, flight: _Flight, call: Call, age: int) -> Reply:
         flight.waiting += 1
         try:
-            await asyncio.wait((flight.task,), timeout=self._options.seconds_for(True, timeout))
+            left = call.deadline - asyncio.get_running_loop().time()
+            await asyncio.wait((flight.task,), timeout=max(0.0, left))
             if flight.task.done():
-                return flight.task.result()
+                return Reply(flight.task.result().response, age)
         finally:
             flight.waiting -= 1
             if not flight.waiting:
                 flight.task.cancel()
-        raise transport_failure(AnswerTimeoutError("vCenter did not answer in time"), binding.method.operation, False)
+        raise GatewayError(AnswerTimeoutError("vCenter did not answer in time").failure(call.binding.method))
 
     def _landed(self, slot: _Slot, flight: _Flight) -> None:
         if slot.flight is flight:
@@ -247,7 +212,7 @@ class SharedReads:
             return
         # A read that began earlier may end later.
         if answered and flight.started > slot.started:
-            response = flight.task.result()
+            response = flight.task.result().response
             if len(response) <= self._limits.answer_bytes:
                 self.kept_bytes += len(response) - len(slot.response or b"")
                 slot.response, slot.started = response, flight.started
@@ -256,9 +221,9 @@ class SharedReads:
         if slot.response is None and slot.flight is None:
             self._remove(slot)
 
-    def _add(self, key: bytes, machine: str | None) -> _Slot:
-        slot = self._slots[key] = _Slot(key, machine)
-        self._of_machine.setdefault(machine, set()).add(key)
+    def _add(self, key: bytes, subject: Subject) -> _Slot:
+        slot = self._slots[key] = _Slot(key, subject)
+        self._index.add(key, subject)
         self._trim()
         return slot
 
@@ -273,32 +238,20 @@ class SharedReads:
                 return
             self._remove(slot)
 
-    def _drop(self, message: Message) -> None:
-        """Forgets the reads of a changed machine, and those that are about no single one, such as lists of machines:
-        they may show it. A change that is about no single machine may show anywhere."""
+    def _drop(self, call: Call) -> None:
+        """Forgets the reads that may show a change."""
         if not self._slots:
             return
-        machine = _machine(message)
-        machines = list(self._of_machine) if machine is None else (machine, None)
-        for name in machines:
-            for key in list(self._of_machine.get(name, ())):
-                self._remove(self._slots[key])
+        change = subject_of(call.binding.method.resources(call.message))
+        for key in self._index.touched(change):
+            self._remove(self._slots[key])
 
     def _remove(self, slot: _Slot) -> None:
         del self._slots[slot.key]
         self.kept_bytes -= len(slot.response or b"")
-        keys = self._of_machine[slot.machine]
-        keys.remove(slot.key)
-        if not keys:
-            del self._of_machine[slot.machine]
+        self._index.remove(slot.key, slot.subject)
 
 
 def _whole_seconds(age: float) -> int:
     """Rounded up, so that no answer is older than it says, and never 0, which says that nothing was shared."""
     return max(1, math.ceil(age))
-
-
-def _machine(message: Message) -> str | None:
-    """The machine that a request is about, None where it is about no single one."""
-    machine = getattr(message, _MACHINE, None)
-    return machine if isinstance(machine, str) else None

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from google.protobuf.message import Message
 from google.rpc import code_pb2
 
+from gateway.calls import Call, Reply
+from gateway.calls.shared_reads import MAX_AGE, SharedReadLimits, SharedReads, accepted_age
 from gateway.contract import load_contract
-from gateway.transcoding import GatewayError, compile_bindings
-from gateway.vcenter import Basic, Identity, SessionId, VCenterOptions
-from gateway.vcenter.shared_reads import MAX_AGE, SharedReadLimits, SharedReads, accepted_age
+from gateway.errors import Failure, GatewayError
+from gateway.transcoding import compile_bindings
+from gateway.vcenter import Basic, Credential, SessionId
+from tests.calls import ALICE, call_of
 from tests.held_vcenter import Clock, HeldVCenter, idle
 
 BINDINGS = compile_bindings(load_contract())
@@ -21,9 +24,8 @@ GET = "vcenter.vm.hardware.v1.MemoryService/GetMemory"
 LIST = "vcenter.v1.VmService/ListVms"
 UPDATE = "vcenter.vm.hardware.v1.MemoryService/UpdateMemory"
 PROCESSES = "vcenter.vm.guest.v1.ProcessesService/ListProcesses"
-ALICE = Basic("alice", "secret-of-alice")
 
-Answer = asyncio.Task[tuple[bytes, int]]
+Answer = asyncio.Task[Reply]
 
 
 class Scene:
@@ -32,8 +34,13 @@ class Scene:
     def __init__(self, limits: SharedReadLimits | None = None) -> None:
         self.vcenter = HeldVCenter()
         self.clock = Clock()
+        self.lent: list[tuple[Call, Call]] = []
         self.reads = SharedReads(
-            self.vcenter, VCenterOptions("http://vcenter", max_timeout=500), limits=limits, clock=self.clock
+            self.vcenter,
+            longest=500,
+            lend=lambda read, call: self.lent.append((read, call)),
+            limits=limits,
+            clock=self.clock,
         )
         self.tasks: list[asyncio.Task[Any]] = []
 
@@ -43,23 +50,23 @@ class Scene:
         rpc: str = GET,
         request: dict[str, Any] | None = None,
         *,
-        identity: Identity = ALICE,
-        timeout: float | None = None,
-        caller: str = "alice",
+        credential: Credential = ALICE,
+        timeout: float = 60.0,
+        identity: str = "alice",
     ) -> Answer:
         """Begins a read, of the memory of vm-1 unless told otherwise."""
         request = {"vm": "vm-1"} if request is None else request
-        message = BINDINGS[rpc].request_class(**request)
-        how = (identity, timeout, f"request-{len(self.tasks)}", caller)
-        task = asyncio.create_task(self.reads.read(BINDINGS[rpc], message, *how, max_age))
+        who = {"credential": credential, "identity": identity}
+        call = call_of(BINDINGS[rpc], request, timeout=timeout, max_age=max_age, **who)  # type: ignore[arg-type]
+        task = asyncio.create_task(self.reads.call(call))
         self.tasks.append(task)
         await idle()
         return task
 
-    async def change(self, rpc: str = UPDATE, request: dict[str, Any] | None = None) -> asyncio.Task[Message]:
+    async def change(self, request: dict[str, Any] | None = None) -> asyncio.Task[Reply]:
         """Begins a change, of vm-1 unless told otherwise."""
-        message = BINDINGS[rpc].request_class(**({"vm": "vm-1"} if request is None else request))
-        task = asyncio.create_task(self.reads.change(BINDINGS[rpc], message, ALICE, None, "request", "alice"))
+        call = call_of(BINDINGS[UPDATE], {"vm": "vm-1"} if request is None else request)
+        task = asyncio.create_task(self.reads.call(call))
         self.tasks.append(task)
         await idle()
         return task
@@ -80,7 +87,7 @@ class Scene:
         response = call.binding.response_class()
         if call.binding.method.full_name == GET:
             response.memory.size_mib = size  # type: ignore[attr-defined]
-        call.answer.set_result(response)
+        call.reply(response)
         await idle()
 
     async def keep(self, rpc: str = GET, request: dict[str, Any] | None = None) -> None:
@@ -98,7 +105,7 @@ class Scene:
         return False
 
 
-def size(answer: tuple[bytes, int]) -> int:
+def size(answer: Reply) -> int:
     response: Any = BINDINGS[GET].response_class.FromString(answer[0])
     return int(response.memory.size_mib)
 
@@ -161,11 +168,11 @@ async def test_no_age_is_accepted(scene: Scene) -> None:
     ("other", "shared"),
     [
         pytest.param({}, True, id="the same"),
-        pytest.param({"caller": "bob"}, True, id="another caller of the same account"),
-        pytest.param({"identity": Basic("alice", "secret-of-alice")}, True, id="an equal credential"),
-        pytest.param({"identity": Basic("alice", "wrong")}, False, id="another password"),
-        pytest.param({"identity": Basic("bob", "secret-of-alice")}, False, id="another user"),
-        pytest.param({"identity": SessionId("alice:secret-of-alice")}, False, id="a session of the same text"),
+        pytest.param({"identity": "bob"}, True, id="another caller of the same account"),
+        pytest.param({"credential": Basic("alice", "secret-of-alice")}, True, id="an equal credential"),
+        pytest.param({"credential": Basic("alice", "wrong")}, False, id="another password"),
+        pytest.param({"credential": Basic("bob", "secret-of-alice")}, False, id="another user"),
+        pytest.param({"credential": SessionId("alice:secret-of-alice")}, False, id="a session of the same text"),
         pytest.param({"request": {"vm": "vm-2"}}, False, id="another machine"),
         pytest.param({"rpc": "vcenter.vm.hardware.v1.CpuService/GetCpu"}, False, id="another rpc"),
     ],
@@ -178,10 +185,10 @@ async def test_what_is_identical(scene: Scene, other: dict[str, Any], shared: bo
 
 async def test_sessions_are_told_apart(scene: Scene) -> None:
     """An answer is given to the session that it was read with, and to no other."""
-    await scene.read(identity=SessionId("a"))
+    await scene.read(credential=SessionId("a"))
     await scene.answer()
-    assert (await scene.read(identity=SessionId("a"))).done()
-    assert not (await scene.read(identity=SessionId("b"))).done()
+    assert (await scene.read(credential=SessionId("a"))).done()
+    assert not (await scene.read(credential=SessionId("b"))).done()
 
 
 async def test_the_order_of_fields(scene: Scene) -> None:
@@ -190,7 +197,7 @@ async def test_the_order_of_fields(scene: Scene) -> None:
     request = BINDINGS[LIST].request_class
     reversed_bytes = b"".join(part.SerializeToString() for part in (request(hosts=["h"]), request(names=["a"])))
     message = request.FromString(reversed_bytes)
-    await scene.reads.read(BINDINGS[LIST], message, ALICE, None, "request", "alice", 10)
+    await scene.reads.call(replace(call_of(BINDINGS[LIST], max_age=10), message=message))
     assert scene.asked == 1
 
 
@@ -209,21 +216,24 @@ async def test_no_secret_is_kept(scene: Scene) -> None:
     [
         pytest.param(GET, {"vm": "vm-1"}, True, id="the same machine"),
         pytest.param(LIST, {}, True, id="a list"),
+        pytest.param(LIST, {"folders": ["vm-1"]}, True, id="a list of a folder"),
+        pytest.param(LIST, {"vms": ["vm-2", "vm-1"]}, True, id="a list of the same machine"),
+        pytest.param(LIST, {"vms": ["vm-2"]}, False, id="a list of another machine"),
         pytest.param(GET, {"vm": "vm-2"}, False, id="another machine"),
     ],
 )
 @pytest.mark.parametrize("how", ["answer", "error", "cancel"])
 async def test_a_change_drops(scene: Scene, rpc: str, request_json: dict[str, Any], dropped: bool, how: str) -> None:
-    """A change drops the reads of its machine and all lists, before it runs and however it ends; others stay."""
+    """A change drops the reads of its machine and those of none, before it runs and however it ends; others stay."""
     await scene.keep(rpc, request_json)
     change = await scene.change()
     call = scene.vcenter.calls[-1]
     assert await scene.is_kept(rpc, request_json) is not dropped
     await scene.keep(rpc, request_json)
     if how == "answer":
-        call.answer.set_result(call.binding.response_class())
+        call.reply(call.binding.response_class())
     elif how == "error":
-        call.answer.set_exception(GatewayError(code_pb2.NOT_FOUND, "NOT_FOUND", "there is none"))
+        call.answer.set_exception(GatewayError(Failure(code_pb2.NOT_FOUND, "NOT_FOUND", "there is none")))
     else:
         change.cancel()
     await asyncio.gather(change, return_exceptions=True)
@@ -234,7 +244,7 @@ async def test_a_change_of_no_single_machine(scene: Scene) -> None:
     """A change that names no machine drops everything: it may show anywhere."""
     await scene.keep()
     await scene.keep(LIST, {})
-    await scene.change(LIST, {})
+    await scene.change({})
     assert not await scene.is_kept()
     assert not await scene.is_kept(LIST, {})
 
@@ -262,18 +272,17 @@ async def test_a_read_that_a_change_overtakes(scene: Scene, begun: str) -> None:
     assert await scene.is_kept()
 
 
-@pytest.mark.parametrize(("error", "asked"), [(None, 1), (GatewayError(code_pb2.INTERNAL, "ERROR", "no"), 2)])
+@pytest.mark.parametrize(("error", "asked"), [(None, 1), (GatewayError(Failure(code_pb2.INTERNAL, "ERROR", "no")), 2)])
 async def test_callers_in_the_moment_of_the_answer(scene: Scene, error: GatewayError | None, asked: int) -> None:
     """An answer that has come is shared at once, also before it is kept. An error is not: who calls then asks anew."""
     await scene.read()
     call = scene.vcenter.calls[0]
     if error is None:
-        call.answer.set_result(call.binding.response_class())
+        call.reply(call.binding.response_class())
     else:
         call.answer.set_exception(error)
     for _ in range(10):  # One in each round of the event loop.
-        message = call.binding.request_class(vm="vm-1")
-        reading = scene.reads.read(call.binding, message, ALICE, None, "request", "alice", 10)
+        reading = scene.reads.call(call_of(call.binding, {"vm": "vm-1"}, max_age=10))
         scene.tasks.append(asyncio.create_task(reading))
         await asyncio.sleep(0)
     await idle()
@@ -283,7 +292,7 @@ async def test_callers_in_the_moment_of_the_answer(scene: Scene, error: GatewayE
 async def test_errors_are_not_kept(scene: Scene) -> None:
     """An error reaches all who wait for the read, nothing is left of it, and the next one asks again."""
     tasks = [await scene.read() for _ in range(3)]
-    error = GatewayError(code_pb2.NOT_FOUND, "NOT_FOUND", "there is none")
+    error = GatewayError(Failure(code_pb2.NOT_FOUND, "NOT_FOUND", "there is none"))
     scene.vcenter.calls[0].answer.set_exception(error)
     assert await asyncio.gather(*tasks, return_exceptions=True) == [error] * 3
     assert "vm-" not in repr(vars(scene.reads))
@@ -296,7 +305,7 @@ async def test_an_error_leaves_the_older_answer(scene: Scene) -> None:
     await scene.keep()
     scene.clock.now += 5
     strict = await scene.read(1)
-    scene.vcenter.calls[-1].answer.set_exception(GatewayError(code_pb2.UNAVAILABLE, "HTTP_503", "down"))
+    scene.vcenter.calls[-1].answer.set_exception(GatewayError(Failure(code_pb2.UNAVAILABLE, "HTTP_503", "down")))
     with pytest.raises(GatewayError):
         await strict
     assert (await scene.read(10)).result()[1] == 5
@@ -312,6 +321,15 @@ async def test_an_older_read_that_ends_later(scene: Scene) -> None:
     scene.clock.now += 1
     answer = (await scene.read(1)).result()
     assert (size(answer), answer[1]) == (2, 1)
+
+
+async def test_who_joins_lends_its_turn(scene: Scene) -> None:
+    """A read for which others wait runs when the first of them could: each lends it its own turn."""
+    await scene.read(identity="busy")
+    await scene.read(identity="idle")
+    [(read, joiner)] = scene.lent
+    assert read is scene.vcenter.calls[0].call
+    assert (read.caller.identity.name, joiner.caller.identity.name) == ("busy", "idle")
 
 
 async def test_the_first_caller_gives_up(scene: Scene) -> None:
@@ -340,14 +358,15 @@ async def test_all_callers_give_up(scene: Scene) -> None:
 @pytest.mark.parametrize("short", [0, 1], ids=["the first", "a later one"])
 async def test_each_keeps_its_own_deadline(scene: Scene, short: int) -> None:
     """A caller's time ends its own waiting and nobody else's."""
-    tasks = [await scene.read(timeout=0.05 if index == short else None) for index in range(2)]
+    tasks = [await scene.read(timeout=0.05 if index == short else 60.0) for index in range(2)]
     with pytest.raises(GatewayError) as caught:
         await tasks[short]
-    assert (caught.value.code, caught.value.reason) == (code_pb2.DEADLINE_EXCEEDED, "VCENTER_TIMEOUT")
-    assert caught.value.metadata == {"operation": "GET /api/vcenter/vm/{vm}/hardware/memory"}
+    assert (caught.value.failure.code, caught.value.failure.reason) == (code_pb2.DEADLINE_EXCEEDED, "VCENTER_TIMEOUT")
+    assert caught.value.failure.metadata == {"operation": "GET /api/vcenter/vm/{vm}/hardware/memory"}
     await scene.answer()
     assert tasks[1 - short].done()
-    assert [call.timeout for call in scene.vcenter.calls] == [500]
+    left = [held.call.deadline - asyncio.get_running_loop().time() for held in scene.vcenter.calls]
+    assert left == pytest.approx([500], abs=30)
 
 
 async def test_the_last_deadline_ends_the_read(scene: Scene) -> None:
@@ -374,7 +393,7 @@ async def test_a_change_after_an_answer_has_gone() -> None:
     await scene.keep(GET, {"vm": "vm-1"})
     await scene.keep(PROCESSES, {"vm": "vm-1"})
     await scene.keep(GET, {"vm": "vm-2"})
-    await scene.change(UPDATE, {"vm": "vm-1"})
+    await scene.change({"vm": "vm-1"})
     assert not await scene.is_kept(PROCESSES, {"vm": "vm-1"})
     assert await scene.is_kept(GET, {"vm": "vm-2"})
 
@@ -399,7 +418,7 @@ async def test_how_much_is_kept(room: int, kept: bool) -> None:
     assert scene.reads.kept_bytes == (12 if kept else 8)
     assert await scene.is_kept(GET, {"vm": "vm-1"}) is kept
     for vm in ("vm-1", "vm-2", "vm-3"):
-        await scene.change(UPDATE, {"vm": vm})
+        await scene.change({"vm": vm})
         await scene.answer()
     assert scene.reads.kept_bytes == 0
     assert "vm-" not in repr(vars(scene.reads)), "nothing is left of what was dropped"
@@ -461,4 +480,4 @@ def test_a_malformed_age(value: str, other: str) -> None:
     """An age that is no number of seconds is refused, rather than passed over without a word."""
     with pytest.raises(GatewayError, match="whole number of seconds") as caught:
         accepted_age(f"{other}max-age{value}")
-    assert (caught.value.code, caught.value.reason) == (code_pb2.INVALID_ARGUMENT, "REQUEST_INVALID")
+    assert (caught.value.failure.code, caught.value.failure.reason) == (code_pb2.INVALID_ARGUMENT, "REQUEST_INVALID")

@@ -1,4 +1,4 @@
-"""Who calls: reads a caller's vCenter identity from the metadata of a call."""
+"""With what vCenter is called: a session id or a user name and password, as a call's metadata brings them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from google.rpc import code_pb2
+from gateway.errors import Failure, GatewayError, Reason
 
-from gateway.transcoding import GatewayError, Reason
-
-__all__ = ["Basic", "Identity", "SessionId", "identity_from_metadata", "is_session_id"]
+__all__ = ["SESSION_HEADER", "Basic", "Credential", "SessionId", "credential_in", "is_session_id"]
 
 SESSION_HEADER = "vmware-api-session-id"
 _MAX_SESSION_ID = 1024
 _MAX_AUTHORIZATION = 4096
 
-# Identities are told apart by a keyed digest, so that neither a map's keys nor a dump of it holds a password.
+# Credentials are told apart by a keyed digest, so that neither a map's keys nor a dump of it holds a password.
 _DIGEST_KEY = os.urandom(32)
 
 
@@ -43,6 +41,11 @@ class Basic:
     password: str = field(repr=False)
 
     @property
+    def account(self) -> str:
+        """The user name as vCenter compares it: whatever its letters' case."""
+        return self.user.casefold()
+
+    @property
     def header(self) -> str:
         """The value of an HTTP Authorization header."""
         return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
@@ -50,14 +53,14 @@ class Basic:
     @property
     def digest(self) -> bytes:
         """Tells one credential from another within this process, and nothing else."""
-        return hmac.digest(_DIGEST_KEY, f"{self.user}:{self.password}".encode(), hashlib.sha256)
+        return hmac.digest(_DIGEST_KEY, f"{self.account}:{self.password}".encode(), hashlib.sha256)
 
 
-Identity = SessionId | Basic
+Credential = SessionId | Basic
 
 
-def identity_from_metadata(metadata: Iterable[tuple[str, str | bytes]]) -> Identity | None:
-    """The identity a call carries, None where it carries none. A session id wins over a password.
+def credential_in(metadata: Iterable[tuple[str, str | bytes]]) -> Credential | None:
+    """The credential a call carries, None where it carries none. A session id wins over a password.
 
     Raises GatewayError (UNAUTHENTICATED, CREDENTIALS_MALFORMED) for one that cannot be read, and for several of a kind:
     whoever looked at the call on its way may have looked at another one.
@@ -106,4 +109,4 @@ def _basic(value: str) -> Basic:
 
 
 def _malformed(message: str) -> GatewayError:
-    return GatewayError(code_pb2.UNAUTHENTICATED, Reason.CREDENTIALS_MALFORMED, message)
+    return GatewayError(Failure.of(Reason.CREDENTIALS_MALFORMED, message))

@@ -1,0 +1,35 @@
+"""What the metrics read of a gateway beside its events."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.calls.shared_reads import SharedReads
+from gateway.vcenter.client import VCenter
+
+__all__ = ["Counted"]
+
+
+class _Certified(Protocol):
+    def certificate(self) -> bytes: ...
+
+
+class _Streams(Protocol):
+    def __len__(self) -> int: ...
+    @property
+    def oldest_seconds(self) -> float: ...
+
+
+class Counted(Protocol):
+    """A gateway."""
+
+    @property
+    def active_calls(self) -> int: ...
+    @property
+    def streams(self) -> _Streams: ...
+    @property
+    def tls(self) -> _Certified | None: ...
+    @property
+    def vcenter(self) -> VCenter | None: ...
+    @property
+    def reads(self) -> SharedReads | None: ...

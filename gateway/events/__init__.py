@@ -1,0 +1,24 @@
+"""What happens in the gateway, told once to everybody who keeps or shows it: log, metrics, audit, traces, status
+page."""
+
+from gateway.events.events import (
+    BreakerChanged,
+    CallEnded,
+    Events,
+    Exchanged,
+    LoginEnded,
+    Reloaded,
+    Retried,
+    combined,
+)
+
+__all__ = [
+    "BreakerChanged",
+    "CallEnded",
+    "Events",
+    "Exchanged",
+    "LoginEnded",
+    "Reloaded",
+    "Retried",
+    "combined",
+]

@@ -1,0 +1,179 @@
+"""The events and the one protocol by which they are told.
+
+Whatever is wrong, each event says whose call it concerns and why it happened, so that all subscribers can say the same.
+No event holds a credential; what a subscriber shows of identities and identifiers is its own decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gateway.errors import Failure
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from gateway.calls import Call
+    from gateway.contract import Method
+    from gateway.tracing.context import Trace
+    from gateway.vcenter.breaker import BreakerState
+
+__all__ = [
+    "BreakerChanged",
+    "CallEnded",
+    "Events",
+    "Exchanged",
+    "LoginEnded",
+    "Reloaded",
+    "Retried",
+    "combined",
+]
+
+
+class CallEnded(NamedTuple):
+    """An rpc ended. A call that was refused early lacks what had not been found out by then."""
+
+    method: Method
+    request_id: str
+    peer: str
+    """The connection that the call came on, for instance `ipv4:192.0.2.7:40312`."""
+    seconds: float
+    failure: Failure | None = None
+    """None for a call that succeeded."""
+    identity: str = ""
+    """Who called, empty where nobody knows."""
+    message: Message | None = None
+    """The request, None for one that could not be read."""
+    call: Call | None = None
+    """The call, None for one that was refused before it was one."""
+    age: int | None = None
+    """Seconds by which the answer may be older than the call; None where the caller did not accept any."""
+    trace: Trace | None = None
+    messages: int = 0
+    """Messages that a stream has sent."""
+
+    @property
+    def rpc(self) -> str:
+        """Service and rpc, for instance `vcenter.v1.VmService/ListVms`."""
+        return self.method.full_name
+
+    @property
+    def code(self) -> str:
+        """Name of the gRPC code."""
+        return self.failure.code_name if self.failure else "OK"
+
+    @property
+    def reason(self) -> str:
+        """Reason of the failure, empty for a call that succeeded."""
+        return self.failure.reason if self.failure else ""
+
+
+class Exchanged(NamedTuple):
+    """One HTTP exchange with vCenter ended."""
+
+    operation: str
+    outcome: int | str
+    """The HTTP status, or the reason for which there was no answer."""
+    seconds: float
+    call: Call | None
+    """The call it was for; None for what the gateway does on its own account."""
+    cause: str = ""
+    """Why there was no answer: what the operating system or TLS said."""
+
+
+class Retried(NamedTuple):
+    """A call is sent again."""
+
+    call: Call
+    failure: Failure
+    """What the last try ended in."""
+    delay: float
+    """Seconds until the next one."""
+
+
+class BreakerChanged(NamedTuple):
+    """The circuit breaker is in another state."""
+
+    state: BreakerState
+    cause: str
+    """Why it opened, empty when it closed."""
+
+
+class LoginEnded(NamedTuple):
+    """vCenter answered a login, or did not."""
+
+    call: Call | None
+    """The call that began it; others may have waited for it."""
+    failure: Failure | None = None
+
+
+class Reloaded(NamedTuple):
+    """A file has a new content."""
+
+    path: str
+    problem: str = ""
+    """Why the old content stays in use, empty where the new one is used."""
+
+
+class Events:
+    """Is told what happens, and by itself does nothing. A subscriber overrides what it wants to know.
+
+    The methods are quick and raise nothing.
+    """
+
+    def call_started(self, call: Call) -> None:
+        """A call was let in, and is about to be carried out."""
+
+    def call_ended(self, ended: CallEnded) -> None:
+        """A call ended, whether it was let in or not."""
+
+    def message_sent(self, call: Call) -> None:
+        """A stream sent a message."""
+
+    def exchanged(self, exchanged: Exchanged) -> None:
+        """An exchange with vCenter ended."""
+
+    def retried(self, retried: Retried) -> None:
+        """A call is about to be sent again."""
+
+    def breaker_changed(self, changed: BreakerChanged) -> None:
+        """The circuit breaker opened, closed, or lets single calls through."""
+
+    def login_ended(self, login: LoginEnded) -> None:
+        """A login ended."""
+
+    def unknown_field(self, message: str, field: str) -> None:
+        """vCenter sent the field `field` in a message of this full name, which the contract does not know."""
+
+    def unknown_enum_value(self, enum: str, value: str) -> None:
+        """vCenter sent the value `value` of the enum of this full name, which the contract does not know."""
+
+    def reloaded(self, reloaded: Reloaded) -> None:
+        """A file changed while the gateway runs."""
+
+
+_NAMES = tuple(name for name, value in vars(Events).items() if callable(value) and not name.startswith("_"))
+
+
+def combined(*subscribers: Events) -> Events:
+    """Tells all subscribers, in their order. One that does not care for an event costs nothing when it happens."""
+    events = Events()
+    for name in _NAMES:
+        told = [
+            getattr(subscriber, name)
+            for subscriber in subscribers
+            # An instance may have its own, as those have that this function returns.
+            if name in vars(subscriber) or getattr(type(subscriber), name) is not getattr(Events, name)
+        ]
+        if told:
+            setattr(events, name, told[0] if len(told) == 1 else _telling(tuple(told)))
+    return events
+
+
+def _telling(told: tuple[Callable[..., None], ...]) -> Callable[..., None]:
+    def tell(*event: Any) -> None:
+        for one in told:
+            one(*event)
+
+    return tell

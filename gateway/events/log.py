@@ -1,0 +1,110 @@
+"""The log of what happens: a line for each rpc, and one for whatever an operator has to know of."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from gateway.events.events import BreakerChanged, CallEnded, Events, LoginEnded, Reloaded, Retried
+from gateway.logs import line_writer
+from gateway.tracing.context import trace_fields
+
+__all__ = ["EventLog"]
+
+_MAX_TEXT = 500
+_MAX_IDENTITY = 200
+_MAX_UNKNOWN = 1000
+_MAX_NAME = 100
+
+_log = logging.getLogger("gateway")
+
+
+class EventLog(Events):
+    """Writes lines. To be made after `configure_logs`."""
+
+    def __init__(self) -> None:
+        self._write = line_writer()
+        self._unknown: set[tuple[str, str]] = set()
+        """What has been said once already."""
+
+    def call_ended(self, ended: CallEnded) -> None:
+        """One line for an rpc: who called, from where, how it ended, and why if that was not the caller's doing."""
+        failure = ended.failure
+        fields: dict[str, Any] = {"rpc": ended.rpc, "code": ended.code}
+        level = logging.INFO
+        if failure is not None:
+            if failure.reason:
+                fields["reason"] = failure.reason
+            if failure.is_servers_fault:
+                level = logging.WARNING
+                fields["message"] = failure.message[:_MAX_TEXT]
+                if failure.cause:
+                    fields["cause"] = failure.cause[:_MAX_TEXT]
+            if failure.may_have_executed:
+                fields["may_have_executed"] = True
+        if ended.age is not None:
+            fields["age"] = ended.age
+        fields["duration_ms"] = round(ended.seconds * 1000, 3)
+        if ended.messages:
+            fields["messages"] = ended.messages
+        if ended.identity:
+            fields["identity"] = ended.identity[:_MAX_IDENTITY]
+        fields["peer"] = ended.peer
+        fields["request_id"] = ended.request_id
+        if ended.trace is not None:
+            fields |= trace_fields(ended.trace.trace_id, ended.trace.span_id)
+        self._write(level, "call", fields)
+
+    def retried(self, retried: Retried) -> None:
+        """Says why a call is sent again."""
+        call, failure = retried.call, retried.failure
+        self._write(
+            logging.INFO,
+            "call is sent again",
+            {
+                "operation": call.binding.method.operation,
+                "reason": failure.reason,
+                "message": failure.message[:_MAX_TEXT],
+                "delay_ms": round(retried.delay * 1000, 3),
+                "request_id": call.request_id,
+            },
+        )
+
+    def breaker_changed(self, changed: BreakerChanged) -> None:
+        """Says that calls are refused, and why, or that they reach vCenter again."""
+        cause = f": {changed.cause}" if changed.cause else ""
+        _log.warning("the circuit breaker of vCenter is %s%s", changed.state, cause)
+
+    def login_ended(self, login: LoginEnded) -> None:
+        """Says who could not log in, and why."""
+        failure, call = login.failure, login.call
+        if failure is None:
+            return
+        fields: dict[str, Any] = {"reason": failure.reason, "message": failure.message[:_MAX_TEXT]}
+        if call is not None:
+            fields["identity"] = str(call.caller.identity)[:_MAX_IDENTITY]
+            fields["peer"] = call.caller.peer
+            fields["request_id"] = call.request_id
+        self._write(logging.WARNING, "login to vCenter failed", fields)
+
+    def unknown_field(self, message: str, field: str) -> None:
+        """Says once that vCenter sends a field that the contract does not know."""
+        self._say_once("field", message, field)
+
+    def unknown_enum_value(self, enum: str, value: str) -> None:
+        """The same of a value of an enum."""
+        self._say_once("value", enum, value)
+
+    def reloaded(self, reloaded: Reloaded) -> None:
+        """Says that a file changed, and whether its new content is used."""
+        if reloaded.problem:
+            _log.error("%s changed and cannot be used, the old content stays in use: %s", *reloaded)
+        else:
+            _log.info("%s changed and is in use now", reloaded.path)
+
+    def _say_once(self, kind: str, owner: str, name: str) -> None:
+        key = (owner, name[:_MAX_NAME])
+        # Bounded, since the names come from outside.
+        if key not in self._unknown and len(self._unknown) < _MAX_UNKNOWN:
+            self._unknown.add(key)
+            _log.warning("vCenter sends a %s that the contract does not know: %s %s", kind, *key)

@@ -1,0 +1,216 @@
+"""`vcenter.gateway.v1.GatewayService`: what clients and dashboards ask the gateway about itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+
+from gateway import __version__
+from gateway.calls import Call
+from gateway.contract import Contract
+from gateway.errors import Failure, GatewayError
+from gateway.events import BreakerChanged, Events, LoginEnded
+from gateway.live.newest import Newest
+from gateway.live.serves import serves
+from gateway.transcoding.encoder import Violation
+from gateway.vcenter import SessionId
+from gateway.vcenter.client import VCenter
+from gateway.vcenter.version import VersionReader
+
+__all__ = ["GatewayService", "Limits"]
+
+_PACKAGE = "vcenter.gateway.v1"
+_HEARTBEAT_SECONDS = 15.0
+_MIN_HEARTBEAT_SECONDS, _MAX_HEARTBEAT_SECONDS = 1.0, 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the gateway allows, by the names of `GatewayLimits`. Sizes are in bytes, times in seconds."""
+
+    max_request_bytes: int
+    max_response_bytes: int
+    max_concurrent_calls: int
+    max_waiting_calls: int
+    max_streams_per_caller: int
+    max_streams: int
+    read_timeout: float
+    change_timeout: float
+    max_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What `GatewayState` says, but for the time. Times are in seconds since the epoch."""
+
+    circuit: str = "CLOSED"
+    circuit_cause: str = ""
+    next_probe: float | None = None
+    logins: int = 0
+    rejected: int = 0
+    open_sessions: int = 0
+    certificate_expires: float | None = None
+    draining: bool = False
+
+
+class GatewayService(Events):
+    """Made for one process of the gateway, whose events keep the state up to date."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        vcenter: Callable[[], VCenter | None],
+        version: VersionReader,
+        limits: Limits,
+        *,
+        has_policy: bool,
+    ) -> None:
+        self._contract = contract
+        self._vcenter = vcenter
+        self._version = version
+        self._limits = limits
+        self._has_policy = has_policy
+        self._certificate: bytes | None = None
+        self._expires: float | None = None
+        self._draining = False
+        self._state = Newest(_State())
+
+    # What keeps the state up to date.
+
+    def breaker_changed(self, changed: BreakerChanged) -> None:
+        self._look()
+
+    def login_ended(self, login: LoginEnded) -> None:
+        self._look()
+
+    def stopping(self) -> None:
+        """The gateway takes no new calls from now on."""
+        self._draining = True
+        self._look()
+
+    # The rpcs.
+
+    @serves("vcenter.gateway.v1.GatewayService/GetGateway")
+    async def get_gateway(self, call: Call) -> Any:
+        """Versions, features and limits. Raises GatewayError for credentials that vCenter does not accept."""
+        await self._authenticate(call)
+        version = await self._version.current()
+        limits = self._message("GatewayLimits")
+        for name, value in asdict(self._limits).items():
+            if name.endswith("_timeout"):
+                getattr(limits, name).FromNanoseconds(round(value * 1e9))
+            else:
+                setattr(limits, name, value)
+        vcenter = self._message("VCenterInfo", releases=version.releases)
+        if version.api is not None:
+            vcenter.api_version = version.api
+        if version.problem:
+            vcenter.problem = version.problem
+        info = self._message(
+            "GatewayInfo", version=__version__, vcenter=vcenter, features=self._features(call), limits=limits
+        )
+        return self._message("GetGatewayResponse", gateway=info)
+
+    @serves("vcenter.gateway.v1.GatewayService/WatchGateway")
+    async def watch_gateway(self, call: Call) -> AsyncIterator[Message]:
+        """The state, each newer one, and a heartbeat when there is none for a while. Raises GatewayError."""
+        quiet = _heartbeat_seconds(call.message)
+        await self._authenticate(call)
+        self._look()
+        async for state in self._state.watch(quiet):
+            if state is not None:
+                yield self._message("WatchGatewayResponse", state=self._told(state))
+                continue
+            heartbeat = self._message("Heartbeat")
+            heartbeat.sent_at.GetCurrentTime()
+            yield self._message("WatchGatewayResponse", heartbeat=heartbeat)
+            self._look()
+
+    async def _authenticate(self, call: Call) -> None:
+        if vcenter := self._vcenter():
+            await vcenter.authenticate(call)
+
+    def _look(self) -> None:
+        vcenter = self._vcenter()
+        if vcenter is None:
+            return
+        breaker, sessions, certificate = vcenter.breaker, vcenter.sessions, vcenter.certificate
+        if certificate != self._certificate:
+            self._certificate, self._expires = certificate, _expiry(certificate)
+        wait = breaker.seconds_to_probe
+        self._state.set(
+            _State(
+                circuit=breaker.state.name,
+                circuit_cause=breaker.cause,
+                # In whole seconds, so that looking twice is no change.
+                next_probe=float(round(time.time() + wait)) if wait else None,
+                logins=sessions.counts.logins,
+                rejected=sessions.counts.rejected,
+                open_sessions=sessions.open_sessions,
+                certificate_expires=self._expires,
+                draining=self._draining,
+            )
+        )
+
+    def _told(self, state: _State) -> Any:
+        logins = self._message(
+            "Logins", succeeded=state.logins, rejected=state.rejected, open_sessions=state.open_sessions
+        )
+        told = self._message(
+            "GatewayState", circuit=f"CIRCUIT_STATE_{state.circuit}", logins=logins, draining=state.draining
+        )
+        told.observed_at.GetCurrentTime()
+        if state.circuit_cause:
+            told.circuit_cause = state.circuit_cause
+        if state.next_probe is not None:
+            told.next_probe.FromNanoseconds(int(state.next_probe * 1e9))
+        if state.certificate_expires is not None:
+            told.vcenter_certificate_expires.FromNanoseconds(int(state.certificate_expires * 1e9))
+        return told
+
+    def _features(self, call: Call) -> list[Message]:
+        has_session = isinstance(call.caller.credential, SessionId)
+        own = "the call brings a session of its own, which the gateway neither opens nor renews" if has_session else ""
+        no_policy = "" if self._has_policy else "no policy is configured: every caller may call every rpc"
+        rows = (
+            ("policy", self._has_policy, no_policy),
+            ("sessions", not has_session, own),
+            ("shared-reads", True, "for reads that send cache-control: max-age=SECONDS in their metadata"),
+            ("streams", True, ""),
+        )
+        return [
+            self._message("Feature", name=name, available=available, **({"explanation": why} if why else {}))
+            for name, available, why in rows
+        ]
+
+    def _message(self, name: str, /, **fields: Any) -> Any:
+        return self._contract.message_class(f"{_PACKAGE}.{name}")(**fields)
+
+
+def _heartbeat_seconds(request: Any) -> float:
+    """How long a stream may be silent. Raises GatewayError (INVALID_ARGUMENT)."""
+    if not request.HasField("heartbeat_interval"):
+        return _HEARTBEAT_SECONDS
+    interval = request.heartbeat_interval
+    seconds = interval.seconds + interval.nanos / 1e9
+    if _MIN_HEARTBEAT_SECONDS <= seconds <= _MAX_HEARTBEAT_SECONDS:
+        return float(seconds)
+    text = f"must be from {_MIN_HEARTBEAT_SECONDS:g} to {_MAX_HEARTBEAT_SECONDS:g} seconds"
+    raise GatewayError(Failure.of_request([Violation("heartbeat_interval", text)]))
+
+
+def _expiry(certificate: bytes | None) -> float | None:
+    """When a certificate in DER form ends, in seconds since the epoch; None for one that cannot be read."""
+    if certificate is None:
+        return None
+    # Only here: it takes megabytes, and not everybody watches the gateway.
+    from cryptography import x509
+
+    try:
+        return x509.load_der_x509_certificate(certificate).not_valid_after_utc.timestamp()
+    except ValueError:
+        return None

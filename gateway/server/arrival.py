@@ -1,0 +1,187 @@
+"""Makes the call out of what comes in: bytes, metadata and the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from logging import getLogger
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from google.rpc import error_details_pb2
+
+from gateway.access import Admission
+from gateway.access.callers import Metadata
+from gateway.calls import Call, Caller
+from gateway.calls.shared_reads import accepted_age
+from gateway.contract import Streaming
+from gateway.errors import Failure, GatewayError, Reason, status_of
+from gateway.events import CallEnded
+from gateway.tracing import Tracing
+from gateway.tracing.context import Trace
+from gateway.transcoding import Binding
+from gateway.vcenter.retry import RetryPolicy
+
+__all__ = ["REQUEST_ID_HEADER", "Arrival", "Door", "refuse"]
+
+REQUEST_ID_HEADER = "x-request-id"
+_CACHE_CONTROL_HEADER = "cache-control"
+_MAX_REQUEST_ID = 128
+# What is kept of the caller's time for the way back: a status that comes after the deadline is thrown away by the
+# caller's gRPC, and with it the news that the call may have been executed.
+_SHARE_FOR_THE_ANSWER = 0.1
+_MAX_SECONDS_FOR_THE_ANSWER = 0.2
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+_log = getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What all calls have to pass."""
+
+    admission: Admission
+    admit: Callable[[Call], None]
+    """Lets a call in; raises GatewayError for one that is not to be carried out."""
+    seconds_for: Callable[[bool, float | None], float]
+    """How long a unary call may take, given whether it only reads, and the caller's remaining seconds or None."""
+    tracing: Tracing | None = None
+
+
+class Arrival:
+    """A call that comes in, and what is known of it so far."""
+
+    __slots__ = (
+        "_cache_control",
+        "_call",
+        "_context",
+        "_door",
+        "_started",
+        "binding",
+        "caller",
+        "message",
+        "metadata",
+        "peer",
+        "request_id",
+        "trace",
+    )
+
+    def __init__(self, door: Door, binding: Binding, context: Any) -> None:
+        self._started = time.perf_counter()
+        self._door = door
+        self._context = context
+        self.binding = binding
+        self.caller: Caller | None = None
+        self.message: Message | None = None
+        self._call: Call | None = None
+        self.metadata: Metadata = context.invocation_metadata() or ()
+        self.peer: str = context.peer()
+        self.request_id, self._cache_control = _read_metadata(self.metadata)
+        method, tracing = binding.method, door.tracing
+        self.trace: Trace | None = None
+        if tracing is not None:
+            self.trace = tracing.begin(method.full_name, method.operation, self.metadata, self.request_id)
+
+    def identify(self) -> Caller:
+        """Who calls. Raises GatewayError (UNAUTHENTICATED)."""
+        return self._door.admission.identify(self.metadata, self._context.auth_context, self.peer)
+
+    def call(self, data: bytes) -> Call:
+        """The call, once it is known who makes it and what is asked. Raises GatewayError."""
+        binding = self.binding
+        self.caller = caller = self.identify()
+        try:
+            self.message = message = binding.request_class.FromString(data)
+        except DecodeError:
+            text = f"the request is not a valid {binding.method.input_type.full_name}"
+            raise GatewayError(Failure.of(Reason.REQUEST_INVALID, text)) from None
+        max_age = None
+        if self._cache_control is not None and binding.is_read_only:
+            max_age = accepted_age(self._cache_control)
+        call = Call(binding, message, caller, self._deadline(), self.request_id, max_age, self.trace)
+        self._call = call
+        return call
+
+    def _deadline(self) -> float:
+        remaining = self._context.time_remaining()
+        if remaining is not None:
+            remaining -= min(_MAX_SECONDS_FOR_THE_ANSWER, _SHARE_FOR_THE_ANSWER * remaining)
+        if self.binding.method.streaming is not Streaming.UNARY:
+            seconds = math.inf if remaining is None else remaining
+        else:
+            seconds = self._door.seconds_for(self.binding.is_read_only, remaining)
+        return asyncio.get_running_loop().time() + seconds
+
+    def ended(self, failure: Failure | None, age: int | None = None, messages: int = 0) -> CallEnded:
+        """What there is to say about the call when it has ended."""
+        return CallEnded(
+            self.binding.method,
+            self.request_id,
+            self.peer,
+            time.perf_counter() - self._started,
+            failure,
+            str(self.caller.identity) if self.caller else "",
+            self.message,
+            self._call,
+            age,
+            self.trace,
+            messages,
+        )
+
+    def bug(self, error: Exception) -> Failure:
+        """The failure of a call that ended in an unforeseen error, of which the log gets the place."""
+        # The text of the error may hold anything, a secret too: only where it happened is logged.
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        rpc = self.binding.method.full_name
+        _log.error("unforeseen %s in %s, request %s\n%s", type(error).__name__, rpc, self.request_id, frames)
+        return self.unanswered(Reason.GATEWAY_BUG, "the gateway failed; its log has the request id")
+
+    def unanswered(self, reason: Reason, text: str) -> Failure:
+        """The failure of a call that vCenter may have carried out all the same."""
+        failure = Failure.of(reason, text, metadata={"operation": self.binding.method.operation})
+        return failure if self.binding.is_read_only else failure.leaving_open()
+
+
+async def refuse(context: Any, failure: Failure, request_id: str) -> None:
+    """Ends the call with the failure's status, and does not return.
+
+    By abort(), since what a handler returns goes out before the status, also where it is empty: and a call that has
+    begun to be answered is not repeated by gRPC's own retries, which callers may have configured.
+    """
+    request_info = error_details_pb2.RequestInfo(request_id=request_id)
+    status = status_of(failure.with_(details=(*failure.details, request_info)))
+    trailing: list[tuple[str, str | bytes]] = [
+        ("grpc-status-details-bin", status.SerializeToString()),
+        (REQUEST_ID_HEADER, request_id),
+    ]
+    pushback = RetryPolicy.client_pushback(failure)
+    if pushback is not None:
+        trailing.append(("grpc-retry-pushback-ms", str(pushback)))
+    context.set_trailing_metadata(tuple(trailing))
+    await context.abort(_CODES[status.code], status.message)
+
+
+def _read_metadata(metadata: Metadata) -> tuple[str, str | None]:
+    """The request id and the `cache-control` of a call. The id is the caller's where it is fit for a header and a log
+    line, else a new one; a field that comes several times counts as one, with commas between its values."""
+    request_id, cache_control = "", None
+    for key, value in metadata:
+        if (
+            key == REQUEST_ID_HEADER
+            and not request_id
+            and isinstance(value, str)
+            and 0 < len(value) <= _MAX_REQUEST_ID
+            and value.isascii()
+            and value.isprintable()
+            and " " not in value
+        ):
+            request_id = value
+        elif key == _CACHE_CONTROL_HEADER and isinstance(value, str):
+            cache_control = value if cache_control is None else f"{cache_control},{value}"
+    return request_id or os.urandom(16).hex(), cache_control

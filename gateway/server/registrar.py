@@ -1,0 +1,54 @@
+"""Makes gRPC's handlers of all rpcs from their bindings, unary and streaming, vCenter's and the gateway's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import grpc
+
+from gateway.calls import Call, Reply, Unary
+from gateway.calls.admission import admitted
+from gateway.contract import Rest, Streaming
+from gateway.events import Events
+from gateway.server.arrival import Door
+from gateway.server.calls import unary_handler
+from gateway.server.drain import Drain
+from gateway.server.streams import OpenStreams, stream_handler
+from gateway.transcoding import Binding
+
+__all__ = ["service_handlers"]
+
+
+def service_handlers(
+    bindings: Mapping[str, Binding],
+    door: Door,
+    vcenter: Unary,
+    local: Mapping[str, Callable[..., Any]],
+    events: Events,
+    streams: OpenStreams,
+    drain: Drain,
+    max_response_bytes: int,
+) -> list[Any]:
+    """One generic handler a service. `vcenter` answers the rpcs that stand for a REST call, `local` has the others."""
+    services: dict[str, dict[str, Any]] = {}
+    for name, binding in bindings.items():
+        method = binding.method
+        if method.streaming is Streaming.SERVER:
+            stream = stream_handler(door, binding, local[name], events, streams)
+            handler = grpc.unary_stream_rpc_method_handler(stream)
+        else:
+            answer = vcenter if isinstance(method.backing, Rest) else _serializing(local[name])
+            unary = admitted(door.admit, answer, events)
+            handle = unary_handler(door, binding, unary, events, max_response_bytes)
+            handler = grpc.unary_unary_rpc_method_handler(drain.watched(handle))
+        services.setdefault(method.service, {})[method.name] = handler
+    return [grpc.method_handlers_generic_handler(service, methods) for service, methods in services.items()]
+
+
+def _serializing(answer: Callable[..., Any]) -> Unary:
+    async def serialize(call: Call) -> Reply:
+        message = await answer(call)
+        return Reply(message.SerializeToString())
+
+    return serialize

@@ -1,0 +1,180 @@
+"""Handles an rpc that streams its responses, and keeps the streams that are open.
+
+What ends a stream before its time: its deadline, the stop of the gateway, credentials that are no longer accepted, and
+a policy that no longer allows it. A stream whose caller does not read waits; it never holds up the source of its
+messages, which is the matter of who makes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+
+from gateway.calls import Call, Stream
+from gateway.errors import Failure, GatewayError, Reason
+from gateway.events import Events
+from gateway.server.arrival import REQUEST_ID_HEADER, Arrival, Door, refuse
+from gateway.server.calls import CANCELLED
+from gateway.transcoding import Binding
+
+__all__ = ["OpenStreams", "StreamHandler", "StreamLimits", "stream_handler"]
+
+_RETRY_DELAY = 5.0
+_STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway stops; open the stream again")
+
+StreamHandler = Callable[[bytes, Any], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """How many streams may be open, and how often a caller is asked for its credentials anew."""
+
+    max_streams: int = 1000
+    """Of all callers together."""
+    max_streams_per_caller: int = 100
+    check_seconds: float = 10.0
+    """So long at most goes a stream on whose caller is no longer accepted."""
+
+
+class _OpenStream:
+    """A stream under way."""
+
+    __slots__ = ("ended_by", "opened", "pump")
+
+    def __init__(self, pump: asyncio.Future[None]) -> None:
+        self.pump = pump
+        self.ended_by: Failure | None = None
+        self.opened = time.monotonic()
+
+    def end(self, failure: Failure) -> None:
+        """Ends it with this failure, wherever it is."""
+        if self.ended_by is None:
+            self.ended_by = failure
+            self.pump.cancel()
+
+
+class OpenStreams:
+    """The streams of one process."""
+
+    def __init__(self, limits: StreamLimits | None = None) -> None:
+        self.limits = limits or StreamLimits()
+        self._open: set[_OpenStream] = set()
+        self._callers: Counter[Hashable] = Counter()
+        self._is_stopping = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long the oldest one has been open, 0 without any."""
+        return time.monotonic() - min((stream.opened for stream in self._open), default=time.monotonic())
+
+    def end_all(self) -> None:
+        """Ends all streams because the gateway stops, and every one that comes after."""
+        self._is_stopping = True
+        for stream in list(self._open):
+            stream.end(_STOPPING)
+
+    @contextlib.contextmanager
+    def opened(self, call: Call, pump: Callable[[], Awaitable[None]]) -> Iterator[_OpenStream]:
+        """Starts `pump`, which sends the messages, as one of the open streams. Raises GatewayError (RESOURCE_EXHAUSTED)
+        for one too many, and (UNAVAILABLE) while the gateway stops."""
+        # A caller can make up identities, but not connections.
+        callers = (("identity", call.caller.identity), ("connection", call.caller.peer))
+        if self._is_stopping:
+            raise GatewayError(_STOPPING)
+        own = max(self._callers[caller] for caller in callers)
+        for count, limit, whose in (
+            (len(self._open), self.limits.max_streams, "all callers together have"),
+            (own, self.limits.max_streams_per_caller, "the caller has"),
+        ):
+            if count >= limit:
+                text = f"{whose} {count} streams open, which is the limit"
+                raise GatewayError(Failure.of(Reason.TOO_MANY_STREAMS, text, retry_delay=_RETRY_DELAY))
+        stream = _OpenStream(asyncio.ensure_future(pump()))
+        self._open.add(stream)
+        self._callers.update(callers)
+        try:
+            yield stream
+        finally:
+            stream.pump.cancel()
+            self._open.discard(stream)
+            self._callers.subtract(callers)
+            self._callers += Counter()  # Drops those that have none.
+
+
+def stream_handler(
+    door: Door,
+    binding: Binding,
+    stream: Stream,
+    events: Events,
+    streams: OpenStreams,
+) -> StreamHandler:
+    """The handler of one rpc that streams its responses. It takes the serialized request."""
+
+    async def handle(data: bytes, context: Any) -> None:
+        arrival = Arrival(door, binding, context)
+        failure: Failure | None = CANCELLED
+        sent = 0
+        try:
+            call = arrival.call(data)
+            door.admit(call)
+            events.call_started(call)
+
+            async def pump() -> None:
+                nonlocal sent
+                messages = stream(call)
+                try:
+                    async for message in messages:
+                        await context.write(_serialized(message))
+                        sent += 1
+                        events.message_sent(call)
+                finally:
+                    await messages.aclose()  # type: ignore[attr-defined] # an async generator's
+
+            with streams.opened(call, pump) as opened:
+                await _watch(door, arrival, call, opened, streams.limits.check_seconds)
+            context.set_trailing_metadata(((REQUEST_ID_HEADER, arrival.request_id),))
+            failure = None
+        except GatewayError as error:
+            failure = error.failure
+        except Exception as error:
+            failure = arrival.bug(error)
+        finally:
+            events.call_ended(arrival.ended(failure, messages=sent))
+        if failure is not None:
+            await refuse(context, failure, arrival.request_id)
+
+    return handle
+
+
+async def _watch(door: Door, arrival: Arrival, call: Call, stream: _OpenStream, check_seconds: float) -> None:
+    """Returns when the stream has ended. Looks now and then whether its caller may still have it. Raises
+    GatewayError."""
+    loop = asyncio.get_running_loop()
+    while not stream.pump.done():
+        left = call.deadline - loop.time()
+        wait = check_seconds if math.isinf(left) else max(0.0, min(check_seconds, left))
+        await asyncio.wait((stream.pump,), timeout=wait)
+        if stream.pump.done():
+            break
+        if loop.time() >= call.deadline:
+            raise GatewayError(arrival.unanswered(Reason.VCENTER_TIMEOUT, "the deadline of the stream passed"))
+        arrival.identify()
+        door.admission.authorize(call)
+    if stream.ended_by is not None:
+        raise GatewayError(stream.ended_by)
+    await stream.pump
+
+
+def _serialized(message: Message) -> bytes:
+    return message.SerializeToString()

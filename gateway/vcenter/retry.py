@@ -1,0 +1,122 @@
+"""Decides whether, when and how often something is tried again. Nothing else in the gateway does.
+
+A change is sent again only when vCenter certainly did not run it: there was no connection. A call without side effects
+is also sent again after a lost connection, 502, 503 and RESOURCE_BUSY. What vCenter itself calls a lasting state is
+not. Every wait is jittered, grows, and ends before the caller's deadline; and a budget bounds how many calls are sent
+again, so that an outage is not multiplied.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from google.rpc import code_pb2
+
+from gateway.calls import Call
+from gateway.errors import VCENTER_DOMAIN, Failure, Reason
+
+__all__ = ["CLIENT_RETRIES", "ClientRetries", "RetryBudget", "RetryPolicy"]
+
+# After which the same read may well succeed: a proxy lost the service, or there was none.
+_TRANSIENT_STATUSES = frozenset({"502", "503"})
+_NO_ANSWER = frozenset({Reason.VCENTER_UNREACHABLE, Reason.VCENTER_CONNECTION_LOST, Reason.VCENTER_TIMEOUT})
+_BUSY = "RESOURCE_BUSY"
+_BUSY_SECONDS = 1.0
+
+
+class RetryBudget:
+    """Lets about `ratio` of all calls be sent again, and `reserve` of them even when hardly anything is called."""
+
+    def __init__(self, ratio: float = 0.1, reserve: float = 10.0) -> None:
+        self._ratio = ratio
+        self._reserve = reserve
+        self._tokens: dict[str, float] = {}
+        """What is left of an operation's. Each has its own: one that never succeeds takes nothing from the others."""
+
+    def called(self, operation: str) -> None:
+        """A call was made for the first time."""
+        tokens = self._tokens.get(operation)
+        if tokens is not None:
+            self._tokens[operation] = min(self._reserve, tokens + self._ratio)
+
+    def take(self, operation: str) -> bool:
+        """Whether a call may be sent again now; if so, it counts."""
+        tokens = self._tokens.get(operation, self._reserve)
+        if tokens < 1:
+            return False
+        self._tokens[operation] = tokens - 1
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and after which time a call is sent again. Times are in seconds."""
+
+    tries: int = 3
+    """How often a call is sent, the first time included."""
+    backoff: float = 0.1
+    """The longest wait before the second try; it doubles with each further one."""
+    max_backoff: float = 2.0
+    login_backoff: float = 1.0
+    """How long no login is tried after one that failed; it doubles with each further one."""
+    max_login_backoff: float = 30.0
+    jitter: Callable[[float, float], float] = random.uniform
+    """Picks a wait between the two."""
+
+    def next(self, failure: Failure, call: Call, attempt: int) -> float | None:
+        """How long to wait after try number `attempt` ended in `failure`; None for never. A budget has its say after
+        that, and the deadline."""
+        if attempt >= self.tries or not _may_repeat(failure, call.binding.is_read_only):
+            return None
+        wait = self.jitter(0, min(self.max_backoff, self.backoff * 2**attempt))
+        return wait if failure.retry_delay is None else max(wait, failure.retry_delay)
+
+    def next_login(self, failures: int, advised: float | None) -> float:
+        """How long no login of the same credential is tried after `failures` in a row that were not about the password.
+        `advised` is what vCenter asks for; a vCenter that asks for an hour is asked again sooner."""
+        longest = min(self.max_login_backoff, self.login_backoff * 2 ** min(failures - 1, 16))
+        wait = self.jitter(longest / 2, longest)
+        return wait if advised is None else min(max(wait, advised), self.max_login_backoff)
+
+    @staticmethod
+    def advised(failure: Failure) -> Failure:
+        """The failure with the time after which the caller may try again, where that follows from what it is."""
+        if failure.reason == _BUSY and failure.domain == VCENTER_DOMAIN and failure.retry_delay is None:
+            return failure.with_(retry_delay=_BUSY_SECONDS)
+        return failure
+
+    @staticmethod
+    def client_pushback(failure: Failure) -> int | None:
+        """Milliseconds for `grpc-retry-pushback-ms`, -1 for never, None to leave it to the client's own policy."""
+        return -1 if failure.may_have_executed or failure.is_lasting else None
+
+
+def _may_repeat(failure: Failure, is_read_only: bool) -> bool:
+    """Whether the same call may well succeed a moment later, and does no harm when it is sent again."""
+    if failure.reason in _NO_ANSWER:
+        return failure.code == code_pb2.UNAVAILABLE and not failure.may_have_executed
+    if not is_read_only or failure.is_lasting:
+        return False
+    return failure.reason == _BUSY or (
+        failure.code == code_pb2.UNAVAILABLE and failure.metadata.get("http_status") in _TRANSIENT_STATUSES
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRetries:
+    """How clients repeat reads that ended in UNAVAILABLE, by gRPC's own retries. Times are in seconds."""
+
+    max_attempts: int = 4
+    initial_backoff: float = 0.2
+    max_backoff: float = 3.0
+    backoff_multiplier: float = 2
+    codes: tuple[str, ...] = ("UNAVAILABLE",)
+    max_tokens: float = 20
+    """Of many failing calls only a part is repeated, so that an outage is not multiplied."""
+    token_ratio: float = 0.1
+
+
+CLIENT_RETRIES = ClientRetries()
+"""What clients/service_config.json and the retries of clients without one are generated from."""
