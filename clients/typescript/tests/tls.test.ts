@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { ServerCredentials } from "@grpc/grpc-js";
+import { ServerCredentials, type ServiceError } from "@grpc/grpc-js";
 import { Credentials, connect, status, type TlsOptions, VCenterError, vcenterError } from "vcenter-gateway-client";
 import { VmService } from "vcenter-gateway-client/vcenter/v1";
 import { type RunningServer, serve } from "./server.js";
@@ -83,6 +83,11 @@ test("a read is not repeated while the certificate is not trusted", async () => 
   assert.ok(error instanceof VCenterError);
   assert.equal(error.code, status.UNAVAILABLE);
   assert.match(error.message, /certificate/);
+  // By default as well: this is how the balancer forbids it.
+  using usual = connect(running.target, { tls: true });
+  const again = await usual.client(VmService).listVms({}).catch(vcenterError);
+  assert.ok(again instanceof VCenterError);
+  assert.deepEqual((again.cause as ServiceError).metadata.get("grpc-retry-pushback-ms"), ["-1"]);
   using unreachable = connect("127.0.0.1:1", { grpc, timeoutMs: 1000 });
   await assert.rejects(
     unreachable.client(VmService).listVms({}),
