@@ -1,15 +1,14 @@
 """Handles an rpc that streams its responses, and keeps the streams that are open.
 
-What ends a stream before its time: its deadline, the stop of the gateway, credentials that are no longer accepted, and
-a policy that no longer allows it. A stream whose caller does not read waits; it never holds up the source of its
-messages, which is the matter of who makes them.
+What ends a stream before its time: the stop of the gateway, credentials that are no longer accepted, and a policy that
+no longer allows it. At its deadline gRPC cancels it, like one whose caller leaves: neither is anybody's fault. A stream
+whose caller does not read waits; it never holds up the source of its messages, which is the matter of who makes them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Iterator
@@ -18,7 +17,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from gateway.calls import Call, Stream
+from gateway.calls import Call, Kind, Stream
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events
 from gateway.server.arrival import REQUEST_ID_HEADER, Arrival, Door, refuse
@@ -88,8 +87,7 @@ class OpenStreams:
     def opened(self, call: Call, pump: Callable[[], Awaitable[None]]) -> Iterator[_OpenStream]:
         """Starts `pump`, which sends the messages, as one of the open streams. Raises GatewayError (RESOURCE_EXHAUSTED)
         for one too many, and (UNAVAILABLE) while the gateway stops."""
-        # A caller can make up identities, but not connections.
-        callers = (("identity", call.caller.identity), ("connection", call.caller.peer))
+        callers = _callers_of(call)
         if self._is_stopping:
             raise GatewayError(_STOPPING)
         own = max(self._callers[caller] for caller in callers)
@@ -110,6 +108,14 @@ class OpenStreams:
             self._open.discard(stream)
             self._callers.subtract(callers)
             self._callers += Counter()  # Drops those that have none.
+
+
+def _callers_of(call: Call) -> list[Hashable]:
+    """As whom a stream counts. A caller can make up identities, but not connections; and callers whose names nobody
+    knows are many, and must not use up each other's streams."""
+    identity = call.caller.identity
+    connection = ("connection", call.caller.peer)
+    return [connection] if identity.kind is Kind.GATEWAY else [connection, ("identity", identity)]
 
 
 def stream_handler(
@@ -160,16 +166,13 @@ def stream_handler(
 async def _watch(door: Door, arrival: Arrival, call: Call, stream: _OpenStream, check_seconds: float) -> None:
     """Returns when the stream has ended. Looks now and then whether its caller may still have it. Raises
     GatewayError."""
-    loop = asyncio.get_running_loop()
-    while not stream.pump.done():
-        left = call.deadline - loop.time()
-        wait = check_seconds if math.isinf(left) else max(0.0, min(check_seconds, left))
-        await asyncio.wait((stream.pump,), timeout=wait)
+    while True:
+        await asyncio.wait((stream.pump,), timeout=check_seconds)
         if stream.pump.done():
             break
-        if loop.time() >= call.deadline:
-            raise GatewayError(arrival.unanswered(Reason.VCENTER_TIMEOUT, "the deadline of the stream passed"))
-        arrival.identify()
+        if arrival.identify().identity != call.caller.identity:
+            text = "the credentials of the stream are those of another caller by now; open the stream again"
+            raise GatewayError(Failure.of(Reason.CALLER_REJECTED, text))
         door.admission.authorize(call)
     if stream.ended_by is not None:
         raise GatewayError(stream.ended_by)
