@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from gateway.server.run import SUPERVISORS_SIGNAL, Backend, simulator
-from gateway.settings import Settings, split_address
+from gateway.settings import Settings, join_address, split_address
+from gateway.vcenter.options import VCenterOptions
 
 if TYPE_CHECKING:
     from gateway.admin import SharedFolder, WorkerShare
@@ -106,7 +107,7 @@ def reserve_port(listen: str) -> Iterator[str]:
             lock.bind(f"\0vcenter-gateway:{address[0]}:{port}")
         except OSError as error:
             raise OSError(f"cannot listen on {listen}: {error.strerror}") from None
-        yield f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        yield join_address(host, port)
 
 
 async def supervise(settings: Settings, on_ready: Callable[[int], None]) -> None:
@@ -145,7 +146,7 @@ async def _serve_admin(listen: str, workers: _Workers, task: WorkerTask, stack: 
 
     shared = workers.shared = stack.enter_context(SharedFolder.temporary())
     source = Source(shared.registry, shared.errors, workers.not_ready, workers.not_alive)
-    vcenter = task.settings.vcenter.options(task.backend.url if task.backend else None)
+    vcenter = VCenterOptions.of(task.settings.vcenter, task.backend.url if task.backend else None)
     server = AdminServer(listen, source, vcenter=vcenter, workers=len(workers.ready))
     stack.push_async_callback(server.stop)
     admin = task.settings.admin.model_copy(update={"listen": await server.start()})

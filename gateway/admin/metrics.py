@@ -142,8 +142,8 @@ FAMILIES = (
         "schema_drift_total",
         "counter",
         ("message", "field"),
-        "Fields of vCenter's answers that the contract does not know, and values of enums: then the enum and the "
-        "value. At most 1000 different ones for each worker.",
+        "Fields of vCenter's answers that the contract does not know or that cannot be read, and values of enums: then "
+        "the enum and the value. At most 1000 different ones for each worker.",
     ),
     Family(
         "certificate_expiry_timestamp_seconds",
@@ -255,6 +255,14 @@ class Metrics(Events):
     def unknown_enum_value(self, enum: str, value: str) -> None:
         """Counts a value of an enum that the contract does not know."""
         self._drifted(enum, value)
+
+    def unreadable_value(self, message: str, field: str, why: str) -> None:
+        """Counts a value that cannot be read."""
+        self._drifted(message, field)
+
+    def replaced_text(self, message: str) -> None:
+        """Counts an answer that is not all text."""
+        self._drifted(message, "U+FFFD")
 
     def _drifted(self, owner: str, name: str) -> None:
         key = (owner, name[:_MAX_NAME])

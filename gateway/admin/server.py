@@ -14,7 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from gateway.admin.page import POLICY, Facts, render
 from gateway.admin.recent import RecentError
 from gateway.admin.summary import summarize
-from gateway.settings import split_address
+from gateway.settings import join_address, split_address
 from gateway.vcenter import VCenterOptions
 from gateway.vcenter.version import VersionReader
 
@@ -75,7 +75,7 @@ class AdminServer:
             why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise OSError(f"the admin port cannot listen on {self._listen}: {why}") from None
         port = self._runner.addresses[0][1]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return join_address(host, port)
 
     async def stop(self) -> None:
         await self._runner.cleanup()

@@ -1,21 +1,27 @@
-"""The TLS step of `check`: looks at the certificate first, then tries to trust it, to tell what stands in the way."""
+"""The TLS step of `check`: looks at the certificate first, then tries to trust it, to tell what stands in the way.
+
+Also tells of any certificate whether it ends soon.
+"""
 
 from __future__ import annotations
 
 import socket
 import ssl
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from gateway.cli.exits import Exit
-from gateway.cli.step import StepError
+from gateway.cli.output import Exit
+from gateway.cli.steps import StepError
+from gateway.settings import join_address
 from gateway.vcenter.options import VCenterOptions, ssl_context
 
-__all__ = ["check_tls"]
+__all__ = ["check_tls", "described", "ends_soon"]
 
-_SOON_DAYS = 30
+_SOON = timedelta(days=30)
+# For a port that may wait for a whole line, which a greeting in the other protocol does not hold.
+_PROBE_SECONDS = 5.0
 
 # OpenSSL's numbers of what can be wrong with a certificate.
 _NOT_YET_VALID, _EXPIRED = 9, 10
@@ -26,12 +32,18 @@ _WRONG_NAME = frozenset({62, 64})
 def check_tls(options: VCenterOptions, host: str, port: int) -> str:
     """What the server's certificate says. Raises StepError when it is not trusted, or should change."""
     if not options.url.startswith("https:"):
+        if _speaks_tls(host, port):
+            raise StepError(
+                f"port {port} speaks TLS, and the URL says http",
+                f"Use https://{join_address(host, None if port == 443 else port)}.",
+                Exit.UNREACHABLE,
+            )
         raise StepError(
             "not used: the URL is http", "Everybody on the way can read passwords. Use https for a real vCenter."
         )
     version, certificate = _presented(options, host, port)
     thumbprint = certificate.fingerprint(hashes.SHA256()).hex(":")
-    text = f"{version}, {_described(certificate)}, SHA-256 thumbprint {thumbprint}"
+    text = f"{version}, {described(certificate)}, SHA-256 thumbprint {thumbprint}"
     if options.thumbprint is not None:
         if thumbprint.replace(":", "") != options.thumbprint:
             raise StepError(
@@ -49,23 +61,32 @@ def check_tls(options: VCenterOptions, host: str, port: int) -> str:
         )
     else:
         _verify(options, host, port, certificate, thumbprint)
-    days = (certificate.not_valid_after_utc - datetime.now(UTC)).days
-    if days < _SOON_DAYS:
-        when = f"ends in {days} days" if days >= 0 else "has ended"
+    if when := ends_soon(certificate, datetime.now(UTC)):
         raise StepError(text, f"The certificate {when}: renew it.")
     return text
 
 
+def ends_soon(certificate: x509.Certificate, now: datetime) -> str:
+    """When a certificate ends, where that is within 30 days; else empty."""
+    left = certificate.not_valid_after_utc - now
+    if left >= _SOON:
+        return ""
+    return f"ends in {left.days} days" if left > timedelta() else "has ended"
+
+
 def _presented(options: VCenterOptions, host: str, port: int) -> tuple[str, x509.Certificate]:
     """The certificate that is shown, whether it is trusted or not."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     try:
-        with _handshake(options, host, port, context) as connection:
+        with _handshake(host, port, _unverified(), options.connect_timeout) as connection:
             shown = connection.getpeercert(binary_form=True) or b""
             return connection.version() or "TLS", x509.load_der_x509_certificate(shown)
     except (OSError, ValueError) as error:
+        if not isinstance(error, TimeoutError) and _speaks_http(host, port):
+            raise StepError(
+                f"port {port} speaks plain HTTP, and the URL says https",
+                "Check the port in the URL: vCenter serves HTTPS on 443. A simulator without TLS has a URL with http.",
+                Exit.UNREACHABLE,
+            ) from None
         raise StepError(
             f"port {port} does not speak TLS as expected: {_reason(error)}",
             "Check the port in the URL: vCenter serves HTTPS on 443.",
@@ -75,7 +96,7 @@ def _presented(options: VCenterOptions, host: str, port: int) -> tuple[str, x509
 
 def _verify(options: VCenterOptions, host: str, port: int, certificate: x509.Certificate, thumbprint: str) -> None:
     try:
-        _handshake(options, host, port, ssl_context(options)).close()
+        _handshake(host, port, ssl_context(options), options.connect_timeout).close()
     except ssl.SSLCertVerificationError as error:
         number = error.verify_code
         if number in (_EXPIRED, _NOT_YET_VALID):
@@ -91,7 +112,7 @@ def _verify(options: VCenterOptions, host: str, port: int, certificate: x509.Cer
             )
         else:
             advice = "Compare the certificate with the one that vCenter's console shows."
-        text = f"the certificate is not trusted: {error.verify_message}; {_described(certificate)}"
+        text = f"the certificate is not trusted: {error.verify_message}; {described(certificate)}"
         raise StepError(text, advice, Exit.UNREACHABLE) from None
     except OSError as error:
         raise StepError(
@@ -99,8 +120,32 @@ def _verify(options: VCenterOptions, host: str, port: int, certificate: x509.Cer
         ) from None
 
 
-def _handshake(options: VCenterOptions, host: str, port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
-    connection = socket.create_connection((host, port), options.connect_timeout)
+def _speaks_tls(host: str, port: int) -> bool:
+    try:
+        _handshake(host, port, _unverified(), _PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _speaks_http(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), _PROBE_SECONDS) as connection:
+            connection.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
+            return connection.recv(5, socket.MSG_WAITALL) == b"HTTP/"
+    except OSError:
+        return False
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _handshake(host: str, port: int, context: ssl.SSLContext, timeout: float) -> ssl.SSLSocket:
+    connection = socket.create_connection((host, port), timeout)
     try:
         return context.wrap_socket(connection, server_hostname=host)
     except BaseException:
@@ -108,7 +153,7 @@ def _handshake(options: VCenterOptions, host: str, port: int, context: ssl.SSLCo
         raise
 
 
-def _described(certificate: x509.Certificate) -> str:
+def described(certificate: x509.Certificate) -> str:
     """Whom a certificate is for, who made it, and how long it is valid."""
     issuer = "self-signed" if certificate.issuer == certificate.subject else f"by {certificate.issuer.rfc4514_string()}"
     names = ", ".join(_names(certificate)) or certificate.subject.rfc4514_string()

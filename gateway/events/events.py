@@ -149,6 +149,12 @@ class Events:
     def unknown_enum_value(self, enum: str, value: str) -> None:
         """vCenter sent the value `value` of the enum of this full name, which the contract does not know."""
 
+    def unreadable_value(self, message: str, field: str, why: str) -> None:
+        """What vCenter sent in the field `field` of a message of this full name cannot be read, and is left unset."""
+
+    def replaced_text(self, message: str) -> None:
+        """The answer that becomes a message of this full name held bytes that are not text: U+FFFD replaces them."""
+
     def reloaded(self, reloaded: Reloaded) -> None:
         """A file changed while the gateway runs."""
 

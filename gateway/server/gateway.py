@@ -23,6 +23,7 @@ from gateway.server.drain import Drain
 from gateway.server.reflection import add_reflection
 from gateway.server.registrar import service_handlers
 from gateway.server.streams import OpenStreams, StreamLimits
+from gateway.settings import ServerSettings
 from gateway.tracing import TraceEvents, Tracing
 from gateway.transcoding import Binding, compile_bindings
 from gateway.vcenter.breaker import BreakerState
@@ -47,6 +48,9 @@ replicas that they know: so it is the last to say NOT_SERVING, when names had ti
 _LEAVE_SECONDS = 0.5
 _MAX_PENDING = 100_000
 
+# Each default is stated once, where it is documented.
+_DEFAULTS = ServerSettings()
+
 # The asyncio half of the library is not in its type information.
 _HealthServicer: Any = health.aio.HealthServicer  # type: ignore[attr-defined]
 
@@ -55,22 +59,22 @@ _HealthServicer: Any = health.aio.HealthServicer  # type: ignore[attr-defined]
 class ServerOptions:
     """How the gRPC side listens and stops."""
 
-    listen: str = "127.0.0.1:50051"
+    listen: str = _DEFAULTS.listen
     """Host and port; port 0 takes a free one."""
     reuse_port: bool = False
     """Whether several processes may listen on the same port. Off, a second gateway on the port fails to start."""
-    max_request_bytes: int = 4 * 1024 * 1024
-    max_response_bytes: int = 32 * 1024 * 1024
-    keepalive_seconds: float = 60.0
+    max_request_bytes: int = _DEFAULTS.max_request_bytes
+    max_response_bytes: int = _DEFAULTS.max_response_bytes
+    keepalive_seconds: float = _DEFAULTS.keepalive_seconds
     """An idle connection is probed this often, and closed when the client does not answer within 20 seconds."""
-    max_connection_age_seconds: float | None = None
+    max_connection_age_seconds: float | None = _DEFAULTS.max_connection_age_seconds
     """Connections are closed in an orderly way after about this long, so that clients find new replicas."""
-    settle_seconds: float = 0.0
+    settle_seconds: float = _DEFAULTS.settle_seconds
     """How long new calls are still taken after a stop began, until load balancers have noticed."""
-    grace_seconds: float = 30.0
+    grace_seconds: float = _DEFAULTS.grace_seconds
     """How long calls under way may take to finish after a stop began."""
-    reflection: bool = True
-    health: bool = True
+    reflection: bool = _DEFAULTS.reflection
+    health: bool = _DEFAULTS.health
     streams: StreamLimits = field(default_factory=StreamLimits)
 
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf import duration_pb2
-from google.rpc import error_details_pb2
 from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
@@ -19,8 +17,8 @@ from gateway.contract import Contract
 __all__ = ["add_reflection"]
 
 _V1 = "grpc.reflection.v1.ServerReflection"
-# What no service of the contract imports: the details of errors, and gRPC's own services.
-_FURTHER_FILES = (duration_pb2, error_details_pb2, health_pb2, reflection_pb2)
+# What is not in the contract's descriptors: gRPC's own services.
+_FURTHER_FILES = (health_pb2, reflection_pb2)
 
 # The asyncio half of the library is not in its type information.
 _ReflectionServicer: Any = reflection.aio.ReflectionServicer  # type: ignore[attr-defined]

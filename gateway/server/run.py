@@ -84,7 +84,7 @@ async def run(
             backend = await simulator(settings, stack)
         access = make_access(settings, Basic(backend.user, backend.password) if backend else None)
         _warn(settings)
-        vcenter = settings.vcenter.options(backend.url if backend else None)
+        vcenter = VCenterOptions.of(settings.vcenter, backend.url if backend else None)
         admin = _admin(settings, vcenter, share)
         tracing = start_tracing(settings.tracing, vcenter.url)
         stack.push_async_callback(tracing.stop)

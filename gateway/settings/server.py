@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import ByteSize, field_validator
+from pydantic import ByteSize
 
-from gateway.settings.address import split_address
-from gateway.settings.section import BYTES, SECONDS, SWITCH, ReadableFile, Section, setting
+from gateway.settings.section import BYTES, SECONDS, SWITCH, Address, ReadableFile, Section, setting
 
 __all__ = ["LogSettings", "ServerSettings", "TlsSettings"]
 
@@ -15,7 +14,7 @@ __all__ = ["LogSettings", "ServerSettings", "TlsSettings"]
 class ServerSettings(Section):
     """The gRPC side."""
 
-    listen: str = setting(
+    listen: Address = setting(
         "127.0.0.1:50051",
         "Address that gRPC clients connect to. Port 0 takes a free one.",
         "HOST:PORT, for instance 127.0.0.1:50051, 0.0.0.0:50051 or [::1]:50051",
@@ -53,12 +52,6 @@ class ServerSettings(Section):
     )
     reflection: bool = setting(True, "Lets tools such as grpcurl ask for the services. It needs no identity.", SWITCH)
     health: bool = setting(True, "Answers health checks (grpc.health.v1), which need no identity either.", SWITCH)
-
-    @field_validator("listen")
-    @classmethod
-    def _check_listen(cls, value: str) -> str:
-        split_address(value)
-        return value
 
 
 class TlsSettings(Section):

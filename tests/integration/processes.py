@@ -91,7 +91,8 @@ async def running(folder: Path, *arguments: str, variables: Mapping[str, str] | 
 def _start(folder: Path, arguments: tuple[str, ...], variables: Mapping[str, str]) -> Running:
     with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
         process = subprocess.Popen(
-            [*COMMAND, *arguments],
+            # As a shell starts it in the foreground: whoever runs the tests in the background has them ignore Ctrl-C.
+            ["/usr/bin/env", "--default-signal=INT", *COMMAND, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,

@@ -15,7 +15,7 @@ import pytest
 
 from gateway.access import Admission, AuditFile, AuditLog, parse_policy, passthrough
 from gateway.server.access import make_access
-from gateway.simulator import DEFAULT_USERS
+from gateway.simulator import DEFAULT_USERS, Fault
 from gateway.vcenter import Basic
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (

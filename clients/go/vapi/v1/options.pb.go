@@ -181,6 +181,14 @@ var file_vapi_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Tag:           "varint,50110,opt,name=json_text",
 		Filename:      "vapi/v1/options.proto",
 	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*string)(nil),
+		Field:         50115,
+		Name:          "vapi.v1.open_enum",
+		Tag:           "bytes,50115,opt,name=open_enum",
+		Filename:      "vapi/v1/options.proto",
+	},
 }
 
 // Extension fields to descriptorpb.MethodOptions.
@@ -213,6 +221,12 @@ var (
 	//
 	// optional bool json_text = 50110;
 	E_JsonText = &file_vapi_v1_options_proto_extTypes[3]
+	// Full name of the enum that has the values of a text, or of each text of a list. Both spellings are taken in requests:
+	// vCenter's, for instance `POWERED_ON`, and that of the enum, which answers show: `POWER_STATE_POWERED_ON`. Values that
+	// the enum does not have are passed on as they are.
+	//
+	// optional string open_enum = 50115;
+	E_OpenEnum = &file_vapi_v1_options_proto_extTypes[4]
 )
 
 var File_vapi_v1_options_proto protoreflect.FileDescriptor
@@ -231,7 +245,8 @@ const file_vapi_v1_options_proto_rawDesc = "" +
 	"\x06unions\x12\x1f.google.protobuf.MessageOptions\x18\xbe\x87\x03 \x03(\v2\x0e.vapi.v1.UnionR\x06unions:@\n" +
 	"\n" +
 	"error_data\x12\x1f.google.protobuf.MessageOptions\x18\xbf\x87\x03 \x01(\bR\terrorData:<\n" +
-	"\tjson_text\x12\x1d.google.protobuf.FieldOptions\x18\xbe\x87\x03 \x01(\bR\bjsonTextB\x9e\x01\n" +
+	"\tjson_text\x12\x1d.google.protobuf.FieldOptions\x18\xbe\x87\x03 \x01(\bR\bjsonText:<\n" +
+	"\topen_enum\x12\x1d.google.protobuf.FieldOptions\x18Ç\x03 \x01(\tR\bopenEnumB\x9e\x01\n" +
 	"\vcom.vapi.v1B\fOptionsProtoP\x01ZDgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vapi/v1;vapiv1\xa2\x02\x03VXX\xaa\x02\aVapi.V1\xca\x02\aVapi\\V1\xe2\x02\x13Vapi\\V1\\GPBMetadata\xea\x02\bVapi::V1b\x06proto3"
 
 var (
@@ -261,12 +276,13 @@ var file_vapi_v1_options_proto_depIdxs = []int32{
 	3, // 2: vapi.v1.unions:extendee -> google.protobuf.MessageOptions
 	3, // 3: vapi.v1.error_data:extendee -> google.protobuf.MessageOptions
 	4, // 4: vapi.v1.json_text:extendee -> google.protobuf.FieldOptions
-	5, // 5: vapi.v1.errors:type_name -> vapi.std.errors.v1.ErrorType
-	0, // 6: vapi.v1.unions:type_name -> vapi.v1.Union
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	5, // [5:7] is the sub-list for extension type_name
-	1, // [1:5] is the sub-list for extension extendee
+	4, // 5: vapi.v1.open_enum:extendee -> google.protobuf.FieldOptions
+	5, // 6: vapi.v1.errors:type_name -> vapi.std.errors.v1.ErrorType
+	0, // 7: vapi.v1.unions:type_name -> vapi.v1.Union
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	6, // [6:8] is the sub-list for extension type_name
+	1, // [1:6] is the sub-list for extension extendee
 	0, // [0:1] is the sub-list for field type_name
 }
 
@@ -282,7 +298,7 @@ func file_vapi_v1_options_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vapi_v1_options_proto_rawDesc), len(file_vapi_v1_options_proto_rawDesc)),
 			NumEnums:      0,
 			NumMessages:   2,
-			NumExtensions: 4,
+			NumExtensions: 5,
 			NumServices:   0,
 		},
 		GoTypes:           file_vapi_v1_options_proto_goTypes,

@@ -47,8 +47,8 @@ type ListVmsRequest struct {
 	Clusters []string `protobuf:"bytes,6,rep,name=clusters,proto3" json:"clusters,omitempty"`
 	// Identifiers of resource pools, for instance `resgroup-1001`.
 	ResourcePools []string `protobuf:"bytes,7,rep,name=resource_pools,json=resourcePools,proto3" json:"resource_pools,omitempty"`
-	// Power states, as vCenter spells them: `POWERED_ON`, `POWERED_OFF`, `SUSPENDED`. Any other value is answered with
-	// `INVALID_ARGUMENT`.
+	// Power states: `POWERED_ON`, `POWERED_OFF`, `SUSPENDED`, or the same with the prefix `POWER_STATE_`. Any other value is
+	// answered with `INVALID_ARGUMENT`.
 	PowerStates   []string `protobuf:"bytes,8,rep,name=power_states,json=powerStates,proto3" json:"power_states,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -582,7 +582,7 @@ var File_vcenter_v1_vm_service_proto protoreflect.FileDescriptor
 const file_vcenter_v1_vm_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1bvcenter/v1/vm_service.proto\x12\n" +
-	"vcenter.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a,vcenter/vm/hardware/adapter/v1/adapter.proto\x1a(vcenter/vm/hardware/boot/v1/device.proto\x1a)vcenter/vm/hardware/v1/boot_service.proto\x1a*vcenter/vm/hardware/v1/cdrom_service.proto\x1a(vcenter/vm/hardware/v1/cpu_service.proto\x1a)vcenter/vm/hardware/v1/disk_service.proto\x1a-vcenter/vm/hardware/v1/ethernet_service.proto\x1a+vcenter/vm/hardware/v1/floppy_service.proto\x1a%vcenter/vm/hardware/v1/hardware.proto\x1a+vcenter/vm/hardware/v1/memory_service.proto\x1a-vcenter/vm/hardware/v1/parallel_service.proto\x1a+vcenter/vm/hardware/v1/serial_service.proto\x1a\x1avcenter/vm/v1/common.proto\"\xa0\x02\n" +
+	"vcenter.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a,vcenter/vm/hardware/adapter/v1/adapter.proto\x1a(vcenter/vm/hardware/boot/v1/device.proto\x1a)vcenter/vm/hardware/v1/boot_service.proto\x1a*vcenter/vm/hardware/v1/cdrom_service.proto\x1a(vcenter/vm/hardware/v1/cpu_service.proto\x1a)vcenter/vm/hardware/v1/disk_service.proto\x1a-vcenter/vm/hardware/v1/ethernet_service.proto\x1a+vcenter/vm/hardware/v1/floppy_service.proto\x1a%vcenter/vm/hardware/v1/hardware.proto\x1a+vcenter/vm/hardware/v1/memory_service.proto\x1a-vcenter/vm/hardware/v1/parallel_service.proto\x1a+vcenter/vm/hardware/v1/serial_service.proto\x1a\x1avcenter/vm/v1/common.proto\"\xbc\x02\n" +
 	"\x0eListVmsRequest\x12\x16\n" +
 	"\x03vms\x18\x01 \x03(\tB\x04\xe2A\x01\x01R\x03vms\x12\x1a\n" +
 	"\x05names\x18\x02 \x03(\tB\x04\xe2A\x01\x01R\x05names\x12\x1e\n" +
@@ -590,8 +590,8 @@ const file_vcenter_v1_vm_service_proto_rawDesc = "" +
 	"\vdatacenters\x18\x04 \x03(\tB\x04\xe2A\x01\x01R\vdatacenters\x12\x1a\n" +
 	"\x05hosts\x18\x05 \x03(\tB\x04\xe2A\x01\x01R\x05hosts\x12 \n" +
 	"\bclusters\x18\x06 \x03(\tB\x04\xe2A\x01\x01R\bclusters\x12+\n" +
-	"\x0eresource_pools\x18\a \x03(\tB\x04\xe2A\x01\x01R\rresourcePools\x12'\n" +
-	"\fpower_states\x18\b \x03(\tB\x04\xe2A\x01\x01R\vpowerStates\":\n" +
+	"\x0eresource_pools\x18\a \x03(\tB\x04\xe2A\x01\x01R\rresourcePools\x12C\n" +
+	"\fpower_states\x18\b \x03(\tB \xe2A\x01\x01\x9a\xbc\x18\x18vcenter.vm.v1.PowerStateR\vpowerStates\":\n" +
 	"\x0fListVmsResponse\x12'\n" +
 	"\x03vms\x18\x01 \x03(\v2\x15.vcenter.v1.VmSummaryR\x03vms\"$\n" +
 	"\fGetVmRequest\x12\x14\n" +

@@ -28,10 +28,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let descriptors = fs::read(descriptors)?;
     let mut protos = FileDescriptorSet::decode(descriptors.as_slice())?;
-    // Options speak to the gateway only. What is in google.protobuf comes from prost-types.
+    // Options speak to the gateway only, and what is read of google.rpc is written by hand. What is in google.protobuf
+    // comes from prost-types.
     protos
         .file
-        .retain(|file| !["google.api", "vapi.v1"].contains(&file.package()));
+        .retain(|file| !["google.api", "google.rpc", "vapi.v1"].contains(&file.package()));
 
     let secrets = redact::messages_with_secrets(&protos, &descriptors)?;
     let calls = stubs::generate(protos, &secrets, &generated)?;
