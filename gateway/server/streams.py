@@ -75,7 +75,8 @@ class OpenStreams:
     @property
     def oldest_seconds(self) -> float:
         """How long the oldest one has been open, 0 without any."""
-        return time.monotonic() - min((stream.opened for stream in self._open), default=time.monotonic())
+        now = time.monotonic()
+        return now - min((stream.opened for stream in self._open), default=now)
 
     def end_all(self) -> None:
         """Ends all streams because the gateway stops, and every one that comes after."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -42,6 +44,7 @@ __all__ = [
     "System",
     "eventually",
     "failure",
+    "log_lines",
     "running_gateway",
     "running_guarded_gateway",
     "running_system",
@@ -177,6 +180,12 @@ class Client:
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=binding.response_class.FromString,
         )
+
+
+def log_lines(log: io.StringIO, event: str = "call") -> list[dict[str, Any]]:
+    """The lines of a log in JSON that are about this event."""
+    entries = [json.loads(line) for line in log.getvalue().splitlines()]
+    return [entry for entry in entries if entry["event"] == event]
 
 
 class Stream:

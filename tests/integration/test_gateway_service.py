@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gateway.server.streams import StreamLimits
 from gateway.settings import Settings
 from gateway.simulator import Fault
 from gateway.vcenter import Basic, VCenterOptions
+from tests.held_vcenter import idle
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
     PASSWORD,
@@ -32,7 +34,6 @@ from tests.integration.service_account import BEARER, guarded, service_settings,
 GET = "vcenter.gateway.v1.GatewayService/GetGateway"
 WATCH = "vcenter.gateway.v1.GatewayService/WatchGateway"
 NOWHERE = VCenterOptions("http://127.0.0.1:1")
-USERS = ("readonly@vsphere.local", "operator@vsphere.local")
 
 
 async def refusal(call: Any) -> Failure:
@@ -44,7 +45,7 @@ async def refusal(call: Any) -> Failure:
 async def logged_in(system: System) -> str:
     """A session of the administrator's that the gateway did not open."""
     session = system.simulator.sessions.login(ADMINISTRATOR, PASSWORD)
-    return session.id
+    return session.identifier
 
 
 async def outage(system: System) -> None:
@@ -172,8 +173,6 @@ async def test_the_whole_state_comes_first(system: System) -> None:
 
 
 def _seconds(timestamp: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(timestamp).timestamp()
 
 
@@ -181,7 +180,7 @@ async def test_logins(system: System) -> None:
     """Each login that succeeds or is refused is a message with the whole state."""
     stream = system.client.stream(WATCH)
     await stream.next()
-    await system.client.call(READ, READ_REQUEST, user=USERS[0])
+    await system.client.call(READ, READ_REQUEST, user="readonly@vsphere.local")
     state = (await stream.next())["state"]
     assert state["logins"] == {"succeeded": "2", "rejected": "0", "open_sessions": 2}
     await refusal(system.client.call(READ, READ_REQUEST, password="wrong"))
@@ -310,18 +309,20 @@ async def test_a_caller_who_does_not_read(system: System) -> None:
     await stream.next()
     vcenter = system.gateway.vcenter
     assert vcenter is not None
-    for number in range(100):
+    changes = 100
+    for number in range(changes):
         # Each state is a megabyte, so that gRPC's own buffers hold only some of them.
         for _ in range(10):
             vcenter.breaker.failed(f"{number} {'x' * 1_000_000}")
+        await idle()
         vcenter.breaker.succeeded()
-        await asyncio.sleep(0)
+        await idle()
     for _ in range(10):
         vcenter.breaker.failed("the last one")
     read = 1
     while (await stream.next())["state"].get("circuit_cause") != "the last one":
         read += 1
-    assert read < 100
+    assert read < changes
     vcenter.breaker.succeeded()
     stream.cancel()
 

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,12 @@ from gateway.admin.metrics import PREFIX, Metrics
 from gateway.calls import Call
 from gateway.events import Events
 from gateway.events.log import EventLog
-from gateway.logs import configure_logs
 from gateway.server import ServerOptions
 from gateway.server.streams import StreamLimits
-from gateway.settings import LogSettings
 from gateway.simulator import Fault
 from gateway.tracing import Forwarding
 from gateway.tracing.spans import Spans
+from tests.held_vcenter import idle
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
     PASSWORD,
@@ -46,13 +45,16 @@ from tests.integration.harness import (
     Stream,
     System,
     eventually,
+    log_lines,
     running_system,
 )
 from tests.integration.service_account import BEARER, TOKEN, guarded, service_settings
 
 WATCH = "vcenter.gateway.v1.GatewayService/WatchGateway"
 SERVICE, _, METHOD = WATCH.partition("/")
-USERS = (ADMINISTRATOR, "readonly@vsphere.local", "operator@vsphere.local")
+USERS = (ADMINISTRATOR, "readonly@vsphere.local", "noaccess@vsphere.local")
+LEEWAY = 30
+"""Seconds by which clocks may differ."""
 QUICK = StreamLimits(check_seconds=0.05)
 ALL = '{"rules": [{"identities": ["*"], "rpcs": ["*"]}]}'
 
@@ -97,18 +99,18 @@ def assert_too_many(failure: Failure, text: str) -> None:
 
 async def test_limit_of_an_identity() -> None:
     """A caller may have so many streams open, over whatever connections; others have their own."""
-    async with running_system(server=options(StreamLimits(max_streams_per_caller=2))) as system:
-        async with connections(system) as connect:
-            first, second, third = [await connect() for _ in range(3)]
-            streams = [await opened(first), await opened(second)]
-            assert_too_many(await refused(third), "the caller has 2 streams open, which is the limit")
-            streams.append(await opened(third, user=USERS[1]))
-            assert len(system.gateway.streams) == 3
-            streams[0].cancel()
-            await eventually(lambda: len(system.gateway.streams) == 2, "the end of the stream")
-            streams.append(await opened(third))
-            for stream in streams:
-                stream.cancel()
+    limits = StreamLimits(max_streams_per_caller=2)
+    async with running_system(server=options(limits)) as system, connections(system) as connect:
+        first, second, third = [await connect() for _ in range(3)]
+        streams = [await opened(first), await opened(second)]
+        assert_too_many(await refused(third), "the caller has 2 streams open, which is the limit")
+        streams.append(await opened(third, user=USERS[1]))
+        assert len(system.gateway.streams) == 3
+        streams[0].cancel()
+        await eventually(lambda: len(system.gateway.streams) == 2, "the end of the stream")
+        streams.append(await opened(third))
+        for stream in streams:
+            stream.cancel()
 
 
 async def test_limit_of_a_connection() -> None:
@@ -124,7 +126,7 @@ async def test_limit_of_a_connection() -> None:
 async def test_callers_without_a_name() -> None:
     """Callers whose names the gateway does not know count by their connections: they do not use up each other's."""
     async with running_system(server=options(StreamLimits(max_streams_per_caller=1))) as system:
-        session = system.simulator.sessions.login(ADMINISTRATOR, PASSWORD).id
+        session = system.simulator.sessions.login(ADMINISTRATOR, PASSWORD).identifier
         how: Any = {"user": None, "metadata": (("vmware-api-session-id", session),)}
         async with connections(system) as connect:
             first, second = await connect(), await connect()
@@ -181,30 +183,35 @@ async def test_a_stream_that_comes_during_the_stop() -> None:
         assert (failure.code, failure.reason) == ("UNAVAILABLE", "GATEWAY_STOPPING")
 
 
-@pytest.mark.parametrize("reads", [True, False], ids=["idle", "unread"])
-async def test_no_stream_holds_up_the_stop(reads: bool) -> None:
+@pytest.mark.parametrize("is_read", [True, False], ids=["idle", "unread"])
+async def test_no_stream_holds_up_the_stop(is_read: bool) -> None:
     """A stream does not use up the grace period, also where its caller reads nothing and the write does not end."""
-    async with running_system(server=options(grace_seconds=60)) as system:
-        sent = Sent()
+    sent = Sent()
+    async with running_system(server=options(grace_seconds=60), events=sent) as system:
         stream = await opened(system.client)
-        if not reads:
-            await stuffed(system)
+        if not is_read:
+            changes = await stuff(system)
+            assert sent.messages < changes, "all of it was written"
         async with asyncio.timeout(20):
             await system.gateway.stop()
         assert not len(system.gateway.streams)
-        await eventually(lambda: [call for call in system.calls if call.rpc == WATCH], "the end of the stream")
-        del sent, stream
+        [ended] = await eventually(lambda: [call for call in system.calls if call.rpc == WATCH], "the end")
+        assert ended.reason == "GATEWAY_STOPPING"
+        del stream
 
 
-async def stuffed(system: System) -> None:
-    """Makes states until gRPC takes no more of them, since their reader does not read."""
+async def stuff(system: System) -> int:
+    """Makes states of a megabyte that nobody reads, more than gRPC's buffers take. Returns how many."""
     vcenter = system.gateway.vcenter
     assert vcenter is not None
-    for number in range(60):
+    changes = 60
+    for number in range(changes):
         for _ in range(10):
             vcenter.breaker.failed(f"{number} {'x' * 1_000_000}")
+        await idle()
         vcenter.breaker.succeeded()
-        await asyncio.sleep(0.005)
+        await idle()
+    return changes
 
 
 class Sent(Events):
@@ -300,38 +307,16 @@ async def test_metrics() -> None:
         assert value("rpc_duration_seconds_count", **of) == 0, "it would drown the durations of calls"
 
 
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """What is logged."""
-    import logging
-
-    import structlog
-
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    stream = io.StringIO()
-    configure_logs(LogSettings(format="json"), stream)
-    yield stream
-    logging.captureWarnings(False)
-    root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
-
-
-def lines(log: io.StringIO, event: str = "call") -> list[dict[str, Any]]:
-    entries = [json.loads(line) for line in log.getvalue().splitlines()]
-    return [entry for entry in entries if entry["event"] == event]
-
-
 async def test_the_log(log: io.StringIO) -> None:
     """A stream is one line, at its end, with the number of its messages."""
     async with running_system(events=EventLog()) as system:
         stream = await opened(system.client)
         await system.client.call(READ, READ_REQUEST, user=USERS[1])
         await stream.next()
-        assert [line["rpc"] for line in lines(log)] == [READ]
+        assert [line["rpc"] for line in log_lines(log)] == [READ]
         stream.cancel()
-        await eventually(lambda: len(lines(log)) == 2, "the line of the stream")
-    line = lines(log)[1]
+        await eventually(lambda: len(log_lines(log)) == 2, "the line of the stream")
+    line = log_lines(log)[1]
     assert (line["rpc"], line["code"], line["level"], line["messages"]) == (WATCH, "CANCELLED", "info", 2)
     assert line["identity"] == f"vcenter:{ADMINISTRATOR}"
     assert line["peer"].startswith("ipv4:127.0.0.1:")
@@ -344,7 +329,7 @@ async def test_the_stop_in_the_log(log: io.StringIO) -> None:
     async with running_system(events=EventLog()) as system:
         await opened(system.client)
         await system.gateway.stop()
-    [line] = lines(log)
+    [line] = log_lines(log)
     assert (line["rpc"], line["code"], line["reason"]) == (WATCH, "UNAVAILABLE", "GATEWAY_STOPPING")
 
 

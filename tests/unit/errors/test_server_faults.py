@@ -17,7 +17,7 @@ from gateway.tracing.spans import Spans
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "helm" / "vcenter-gateway"
-CODES = [name for name in code_pb2.Code.keys() if name != "OK"]
+CODES = [code_pb2.Code.Name(code) for code in range(1, 17)]
 _COUNTED = re.compile(r"[A-Z_]+(?:\|[A-Z_]+)+")
 
 
