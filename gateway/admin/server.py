@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
@@ -19,6 +21,16 @@ from gateway.vcenter import VCenterOptions
 from gateway.vcenter.version import VersionReader
 
 __all__ = ["AdminServer", "Source"]
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not a request that cannot be read: its sender gets a status, and a traceback tells nobody anything."""
+    error = record.exc_info[0] if record.exc_info else None
+    return error is None or not issubclass(error, (HttpProcessingError, web.RequestPayloadError))
+
+
+_log = logging.getLogger(__name__)
+_log.addFilter(_is_news)
 
 
 def _nothing() -> None:
@@ -59,7 +71,7 @@ class AdminServer:
                 web.get("/", self._page),
             ]
         )
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(application, access_log=None, logger=_log, shutdown_timeout=1.0)
 
     async def start(self) -> str:
         """Starts serving and returns the address, with the port that was chosen where it was 0.
@@ -89,7 +101,10 @@ class AdminServer:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         self._source.refresh()
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        try:
+            encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        except (TypeError, ValueError):  # A version that is no number.
+            encode, content_type = choose_encoder("")
         return web.Response(body=encode(self._source.registry), headers={"Content-Type": content_type})
 
     async def _page(self, request: web.Request) -> web.Response:

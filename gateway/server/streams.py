@@ -22,6 +22,7 @@ from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events
 from gateway.server.arrival import REQUEST_ID_HEADER, Arrival, Door, refuse
 from gateway.server.calls import CANCELLED
+from gateway.server.connections import read, write
 from gateway.transcoding import Binding
 
 __all__ = ["OpenStreams", "StreamHandler", "StreamLimits", "stream_handler"]
@@ -29,7 +30,9 @@ __all__ = ["OpenStreams", "StreamHandler", "StreamLimits", "stream_handler"]
 _RETRY_DELAY = 5.0
 _STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway stops; open the stream again")
 
-StreamHandler = Callable[[bytes, Any], Awaitable[None]]
+_REQUEST_SECONDS = 30.0
+
+StreamHandler = Callable[[Any, Any], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +129,14 @@ def stream_handler(
     events: Events,
     streams: OpenStreams,
 ) -> StreamHandler:
-    """The handler of one rpc that streams its responses. It takes the serialized request."""
+    """The handler of one rpc that streams its responses. It reads the serialized request from its context."""
 
-    async def handle(data: bytes, context: Any) -> None:
+    async def handle(_: Any, context: Any) -> None:
         arrival = Arrival(door, binding, context)
         failure: Failure | None = CANCELLED
         sent = 0
         try:
-            call = arrival.call(data)
+            call = arrival.call(await _request(context))
             door.admit(call)
             events.call_started(call)
 
@@ -142,7 +145,7 @@ def stream_handler(
                 messages = stream(call)
                 try:
                     async for message in messages:
-                        await context.write(_serialized(message))
+                        await write(context, _serialized(message))
                         sent += 1
                         events.message_sent(call)
                 finally:
@@ -162,6 +165,17 @@ def stream_handler(
             await refuse(context, failure, arrival.request_id)
 
     return handle
+
+
+async def _request(context: Any) -> bytes:
+    """The serialized request. Raises GatewayError (INVALID_ARGUMENT) for one that does not come."""
+    data = None
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_REQUEST_SECONDS):
+            data = await read(context)
+    if data is None:
+        raise GatewayError(Failure.of(Reason.REQUEST_INVALID, "the call has no complete request message"))
+    return data
 
 
 async def _watch(door: Door, arrival: Arrival, call: Call, stream: _OpenStream, check_seconds: float) -> None:

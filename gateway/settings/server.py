@@ -28,6 +28,35 @@ class ServerSettings(Section):
     )
     max_request_bytes: ByteSize = setting(4 * 1024**2, "Largest request that is accepted.", BYTES, ge=1024, lt=2**31)
     max_response_bytes: ByteSize = setting(32 * 1024**2, "Largest response that is sent.", BYTES, ge=1024, lt=2**31)
+    max_metadata_bytes: ByteSize = setting(
+        32 * 1024,
+        "Largest metadata of a call: all its names and values, with 32 bytes more for each. gRPC itself refuses a call "
+        "beyond it, with RESOURCE_EXHAUSTED and no details.",
+        BYTES,
+        ge=8 * 1024,
+        le=16 * 1024**2,
+    )
+    max_unsent_bytes: ByteSize = setting(
+        128 * 1024**2,
+        "Most bytes of responses that callers have not taken yet. Half of it for one connection.",
+        BYTES,
+        ge=1024**2,
+        lt=2**40,
+    )
+    max_concurrent_streams: int = setting(
+        1000,
+        "Calls at once on one connection. Clients hold further ones back by themselves.",
+        "a whole number from 1 to 100000",
+        ge=1,
+        le=100_000,
+    )
+    max_connections: int = setting(
+        10_000,
+        "Connections at once, for each worker. Further ones are closed.",
+        "a whole number from 1 to 1000000",
+        ge=1,
+        le=1_000_000,
+    )
     keepalive_seconds: float = setting(
         60.0, "An idle connection is probed this often.", f"{SECONDS}; 1 or more", ge=1, le=86400
     )

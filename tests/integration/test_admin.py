@@ -166,6 +166,36 @@ async def under_way(condition: Callable[[], bool], *calls: Any) -> list[asyncio.
     return tasks
 
 
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        pytest.param(b"GARBAGE\r\n\r\n", b"400", id="no-http"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\nA%b: b\r\n\r\n" % (b"a" * 20_000), b"400", id="long-header"),
+        pytest.param(b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n", b"400", id="path"),
+        pytest.param(b"GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", b"400", id="length"),
+        pytest.param(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", b"400", id="chunk"),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc", b"200", id="gzip"
+        ),
+        pytest.param(b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: text/plain;version=a\r\n\r\n", b"200", id="version"),
+    ],
+)
+async def test_a_malformed_request(
+    system: System, caplog: pytest.LogCaptureFixture, request_bytes: bytes, status: bytes
+) -> None:
+    """It gets one status, and leaves no traceback in the log."""
+    host, _, port = system.admin.address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(request_bytes)
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).split()[1] == status
+        writer.write_eof()
+        await reader.read()
+    writer.close()
+    assert (await system.admin.get("/readyz"))[0] == 200
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def test_rpcs(system: System) -> None:
     """Rpcs are counted by service, method and code; how long they took by service and method; those under way too."""
     await system.call(READ, READ_REQUEST)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.documents import MAX_BYTES, MAX_VALUES, DocumentError, open_regular, read_bounded, read_yaml
+from gateway.documents import MAX_BYTES, MAX_VALUES, DocumentError, read_bounded, read_yaml
+from gateway.files import open_regular
 
 ALIASES = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
 MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 12))
@@ -100,8 +101,9 @@ def test_other_kinds_of_files(tmp_path: Path, kind: str) -> None:
     path = {"device": Path("/dev/zero"), "directory": tmp_path, "pipe": tmp_path / "pipe"}[kind]
     if kind == "pipe":
         os.mkfifo(path)
-    for reads in (open_regular, read_bounded):
-        with pytest.raises(DocumentError, match="it is not a regular file"):
+    problem = "it is a directory, not a file" if kind == "directory" else "it is not a regular file"
+    for reads, error in ((open_regular, ValueError), (read_bounded, DocumentError)):
+        with pytest.raises(error, match=problem):
             reads(path)
 
 

@@ -8,9 +8,12 @@ import logging
 
 import pytest
 
-from gateway.logs import call_logger, configure_logs
+from gateway.contract import load_contract
+from gateway.errors import Failure
+from gateway.events import CallEnded
+from gateway.events.log import EventLog
+from gateway.logs import configure_logs
 from gateway.printable import escaped
-from gateway.server import CallRecord
 from gateway.settings import LogSettings
 
 EVIL = "\x1b]52;c;aGk=\x07\x9b2J\u202e"
@@ -29,7 +32,8 @@ def lines(stream: io.StringIO, form: str) -> list[str]:
     configure_logs(LogSettings.model_validate({"format": form}), stream)
     logging.getLogger("test").warning("said: %s", EVIL)
     logging.getLogger("test").warning("said", extra={"text": EVIL, "texts": [EVIL]})
-    call_logger()(CallRecord("a.B/C", "UNKNOWN", EVIL, 0.1, "r-1"))
+    method = load_contract().methods["vcenter.v1.VmService/ListVms"]
+    EventLog().call_ended(CallEnded(method, "r-1", "ipv4:192.0.2.7:40312", 0.1, Failure(2, EVIL, EVIL)))
     return stream.getvalue().splitlines()
 
 

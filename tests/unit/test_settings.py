@@ -249,7 +249,7 @@ def test_mistakes_in_the_file(config, text: str, line: str) -> None:
     ("path", "why"),
     [
         pytest.param("/dev/zero", "it is not a regular file", id="device"),
-        pytest.param("/", "it is not a regular file", id="directory"),
+        pytest.param("/", "it is a directory, not a file", id="directory"),
         pytest.param("large", "it is larger than 1048576 bytes", id="large"),
     ],
 )
