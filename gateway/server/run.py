@@ -18,6 +18,7 @@ from gateway.events import combined
 from gateway.events.log import EventLog
 from gateway.server.access import make_access
 from gateway.server.gateway import Gateway, ServerOptions
+from gateway.server.streams import StreamLimits
 from gateway.settings import ServerSettings, Settings
 from gateway.tracing import start_tracing
 from gateway.vcenter import Basic
@@ -188,6 +189,7 @@ def _server_options(server: ServerSettings, reuse_port: bool) -> ServerOptions:
         max_unsent_bytes=server.max_unsent_bytes,
         max_concurrent_streams=server.max_concurrent_streams,
         max_connections=server.max_connections,
+        streams=StreamLimits(server.max_streams, server.max_streams_per_caller),
         keepalive_seconds=server.keepalive_seconds,
         max_connection_age_seconds=server.max_connection_age_seconds,
         settle_seconds=server.settle_seconds,

@@ -23,6 +23,7 @@ from gateway.events import Events
 from gateway.server.arrival import REQUEST_ID_HEADER, Arrival, Door, refuse
 from gateway.server.calls import CANCELLED
 from gateway.server.connections import read, write
+from gateway.settings import ServerSettings
 from gateway.transcoding import Binding
 
 __all__ = ["OpenStreams", "StreamHandler", "StreamLimits", "stream_handler"]
@@ -32,6 +33,9 @@ _STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway sto
 
 _REQUEST_SECONDS = 30.0
 
+# Each default is stated once, where it is documented.
+_DEFAULTS = ServerSettings()
+
 StreamHandler = Callable[[Any, Any], Awaitable[None]]
 
 
@@ -39,9 +43,10 @@ StreamHandler = Callable[[Any, Any], Awaitable[None]]
 class StreamLimits:
     """How many streams may be open, and how often a caller is asked for its credentials anew."""
 
-    max_streams: int = 1000
+    max_streams: int = _DEFAULTS.max_streams
     """Of all callers together."""
-    max_streams_per_caller: int = 100
+    max_streams_per_caller: int = _DEFAULTS.max_streams_per_caller
+    """Of one identity, and on one connection."""
     check_seconds: float = 10.0
     """So long at most goes a stream on whose caller is no longer accepted."""
 
