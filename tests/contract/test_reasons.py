@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from google.protobuf import descriptor_pb2
@@ -12,6 +13,7 @@ from google.rpc import code_pb2
 from gateway.contract import load_contract
 from gateway.errors import BY_REASON, GATEWAY_DOMAIN, Reason
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
 FILE = "vcenter/gateway/v1/reason.proto"
 _PREFIX = "REASON_"
 _EXAMPLE = re.compile(r"^\s*\{.*\}\s*$", re.DOTALL | re.MULTILINE)
@@ -60,3 +62,9 @@ def test_the_code_in_the_comment(name: str) -> None:
     found = re.search(r"The gRPC code is `([A-Z_]+)`", text)
     assert found is not None
     assert found[1] == code_pb2.Code.Name(BY_REASON[Reason(name.removeprefix(_PREFIX))])
+
+
+def test_every_reason_is_documented() -> None:
+    """The page about errors has a row for each reason, in order, with its code first."""
+    rows = re.findall(r"^\| `([A-Z_]+)` \| `([A-Z_]+)`[^|]*\|[^|]+\|[^|]+\|$", DOCUMENT.read_text(), re.MULTILINE)
+    assert rows == [(reason, code_pb2.Code.Name(code)) for reason, code in BY_REASON.items()]
