@@ -25,7 +25,6 @@ __all__ = [
     "Events",
     "Exchanged",
     "LoginEnded",
-    "Reloaded",
     "Retried",
     "combined",
 ]
@@ -108,14 +107,6 @@ class LoginEnded(NamedTuple):
     failure: Failure | None = None
 
 
-class Reloaded(NamedTuple):
-    """A file has a new content."""
-
-    path: str
-    problem: str = ""
-    """Why the old content stays in use, empty where the new one is used."""
-
-
 class Events:
     """Is told what happens, and by itself does nothing. A subscriber overrides what it wants to know.
 
@@ -154,9 +145,6 @@ class Events:
 
     def replaced_text(self, message: str) -> None:
         """The answer that becomes a message of this full name held bytes that are not text: U+FFFD replaces them."""
-
-    def reloaded(self, reloaded: Reloaded) -> None:
-        """A file changed while the gateway runs."""
 
 
 _NAMES = tuple(name for name, value in vars(Events).items() if callable(value) and not name.startswith("_"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from gateway.events.events import BreakerChanged, CallEnded, Events, LoginEnded, Reloaded, Retried
+from gateway.events.events import BreakerChanged, CallEnded, Events, LoginEnded, Retried
 from gateway.logs import line_writer
 from gateway.tracing.context import trace_fields
 
@@ -104,13 +104,6 @@ class EventLog(Events):
         """Says once that what vCenter sends is not all text."""
         text = "text that is not valid Unicode, in which U+FFFD replaces what cannot be read"
         self._say_once(text, message, "U+FFFD")
-
-    def reloaded(self, reloaded: Reloaded) -> None:
-        """Says that a file changed, and whether its new content is used."""
-        if reloaded.problem:
-            _log.error("%s changed and cannot be used, the old content stays in use: %s", *reloaded)
-        else:
-            _log.info("%s changed and is in use now", reloaded.path)
 
     def _say_once(self, what: str, owner: str, name: str) -> None:
         key = (owner, name[:_MAX_NAME])

@@ -21,6 +21,7 @@ from gateway.events.log import EventLog
 from gateway.files import look_at_files
 from gateway.server.access import account_file, make_access
 from gateway.server.gateway import Gateway, ServerOptions
+from gateway.server.streams import StreamLimits
 from gateway.settings import ServerSettings, Settings
 from gateway.signals import on_hangup, stop_event
 from gateway.tracing import start_tracing
@@ -269,6 +270,7 @@ def _server_options(server: ServerSettings, *, reuse_port: bool) -> ServerOption
         max_unsent_bytes=server.max_unsent_bytes,
         max_concurrent_streams=server.max_concurrent_streams,
         max_connections=server.max_connections,
+        streams=StreamLimits(server.max_streams, server.max_streams_per_caller),
         keepalive_seconds=server.keepalive_seconds,
         max_connection_age_seconds=server.max_connection_age_seconds,
         settle_seconds=server.settle_seconds,

@@ -65,6 +65,21 @@ class ServerSettings(Section):
         ge=1,
         le=1_000_000,
     )
+    max_streams: int = setting(
+        1000,
+        "Rpcs that stream their responses, such as WatchGateway, at once, for each worker. Further ones are refused "
+        "with TOO_MANY_STREAMS.",
+        "a whole number from 1 to 100000",
+        ge=1,
+        le=100_000,
+    )
+    max_streams_per_caller: int = setting(
+        100,
+        "The same of one caller: of one identity, and on one connection.",
+        "a whole number from 1 to 100000",
+        ge=1,
+        le=100_000,
+    )
     keepalive_seconds: float = setting(
         60.0, "An idle connection is probed this often.", f"{SECONDS}; 1 or more", ge=1, le=86400
     )

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from gateway.configuration import SettingsError, load_settings
 from gateway.server import ServerOptions
+from gateway.server.run import _server_options
+from gateway.server.streams import StreamLimits
 from gateway.settings import (
     ServerSettings,
     Settings,
@@ -66,6 +68,7 @@ def test_defaults_serve_loopback_only() -> None:
     [
         pytest.param(VCenterOptions, VCenterSettings, id="vcenter"),
         pytest.param(ServerOptions, ServerSettings, id="server"),
+        pytest.param(StreamLimits, ServerSettings, id="streams"),
         pytest.param(SimulatorOptions, SimulatorSettings, id="simulator"),
     ],
 )
@@ -93,6 +96,32 @@ def test_options_have_every_setting() -> None:
     options = {name.removesuffix("_seconds"): value for name, value in settings.model_dump().items()}
     assert asdict(VCenterOptions.of(settings)) == options
     assert VCenterOptions.of(VCenterSettings(), "https://vc.example.com") == VCenterOptions("https://vc.example.com")
+
+
+def test_server_options_have_every_setting() -> None:
+    """Each setting of the gRPC side reaches the server, or the limits of its streams."""
+    switches = {"reflection": False, "health": False}
+    sizes = {name: 2**20 + index for index, name in enumerate(n for n in ServerSettings.model_fields if "bytes" in n)}
+    counts = {"max_streams": 7, "max_streams_per_caller": 3, "max_concurrent_streams": 5, "max_connections": 9}
+    times = {"keepalive_seconds": 11, "max_connection_age_seconds": 12, "settle_seconds": 13, "grace_seconds": 14}
+    settings = ServerSettings.model_validate({"listen": "[::1]:1", **switches, **sizes, **counts, **times})
+    assert settings.model_fields_set == set(ServerSettings.model_fields) - {"workers", "worker_timeout_seconds"}
+    options = _server_options(settings, reuse_port=True)
+    assert options.reuse_port
+    assert options.streams == StreamLimits(7, 3)
+    for name in settings.model_fields_set - {"max_streams", "max_streams_per_caller"}:
+        assert getattr(options, name) == getattr(settings, name)
+
+
+@pytest.mark.parametrize("key", ["max_streams", "max_streams_per_caller"])
+@pytest.mark.parametrize(("value", "allowed"), [(0, False), (1, True), (100_000, True), (100_001, False)])
+def test_limits_of_streams(key: str, value: int, allowed: bool) -> None:
+    """A gateway may have from one to 100,000 streams open."""
+    if allowed:
+        assert getattr(ServerSettings.model_validate({key: value}), key) == value
+        return
+    with pytest.raises(ValueError, match=key):
+        ServerSettings.model_validate({key: value})
 
 
 @pytest.mark.parametrize(
