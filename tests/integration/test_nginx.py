@@ -12,8 +12,8 @@ from pathlib import Path
 
 import grpc.aio
 import pytest
-from gateway.transcoding.errors import MAX_DETAILS_BYTES
 
+from gateway.errors import MAX_DETAILS_BYTES
 from gateway.simulator import Fault
 from tests.integration.harness import START, START_ID, START_REQUEST, Client, Failure, System
 
