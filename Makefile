@@ -18,6 +18,11 @@ HELM := build/tools/bin/helm
 HELM_VERSION := 3.22.0
 HELM_FLAGS := -s -w -X helm.sh/helm/v3/internal/version.version=v$(HELM_VERSION) \
     -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37
+# What tests and checks of the chart take is built where its toolchain is there; the continuous integration has it all.
+define build_tools
+@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(HELM) $(CRDS); fi
+@if command -v apt-get >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(PROMTOOL); fi
+endef
 # Prometheus itself judges the queries of alerts and dashboard; Debian's package is unpacked, not installed.
 PROMTOOL := build/tools/bin/promtool
 # What cert-manager and the Prometheus operator say that their objects look like.
@@ -30,7 +35,8 @@ run: $(DESCRIPTORS) ## Starts the gateway on 127.0.0.1:50051 with the embedded v
 	@$(BIN)/vcenter-gateway serve --simulator $(ARGS)
 
 test: $(DESCRIPTORS) ## Runs the whole test suite (ARGS="-k cdrom" for a part)
-	@if [ -n "$$CI" ]; then tools/install_debian.sh chromium; fi
+	@if [ -n "$$CI" ]; then tools/install_debian.sh chromium nginx; fi
+	$(build_tools)
 	$(BIN)/pytest $(ARGS)
 
 bench: $(DESCRIPTORS) build/bench-venv/ready ## Measures the gateway beside others, into docs/benchmarks (ARGS="--quick" for a trial)
@@ -46,8 +52,7 @@ check: $(DESCRIPTORS) checkgenerate check-helm ## Checks types, style, protos, c
 
 check-helm: .venv/ready ## Checks the Dockerfile and the Helm chart
 	$(BIN)/hadolint Dockerfile
-	@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(HELM) $(CRDS); fi
-	@if command -v apt-get >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(PROMTOOL); fi
+	$(build_tools)
 	@if [ ! -x $(HELM) ]; then echo "helm/: skipped, building Helm takes Go"; fi
 	@if [ -x $(HELM) ]; then for file in helm/vcenter-gateway/ci/*.yaml; do \
 	    $(HELM) lint --strict --quiet helm/vcenter-gateway --values $$file || exit 1; done; fi

@@ -9,13 +9,11 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from gateway.documents import read_yaml
+from gateway.documents import DocumentError, read_bounded, read_yaml
 from gateway.settings import VARIABLE_PREFIX, Settings, all_settings
 
 __all__ = ["SettingsError", "load_settings"]
@@ -113,25 +111,24 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[s
 
 def _from_file(path: str, origin: str, problems: list[str]) -> dict[str, _Given]:
     try:
-        content = read_yaml(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        problems.append(f"{origin}: {path!r} cannot be read ({error.strerror}); it takes a YAML file")
+        content = read_bounded(path)
+    except (OSError, DocumentError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        problems.append(f"{origin}: {path!r} cannot be read ({why}); it takes a YAML file")
         return {}
+    try:
+        values = read_yaml(content.decode())
     except UnicodeDecodeError:
         problems.append(f"{origin}: {path!r} is not UTF-8 text; it takes a YAML file")
         return {}
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else path
-        problems.append(f"{place}: this is not valid YAML: {error.problem}")
+    except DocumentError as error:
+        place = f"{path}:{error.line}:{error.column}" if error.line else path
+        problems.append(f"{place}: {error.text}")
         return {}
-    except yaml.YAMLError:
-        problems.append(f"{path}: this is not valid YAML")
-        return {}
-    if content is not None and not isinstance(content, dict):
+    if values is not None and not isinstance(values, dict):
         problems.append(f"{path}: it takes sections such as `server:` with keys below them")
         return {}
-    return dict(_from_sections(path, content or {}, problems))
+    return dict(_from_sections(path, values or {}, problems))
 
 
 def _from_sections(path: str, content: Mapping[Any, Any], problems: list[str]) -> Iterator[tuple[str, _Given]]:

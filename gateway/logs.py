@@ -12,7 +12,6 @@ import contextlib
 import logging
 import os
 import re
-import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -21,6 +20,8 @@ from typing import Any, TextIO
 import orjson
 import structlog
 
+from gateway.log_stream import standard_error
+from gateway.printable import escaped, escaped_json
 from gateway.settings import LogSettings
 from gateway.tracing.context import CURRENT, trace_fields
 
@@ -50,7 +51,7 @@ EventDict = structlog.typing.EventDict
 
 def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
     """Sends all logs of the process to `stream`, standard error unless given."""
-    stream = stream or sys.stderr
+    stream = stream or standard_error()
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     ending: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
@@ -60,9 +61,11 @@ def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
     ]
     if settings.format == "console" or (settings.format == "auto" and stream.isatty()):
-        ending.append(_console(stream))
+        ending += [_visible, _console(stream)]
     else:
         ending.append(_render_json)
+        if stream.isatty():
+            ending.append(lambda _logger, _method, line: escaped_json(str(line)))
     structlog.configure(
         processors=ending,
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -172,6 +175,11 @@ def _render_json(_logger: Any, _method: str, event: EventDict) -> str:
     """One line of JSON that begins with what people look for first."""
     first = {name: event.pop(name) for name in ("time", "level", "event") if name in event}
     return orjson.dumps({**first, **event}).decode()
+
+
+def _visible(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Writes out what could command a terminal. Values of other types are shown by `repr`, which does too."""
+    return {name: escaped(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _console(stream: TextIO) -> structlog.dev.ConsoleRenderer:

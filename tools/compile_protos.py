@@ -3,8 +3,8 @@
     compile_protos.py              gateway/contract/descriptors.binpb, with comments: what the gateway is made from
     compile_protos.py --released   protos/released.binpb, without them: what `buf breaking` compares later protos with
 
-The first is made by the build (hatch_build.py) and by `make generate`, the second by `make release`. The google/api
-protos come from the installed googleapis-common-protos, those of google/protobuf from grpcio-tools.
+The first is made by the build (hatch_build.py) and by `make generate`, the second by `make release`. The google/api and
+google/rpc protos come from the installed googleapis-common-protos, those of google/protobuf from grpcio-tools.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from google.api import annotations_pb2
 from grpc_tools import protoc
 
 __all__ = ["compile_protos"]
+
+# No proto of ours imports these: they are what every error comes in, and a client made from the set alone needs them.
+_OF_ERRORS = ("google/rpc/code.proto", "google/rpc/error_details.proto", "google/rpc/status.proto")
 
 
 def compile_protos(protos: Path, output: Path, *, comments: bool = True) -> None:
@@ -32,7 +35,7 @@ def compile_protos(protos: Path, output: Path, *, comments: bool = True) -> None
     arguments += ["--include_imports", f"--descriptor_set_out={output}"]
     if comments:
         arguments.append("--include_source_info")
-    if protoc.main(["protoc", *arguments, *files]) != 0:
+    if protoc.main(["protoc", *arguments, *files, *_OF_ERRORS]) != 0:
         sys.exit("protoc failed")
 
 

@@ -18,7 +18,7 @@ from google.rpc import code_pb2
 
 from gateway.admin.metrics import metrics_table
 from gateway.contract import Idempotency, Method, Streaming, load_contract
-from gateway.errors import BY_ERROR_TYPE, BY_HTTP_STATUS
+from gateway.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, SERVER_FAULTS
 from gateway.settings import reference_table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -89,9 +89,18 @@ def http_statuses() -> str:
     return "\n".join([*rows, "| any other | `UNKNOWN` |"])
 
 
+def server_faults() -> str:
+    """The codes that say that the gateway or vCenter failed."""
+    return ", ".join(f"`{name}`" for name in sorted(SERVER_FAULTS))
+
+
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "configuration.md": {"settings": reference_table},
-    "errors.md": {"error types": error_types, "http statuses": http_statuses},
+    "errors.md": {
+        "error types": error_types,
+        "http statuses": http_statuses,
+        "server faults": server_faults,
+    },
     "operations.md": {"metrics": metrics_table},
     "services.md": {"services": services},
 }

@@ -6,12 +6,17 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	_ "google.golang.org/grpc/health" // Without it, gRPC ignores the service config's healthCheckConfig.
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
 )
 
 // version is that of the module and of the gateway it was made for.
@@ -37,10 +42,10 @@ var serviceConfig string
 // The connection is established with the first call, and anew whenever that is necessary; make one and share it. On
 // top of what gRPC does,
 //
-//   - failed calls return an [*Error],
-//   - calls whose context has no deadline get one of a minute, see [WithDefaultTimeout],
-//   - calls that only read are repeated up to three times while the gateway is unavailable. Those that change something
-//     are sent once,
+//   - failed calls and streams return an [*Error],
+//   - calls whose context has no deadline get one of a minute, see [WithDefaultTimeout]. Streams get none,
+//   - calls that only read are repeated up to three times while the gateway is unavailable, but not when its certificate
+//     is not trusted. Those that change something are sent once,
 //   - all addresses of target take turns, and those that are about to stop are left in time,
 //   - a connection that is silent during a call is probed every minute.
 //
@@ -63,10 +68,11 @@ func Connect(target string, options ...Option) (*grpc.ClientConn, error) {
 	conn, err := grpc.NewClient(target, append([]grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithDefaultCallOptions(callOptions...),
-		grpc.WithDefaultServiceConfig(serviceConfig),
+		grpc.WithDefaultServiceConfig(withBalancer(serviceConfig)),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.WithUserAgent("vcenter-gateway-go/" + version),
 		grpc.WithChainUnaryInterceptor(s.invoke),
+		grpc.WithChainStreamInterceptor(openStream),
 	}, s.dialOptions...)...)
 	if err != nil {
 		return nil, fmt.Errorf("vcentergateway: %w", err)
@@ -103,7 +109,8 @@ func WithCredentialsInPlaintext() Option {
 }
 
 // WithDefaultTimeout sets how long a call may take whose context has no deadline: a minute without this option, any
-// time when timeout is 0. The gateway learns the deadline and hands it on to vCenter.
+// time when timeout is 0. The gateway learns the deadline and hands it on to vCenter. A stream lasts as long as its
+// context and the gateway let it.
 func WithDefaultTimeout(timeout time.Duration) Option {
 	return func(s *settings) { s.timeout = timeout }
 }
@@ -139,8 +146,24 @@ func (s *settings) invoke(
 		ctx, cancel = context.WithTimeout(ctx, s.timeout)
 		defer cancel()
 	}
-	if err := invoke(ctx, method, request, response, conn, options...); err != nil {
-		return ErrorFrom(err)
+	// gRPC sets the peer of a call that it has sent.
+	var gateway peer.Peer
+	if err := invoke(ctx, method, request, response, conn, append(options, grpc.Peer(&gateway))...); err != nil {
+		return newError(err, gateway.Addr != nil && !isReadOnly(method))
 	}
 	return nil
+}
+
+// isReadOnly reports whether an rpc changes nothing. Those of gRPC's own services do not; others say so in their protos.
+func isReadOnly(method string) bool {
+	name := strings.ReplaceAll(strings.TrimPrefix(method, "/"), "/", ".")
+	if strings.HasPrefix(name, "grpc.") {
+		return true
+	}
+	descriptor, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(name))
+	if err != nil {
+		return false
+	}
+	options, _ := descriptor.Options().(*descriptorpb.MethodOptions)
+	return options.GetIdempotencyLevel() == descriptorpb.MethodOptions_NO_SIDE_EFFECTS
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -227,6 +229,65 @@ func TestTLS(t *testing.T) {
 		})
 	}
 }
+
+// A read whose connection fails is repeated, unless the certificate of the gateway is not trusted: that will be so in a
+// second as well. The error says what is wrong.
+func TestUntrustedCertificateIsNotRetried(t *testing.T) {
+	trusted, other := newAuthority(t), newAuthority(t)
+	certificate, err := tls.LoadX509KeyPair(trusted.issue(t, leaf()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, grpc.Creds(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{certificate}})))
+	for _, test := range []struct {
+		name   string
+		target string
+		option vcentergateway.Option
+		once   bool
+	}{
+		{"unknown authority", s.target, vcentergateway.WithRootCAs(other.file), true},
+		{
+			"other name", s.target,
+			vcentergateway.WithTLS(&tls.Config{RootCAs: trusted.pool(), ServerName: "gateway.example.com"}), true,
+		},
+		{"nobody there", "127.0.0.1:1", vcentergateway.WithRootCAs(trusted.file), false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			attempts := &attempts{}
+			conn := connect(t, test.target, test.option, vcentergateway.WithDialOptions(grpc.WithStatsHandler(attempts)))
+			err := read(t.Context(), conn)
+			e := vcentergateway.ErrorFrom(err)
+			if e == nil || e.Code != codes.Unavailable || e.MayHaveExecuted {
+				t.Fatalf("the call ended with %v", err)
+			}
+			if begun := attempts.begun.Load(); (begun == 1) != test.once {
+				t.Errorf("there were %d attempts: %v", begun, err)
+			}
+			if test.once != strings.Contains(err.Error(), "certificate") {
+				t.Errorf("the error is %v", err)
+			}
+			if err := write(t.Context(), conn); vcentergateway.ErrorFrom(err).MayHaveExecuted {
+				t.Errorf("a change that was not sent ended with %#v", err)
+			}
+		})
+	}
+}
+
+// attempts counts how often gRPC tries to make calls.
+type attempts struct{ begun atomic.Int32 }
+
+func (*attempts) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+
+func (a *attempts) HandleRPC(_ context.Context, event stats.RPCStats) {
+	if begin, ok := event.(*stats.Begin); ok && begin.Client {
+		a.begun.Add(1)
+	}
+}
+
+func (*attempts) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+func (*attempts) HandleConn(context.Context, stats.ConnStats) {}
 
 // Files that cannot be used fail at once. They never make a connection one in plain text.
 func TestConnectRefusesFiles(t *testing.T) {

@@ -19,6 +19,9 @@
 //		// look at the machine before the call is repeated
 //	}
 //
+// Streams deliver each message as it arrives, and end with the same error, or with io.EOF. They last as long as their
+// context does.
+//
 // [TypeOf] and [ErrorFrom] read the errors of any connection, also those of one that was not made by Connect.
 //
 // Requests can hold secrets, such as the password of a guest account. Hand them to [Redact] before they are logged.

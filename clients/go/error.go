@@ -15,7 +15,11 @@ import (
 
 	errorsv1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vapi/std/errors/v1"
 	stdv1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vapi/std/v1"
+	gatewayv1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/gateway/v1"
 )
+
+// gatewayDomain is the Domain of errors that the gateway itself reports.
+const gatewayDomain = "vcenter-gateway"
 
 // Error is all that is known about a failed call. What the call's status says nothing about is zero, which is most of
 // it when the gateway could not be reached.
@@ -27,7 +31,8 @@ type Error struct {
 	Message string
 
 	// Reason says what happened: vCenter's name of the error type, HTTP_<status> where its answer had none, or a
-	// reason of the gateway's own such as REQUEST_INVALID. It is empty when the error is not from the gateway.
+	// reason of the gateway's own such as REQUEST_INVALID, see [Error.GatewayReason]. It is empty when the error is not
+	// from the gateway.
 	Reason string
 
 	// Domain is vcenter.vmware.com when vCenter reported the error, and vcenter-gateway when the gateway did.
@@ -52,8 +57,9 @@ type Error struct {
 	// RetryDelay is how long to wait before the call is repeated, where that helps.
 	RetryDelay time.Duration
 
-	// MayHaveExecuted reports that a call that changes something was sent to vCenter and no readable answer came: look
-	// at the machine before you repeat it. When Reason is empty, the gateway said nothing about it either way.
+	// MayHaveExecuted reports that a call that changes something was sent and no readable answer came: look at the
+	// machine before you repeat it. The gateway says so. When it did not answer, because the connection broke or the time
+	// was up, this is true unless the call only reads or could not be sent.
 	MayHaveExecuted bool
 
 	// RequestID finds the call in the logs of the gateway and of vCenter.
@@ -64,7 +70,8 @@ type Error struct {
 }
 
 // ErrorFrom reads an error that a stub returned, wrapped or not. It returns nil for nil. An error that is none of gRPC
-// has the code Unknown, or that which stands for its context error.
+// has the code Unknown, or that which stands for its context error. Of a connection that [Connect] did not make, it is
+// not known which call failed; where the gateway did not answer, MayHaveExecuted then assumes one that changes something.
 func ErrorFrom(err error) *Error {
 	if err == nil {
 		return nil
@@ -73,8 +80,14 @@ func ErrorFrom(err error) *Error {
 	if errors.As(err, &read) {
 		return read
 	}
+	return newError(err, true)
+}
+
+// newError reads an error of gRPC. The call mayChange something if it was sent and is not read-only.
+func newError(err error, mayChange bool) *Error {
 	e := &Error{status: statusOf(err), cause: err}
 	e.Code, e.Message = e.status.Code(), e.status.Message()
+	e.MayHaveExecuted = mayChange && undecided(e.Code)
 	for _, detail := range e.status.Details() {
 		switch detail := detail.(type) {
 		case *errdetails.ErrorInfo:
@@ -94,6 +107,25 @@ func ErrorFrom(err error) *Error {
 		}
 	}
 	return e
+}
+
+// undecided reports whether nobody knows what became of a call that gRPC itself ended with a code.
+func undecided(code codes.Code) bool {
+	switch code {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Unknown, codes.Internal:
+		return true
+	default:
+		return false
+	}
+}
+
+// GatewayReason returns the gateway's own reason. It is REASON_UNSPECIFIED when vCenter reported the error, when the
+// gateway did not answer, and when this package does not know the reason: Reason has it then.
+func (e *Error) GatewayReason() gatewayv1.Reason {
+	if e.Domain != gatewayDomain {
+		return gatewayv1.Reason_REASON_UNSPECIFIED
+	}
+	return gatewayv1.Reason(gatewayv1.Reason_value["REASON_"+e.Reason])
 }
 
 // TypeOf returns vCenter's error type, ERROR_TYPE_UNSPECIFIED where there is none. The error may be nil.

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	statuspb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -21,6 +24,7 @@ import (
 	vcentergateway "github.com/vcenter-gateway/vcenter-gateway/clients/go"
 	errorsv1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vapi/std/errors/v1"
 	stdv1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vapi/std/v1"
+	gatewayv1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/gateway/v1"
 	guestv1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/guest/v1"
 )
 
@@ -135,7 +139,7 @@ func TestErrorWithLittle(t *testing.T) {
 			if e.Code != test.code || e.Message != test.message {
 				t.Errorf("code and message are %v, %q", e.Code, e.Message)
 			}
-			if e.Reason != "" || e.Type != 0 || e.RequestID != "" || e.RetryDelay != 0 || e.MayHaveExecuted ||
+			if e.Reason != "" || e.Type != 0 || e.RequestID != "" || e.RetryDelay != 0 ||
 				e.Messages != nil || e.Violations != nil || e.Data != nil {
 				t.Errorf("there is more than was sent: %#v", e)
 			}
@@ -152,6 +156,66 @@ func TestErrorReadsAroundGarbage(t *testing.T) {
 		&errdetails.RequestInfo{RequestId: "r-1"})
 	if e := vcentergateway.ErrorFrom(err); e.RequestID != "r-1" {
 		t.Errorf("the request is %q", e.RequestID)
+	}
+}
+
+// When the gateway did not answer, a change may have executed if gRPC itself ended it. A read never has effects, and what
+// the gateway says counts.
+func TestMayHaveExecuted(t *testing.T) {
+	undecided := []codes.Code{
+		codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Unknown, codes.Internal,
+	}
+	s := serve(t)
+	conn := connect(t, s.target, vcentergateway.WithDialOptions(grpc.WithDisableRetry()))
+	for code := codes.Canceled; code <= codes.Unauthenticated; code++ {
+		want := slices.Contains(undecided, code)
+		s.answer = func(context.Context) error { return status.Error(code, "says gRPC") }
+		if e := vcentergateway.ErrorFrom(write(t.Context(), conn)); e.MayHaveExecuted != want {
+			t.Errorf("%v: a change may have executed: %v", code, e.MayHaveExecuted)
+		}
+		if e := vcentergateway.ErrorFrom(read(t.Context(), conn)); e.MayHaveExecuted {
+			t.Errorf("%v: a read may have executed", code)
+		}
+		if e := vcentergateway.ErrorFrom(status.Error(code, "of another connection")); e.MayHaveExecuted != want {
+			t.Errorf("%v: what is unknown may have executed: %v", code, e.MayHaveExecuted)
+		}
+		s.answer = func(context.Context) error { return statusWith(code, "", &errdetails.ErrorInfo{Reason: "X"}) }
+		if e := vcentergateway.ErrorFrom(write(t.Context(), conn)); e.MayHaveExecuted {
+			t.Errorf("%v: a change may have executed, although the gateway says no", code)
+		}
+	}
+	s.answer = func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	e := vcentergateway.ErrorFrom(write(ctx, conn))
+	if e.Code != codes.DeadlineExceeded || !e.MayHaveExecuted {
+		t.Errorf("a change whose time was up gives %#v", e)
+	}
+	_, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{})
+	if e := vcentergateway.ErrorFrom(err); e.Code != codes.DeadlineExceeded || e.MayHaveExecuted {
+		t.Errorf("gRPC's own services give %#v", e)
+	}
+}
+
+// The gateway's own reason is typed where the gateway reported the error, and this package knows the reason.
+func TestGatewayReason(t *testing.T) {
+	for _, test := range []struct {
+		domain, reason string
+		want           gatewayv1.Reason
+	}{
+		{"vcenter-gateway", "OVERLOADED", gatewayv1.Reason_REASON_OVERLOADED},
+		{"vcenter.vmware.com", "OVERLOADED", gatewayv1.Reason_REASON_UNSPECIFIED},
+		{"vcenter-gateway", "OF_A_LATER_RELEASE", gatewayv1.Reason_REASON_UNSPECIFIED},
+		{"", "", gatewayv1.Reason_REASON_UNSPECIFIED},
+	} {
+		e := vcentergateway.ErrorFrom(statusWith(codes.Aborted, "",
+			&errdetails.ErrorInfo{Domain: test.domain, Reason: test.reason}))
+		if e.GatewayReason() != test.want || e.Reason != test.reason {
+			t.Errorf("%s of %s is %v", test.reason, test.domain, e.GatewayReason())
+		}
 	}
 }
 
@@ -176,7 +240,7 @@ func TestErrorByHand(t *testing.T) {
 // A gateway that cannot be reached is an error like any other.
 func TestErrorOfUnreachableGateway(t *testing.T) {
 	err := write(t.Context(), connect(t, "127.0.0.1:1"))
-	if e := vcentergateway.ErrorFrom(err); e.Code != codes.Unavailable || e.Reason != "" {
+	if e := vcentergateway.ErrorFrom(err); e.Code != codes.Unavailable || e.Reason != "" || e.MayHaveExecuted {
 		t.Errorf("%v", err)
 	}
 	if !strings.Contains(err.Error(), "127.0.0.1:1") {

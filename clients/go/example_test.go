@@ -13,6 +13,7 @@ import (
 
 	vcentergateway "github.com/vcenter-gateway/vcenter-gateway/clients/go"
 	errorsv1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vapi/std/errors/v1"
+	gatewayv1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/gateway/v1"
 	vcenterv1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/v1"
 	guestv1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/guest/v1"
 	hardwarev1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/hardware/v1"
@@ -95,6 +96,29 @@ func ExampleError() {
 	}
 	report(&vcentergateway.Error{RetryDelay: time.Second})
 	// Output: try again in 1s
+}
+
+// A stream is read until it ends. One that ends because its replica of the gateway stops is opened again.
+func ExampleConnect_stream() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel() // ends the stream at the gateway as well
+	conn, err := vcentergateway.Connect("127.0.0.1:50051")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for {
+		stream, err := gatewayv1.NewGatewayServiceClient(conn).WatchGateway(ctx, &gatewayv1.WatchGatewayRequest{})
+		for err == nil {
+			var message *gatewayv1.WatchGatewayResponse
+			if message, err = stream.Recv(); message.GetState() != nil {
+				fmt.Println("the circuit to vCenter is", message.GetState().GetCircuit())
+			}
+		}
+		var failed *vcentergateway.Error
+		if !errors.As(err, &failed) || failed.GatewayReason() != gatewayv1.Reason_REASON_GATEWAY_STOPPING {
+			log.Fatal(err)
+		}
+	}
 }
 
 func ExampleDetail() {

@@ -22,12 +22,15 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	vcentergateway "github.com/vcenter-gateway/vcenter-gateway/clients/go"
+	gatewayv1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/gateway/v1"
 	vcenterv1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/v1"
 	hardwarev1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/hardware/v1"
 )
 
-// server is a gateway with one read and one write, both of which end as answer says.
+// server is a gateway with one read and one write, both of which end as answer says, and a stream, which does what watch
+// says.
 type server struct {
+	gatewayv1.UnimplementedGatewayServiceServer
 	vcenterv1.UnimplementedVmServiceServer
 	hardwarev1.UnimplementedCdromServiceServer
 
@@ -35,6 +38,7 @@ type server struct {
 
 	target string
 	answer func(ctx context.Context) error
+	watch  func(stream grpc.ServerStreamingServer[gatewayv1.WatchGatewayResponse]) error
 	calls  atomic.Int32
 	header metadata.MD
 
@@ -50,6 +54,15 @@ func (s *server) ConnectCdrom(
 	ctx context.Context, _ *hardwarev1.ConnectCdromRequest,
 ) (*hardwarev1.ConnectCdromResponse, error) {
 	return &hardwarev1.ConnectCdromResponse{}, s.handle(ctx)
+}
+
+func (s *server) WatchGateway(
+	_ *gatewayv1.WatchGatewayRequest, stream grpc.ServerStreamingServer[gatewayv1.WatchGatewayResponse],
+) error {
+	if err := s.handle(stream.Context()); err != nil {
+		return err
+	}
+	return s.watch(stream)
 }
 
 func (s *server) handle(ctx context.Context) error {
@@ -88,6 +101,7 @@ func serve(t *testing.T, options ...grpc.ServerOption) *server {
 	grpcServer := grpc.NewServer(options...)
 	vcenterv1.RegisterVmServiceServer(grpcServer, s)
 	hardwarev1.RegisterCdromServiceServer(grpcServer, s)
+	gatewayv1.RegisterGatewayServiceServer(grpcServer, s)
 	healthpb.RegisterHealthServer(grpcServer, s)
 	go grpcServer.Serve(listener)
 	t.Cleanup(grpcServer.Stop)

@@ -88,6 +88,8 @@ class AuditLog(Events):
     def __init__(self, write: Callable[[Mapping[str, object]], object], *, must_record: bool = False) -> None:
         self._write = write
         self._must_record = must_record
+        self.lost = 0
+        """How many records could not be written."""
         self._started: WeakKeyDictionary[Call, AuditRecord] = WeakKeyDictionary()
 
     def begins(self, call: Call) -> None:
@@ -106,7 +108,7 @@ class AuditLog(Events):
             span_id=trace.span_id if trace else "",
             event=AuditEvent.STARTED,
         )
-        if self._write(record.fields()) is False and self._must_record:
+        if not self._record(record) and self._must_record:
             text = "the audit log cannot be written, and changes that cannot be recorded are refused"
             raise GatewayError(Failure.of(Reason.AUDIT_UNAVAILABLE, text))
         self._started[call] = record
@@ -137,7 +139,12 @@ class AuditLog(Events):
                 event=AuditEvent.REFUSED,
                 **how,
             )
-        self._write(record.fields())
+        self._record(record)
+
+    def _record(self, record: AuditRecord) -> bool:
+        is_written = self._write(record.fields()) is not False
+        self.lost += not is_written
+        return is_written
 
 
 def _target(method: Method, message: Message) -> Mapping[str, str]:

@@ -22,7 +22,6 @@ from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.access.identities import identity_fits
@@ -106,11 +105,6 @@ def parse_policy(content: bytes, types: Collection[str] | None = None) -> Policy
     """
     try:
         policy = Policy.model_validate(read_yaml(content))
-    except yaml.MarkedYAMLError as error:
-        place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ValueError(f"{place}it is not valid YAML: {error.problem}") from None
-    except yaml.YAMLError:
-        raise ValueError("it is not valid YAML") from None
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "the file"

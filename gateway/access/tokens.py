@@ -15,9 +15,7 @@ import logging
 import re
 from collections.abc import Mapping
 
-import yaml
-
-from gateway.documents import read_yaml
+from gateway.documents import DocumentError, read_yaml
 from gateway.files import ReloadedFile
 
 __all__ = ["StaticTokens", "parse_tokens"]
@@ -45,7 +43,7 @@ def parse_tokens(content: bytes) -> Mapping[str, str]:
         entries = read_yaml(content)["tokens"]
         if not isinstance(entries, list):
             raise TypeError
-    except (yaml.YAMLError, TypeError, KeyError):
+    except (DocumentError, TypeError, KeyError):
         raise ValueError("it takes YAML with a list `tokens` of entries with identity and sha256") from None
     if not entries:
         _log.warning("the file of tokens lists none: every token is refused")

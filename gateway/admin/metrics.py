@@ -24,6 +24,7 @@ from gateway.calls.shared_reads import SharedReads
 from gateway.contract import Streaming
 from gateway.errors import Reason
 from gateway.events import CallEnded, Events, Exchanged, Retried
+from gateway.log_stream import dropped_lines
 from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.client import VCenter
 
@@ -142,8 +143,8 @@ FAMILIES = (
         "schema_drift_total",
         "counter",
         ("message", "field"),
-        "Fields of vCenter's answers that the contract does not know, and values of enums: then the enum and the "
-        "value. At most 1000 different ones for each worker.",
+        "Fields of vCenter's answers that the contract does not know or that cannot be read, and values of enums: then "
+        "the enum and the value. At most 1000 different ones for each worker.",
     ),
     Family(
         "certificate_expiry_timestamp_seconds",
@@ -152,6 +153,13 @@ FAMILIES = (
         "When a certificate ends, in seconds since the epoch: of gateway (what callers see), of vcenter (as seen on "
         "the last connection).",
         "livemin",
+    ),
+    Family("audit_records_lost_total", "counter", (), "Records of the audit log that could not be written."),
+    Family(
+        "log_lines_dropped_total",
+        "counter",
+        (),
+        "Lines of the log that were dropped because nobody read what the process writes.",
     ),
     Family("build_info", "gauge", ("version", "python"), "Always 1; the labels say what runs.", "livemax"),
 )
@@ -256,6 +264,14 @@ class Metrics(Events):
         """Counts a value of an enum that the contract does not know."""
         self._drifted(enum, value)
 
+    def unreadable_value(self, message: str, field: str, why: str) -> None:
+        """Counts a value that cannot be read."""
+        self._drifted(message, field)
+
+    def replaced_text(self, message: str) -> None:
+        """Counts an answer that is not all text."""
+        self._drifted(message, "U+FFFD")
+
     def _drifted(self, owner: str, name: str) -> None:
         key = (owner, name[:_MAX_NAME])
         # Bounded, since the names come from outside.
@@ -268,6 +284,9 @@ class Metrics(Events):
         self._gauges["rpcs_in_flight"].set(gateway.active_calls)
         self._gauges["streams_open"].set(len(gateway.streams))
         self._gauges["streams_oldest_seconds"].set(gateway.streams.oldest_seconds)
+        self._advance("log", lambda: self._families["log_lines_dropped_total"], dropped_lines())
+        if gateway.audit is not None:
+            self._advance("audit", lambda: self._families["audit_records_lost_total"], gateway.audit.lost)
         if gateway.tls is not None:
             self._expires("gateway", gateway.tls.certificate(), is_pem=True)
         if gateway.vcenter is not None:

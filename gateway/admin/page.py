@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from html import escape
 
 from gateway import __version__
-from gateway.admin.recent import RecentError
+from gateway.admin.rates import Rates
+from gateway.admin.recent import ErrorGroup
+from gateway.admin.style import STYLE
 from gateway.admin.summary import Latency, Summary
-from gateway.vcenter.version import VCenterVersion
+from gateway.vcenter.probe import VCenterState
 
 __all__ = ["POLICY", "Facts", "render"]
 
@@ -26,77 +28,28 @@ _TICKS = ((0.001, "1 ms"), (0.01, "10 ms"), (0.1, "0.1 s"), (1.0, "1 s"), (10.0,
 _DAY = 86400.0
 _SOON = 14 * _DAY
 
-_STYLE = """
-:root { color-scheme: light dark; --back: #f6f7f9; --card: #fff; --line: #e1e5ea; --text: #1b2430; --soft: #5d6b7c;
-  --accent: #2563eb; --range: #b7cdf8; --good: #157f3d; --good-back: #dcf5e5; --bad: #b3261e; --bad-back: #fde5e3;
-  --warn: #8a5a00; --warn-back: #fdf0d3; }
-@media (prefers-color-scheme: dark) { :root { --back: #0f141a; --card: #171e27; --line: #2a3441; --text: #e6ebf1;
-  --soft: #94a3b5; --accent: #7aa7ff; --range: #2c4a82; --good: #6fdc97; --good-back: #12351f; --bad: #ff9d94;
-  --bad-back: #431a17; --warn: #f2c76b; --warn-back: #3b2d0c; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--back); color: var(--text);
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
-main { max-width: 1240px; margin: 0 auto; padding: 28px 20px 48px; }
-header { display: flex; flex-wrap: wrap; align-items: center; gap: 6px 14px; }
-h1 { font-size: 22px; margin: 0; letter-spacing: -.01em; }
-h2 { font-size: 16px; margin: 32px 0 10px; }
-.soft { color: var(--soft); }
-header + p { margin: 4px 0 20px; overflow-wrap: anywhere; }
-.badge { font-size: 13px; font-weight: 600; padding: 2px 10px; border-radius: 999px; white-space: nowrap; }
-.good { color: var(--good); background: var(--good-back); } .bad { color: var(--bad); background: var(--bad-back); }
-.warn { color: var(--warn); background: var(--warn-back); }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 12px; }
-.card, .table { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
-.card { padding: 14px 16px; }
-.card h3 { margin: 0; font-size: 13px; font-weight: 600; line-height: 23px; color: var(--soft);
-  display: flex; flex-wrap: wrap; justify-content: space-between; gap: 2px 8px; }
-.card .number { font-size: 26px; font-weight: 650; line-height: 1.3; font-variant-numeric: tabular-nums; }
-.card p { margin: 2px 0 0; font-size: 13px; color: var(--soft); overflow-wrap: anywhere; }
-.bar { height: 6px; border-radius: 3px; margin: 4px 0 6px; background: var(--line); overflow: hidden; }
-.bar i { display: block; height: 100%; background: var(--accent); } .bar .full { background: var(--bad); }
-.table { overflow: hidden; }
-table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: 7px 12px; border-bottom: 1px solid var(--line); }
-tr:last-child td { border-bottom: 0; }
-tr:hover td { background: color-mix(in srgb, var(--accent) 6%, transparent); }
-th { font-weight: 600; font-size: 12.5px; color: var(--soft); }
-.r { text-align: right; white-space: nowrap; } .failed { color: var(--bad); font-weight: 600; }
-.long { overflow-wrap: anywhere; } th { white-space: nowrap; } .note { font-size: 13px; margin: 8px 2px 0; }
-td.plot, th.plot { padding: 0 8px; width: 348px; } svg { display: block; width: 100%; height: auto; }
-code { font: 12.5px/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
-footer { margin-top: 28px; font-size: 13px; color: var(--soft); } a { color: var(--accent); }
-.grid { stroke: var(--line); } .range { stroke: var(--range); stroke-width: 8; stroke-linecap: round; }
-.tail { stroke: var(--range); stroke-width: 2; } .median { fill: var(--accent); }
-.label { fill: var(--soft); font-size: 11px; text-anchor: middle; }
-@media (max-width: 900px) {
-  main { padding: 18px 14px 32px; } h2 { margin-top: 26px; }
-  .cards { grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 10px; }
-  .card:first-child { grid-column: 1 / -1; }
-  table, tbody, tr, td, th { display: block; border: 0; padding: 0; width: auto; }
-  tr { padding: 10px 14px; border-bottom: 1px solid var(--line); } tr:last-child { border-bottom: 0; }
-  tr:hover td { background: none; }
-  th:not(.plot) { display: none; } tr.head { padding: 4px 14px; } tr.head:not(:has(.plot)) { display: none; }
-  td.plot, th.plot { padding: 0; width: auto; }
-  td { display: inline-block; margin-right: 10px; font-size: 12.5px; white-space: normal; text-align: left; }
-  td code { font-size: 11.5px; }
-  td.rpc, td.plot, td.long { display: block; margin-right: 0; }
-  td[data-is]::before { content: attr(data-is) " "; color: var(--soft); }
-}
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the page shows."""
 
     vcenter: str
-    version: VCenterVersion
+    state: VCenterState
+    service_account: bool
+    """Whether all logins are those of one account, the gateway's."""
     workers: int
     started: float
     """Seconds since the epoch."""
     not_ready: str | None
     summary: Summary
-    errors: Sequence[RecentError]
+    rates: Rates
+    errors: Sequence[ErrorGroup]
+
+    @property
+    def login_refused(self) -> bool:
+        """Whether vCenter refuses the gateway's own account, as far as the numbers tell."""
+        totals = self.summary.totals
+        return self.service_account and totals["session_logins_rejected_total"] > 0 and not totals["sessions_open"]
 
 
 def render(facts: Facts, now: float) -> str:
@@ -109,49 +62,78 @@ def _page(facts: Facts, now: float) -> Iterator[str]:
     processes = f" · {facts.workers} workers" if facts.workers > 1 else ""
     yield "<!doctype html>"
     yield '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    yield f"<title>vCenter gRPC gateway</title><style>{_STYLE}</style></head><body><main>"
+    yield f"<title>vCenter gRPC gateway</title><style>{STYLE}</style></head><body><main>"
     yield f"<header><h1>vCenter gRPC gateway</h1>{state}</header>"
     yield (
         f'<p class="soft">Version {escape(__version__)} · up {_span(now - facts.started)}{processes} · '
-        f"{_moment(now)} UTC{f' · {escape(facts.not_ready)}' if facts.not_ready else ''}</p>"
+        f"{_moment(now)} UTC</p>"
     )
-    yield f'<section class="cards">{"".join(_cards(facts, now))}</section>'
-    yield from _latencies(facts.summary.latencies)
-    yield from _errors(facts.errors, now)
+    yield from _alerts(facts)
+    cards = list(_cards(facts, now))
+    yield f'<section class="cards n{len(cards)}">{"".join(cards)}</section>'
+    yield from _latencies(facts.summary.latencies, facts.rates)
+    server, callers = ([error for error in facts.errors if error.is_server_fault is kind] for kind in (True, False))
+    yield from _errors("Errors of vCenter and the gateway", server, now)
+    yield from _errors("Errors of callers", callers, now)
     yield (
-        '<footer>Numbers are since the start. For machines: <a href="/metrics">metrics</a>, '
-        '<a href="/healthz">healthz</a>, <a href="/readyz">readyz</a>.</footer></main></body></html>'
+        "<footer>Totals are since the start, rates the average of the last minute. For machines: "
+        '<a href="/metrics">metrics</a>, <a href="/healthz">healthz</a>, <a href="/readyz">readyz</a>.'
+        "</footer></main></body></html>"
     )
+
+
+def _alerts(facts: Facts) -> Iterator[str]:
+    """What somebody has to do something about."""
+    if facts.not_ready:
+        yield f'<p class="alert warn">{escape(facts.not_ready.capitalize())}.</p>'
+    if facts.state.reachable is False:
+        text = f"<b>vCenter cannot be called.</b> {escape(facts.state.problem)}.<br>{escape(facts.state.remedy)}"
+        yield f'<p class="alert bad">{text}</p>'
+    if facts.login_refused:
+        yield (
+            '<p class="alert bad"><b>vCenter refuses the service account.</b> No call can succeed until its name '
+            "(<code>auth.user</code>) and password (<code>auth.password_file</code>) are right, and the account is "
+            "not locked.</p>"
+        )
 
 
 def _cards(facts: Facts, now: float) -> Iterator[str]:
-    totals = facts.summary.totals
-    breaker = {name: int(count) for name, count in facts.summary.states.items() if count}
-    broken = [name for name in ("open", "half-open") if name in breaker]
-    if broken:
-        badge = _badge("bad", "Does not answer: calls are refused")
-    elif totals["vcenter_calls_total"] or facts.version.api:
-        badge = _badge("good", "Answers")
-    else:
-        badge = _badge("warn", "Not called yet")
-    states = ", ".join(f"{name} ({count})" if facts.workers > 1 else name for name, count in breaker.items())
-    known = f"API {escape(facts.version.api)}" if facts.version.api else "Version unknown"
-    where = f"<code>{escape(facts.vcenter)}</code><br>circuit breaker {escape(states or 'closed')}"
-    yield _card(f"vCenter {badge}", known, "<br>".join(filter(None, (escape(facts.version.problem), where))))
+    totals, rates = facts.summary.totals, facts.rates
+    yield _vcenter(facts)
     failed = sum(latency.failed for latency in facts.summary.latencies)
-    under_way = f"{_number(totals['rpcs_in_flight'])} under way · {_number(failed)} failed"
-    yield _card("Rpcs", _number(totals["rpcs_total"]), under_way)
+    under_way = f"{_number(totals['rpcs_in_flight'])} under way<br>{_number(failed)} failed · {_rate(rates.failed)} now"
+    yield _card("Rpcs", _number(totals["rpcs_total"]), under_way, unit=f"{_rate(rates.calls)} now")
     active, places = totals["limiter_active"], totals["limiter_places"]
     share = min(1.0, active / places) if places else 0.0
     bar = f'<div class="bar"><i{" class=full" if share > _NEARLY_FULL else ""} style="width:{share:.0%}"></i></div>'
     waiting = (
-        f"{_number(totals['limiter_waiting'])} waiting · {_number(totals['limiter_refused_total'])} refused so far"
+        f"{_number(totals['limiter_waiting'])} waiting · {_number(totals['limiter_refused_total'])} refused<br>"
+        f"{_number(totals['vcenter_calls_total'])} made · {_rate(rates.vcenter_calls)} now"
     )
-    yield _card("Calls with vCenter", f"{_number(active)} of {_number(places)}", waiting, bar)
+    yield _card("Calls with vCenter", _number(active), waiting, bar, unit=f"of {_number(places)}")
     logins, rejected = totals["session_logins_total"], totals["session_logins_rejected_total"]
     text = f"{_number(logins)} login{'' if logins == 1 else 's'}, {_number(rejected)} rejected"
     yield _card("Open sessions", _number(totals["sessions_open"]), text)
     yield from _certificates(facts.summary.expiries, now)
+
+
+def _vcenter(facts: Facts) -> str:
+    breaker = {name: int(count) for name, count in facts.summary.states.items() if count}
+    if facts.state.reachable is False:
+        badge = _badge("bad", "Cannot be called")
+    elif "open" in breaker or "half-open" in breaker:
+        badge = _badge("bad", "Does not answer")
+    elif facts.login_refused:
+        badge = _badge("bad", "Login refused")
+    elif facts.summary.totals["vcenter_calls_total"] or facts.state.reachable:
+        badge = _badge("good", "Answers")
+    else:
+        badge = _badge("warn", "Not called yet")
+    states = ", ".join(f"{name} ({count})" if facts.workers > 1 else name for name, count in breaker.items())
+    known = f"API {escape(facts.state.api)}" if facts.state.api else "Version unknown"
+    problem = escape(facts.state.problem) if facts.state.reachable else ""
+    lines = (problem, f"<code>{escape(facts.vcenter)}</code>", f"circuit breaker {escape(states or 'closed')}")
+    return _card(f"vCenter {badge}", known, "<br>".join(filter(None, lines)))
 
 
 def _certificates(expiries: dict[str, float], now: float) -> Iterator[str]:
@@ -163,29 +145,32 @@ def _certificates(expiries: dict[str, float], now: float) -> Iterator[str]:
         yield _card(f"{title} {badge}", _span(left) if left > 0 else "over", f"until {_moment(end)} UTC")
 
 
-def _card(title: str, number: str, text: str, extra: str = "") -> str:
-    return f'<div class="card"><h3>{title}</h3><div class="number">{number}</div>{extra}<p>{text}</p></div>'
+def _card(title: str, number: str, text: str, extra: str = "", *, unit: str = "") -> str:
+    small = f' <small class="soft">{unit}</small>' if unit else ""
+    return f'<div class="card"><h3>{title}</h3><div class="number">{number}{small}</div>{extra}<p>{text}</p></div>'
 
 
-def _latencies(latencies: Sequence[Latency]) -> Iterator[str]:
+def _latencies(latencies: Sequence[Latency], rates: Rates) -> Iterator[str]:
     yield "<h2>How long rpcs take</h2>"
     if not latencies:
         yield '<p class="soft">No rpc has been called yet.</p>'
         return
-    yield '<div class="table"><table><tr class="head"><th>Rpc</th><th class="r">Calls</th><th class="r">Failed</th>'
-    yield f'<th class="r">Median</th><th class="r">99 of 100</th><th class="plot">{_scale()}</th></tr>'
+    yield '<div class="table"><table class="rpcs"><tr class="head"><th>Rpc</th><th class="r">Calls</th>'
+    yield '<th class="r">Now</th><th class="r">Failed</th><th class="r">p50</th><th class="r">p99</th>'
+    yield f'<th class="plot">{_scale()}</th></tr>'
     for latency in latencies[:_MAX_ROWS]:
         median, most = latency.quantile(0.5), latency.quantile(0.99)
         failed = "r failed" if latency.failed else "r"
         yield (
             f'<tr>{_rpc(latency.rpc)}<td class="r" data-is="calls">{_number(latency.calls)}</td>'
+            f'<td class="r" data-is="now">{_rate(rates.by_rpc.get(latency.rpc, 0.0))}</td>'
             f'<td class="{failed}" data-is="failed">{_number(latency.failed)}</td>'
-            f'<td class="r" data-is="median">{_duration(median)}</td>'
-            f'<td class="r" data-is="99 %">{_duration(most)}</td><td class="plot">{_bar(latency)}</td></tr>'
+            f'<td class="r" data-is="p50">{_duration(median)}</td>'
+            f'<td class="r" data-is="p99">{_duration(most)}</td><td class="plot">{_bar(latency)}</td></tr>'
         )
     yield "</table></div>"
     more = f" The {_MAX_ROWS} most called of {len(latencies)} rpcs." if len(latencies) > _MAX_ROWS else ""
-    legend = "The dot is the median, the bar reaches to 90 and the line to 99 of 100 calls."
+    legend = "The dot is the median (p50), the bar reaches to p90 and the line to p99."
     yield f'<p class="soft note">{legend}{more}</p>'
 
 
@@ -212,25 +197,25 @@ def _bar(latency: Latency) -> str:
         f'<line class="range" x1="{median}" x2="{high}" y1="17" y2="17"/>'
         f'<circle class="median" cx="{median}" cy="17" r="4.5"/>'
     )
-    return _svg(34, "".join(lines) + shapes, "from the median to 99 of 100 calls")
+    return _svg(34, "".join(lines) + shapes, "from p50 to p99")
 
 
-def _errors(errors: Sequence[RecentError], now: float) -> Iterator[str]:
-    yield "<h2>Last errors</h2>"
+def _errors(title: str, errors: Sequence[ErrorGroup], now: float) -> Iterator[str]:
+    yield f"<h2>{title}</h2>"
     if not errors:
-        yield '<p class="soft">No call has failed.</p>'
+        yield '<p class="soft">None so far.</p>'
         return
-    yield '<div class="table"><table><tr class="head"><th>Time (UTC)</th><th>Rpc</th><th>Code and reason</th>'
-    yield "<th>Request id</th></tr>"
+    yield '<div class="table"><table class="errors"><tr class="head"><th>Rpc</th><th>Code and reason</th>'
+    yield '<th class="r">Times</th><th>Last (UTC)</th><th>Its request id</th></tr>'
     for error in errors:
         moment = _moment(error.time)
         # vCenter often says the same as the code.
-        reason = f'<br><span class="soft">{escape(error.reason)}</span>' if error.reason != error.code else ""
+        reason = f'<br><span class="soft long">{escape(error.reason)}</span>' if error.reason != error.code else ""
         when = moment[11:] if moment[:10] == _moment(now)[:10] else moment
         yield (
-            f"<tr><td>{when}</td>{_rpc(error.rpc)}"
-            f'<td class="long">{escape(error.code)}{reason}</td>'
-            f'<td class="long"><code>{escape(error.request_id)}</code></td></tr>'
+            f"<tr>{_rpc(error.rpc)}<td>{escape(error.code)}{reason}</td>"
+            f'<td class="r" data-is="times">{_number(error.count)}</td><td data-is="last">{when}</td>'
+            f'<td class="long id"><code>{escape(error.request_id)}</code></td></tr>'
         )
     yield "</table></div>"
 
@@ -247,6 +232,10 @@ def _badge(kind: str, text: str) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def _rate(per_second: float) -> str:
+    return f"{_number(per_second)}/s" if per_second >= 100 else f"{per_second:.2g}/s"
 
 
 def _duration(seconds: float) -> str:

@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from gateway.admin.page import POLICY, Facts, render
-from gateway.admin.recent import RecentError
+from gateway.admin.rates import SAMPLE_SECONDS, RateMeter
+from gateway.admin.recent import ErrorGroup
 from gateway.admin.summary import summarize
-from gateway.settings import split_address
+from gateway.settings import join_address, split_address
 from gateway.vcenter import VCenterOptions
-from gateway.vcenter.version import VersionReader
+from gateway.vcenter.probe import VCenterProbe
 
 __all__ = ["AdminServer", "Source"]
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not a request that cannot be read: its sender gets a status, and a traceback tells nobody anything."""
+    error = record.exc_info[0] if record.exc_info else None
+    return error is None or not issubclass(error, (HttpProcessingError, web.RequestPayloadError))
+
+
+_log = logging.getLogger(__name__)
+_log.addFilter(_is_news)
+
+
 def _nothing() -> None:
     return None
+
+
+async def _nothing_to_do() -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +48,38 @@ class Source:
     """Where the admin port gets from what it says."""
 
     registry: CollectorRegistry
-    errors: Callable[[], Sequence[RecentError]]
+    errors: Callable[[], Sequence[ErrorGroup]]
     """The newest first."""
     not_ready: Callable[[], str | None]
     """Why the gateway does not serve, in a sentence; None when it does."""
     not_alive: Callable[[], str | None] = _nothing
     """Why it will not by itself serve again."""
-    refresh: Callable[[], None] = _nothing
+    refresh: Callable[[], Awaitable[None]] = _nothing_to_do
     """Brings the metrics up to date."""
 
 
 class AdminServer:
-    """Serves /healthz, /readyz, /metrics and the status page on one address."""
+    """Serves /healthz, /readyz, /metrics and the status page on one address.
 
-    def __init__(self, listen: str, source: Source, *, vcenter: VCenterOptions, workers: int = 1) -> None:
+    With `service_account`, every login is that of the gateway, and one that is refused concerns all callers.
+    """
+
+    def __init__(
+        self,
+        listen: str,
+        source: Source,
+        *,
+        vcenter: VCenterOptions,
+        workers: int = 1,
+        service_account: bool = False,
+    ) -> None:
         self._listen = listen
         self._source = source
         self._vcenter = vcenter.url
-        self._version = VersionReader(vcenter)
+        self._probe = VCenterProbe(vcenter)
+        self._rates = RateMeter()
+        self._sampling: asyncio.Task[None] | None = None
+        self._service_account = service_account
         self._workers = workers
         self._started = time.time()
         application = web.Application()
@@ -59,7 +91,7 @@ class AdminServer:
                 web.get("/", self._page),
             ]
         )
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(application, access_log=None, logger=_log, shutdown_timeout=1.0)
 
     async def start(self) -> str:
         """Starts serving and returns the address, with the port that was chosen where it was 0.
@@ -74,12 +106,21 @@ class AdminServer:
             await self._runner.cleanup()
             why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise OSError(f"the admin port cannot listen on {self._listen}: {why}") from None
+        self._sampling = asyncio.create_task(self._sample())
         port = self._runner.addresses[0][1]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return join_address(host, port)
 
     async def stop(self) -> None:
+        if self._sampling is not None:
+            self._sampling.cancel()
         await self._runner.cleanup()
-        await self._version.close()
+        await self._probe.close()
+
+    async def _sample(self) -> None:
+        while True:
+            await asyncio.sleep(SAMPLE_SECONDS)
+            await self._source.refresh()
+            self._rates.sample(summarize(self._source.registry))
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return _verdict(self._source.not_alive())
@@ -88,20 +129,26 @@ class AdminServer:
         return _verdict(self._source.not_ready())
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        self._source.refresh()
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        await self._source.refresh()
+        try:
+            encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        except (TypeError, ValueError):  # A version that is no number.
+            encode, content_type = choose_encoder("")
         return web.Response(body=encode(self._source.registry), headers={"Content-Type": content_type})
 
     async def _page(self, request: web.Request) -> web.Response:
-        version = await self._version.current()
-        self._source.refresh()
+        state = await self._probe.current()
+        await self._source.refresh()
+        summary = summarize(self._source.registry)
         facts = Facts(
             vcenter=self._vcenter,
-            version=version,
+            state=state,
+            service_account=self._service_account,
             workers=self._workers,
             started=self._started,
             not_ready=self._source.not_ready(),
-            summary=summarize(self._source.registry),
+            summary=summary,
+            rates=self._rates.rates(summary),
             errors=self._source.errors(),
         )
         headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}

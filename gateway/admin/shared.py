@@ -1,108 +1,129 @@
-"""What the workers share with their supervisor: a private folder of files.
+"""What the workers tell their supervisor for the admin port, and their sum.
 
-Metrics are in prometheus_client's own files, one set for each place of a worker, so that a worker goes on counting
-where the one before it ended and the folder does not grow. Beside them each worker keeps its newest errors, in a file
-that it touches once a second to show that its event loop turns.
+Each worker counts in its own memory and reports when it is asked: whenever somebody wants to see the numbers, and else
+every ten seconds, since a report takes milliseconds. What a worker has reported stays in the sum when it ends: the one
+that takes its place goes on counting. A worker that is killed takes with it what it has counted since.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
-import os
-import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from prometheus_client import CollectorRegistry, multiprocess, values
+import orjson
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.registry import Collector
 
-from gateway.admin.metrics import Metrics
-from gateway.admin.recent import MAX_ERRORS, RecentError, RecentErrors
-from gateway.admin.source import Counted
+from gateway.admin.metrics import FAMILIES
+from gateway.admin.recent import ErrorGroup, RecentErrors, merge_errors
 
-__all__ = ["SharedFolder", "WorkerShare"]
+__all__ = ["WorkerReports", "make_report"]
 
-_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-_INTERVAL = 1.0
+_MERGE_GAUGES: dict[str, Callable[[float, float], float]] = {
+    "livesum": lambda one, other: one + other,
+    "livemin": min,
+    "livemax": max,
+}
+_OF_GAUGES = {family.full_name: _MERGE_GAUGES[family.of_workers] for family in FAMILIES if family.kind == "gauge"}
 
-
-@dataclass(frozen=True, slots=True)
-class WorkerShare:
-    """The worker's side: where it writes, and as which of the workers."""
-
-    folder: str
-    number: int
-
-    def metrics(self) -> Metrics:
-        """The metrics of this process, in files. To be made once, before any other metric."""
-        os.environ[_VARIABLE] = self.folder
-        # The library's own way to count by something else than process ids, which change with each restart.
-        values.ValueClass = values.MultiProcessValue(lambda: self.number)
-        return Metrics(CollectorRegistry())
-
-    async def keep_writing(self, metrics: Metrics, errors: RecentErrors, gateway: Counted) -> None:
-        """Writes what is new once a second until cancelled."""
-        path, written = _errors_path(self.folder, self.number), errors.changes
-        errors.restore(_read(path))
-        while True:
-            metrics.refresh(gateway)
-            with contextlib.suppress(OSError):  # A full disk is no reason to stop.
-                if errors.changes != written:
-                    _write(path, errors.newest())
-                    written = errors.changes
-            with contextlib.suppress(OSError):
-                path.touch()
-            await asyncio.sleep(_INTERVAL)
+Labels = tuple[tuple[str, str], ...]
 
 
-class SharedFolder:
-    """The supervisor's side."""
+def make_report(registry: CollectorRegistry, errors: RecentErrors) -> bytes:
+    """What a process has counted, in JSON."""
+    metrics = [
+        (
+            metric.name,
+            metric.documentation,
+            metric.type,
+            [(sample.name, tuple(sample.labels.items()), sample.value) for sample in metric.samples],
+        )
+        for metric in registry.collect()
+    ]
+    return orjson.dumps({"metrics": metrics, "errors": [asdict(group) for group in errors.newest()]})
 
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
-        self.registry = CollectorRegistry()
-        multiprocess.MultiProcessCollector(self.registry, folder)
+
+@dataclass(slots=True)
+class _Family:
+    """One metric with its samples, in the order in which they are shown."""
+
+    name: str
+    documentation: str
+    kind: str
+    samples: dict[tuple[str, Labels], float] = field(default_factory=dict)
+
+    def add(self, other: _Family) -> None:
+        merge = _OF_GAUGES.get(self.name, _MERGE_GAUGES["livesum"])
+        for key, value in other.samples.items():
+            self.samples[key] = merge(self.samples[key], value) if key in self.samples else value
+
+    def to_metric(self) -> Metric:
+        metric = Metric(self.name, self.documentation, self.kind)
+        for (name, labels), value in self.samples.items():
+            metric.add_sample(name, dict(labels), value)
+        return metric
+
+
+@dataclass(slots=True)
+class _Report:
+    """What one worker has counted, or several of them."""
+
+    families: dict[str, _Family] = field(default_factory=dict)
+    errors: list[ErrorGroup] = field(default_factory=list)
 
     @classmethod
-    @contextlib.contextmanager
-    def temporary(cls) -> Iterator[SharedFolder]:
-        """A folder that only this user can read, and that vanishes at the end."""
-        with tempfile.TemporaryDirectory(prefix="vcenter-gateway-", ignore_cleanup_errors=True) as folder:
-            yield cls(folder)
+    def parse(cls, content: str) -> _Report:
+        report = cls()
+        found: dict[str, Any] = orjson.loads(content)
+        for name, documentation, kind, samples in found["metrics"]:
+            parsed = {
+                (sample, tuple((label, value) for label, value in labels)): number for sample, labels, number in samples
+            }
+            report.families[name] = _Family(name, documentation, kind, parsed)
+        report.errors = [ErrorGroup(**group) for group in found["errors"]]
+        return report
+
+    def add(self, other: _Report, *, gauges: bool = True) -> None:
+        for name, family in other.families.items():
+            if gauges or family.kind != "gauge":
+                self.families.setdefault(name, _Family(name, family.documentation, family.kind)).add(family)
+        self.errors = merge_errors([*self.errors, *other.errors])
+
+
+class WorkerReports(Collector):
+    """The sum over all workers, those included that have ended."""
+
+    def __init__(self) -> None:
+        self._ended = _Report()
+        """What those have counted that are gone."""
+        self._living: dict[int, _Report] = {}
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+
+    def take(self, number: int, content: str) -> None:
+        """Takes the newest report of a worker."""
+        self._living[number] = _Report.parse(content)
 
     def worker_ended(self, number: int) -> None:
-        """Forgets what was true only while the worker lived: its gauges."""
-        multiprocess.mark_process_dead(number, self.folder)
+        """Keeps what the worker has counted, and forgets what was true only while it lived: its gauges."""
+        if (report := self._living.pop(number, None)) is not None:
+            self._ended.add(report, gauges=False)
 
-    def seconds_silent(self, number: int) -> float:
-        """How long ago the worker wrote something; 0 for one that has not yet."""
-        try:
-            return max(0.0, time.time() - _errors_path(self.folder, number).stat().st_mtime)
-        except FileNotFoundError:
-            return 0.0
-
-    def errors(self) -> list[RecentError]:
+    def errors(self) -> list[ErrorGroup]:
         """The newest errors of all workers, the newest first."""
-        found: list[RecentError] = []
-        for path in Path(self.folder).glob("errors_*.json"):
-            found += _read(path)
-        return sorted(found, key=lambda error: error.time, reverse=True)[:MAX_ERRORS]
+        return self._sum().errors
 
+    def collect(self) -> Iterator[Metric]:
+        for family in self._sum().families.values():
+            yield family.to_metric()
 
-def _errors_path(folder: str, number: int) -> Path:
-    return Path(folder, f"errors_{number}.json")
+    def describe(self) -> Iterator[Metric]:
+        """Nothing: what there is depends on the workers."""
+        return iter(())
 
-
-def _read(path: Path) -> list[RecentError]:
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return [RecentError(**item) for item in json.loads(text)] if text else []
-
-
-def _write(path: Path, errors: list[RecentError]) -> None:
-    """At once, so that nobody reads a half of it."""
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps([asdict(error) for error in errors]), encoding="utf-8")
-    new.replace(path)
+    def _sum(self) -> _Report:
+        total = _Report()
+        for report in (self._ended, *self._living.values()):
+            total.add(report)
+        return total

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from gateway.access import AuditLog
 from gateway.calls.shared_reads import SharedReads
 from gateway.vcenter.client import VCenter
 
@@ -29,6 +30,8 @@ class Counted(Protocol):
     def streams(self) -> _Streams: ...
     @property
     def tls(self) -> _Certified | None: ...
+    @property
+    def audit(self) -> AuditLog | None: ...
     @property
     def vcenter(self) -> VCenter | None: ...
     @property

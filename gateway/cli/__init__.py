@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 import click
 
 from gateway import __version__
-from gateway.cli.exits import Exit
+from gateway.cli.output import Exit, echo
 
 __all__ = ["cli", "main"]
 
@@ -23,7 +24,7 @@ _MODULES: Mapping[str, str] = {
     "routes": "gateway.cli.inspect",
     "descriptors": "gateway.cli.inspect",
     "version": "gateway.cli.inspect",
-    "completion": "gateway.cli.completion",
+    "completion": "gateway.cli.inspect",
     "worker": "gateway.cli.serve",
 }
 
@@ -85,11 +86,13 @@ def main() -> None:
             prog_name="vcenter-gateway", standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None
         )
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        echo(shown.getvalue().rstrip("\n"), err=True)
         sys.exit(error.exit_code)
     except click.Abort:
-        click.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         sys.exit(Exit.INTERRUPTED)
     except OSError as error:  # For instance a full disk behind the standard output; a closed pipe ends in silence.
-        click.echo(f"error: {error.strerror or error}", err=True)
+        echo(f"error: {error.strerror or error}", err=True)
         sys.exit(Exit.FAILED)

@@ -5,36 +5,47 @@ from __future__ import annotations
 import difflib
 import json
 import os
-import ssl
+import re
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
-import grpc
 from click.shell_completion import CompletionItem
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from gateway.cli.failure import CallError
-from gateway.cli.identity import identity_options, read_identity
-from gateway.cli.metadata import read_metadata
+from gateway.cli.identity import identity_options, read_identity, read_metadata, read_token
+from gateway.cli.options import Seconds, settings_options
+from gateway.cli.output import echo, echo_json
 from gateway.cli.request_json import RequestError, parse_request
-from gateway.cli.seconds import Seconds
-from gateway.cli.target import Bearer, Call, call_gateway, call_vcenter
+from gateway.cli.target import Call, Tls, call_gateway, call_vcenter, vcenter_options
 from gateway.contract import load_contract
-from gateway.settings import is_loopback, split_address
+from gateway.settings import ServerSettings
 from gateway.transcoding import Binding, compile_bindings
 from gateway.vcenter import Credential
-from gateway.vcenter.options import VCenterOptions
 
 __all__ = ["call"]
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
+_VCENTER_FLAGS = ("vcenter.ca_file", "vcenter.thumbprint", "vcenter.verify")
+
+
 def _complete_rpc(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(name) for name in load_contract().methods if incomplete.lower() in name.lower()]
+    """The rpcs that begin with what was typed: by their full names, else by the ends of these that are unambiguous.
+
+    Shells put what all candidates have in common in place of what was typed, which therefore each has to keep.
+    """
+    names, typed = load_contract().methods, incomplete.lower()
+    found = [name for name in names if name.lower().startswith(typed)]
+    if not found:
+        ends = Counter(name[mark.end() :] for name in names for mark in re.finditer("[./]", name))
+        found = [end for end, count in ends.items() if count == 1 and end.lower().startswith(typed)]
+    return [CompletionItem(incomplete + name[len(incomplete) :]) for name in found]
 
 
 @click.command(
@@ -62,12 +73,13 @@ Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 
 @click.option(
     "--target",
     metavar="HOST:PORT",
-    default="127.0.0.1:50051",
+    default=ServerSettings().listen,
     show_default=True,
     envvar="VCENTER_GATEWAY",
     help="The gateway. Also the variable VCENTER_GATEWAY.",
 )
 @click.option("--vcenter", metavar="URL", help="Calls this vCenter itself, without a gateway.")
+@settings_options(lambda setting: setting.key in _VCENTER_FLAGS)
 @identity_options
 @click.option(
     "--token-file",
@@ -78,7 +90,7 @@ Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 
 @click.option(
     "--tls/--plaintext", default=None, help="How to talk to the gateway. Plain text on a loopback address, else TLS."
 )
-@click.option("--ca", type=_FILE, metavar="FILE", help="Authorities to trust, in PEM form.")
+@click.option("--ca", type=_FILE, metavar="FILE", help="Authorities to trust that a gateway is genuine.")
 @click.option("--cert", type=_FILE, metavar="FILE", help="Own certificate, for a gateway that asks for one.")
 @click.option("--key", type=_FILE, metavar="FILE", help="Key of the own certificate.")
 @click.option(
@@ -89,12 +101,11 @@ Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 
     help="Further metadata for the gateway, such as 'cache-control: max-age=5'. Not for secrets: other users of this "
     "machine can see the command line. Can be given several times.",
 )
-@click.option("--thumbprint", metavar="SHA256", help="Trusts the vCenter that has this certificate.")
-@click.option("--no-verify", is_flag=True, help="Does not check vCenter's certificate. For experiments.")
+@click.option("--thumbprint", hidden=True)  # As it was called before it was called as everywhere else.
+@click.option("--no-verify", is_flag=True, hidden=True)
 @click.option(
     "--deadline",
     type=Seconds(more_than_0=True),
-    metavar="SECONDS",
     default=60.0,
     show_default=True,
     help="Gives up after this time.",
@@ -111,6 +122,9 @@ def call(
     request_text: str,
     target: str,
     vcenter: str | None,
+    vcenter_ca_file: str | None,
+    vcenter_thumbprint: str | None,
+    vcenter_verify: bool | None,
     user: str | None,
     password_file: Path | None,
     session_id: str | None,
@@ -141,14 +155,17 @@ def call(
                 "--tls, --plaintext, --cert, --key, --token-file, --metadata and --verbose are about a gateway; leave "
                 "out --vcenter"
             )
-        _check_files(ca)
-        options = _vcenter_options(vcenter, ca, thumbprint, no_verify)
+        ca_file = vcenter_ca_file or (str(ca) if ca else None)
+        verify = vcenter_verify is not False and not no_verify
+        options = vcenter_options(vcenter, ca_file, vcenter_thumbprint or thumbprint, verify)
         make_call = call_vcenter(options, _required(identity), contract)
     else:
-        if thumbprint or no_verify:
-            raise click.UsageError("--thumbprint and --no-verify are about a vCenter; give --vcenter URL too")
-        caller = _bearer(token_file, identity) if token_file else identity
-        make_call = call_gateway(target, _credentials(target, tls, ca, cert, key), caller, contract, further)
+        if vcenter_ca_file or vcenter_thumbprint or vcenter_verify is not None or thumbprint or no_verify:
+            raise click.UsageError("the options --vcenter-... are about a vCenter; give --vcenter URL too")
+        if token_file and identity is not None:
+            raise click.UsageError("--token-file, --user and --session-id exclude each other")
+        caller = read_token(token_file) if token_file else identity
+        make_call = call_gateway(target, Tls.choose(target, tls, ca, cert, key), caller, contract, further)
     _print(make_call, compile_bindings(contract)[name], request, deadline, as_json, verbose)
 
 
@@ -157,18 +174,18 @@ def _print(make_call: Call, binding: Binding, request: Message, deadline: float,
         answer = make_call(binding, request, deadline)
     except KeyboardInterrupt:
         if not binding.is_read_only:
-            click.echo("\nthe call may have been executed: look at the state before you repeat it", err=True)
+            echo("\nthe call may have been executed: look at the state before you repeat it", err=True)
         raise
     except CallError as error:
         if as_json:
-            click.echo(json.dumps(error.to_json(), indent=2))
+            echo_json(error.to_json())
         else:
-            click.echo("\n".join(error.lines()), err=True)
+            echo("\n".join(error.lines()), err=True)
         sys.exit(error.exit)
     if verbose:
         for field, value in answer.metadata:
-            click.echo(f"{field}: {value}", err=True)
-    click.echo(json_format.MessageToJson(answer.message, preserving_proto_field_name=True))
+            echo(f"{field}: {value}", err=True)
+    echo_json(json_format.MessageToJson(answer.message, preserving_proto_field_name=True))
 
 
 def _resolve(text: str, names: list[str]) -> str:
@@ -217,68 +234,7 @@ def _read(text: str) -> str:
     return text
 
 
-def _check_files(ca: Path | None, cert: Path | None = None, key: Path | None = None) -> None:
-    """gRPC would say of files that it cannot use no more than that there is no connection."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        if ca:
-            context.load_verify_locations(ca)
-    except OSError:
-        raise click.UsageError(f"{ca} holds no certificate in PEM form") from None
-    try:
-        if cert:
-            context.load_cert_chain(cert, key, password="")
-    except OSError:
-        text = f"{cert} and {key} are no certificate with its key, in PEM form and without a passphrase"
-        raise click.UsageError(text) from None
-
-
-def _bearer(path: Path, identity: Credential | None) -> Bearer:
-    if identity is not None:
-        raise click.UsageError("--token-file, --user and --session-id exclude each other")
-    try:
-        token = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        token = ""
-    if not token or not token.isprintable():
-        raise click.UsageError(f"{path} does not hold a token")
-    return Bearer(token)
-
-
 def _required(identity: Credential | None) -> Credential:
     if identity is None:
         raise click.UsageError("vCenter wants to know who calls: give --user NAME, or --session-id ID")
     return identity
-
-
-def _vcenter_options(url: str, ca: Path | None, thumbprint: str | None, no_verify: bool) -> VCenterOptions:
-    try:
-        return VCenterOptions(url, str(ca) if ca else None, thumbprint, not no_verify)
-    except ValueError as error:
-        # What stands before an @ may be a password.
-        text = "--vcenter takes scheme, host and port alone; say who you are with --user"
-        raise click.UsageError(text if "@" in url else str(error)) from None
-
-
-def _credentials(
-    target: str, tls: bool | None, ca: Path | None, cert: Path | None, key: Path | None
-) -> grpc.ChannelCredentials | None:
-    """The TLS side of the connection to a gateway, None for plain text."""
-    try:
-        host, _ = split_address(target)
-    except ValueError:
-        raise click.UsageError(f"--target takes HOST:PORT, for instance 127.0.0.1:50051, not {target!r}") from None
-    if tls is None:
-        tls = not is_loopback(host) or any((ca, cert, key))
-    if not tls:
-        if ca or cert or key:
-            raise click.UsageError("--ca, --cert and --key need TLS; leave out --plaintext")
-        return None
-    if bool(cert) != bool(key):
-        raise click.UsageError("--cert and --key belong together")
-    _check_files(ca, cert, key)
-    try:
-        files = [path.read_bytes() if path else None for path in (ca, key, cert)]
-    except OSError as error:
-        raise click.UsageError(f"{error.filename} cannot be read: {error.strerror}") from None
-    return grpc.ssl_channel_credentials(*files)

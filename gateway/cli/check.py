@@ -1,25 +1,31 @@
-"""`check`: tests a configuration against its vCenter and says in words what is wrong."""
+"""`check`: tests a configuration, and the way to its vCenter, step by step; says what is wrong with each."""
 
 from __future__ import annotations
 
-import json
+import os
 import sys
-import textwrap
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
+from cryptography import x509
 
-from gateway.cli.checks import run_checks
-from gateway.cli.exits import Exit
+from gateway.access import Policy
+from gateway.access.patterns import fits
 from gateway.cli.identity import identity_options, read_identity
-from gateway.cli.options import SettingsCommand, checked_settings, settings_options
-from gateway.cli.step import State, Step
-from gateway.cli.terminal import text_width
+from gateway.cli.options import SettingsCommand, checked_settings, config_option, settings_options
+from gateway.cli.output import Exit, echo, echo_json, wrapped
+from gateway.cli.serve import load
+from gateway.cli.steps import State, Step, StepError, VCenterSteps, take
+from gateway.cli.tls_check import check_tls
 from gateway.contract import load_contract
 from gateway.server.access import account_file
 from gateway.settings import Settings
 from gateway.vcenter import Credential
+from gateway.vcenter.certificate import described, ends_soon
+from gateway.vcenter.options import VCenterOptions
 
 __all__ = ["check"]
 
@@ -43,51 +49,127 @@ Exit codes: 0 all well, 1 another failure, 2 wrong settings, 3 not reachable or 
 """,
 )
 @settings_options(lambda setting: setting.section == "vcenter")
+@config_option
 @identity_options
 @click.option("--json", "as_json", is_flag=True, help="Prints the steps as JSON.")
 def check(user: str | None, password_file: Path | None, session_id: str | None, as_json: bool, **flags: Any) -> None:
-    """Tests the way to vCenter step by step.
+    """Tests a configuration and the way to its vCenter step by step.
 
-    The steps are DNS, TCP, TLS, API, login, and a first list. Each that fails says what to do.
+    The steps are config (everything that `serve` loads), DNS, TCP, TLS, API, login, and a first list. Each that fails
+    says what to do.
     """
     settings = checked_settings(flags)
     if settings.vcenter.url is None:
         raise click.UsageError("the configuration serves the simulator; there is no vCenter to test")
-    identity = read_identity(user, password_file, session_id) or _service_account(settings)
+    identity = read_identity(user, password_file, session_id)
     if not as_json:
-        click.echo(f"Checking {settings.vcenter.url}\n")
+        echo(f"Checking {settings.vcenter.url}\n")
     steps = []
-    for step in run_checks(settings.vcenter.options(), identity, load_contract()):
+    for step in _steps(settings, identity):
         steps.append(step)
         if not as_json:
             _print(step)
     failed = [step for step in steps if step.state is State.FAILED]
     if as_json:
-        click.echo(json.dumps({"ok": not failed, "steps": [_to_json(step) for step in steps]}, indent=2))
+        echo_json({"ok": not failed, "steps": [_to_json(step) for step in steps]})
     elif failed:
-        click.echo(f"\n{failed[0].name} failed.")
+        echo(f"\n{failed[0].name} failed.")
     else:
-        click.echo("\nThe gateway can work with this vCenter.")
+        echo("\nThe gateway can work with this vCenter.")
     sys.exit(failed[0].exit if failed else Exit.OK)
 
 
-def _service_account(settings: Settings) -> Credential | None:
+def _steps(settings: Settings, identity: Credential | None) -> Iterator[Step]:
+    """Takes the steps one after the other and yields each as soon as it is done.
+
+    Every step rests on the one before it, so the first failure is the one to mend and the rest is not tried.
+    """
+    options = VCenterOptions.of(settings.vcenter)
+    account = identity
+
+    def config() -> str:
+        nonlocal account
+        try:
+            policy = load(_without_new_audit_log(settings)).admission.policy
+            if account is None and (file := account_file(settings.auth)):
+                account = file.current()
+        except ValueError as error:
+            raise StepError(str(error), "`serve` would not start: mend what it says.", Exit.USAGE) from None
+        if findings := [*_ending(settings), *(_idle_patterns(policy()) if policy else ())]:
+            raise StepError("; ".join(findings), "`serve` would start: renew the certificates, and mend the patterns.")
+        return "`serve` can load everything that the settings name"
+
+    vcenter = VCenterSteps(options, load_contract())
+    steps: list[tuple[str, Callable[[], str]]] = [
+        ("config", config),
+        ("DNS", vcenter.dns),
+        ("TCP", vcenter.tcp),
+        ("TLS", lambda: check_tls(options, *vcenter.place)),
+        ("API", vcenter.api),
+        ("login", lambda: vcenter.login(account)),
+        ("list", vcenter.list),
+    ]
+    skip = ""
     try:
-        account = account_file(settings.auth)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    return account.current() if account else None
+        for name, step in steps:
+            if name == "login" and account is None and not skip:
+                skip = "no user was given: add --user NAME to test the login too"
+            if skip:
+                yield Step(name, State.SKIPPED, skip)
+                continue
+            taken = take(name, step)
+            if taken.state is State.FAILED:
+                skip = f"not tried, since {name} failed"
+            yield taken
+    finally:
+        vcenter.close()
+
+
+def _without_new_audit_log(settings: Settings) -> Settings:
+    """The settings, without an audit log that is not there yet: made now, it would not belong to the gateway's user.
+
+    Raises ValueError where it cannot be made.
+    """
+    path = settings.log.audit_file
+    if path is None or Path(path).exists():
+        return settings
+    folder = Path(path).parent
+    if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        raise ValueError(f"the audit log {path} cannot be written: {folder} is not a folder that can be written to")
+    return settings.model_copy(update={"log": settings.log.model_copy(update={"audit_file": None})})
+
+
+def _ending(settings: Settings) -> Iterator[str]:
+    """The certificates in files that end soon."""
+    tls, now = settings.tls, datetime.now(UTC)
+    for path in (tls.cert_file, tls.client_ca_file, settings.vcenter.ca_file):
+        for certificate in _certificates(path) if path else ():
+            if when := ends_soon(certificate, now):
+                yield f"{path}: the {described(certificate)}, {when}"
+
+
+def _certificates(path: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(Path(path).read_bytes())
+    except (OSError, ValueError):  # OpenSSL, which has read them all, is not so strict about others.
+        return []
+
+
+def _idle_patterns(policy: Policy) -> Iterator[str]:
+    """The patterns of a policy that no rpc fits: misspelt, or of a service that this gateway does not have."""
+    names = load_contract().methods
+    for number, rule in enumerate(policy.rules, start=1):
+        for pattern in rule.rpcs:
+            if not any(fits(name, [pattern]) for name in names):
+                yield f"rule {number} of the policy: no rpc fits {pattern!r}"
 
 
 def _print(step: Step) -> None:
     state = click.style(f"{step.state:7}", fg=_COLOURS[step.state])
     duration = "" if step.state is State.SKIPPED else f" ({step.seconds * 1000:.0f} ms)"
-    text = textwrap.fill(step.text + duration, text_width(), initial_indent=_INDENT, subsequent_indent=_INDENT).lstrip()
-    click.echo(f"{state}  {step.name:6}  {text}")
+    echo(f"  {step.name:6}  {wrapped(step.text + duration, _INDENT, _INDENT).lstrip()}", styled=state)
     if step.advice:
-        click.echo(
-            textwrap.fill(step.advice, text_width(), initial_indent=f"{_INDENT}-> ", subsequent_indent=_INDENT + "   ")
-        )
+        echo(wrapped(step.advice, f"{_INDENT}-> ", _INDENT + "   "))
 
 
 def _to_json(step: Step) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +9,7 @@ from google.protobuf import any_pb2, json_format
 from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from gateway.cli.exits import Exit
-from gateway.cli.terminal import text_width
+from gateway.cli.output import Exit, wrapped
 from gateway.contract import Contract
 from gateway.errors import Reason
 
@@ -21,14 +19,13 @@ _BY_CODE = {
     code_pb2.UNAUTHENTICATED: Exit.IDENTITY,
     code_pb2.DEADLINE_EXCEEDED: Exit.TIMEOUT,
 }
-_UNREACHABLE = frozenset(
-    {
-        Reason.VCENTER_UNREACHABLE,
-        Reason.VCENTER_CERTIFICATE_INVALID,
-        Reason.VCENTER_CIRCUIT_OPEN,
-        Reason.VCENTER_TIMEOUT,  # With UNAVAILABLE, there was no connection in time.
-    }
-)
+_BY_REASON: dict[str, Exit] = {
+    Reason.REQUEST_INVALID: Exit.USAGE,
+    Reason.VCENTER_UNREACHABLE: Exit.UNREACHABLE,
+    Reason.VCENTER_CERTIFICATE_INVALID: Exit.UNREACHABLE,
+    Reason.VCENTER_CIRCUIT_OPEN: Exit.UNREACHABLE,
+    Reason.VCENTER_TIMEOUT: Exit.UNREACHABLE,  # With UNAVAILABLE, there was no connection in time.
+}
 
 
 class CallError(Exception):
@@ -46,8 +43,7 @@ class CallError(Exception):
         """How the command ends."""
         if not self._reached:
             return Exit.UNREACHABLE
-        by_reason = Exit.UNREACHABLE if self._info.reason in _UNREACHABLE else Exit.FAILED
-        return _BY_CODE.get(self.status.code, by_reason)
+        return _BY_CODE.get(self.status.code) or _BY_REASON.get(self._info.reason, Exit.FAILED)
 
     @property
     def code(self) -> str:
@@ -83,12 +79,12 @@ class CallError(Exception):
         info = self._info
         yield f"{self.code} {info.reason}".rstrip()
         if self.status.message:
-            yield from _wrapped(self.status.message, "  ")
+            yield _wrapped(self.status.message, "  ")
         for name, text in self._messages():
-            yield from _wrapped(f"{name}: {text}" if name else text, "  - ")
+            yield _wrapped(f"{name}: {text}" if name else text, "  - ")
         for bad_request in self._of(error_details_pb2.BadRequest):
             for violation in bad_request.field_violations:
-                yield from _wrapped(f"{violation.field}: {violation.description}", "  - field ")
+                yield _wrapped(f"{violation.field}: {violation.description}", "  - field ")
         for retry in self._of(error_details_pb2.RetryInfo):
             yield f"  retry after: {retry.retry_delay.ToTimedelta().total_seconds():g} s"
         if info.metadata.get("may_have_executed"):
@@ -99,7 +95,7 @@ class CallError(Exception):
         if self.request_id:
             yield f"  request id: {self.request_id}"
         if self.hint:
-            yield from _wrapped(self.hint, "  hint: ")
+            yield _wrapped(self.hint, "  hint: ")
 
     def _messages(self) -> Iterator[tuple[str, str]]:
         """vCenter's own messages with their ids, save for a text that was shown already."""
@@ -130,10 +126,5 @@ def _unpack(packed: any_pb2.Any, contract: Contract) -> Message | None:
     return message
 
 
-def _wrapped(text: str, first: str) -> list[str]:
-    return textwrap.wrap(
-        text.rstrip(": "),
-        text_width(),
-        initial_indent=first,
-        subsequent_indent=" " * (4 if first.strip() else len(first)),
-    )
+def _wrapped(text: str, first: str) -> str:
+    return wrapped(text.rstrip(": "), first, " " * (4 if first.strip() else len(first)))

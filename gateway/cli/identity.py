@@ -1,19 +1,27 @@
-"""Who calls: the options for it, and where the secret comes from. A password is never taken from the command line."""
+"""What a call carries: the caller's identity and further metadata. No message repeats a secret."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.vcenter.credential import Basic, Credential, SessionId, is_session_id
+from gateway.printable import is_printable_ascii
+from gateway.vcenter.credential import SESSION_HEADER, Basic, Credential, SessionId, is_session_id
 
-__all__ = ["PASSWORD_VARIABLE", "identity_options", "read_identity"]
+__all__ = ["Bearer", "identity_options", "read_identity", "read_metadata", "read_token"]
 
-PASSWORD_VARIABLE = "VCENTER_PASSWORD"  # noqa: S105 - the name of it
+_PASSWORD_VARIABLE = "VCENTER_PASSWORD"  # noqa: S105 - the name of it
+_MAX_SECRET = 64 * 1024
+# What gRPC takes, less what is gRPC's own (grpc-...) and what is no text (...-bin).
+_NAME = re.compile(r"(?!grpc-)[a-z0-9_.-]+(?<!-bin)")
+_INSTEAD = {"authorization": "--user or --token-file", SESSION_HEADER: "the variable VCENTER_SESSION_ID"}
 
 
 def identity_options(function: Any) -> Any:
@@ -30,7 +38,7 @@ def identity_options(function: Any) -> Any:
             "--password-file",
             type=click.Path(exists=True, dir_okay=False, path_type=Path),
             metavar="FILE",
-            help=f"Reads the password of --user here, instead of from {PASSWORD_VARIABLE} or the terminal.",
+            help=f"Reads the password of --user here, instead of from {_PASSWORD_VARIABLE} or the terminal.",
         ),
         click.option(
             "--user", envvar="VCENTER_USER", metavar="NAME", help="User of vCenter. Also the variable VCENTER_USER."
@@ -55,17 +63,65 @@ def read_identity(user: str | None, password_file: Path | None, session_id: str 
     return Basic(user, _password(user, password_file))
 
 
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """A token by which a caller proves to a gateway who they are."""
+
+    token: str = field(repr=False)
+
+    @property
+    def header(self) -> str:
+        """The value of the metadata field `authorization`."""
+        return f"Bearer {self.token}"
+
+
+def read_token(path: Path) -> Bearer:
+    """The token in a file. Raises click.UsageError."""
+    token = _content(path).strip()
+    if not token or not is_printable_ascii(token):
+        raise click.UsageError(f"{path} does not hold a token")
+    return Bearer(token)
+
+
 def _password(user: str, password_file: Path | None) -> str:
     if password_file is not None:
-        try:
-            password = password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError):
-            password = ""
-        if not password:
+        if not (password := _content(password_file)):
             raise click.UsageError(f"{password_file} does not hold a password")
         return password
-    if from_environment := os.environ.get(PASSWORD_VARIABLE):
+    if from_environment := os.environ.get(_PASSWORD_VARIABLE):
         return from_environment
     if not sys.stdin.isatty():
-        raise click.UsageError(f"there is no password for {user}: set {PASSWORD_VARIABLE} or give --password-file")
+        raise click.UsageError(f"there is no password for {user}: set {_PASSWORD_VARIABLE} or give --password-file")
     return str(click.prompt(f"Password for {user}", hide_input=True, err=True))
+
+
+def _content(path: Path) -> str:
+    """The line in a file that holds one secret, empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_SECRET + 1)
+        return content.decode().rstrip("\r\n") if len(content) <= _MAX_SECRET else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def read_metadata(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Names and values of texts such as `cache-control: max-age=5`. Raises click.UsageError."""
+    fields = []
+    for text in texts:
+        name, colon, value = (part.strip() for part in text.partition(":"))
+        name = name.lower()
+        if not colon or not _NAME.fullmatch(name):
+            raise click.UsageError(
+                "--metadata takes NAME: VALUE, for instance 'cache-control: max-age=5'; gRPC's own names (grpc-...) "
+                "and those of binary values (...-bin) are not taken"
+            )
+        if name in _INSTEAD:
+            raise click.UsageError(
+                f"{name} is a secret, and other users of this machine can see the command line: give it by "
+                f"{_INSTEAD[name]}"
+            )
+        if not is_printable_ascii(value):
+            raise click.UsageError(f"the value of {name} in --metadata must be printable ASCII characters")
+        fields.append((name, value))
+    return tuple(fields)

@@ -1,4 +1,4 @@
-"""`routes`, `descriptors` and `version`: what this gateway offers, without calling anything."""
+"""`routes`, `descriptors`, `version` and `completion`: what this program offers, without calling anything."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from pathlib import Path
 
 import click
 import grpc
+from click.shell_completion import get_completion_class
 
 from gateway import __version__
-from gateway.cli.exits import Exit
+from gateway.cli import cli
+from gateway.cli.output import Exit, echo
 from gateway.contract import load_contract
 
-__all__ = ["descriptors", "routes", "version"]
+__all__ = ["completion", "descriptors", "routes", "version"]
+
+_COMPLETE_VARIABLE = "_VCENTER_GATEWAY_COMPLETE"
 
 _OWN = "the gateway itself"
 
@@ -55,7 +59,7 @@ def routes(words: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps(entries, indent=2))
         return
     if not methods:
-        click.echo(f"no rpc has {' and '.join(words)} in its name or its URL", err=True)
+        echo(f"no rpc has {' and '.join(words)} in its name or its URL", err=True)
         sys.exit(Exit.FAILED)
     rows = [(method.full_name, *(method.operation or f"- {_OWN}").split(" ", 1)) for method in methods]
     rows.insert(0, ("RPC", "VERB", "URL"))
@@ -98,3 +102,21 @@ def version() -> None:
     click.echo(
         f"Python {platform.python_version()}, grpcio {grpc.__version__}, {platform.system()} {platform.machine()}"
     )
+
+
+@click.command(
+    epilog="""
+\b
+Examples:
+  echo 'eval "$(vcenter-gateway completion bash)"' >> ~/.bashrc
+  echo 'eval "$(vcenter-gateway completion zsh)"' >> ~/.zshrc
+  vcenter-gateway completion fish > ~/.config/fish/completions/vcenter-gateway.fish
+"""
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Prints a script that completes commands, options and rpcs."""
+    completer = get_completion_class(shell)
+    if completer is None:
+        raise click.UsageError(f"there is no completion for {shell}")
+    click.echo(completer(cli, {}, "vcenter-gateway", _COMPLETE_VARIABLE).source())

@@ -1,18 +1,19 @@
-"""Flags made from the settings, and the checked settings made from the flags."""
+"""Options that several commands have: the flags of the settings, and lengths of time."""
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from gateway.cli.exits import Exit
+from gateway.cli.output import Exit, echo
 from gateway.configuration import SettingsError, load_settings
 from gateway.settings import Setting, Settings, all_settings
 
-__all__ = ["SettingsCommand", "checked_settings", "settings_options"]
+__all__ = ["Seconds", "SettingsCommand", "checked_settings", "config_option", "settings_options"]
 
 _TITLES = {
     "server": "Server",
@@ -24,6 +25,7 @@ _TITLES = {
     "admin": "Admin",
     "tracing": "Tracing",
 }
+_YEAR = 366 * 86400.0
 _MAIN = ("listen", "vcenter", "simulator", "workers", "config")
 
 
@@ -47,7 +49,7 @@ class SettingsCommand(click.Command):
 
 
 def settings_options(choose: Callable[[Setting], bool] = lambda setting: True) -> Callable[[Any], Any]:
-    """Adds `--config` and a flag for each of the chosen settings to a command.
+    """Adds a flag for each of the chosen settings to a command.
 
     The flags take any text: `checked_settings` checks values, wherever they come from, in the same way.
     """
@@ -55,15 +57,14 @@ def settings_options(choose: Callable[[Setting], bool] = lambda setting: True) -
     def decorate(function: Any) -> Any:
         options = [_option(setting) for setting in all_settings() if choose(setting)]
         options.sort(key=lambda option: _rank((option.name or "").replace("_", "-")))
-        options.append(
-            click.Option(
-                ["--config", "config"], metavar="FILE", help="Reads the settings of a YAML file.", show_default=False
-            )
-        )
         function.__click_params__ = [*getattr(function, "__click_params__", []), *reversed(options)]
         return function
 
     return decorate
+
+
+config_option = click.option("--config", metavar="FILE", help="Reads the settings of a YAML file.", show_default=False)
+"""Adds `--config` to a command."""
 
 
 def _rank(name: str) -> int:
@@ -99,5 +100,23 @@ def checked_settings(parameters: dict[str, Any]) -> Settings:
         return load_settings({name.replace("_", "-"): value for name, value in parameters.items()})
     except SettingsError as error:
         for problem in error.problems:
-            click.echo(f"error: {problem}", err=True)
+            echo(f"error: {problem}", err=True)
         sys.exit(Exit.USAGE)
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds up to a year: infinity and what is no number would end a wait at once, or never."""
+
+    name = "number of seconds"
+
+    def __init__(self, *, more_than_0: bool = False) -> None:
+        super().__init__(min=0, max=_YEAR, min_open=more_than_0)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "SECONDS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+        return seconds

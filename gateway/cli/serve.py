@@ -1,30 +1,37 @@
-"""`serve`: the gateway itself; and `worker`, which the supervisor starts."""
+"""`serve`: the gateway itself, what it loads first and what it says then; and `worker`, which the supervisor starts."""
 
 from __future__ import annotations
 
 import asyncio
-import os
+import shutil
 import signal
 import sys
-import threading
 from collections.abc import Coroutine
+from io import FileIO
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 import uvloop
 
-from gateway.cli.exits import Exit
-from gateway.cli.how_to_call import how_to_call
-from gateway.cli.options import SettingsCommand, checked_settings, settings_options
+from gateway import __version__
+from gateway.cli.options import SettingsCommand, checked_settings, config_option, settings_options
+from gateway.cli.output import Exit, echo
 from gateway.contract import ContractError
 from gateway.files import UnusableFileError
 from gateway.logs import configure_logs
-from gateway.server.access import make_access
-from gateway.server.run import SUPERVISORS_SIGNAL, ServerEndedError, run
-from gateway.supervisor import READY, SupervisorError, WorkerTask, supervise
+from gateway.server.access import Access, make_access
+from gateway.server.run import ServerEndedError, run
+from gateway.settings import ServerSettings, Settings, is_loopback, join_address, split_address
+from gateway.settings.address import reachable
+from gateway.signals import ignore_hangups
+from gateway.supervisor import SupervisorError, WorkerTask, supervise
 from gateway.tracing import TracingError, check_tracing
+from gateway.worker_link import WorkerLink
 
-__all__ = ["serve", "worker"]
+__all__ = ["how_to_call", "load", "serve", "worker"]
+
+_NAME = "vcenter-gateway"
 
 
 @click.command(
@@ -41,24 +48,24 @@ Examples:
 """,
 )
 @settings_options()
+@config_option
 def serve(**flags: Any) -> None:
     """Serves vCenter's operations over gRPC.
 
     Needs a vCenter (--vcenter) or the embedded one (--simulator). Callers bring their identity with each call; only
     with --simulator on a loopback address they need none. It stops at SIGTERM or Ctrl-C, when calls
-    under way have ended.
+    under way have ended. SIGHUP makes it read its files again.
     """
+    ignore_hangups()
     settings = checked_settings(flags)
     configure_logs(settings.log)
     try:
-        make_access(settings)
-        check_tracing(settings.tracing)
+        load(settings)
     except ValueError as error:  # Before anything starts: what cannot be used is a wrong setting.
-        click.echo(f"error: {error}", err=True)
-        sys.exit(Exit.USAGE)
+        _fail(error, Exit.USAGE)
 
     def announce(port: int) -> None:
-        click.echo("\n".join(how_to_call(settings, port)))
+        echo("\n".join(how_to_call(settings, port)))
 
     if settings.server.workers > 1:
         _finish(asyncio.run, supervise(settings, announce))
@@ -66,30 +73,27 @@ def serve(**flags: Any) -> None:
         _finish(uvloop.run, run(settings, announce))
 
 
+def load(settings: Settings) -> Access:
+    """Reads every file that the settings name, and sees whether all that they ask for is there.
+
+    Raises ValueError with a sentence.
+    """
+    check_tracing(settings.tracing)
+    return make_access(settings)
+
+
 @click.command(hidden=True)
 def worker() -> None:
     """Serves as one of several processes; started by `serve --workers`."""
-    line = sys.stdin.readline()
+    ignore_hangups()
+    commands = FileIO(sys.stdin.fileno(), closefd=False)
     try:
-        task = WorkerTask.from_json(line)
+        task = WorkerTask.from_json(commands.readline().decode())
     except SupervisorError as error:
         _fail(error)
     configure_logs(task.settings.log)
-    threading.Thread(target=_stop_when_orphaned, daemon=True).start()
-
-    def announce(port: int) -> None:
-        sys.stdout.write(f"{READY.decode()}\n")
-        sys.stdout.flush()
-
-    serving = run(task.settings, announce, backend=task.backend, reuse_port=True, share=task.share())
-    _finish(uvloop.run, serving)
-
-
-def _stop_when_orphaned() -> None:
-    """Waits for the end of the standard input, which the supervisor holds open for as long as it lives."""
-    while os.read(0, 1024):
-        pass
-    os.kill(os.getpid(), SUPERVISORS_SIGNAL)
+    link = WorkerLink(task.number, commands)
+    _finish(uvloop.run, run(task.settings, lambda port: link.ready(), backend=task.backend, worker=link))
 
 
 def _finish(runner: Any, serving: Coroutine[Any, Any, None]) -> None:
@@ -101,6 +105,50 @@ def _finish(runner: Any, serving: Coroutine[Any, Any, None]) -> None:
         sys.exit(128 + signal.SIGINT)
 
 
-def _fail(error: Exception) -> NoReturn:
-    click.echo(f"error: {error}", err=True)
-    sys.exit(Exit.FAILED)
+def _fail(error: Exception, code: Exit = Exit.FAILED) -> NoReturn:
+    echo(f"error: {error}", err=True)
+    sys.exit(code)
+
+
+def how_to_call(settings: Settings, port: int) -> list[str]:
+    """The lines of a gateway that has just started: what it serves, and what to type to call it."""
+    host = reachable(split_address(settings.server.listen)[0])
+    address = join_address(host, port)
+    target = "" if address == ServerSettings().listen else f" --target {address}"
+    vcenter = settings.vcenter.url or f"the embedded vCenter with {settings.simulator.vms} virtual machines"
+    lines = [
+        f"vcenter-gateway {__version__} serves {vcenter} on {address}. From another shell:",
+        f"  {_command()} call{target}{_options(settings, host)} vcenter.v1.VmService/ListVms '{{}}'",
+    ]
+    if settings.server.reflection:
+        tls = settings.tls
+        transport = " -cacert CA.pem" if tls.cert_file else " -plaintext"
+        own = " -cert CERT.pem -key KEY.pem" if tls.client_ca_file else ""
+        lines.append(f"  grpcurl{transport}{own} {address} list")
+    return lines
+
+
+def _options(settings: Settings, host: str) -> str:
+    """The options that `call` needs for this gateway, with names in capitals for what only the caller has."""
+    tls, auth = settings.tls, settings.auth
+    options = ""
+    if tls.cert_file:
+        options += " --ca CA.pem"
+    elif not is_loopback(host):
+        options += " --plaintext"
+    if tls.client_ca_file:
+        options += " --cert CERT.pem --key KEY.pem"
+    if auth.mode == "passthrough":
+        options += "" if settings.anonymous_allowed else " --user USER"
+    elif (auth.tokens_file or auth.jwks_file) and not auth.certificates:
+        options += " --token-file TOKEN"
+    return options
+
+
+def _command() -> str:
+    """The name of this command as it can be typed: short where the shell finds it, else as it was typed now."""
+    typed = sys.argv[0]
+    found = shutil.which(_NAME)
+    if Path(typed).name != _NAME or (found and Path(found).samefile(typed)):
+        return _NAME
+    return typed

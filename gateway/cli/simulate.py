@@ -8,16 +8,17 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.exits import Exit
-from gateway.cli.seconds import Seconds
+from gateway.cli.options import Seconds
+from gateway.cli.output import Exit, echo
 from gateway.logs import configure_logs
-from gateway.server.run import stop_event
 from gateway.settings import LogSettings, split_address
+from gateway.signals import stop_event
 from gateway.simulator import SessionLimits, Simulator, SimulatorOptions
 
 __all__ = ["simulate"]
 
 _SECONDS = Seconds()
+_DEFAULTS = SimulatorOptions()
 
 
 @click.command(
@@ -36,7 +37,9 @@ Examples:
     show_default=True,
     help="Address of the REST API. Port 0 takes a free one.",
 )
-@click.option("--vms", type=click.IntRange(0, 100_000), default=20, show_default=True, help="Virtual machines it has.")
+@click.option(
+    "--vms", type=click.IntRange(0, 100_000), default=_DEFAULTS.vms, show_default=True, help="Virtual machines it has."
+)
 @click.option("--tls", is_flag=True, help="Serves HTTPS, with a certificate of its own.")
 @click.option(
     "--certificate",
@@ -44,30 +47,32 @@ Examples:
     metavar="FILE",
     help="Writes the certificate here, for clients to trust.",
 )
-@click.option("--latency", type=_SECONDS, default=0.0, help="Every answer takes at least this long.", metavar="SECONDS")
+@click.option(
+    "--latency",
+    type=_SECONDS,
+    default=_DEFAULTS.latency,
+    help="Every answer takes at least this long.",
+)
 @click.option(
     "--transition",
     type=_SECONDS,
-    default=2.0,
+    default=_DEFAULTS.transition,
     show_default=True,
     help="How long guests take to shut down, to reboot, or to start their tools.",
-    metavar="SECONDS",
 )
 @click.option(
     "--session-idle",
     type=_SECONDS,
-    default=SessionLimits().idle,
+    default=_DEFAULTS.limits.idle,
     show_default=True,
     help="Sessions end when unused for so long.",
-    metavar="SECONDS",
 )
 @click.option(
     "--session-age",
     type=_SECONDS,
-    default=SessionLimits().absolute,
+    default=_DEFAULTS.limits.absolute,
     show_default=True,
     help="Sessions end after this time in any case.",
-    metavar="SECONDS",
 )
 def simulate(
     listen: str,
@@ -103,7 +108,7 @@ def simulate(
     try:
         asyncio.run(_serve(options, certificate))
     except OSError as error:
-        click.echo(f"error: {error}", err=True)
+        echo(f"error: {error}", err=True)
         sys.exit(Exit.FAILED)
 
 
@@ -126,6 +131,6 @@ def _announce(simulator: Simulator, vms: int, certificate: Path | None) -> None:
             certificate.write_text(simulator.certificate_pem or "", encoding="ascii")
         except OSError as error:
             raise click.UsageError(f"{certificate} cannot be written: {error.strerror}") from None
-        trust = f" --ca {certificate}"
-    click.echo(f"simulated vCenter with {vms} virtual machines on {url}: user {user}, password {simulator.password}")
-    click.echo(f"  vcenter-gateway call --vcenter {url}{trust} --user {user} ListVms")
+        trust = f" --vcenter-ca-file {certificate}"
+    echo(f"simulated vCenter with {vms} virtual machines on {url}: user {user}, password {simulator.password}")
+    echo(f"  vcenter-gateway call --vcenter {url}{trust} --user {user} ListVms")

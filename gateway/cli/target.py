@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import click
 import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from gateway.cli.failure import CallError
+from gateway.cli.identity import Bearer
 from gateway.contract import Contract
-from gateway.errors import GatewayError, status_of
+from gateway.errors import GatewayError, Reason, status_of
+from gateway.settings import is_loopback, split_address
 from gateway.transcoding import Binding
 from gateway.vcenter.blocking import BlockingVCenter
 from gateway.vcenter.credential import SESSION_HEADER, Credential, SessionId
 from gateway.vcenter.options import USER_AGENT, VCenterOptions
 
-__all__ = ["Answer", "Bearer", "Call", "call_gateway", "call_vcenter"]
-
-
-@dataclass(frozen=True, slots=True)
-class Bearer:
-    """A token by which a caller proves to a gateway who they are."""
-
-    token: str = field(repr=False)
-
-    @property
-    def header(self) -> str:
-        """The value of the metadata field `authorization`."""
-        return f"Bearer {self.token}"
+__all__ = ["Answer", "Call", "Tls", "call_gateway", "call_vcenter", "vcenter_options"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +40,86 @@ Call = Callable[[Binding, Message, float], Answer]
 
 _STATUS = "grpc-status-details-bin"
 _REQUEST_ID = "x-request-id"
+_CHECKED = frozenset({Reason.VCENTER_UNREACHABLE, Reason.VCENTER_CERTIFICATE_INVALID, Reason.VCENTER_CONNECTION_LOST})
+"""Why a vCenter that is called without a gateway may give no answer, and `check` tells more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS towards a gateway: whom to trust, and what to show. Raises click.UsageError for files that are no use."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.cert) != bool(self.key):
+            raise click.UsageError("--cert and --key belong together")
+        # gRPC would say of files that it cannot use no more than that there is no connection.
+        if self.ca:
+            _check_authorities(str(self.ca))
+        if self.cert:
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(self.cert, self.key, password="")
+            except OSError:
+                text = "are no certificate with its key, in PEM form and without a passphrase"
+                raise click.UsageError(f"{self.cert} and {self.key} {text}") from None
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        try:
+            files = [path.read_bytes() if path else None for path in (self.ca, self.key, self.cert)]
+        except OSError as error:
+            raise click.UsageError(f"{error.filename} cannot be read: {error.strerror}") from None
+        return grpc.ssl_channel_credentials(*files)
+
+    @classmethod
+    def choose(
+        cls, target: str, wanted: bool | None, ca: Path | None, cert: Path | None, key: Path | None
+    ) -> Tls | None:
+        """TLS for the gateway at `target`, None for plain text, which is for loopback addresses unless `wanted` says
+        otherwise. Raises click.UsageError."""
+        try:
+            host, _ = split_address(target)
+        except ValueError:
+            raise click.UsageError(f"--target takes HOST:PORT, for instance 127.0.0.1:50051, not {target!r}") from None
+        given = any((ca, cert, key))
+        if wanted is None:
+            wanted = given or not is_loopback(host)
+        if not wanted and given:
+            raise click.UsageError("--ca, --cert and --key need TLS; leave out --plaintext")
+        return cls(ca, cert, key) if wanted else None
+
+
+def vcenter_options(url: str, ca_file: str | None, thumbprint: str | None, verify: bool) -> VCenterOptions:
+    """How to reach a vCenter. Raises click.UsageError."""
+    if ca_file:
+        _check_authorities(ca_file)
+    try:
+        return VCenterOptions(url, ca_file, thumbprint, verify)
+    except ValueError as error:
+        # What stands before an @ may be a password.
+        text = "--vcenter takes scheme, host and port alone; say who you are with --user"
+        raise click.UsageError(text if "@" in url else str(error)) from None
+
+
+def _check_authorities(path: str) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        raise click.UsageError(f"{path} holds no certificate in PEM form") from None
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def call_gateway(
     address: str,
-    credentials: grpc.ChannelCredentials | None,
+    tls: Tls | None,
     identity: Credential | Bearer | None,
     contract: Contract,
     further: tuple[tuple[str, str], ...] = (),
 ) -> Call:
-    """Calls through the gateway at `address`, in plain text without `credentials`, with `further` metadata."""
+    """Calls through the gateway at `address`, in plain text without `tls`, with `further` metadata."""
+    credentials = tls.credentials() if tls else None
     options = [
         ("grpc.primary_user_agent", USER_AGENT),
         ("grpc.max_receive_message_length", -1),
@@ -84,7 +147,7 @@ def call_gateway(
             try:
                 response, ended = rpc.with_call(message, timeout=timeout, metadata=metadata)
             except grpc.RpcError as error:
-                raise _from_rpc(error, address, credentials is not None, contract) from None
+                raise _from_rpc(error, address, tls, contract) from None
             said = [*ended.initial_metadata(), *ended.trailing_metadata()]
         return Answer(response, tuple((name, value) for name, value in said if isinstance(value, str)))
 
@@ -99,12 +162,15 @@ def call_vcenter(options: VCenterOptions, identity: Credential, contract: Contra
             with BlockingVCenter(options, identity, contract) as vcenter:
                 return Answer(vcenter.call(binding, message, timeout))
         except GatewayError as error:
-            raise CallError(status_of(error.failure), contract) from None
+            hint = ""
+            if error.failure.reason in _CHECKED:
+                hint = f"`vcenter-gateway check --vcenter {options.url}` tells what is wrong"
+            raise CallError(status_of(error.failure), contract, hint=hint) from None
 
     return call
 
 
-def _from_rpc(error: Any, address: str, is_tls: bool, contract: Contract) -> CallError:
+def _from_rpc(error: Any, address: str, tls: Tls | None, contract: Contract) -> CallError:
     metadata = dict(error.trailing_metadata() or ())
     status = status_pb2.Status()
     try:
@@ -117,14 +183,14 @@ def _from_rpc(error: Any, address: str, is_tls: bool, contract: Contract) -> Cal
             status.details.add().Pack(error_details_pb2.RequestInfo(request_id=metadata[_REQUEST_ID]))
         elif status.code == code_pb2.UNAVAILABLE:
             # A gateway always says more than this: it was gRPC itself that found no way.
-            return CallError(status, contract, reached=False, hint=_unreachable_hint(status.message, address, is_tls))
+            return CallError(status, contract, reached=False, hint=_unreachable_hint(status.message, address, tls))
         elif status.code == code_pb2.UNIMPLEMENTED:
             hint = f"what listens on {address} is no gateway, or one that does not have this rpc"
             return CallError(status, contract, hint=hint)
     return CallError(status, contract)
 
 
-def _unreachable_hint(message: str, address: str, is_tls: bool) -> str:
+def _unreachable_hint(message: str, address: str, tls: Tls | None) -> str:
     text = message.lower()
     if "refused" in text:
         return f"nothing listens on {address}: start a gateway, for instance with `vcenter-gateway serve --simulator`"
@@ -135,6 +201,12 @@ def _unreachable_hint(message: str, address: str, is_tls: bool) -> str:
         )
     if "dns" in text or "resol" in text:
         return f"the name in {address} is not known: check its spelling and the DNS"
-    if not is_tls and ("closed" in text or "reset" in text):
-        return f"what listens on {address} closed the connection: it may want TLS (--tls)"
+    if "closed" in text or "reset" in text or "broken pipe" in text:
+        if tls is None:
+            why = "it may want TLS: give --tls"
+        elif tls.cert is None:
+            why = "it may ask for a client certificate: give --cert and --key; or it does not use TLS: give --plaintext"
+        else:
+            why = f"it may not accept the certificate in {tls.cert}: look whether it is valid, and who signed it"
+        return f"what listens on {address} closed the connection: {why}"
     return ""

@@ -1,129 +1,18 @@
-"""The TLS step of `check`: looks at the certificate first, then tries to trust it, to tell what stands in the way."""
+"""The TLS step of `check`."""
 
 from __future__ import annotations
 
-import socket
-import ssl
-from datetime import UTC, datetime
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-
-from gateway.cli.exits import Exit
-from gateway.cli.step import StepError
-from gateway.vcenter.options import VCenterOptions, ssl_context
+from gateway.cli.output import Exit
+from gateway.cli.steps import StepError
+from gateway.vcenter.certificate import CertificateFindingError, check_certificate
+from gateway.vcenter.options import VCenterOptions
 
 __all__ = ["check_tls"]
-
-_SOON_DAYS = 30
-
-# OpenSSL's numbers of what can be wrong with a certificate.
-_NOT_YET_VALID, _EXPIRED = 9, 10
-_UNTRUSTED = frozenset({2, 18, 19, 20, 21, 27})
-_WRONG_NAME = frozenset({62, 64})
 
 
 def check_tls(options: VCenterOptions, host: str, port: int) -> str:
     """What the server's certificate says. Raises StepError when it is not trusted, or should change."""
-    if not options.url.startswith("https:"):
-        raise StepError(
-            "not used: the URL is http", "Everybody on the way can read passwords. Use https for a real vCenter."
-        )
-    version, certificate = _presented(options, host, port)
-    thumbprint = certificate.fingerprint(hashes.SHA256()).hex(":")
-    text = f"{version}, {_described(certificate)}, SHA-256 thumbprint {thumbprint}"
-    if options.thumbprint is not None:
-        if thumbprint.replace(":", "") != options.thumbprint:
-            raise StepError(
-                f"the certificate has the SHA-256 thumbprint {thumbprint}, which is not the configured one",
-                "If vCenter's certificate was renewed, compare this thumbprint with what vCenter's console shows, "
-                "and configure it. If it was not renewed, somebody else answers in vCenter's place.",
-                Exit.UNREACHABLE,
-            )
-        text += ", as configured"
-    elif not options.verify:
-        raise StepError(
-            f"{text}; NOT verified",
-            "Anybody on the way can read and change everything. Verify with --vcenter-ca-file or "
-            f"--vcenter-thumbprint {thumbprint.replace(':', '')}.",
-        )
-    else:
-        _verify(options, host, port, certificate, thumbprint)
-    days = (certificate.not_valid_after_utc - datetime.now(UTC)).days
-    if days < _SOON_DAYS:
-        when = f"ends in {days} days" if days >= 0 else "has ended"
-        raise StepError(text, f"The certificate {when}: renew it.")
-    return text
-
-
-def _presented(options: VCenterOptions, host: str, port: int) -> tuple[str, x509.Certificate]:
-    """The certificate that is shown, whether it is trusted or not."""
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     try:
-        with _handshake(options, host, port, context) as connection:
-            shown = connection.getpeercert(binary_form=True) or b""
-            return connection.version() or "TLS", x509.load_der_x509_certificate(shown)
-    except (OSError, ValueError) as error:
-        raise StepError(
-            f"port {port} does not speak TLS as expected: {_reason(error)}",
-            "Check the port in the URL: vCenter serves HTTPS on 443.",
-            Exit.UNREACHABLE,
-        ) from None
-
-
-def _verify(options: VCenterOptions, host: str, port: int, certificate: x509.Certificate, thumbprint: str) -> None:
-    try:
-        _handshake(options, host, port, ssl_context(options)).close()
-    except ssl.SSLCertVerificationError as error:
-        number = error.verify_code
-        if number in (_EXPIRED, _NOT_YET_VALID):
-            advice = "Check the clock of this machine; if it is right, vCenter's certificate has to be renewed."
-        elif number in _WRONG_NAME:
-            names = ", ".join(_names(certificate)) or "no name at all"
-            advice = f"The certificate is for {names}: use one of these names in the URL."
-        elif number in _UNTRUSTED:
-            advice = (
-                f"Download {options.url}/certs/download.zip, which holds vCenter's own authority, and give "
-                "it with --vcenter-ca-file FILE. Or compare the SHA-256 thumbprint with what vCenter's console "
-                f"shows, and give --vcenter-thumbprint {thumbprint.replace(':', '')}."
-            )
-        else:
-            advice = "Compare the certificate with the one that vCenter's console shows."
-        text = f"the certificate is not trusted: {error.verify_message}; {_described(certificate)}"
-        raise StepError(text, advice, Exit.UNREACHABLE) from None
-    except OSError as error:
-        raise StepError(
-            f"the TLS connection failed: {_reason(error)}", "Try again; see vCenter's log.", Exit.UNREACHABLE
-        ) from None
-
-
-def _handshake(options: VCenterOptions, host: str, port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
-    connection = socket.create_connection((host, port), options.connect_timeout)
-    try:
-        return context.wrap_socket(connection, server_hostname=host)
-    except BaseException:
-        connection.close()
-        raise
-
-
-def _described(certificate: x509.Certificate) -> str:
-    """Whom a certificate is for, who made it, and how long it is valid."""
-    issuer = "self-signed" if certificate.issuer == certificate.subject else f"by {certificate.issuer.rfc4514_string()}"
-    names = ", ".join(_names(certificate)) or certificate.subject.rfc4514_string()
-    return f"certificate for {names}, {issuer}, valid until {certificate.not_valid_after_utc:%Y-%m-%d}"
-
-
-def _names(certificate: x509.Certificate) -> list[str]:
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
-        return []
-    return [*extension.get_values_for_type(x509.DNSName), *map(str, extension.get_values_for_type(x509.IPAddress))]
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+        return check_certificate(options, host, port)
+    except CertificateFindingError as finding:
+        raise StepError(finding.text, finding.advice, Exit.OK if finding.usable else Exit.UNREACHABLE) from None

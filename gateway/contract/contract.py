@@ -143,6 +143,8 @@ class Contract:
     """Full names of the fields that hold JSON as text."""
     resource_types: frozenset[str] = field(repr=False)
     """All types of resources that identifiers stand for, as vAPI spells them."""
+    open_enums: Mapping[str, str] = field(repr=False)
+    """What enums have in front of vCenter's names, by the full names of the text fields that hold their values."""
 
     def message_class(self, descriptor: Descriptor | str) -> type[Message]:
         """The class of a message. Raises KeyError for a name that the contract does not have."""
@@ -237,6 +239,7 @@ def build_contract(descriptor_set: bytes) -> Contract:
         _error_data=frozenset(reader.error_data),
         json_texts=frozenset(reader.json_texts),
         resource_types=frozenset(reader.resources.types),
+        open_enums=reader.open_enums,
     )
 
 
@@ -263,6 +266,7 @@ class _Reader:
         self._json_text_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.json_text")
         self._resource_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.resource")
         self._key_resource_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.key_resource")
+        self._open_enum_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.open_enum")
         self.services: dict[str, ServiceDescriptor] = {}
         self.methods: dict[str, Method] = {}
         self.messages: dict[str, Descriptor] = {}
@@ -271,6 +275,7 @@ class _Reader:
         self.error_data: set[str] = set()
         self.json_texts: set[str] = set()
         self.resources = Resources()
+        self.open_enums: dict[str, str] = {}
 
     def read_file(self, file: Any) -> None:
         prefix = f"{file.package}." if file.package else ""
@@ -298,6 +303,8 @@ class _Reader:
         for item in message.field:
             if item.HasField("options"):
                 self._read_resources(descriptor, item)
+        for text in [item for item in message.field if item.options.Extensions[self._open_enum_option]]:
+            self.open_enums[f"{full_name}.{text.name}"] = self._open_enum(f"{full_name}.{text.name}", text)
         if message.options.Extensions[self._error_data_option]:
             self.error_data.add(full_name)
         unions = tuple(self._read_union(descriptor, union) for union in message.options.Extensions[self._unions_option])
@@ -314,6 +321,15 @@ class _Reader:
                     )
                 except ResourceError as error:
                     raise ContractError(f"field {descriptor.full_name}.{item.name}: {error}") from None
+
+    def _open_enum(self, full_name: str, text: Any) -> str:
+        name = text.options.Extensions[self._open_enum_option]
+        if text.type != FieldDescriptor.TYPE_STRING:
+            raise ContractError(f"field {full_name}: only a string can hold values of an open enum")
+        try:
+            return enum_prefix(self._pool.FindEnumTypeByName(name))
+        except KeyError:
+            raise ContractError(f"field {full_name}: there is no enum {name!r}") from None
 
     def _read_union(self, descriptor: Descriptor, option: Any) -> Union:
         where = f"message {descriptor.full_name}: union"

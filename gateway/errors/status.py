@@ -17,9 +17,10 @@ from gateway.errors.failure import Failure
 
 __all__ = ["MAX_DETAILS_BYTES", "MAX_MESSAGE_BYTES", "status_of"]
 
-MAX_DETAILS_BYTES = 4800
-"""Upper bound of the serialized google.rpc.Status. In base64, with the message beside it, that stays below the 8 KiB of
-headers that grpc-java accepts by default; the C core refuses to send more than that as well."""
+MAX_DETAILS_BYTES = 2560
+"""Upper bound of the serialized google.rpc.Status. With the longest message and request id beside it, it just fits into
+the 4 KiB that nginx has by default for the head of an answer (`grpc_buffer_size`), as most ingress controllers do: a
+larger one becomes a bare 502. grpc-java accepts 8 KiB of headers by default, and the C core sends no more."""
 MAX_MESSAGE_BYTES = 900
 """Upper bound of the status message as it goes over the wire, percent-encoded."""
 

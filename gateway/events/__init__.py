@@ -7,7 +7,6 @@ from gateway.events.events import (
     Events,
     Exchanged,
     LoginEnded,
-    Reloaded,
     Retried,
     combined,
 )
@@ -18,7 +17,6 @@ __all__ = [
     "Events",
     "Exchanged",
     "LoginEnded",
-    "Reloaded",
     "Retried",
     "combined",
 ]

@@ -25,7 +25,6 @@ __all__ = [
     "Events",
     "Exchanged",
     "LoginEnded",
-    "Reloaded",
     "Retried",
     "combined",
 ]
@@ -108,14 +107,6 @@ class LoginEnded(NamedTuple):
     failure: Failure | None = None
 
 
-class Reloaded(NamedTuple):
-    """A file has a new content."""
-
-    path: str
-    problem: str = ""
-    """Why the old content stays in use, empty where the new one is used."""
-
-
 class Events:
     """Is told what happens, and by itself does nothing. A subscriber overrides what it wants to know.
 
@@ -149,8 +140,11 @@ class Events:
     def unknown_enum_value(self, enum: str, value: str) -> None:
         """vCenter sent the value `value` of the enum of this full name, which the contract does not know."""
 
-    def reloaded(self, reloaded: Reloaded) -> None:
-        """A file changed while the gateway runs."""
+    def unreadable_value(self, message: str, field: str, why: str) -> None:
+        """What vCenter sent in the field `field` of a message of this full name cannot be read, and is left unset."""
+
+    def replaced_text(self, message: str) -> None:
+        """The answer that becomes a message of this full name held bytes that are not text: U+FFFD replaces them."""
 
 
 _NAMES = tuple(name for name, value in vars(Events).items() if callable(value) and not name.startswith("_"))

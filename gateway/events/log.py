@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from gateway.events.events import BreakerChanged, CallEnded, Events, LoginEnded, Reloaded, Retried
+from gateway.events.events import BreakerChanged, CallEnded, Events, LoginEnded, Retried
 from gateway.logs import line_writer
 from gateway.tracing.context import trace_fields
 
@@ -15,6 +15,7 @@ _MAX_TEXT = 500
 _MAX_IDENTITY = 200
 _MAX_UNKNOWN = 1000
 _MAX_NAME = 100
+_MAX_WHY = 200
 
 _log = logging.getLogger("gateway")
 
@@ -89,22 +90,24 @@ class EventLog(Events):
 
     def unknown_field(self, message: str, field: str) -> None:
         """Says once that vCenter sends a field that the contract does not know."""
-        self._say_once("field", message, field)
+        self._say_once("a field that the contract does not know", message, field)
 
     def unknown_enum_value(self, enum: str, value: str) -> None:
         """The same of a value of an enum."""
-        self._say_once("value", enum, value)
+        self._say_once("a value that the contract does not know", enum, value)
 
-    def reloaded(self, reloaded: Reloaded) -> None:
-        """Says that a file changed, and whether its new content is used."""
-        if reloaded.problem:
-            _log.error("%s changed and cannot be used, the old content stays in use: %s", *reloaded)
-        else:
-            _log.info("%s changed and is in use now", reloaded.path)
+    def unreadable_value(self, message: str, field: str, why: str) -> None:
+        """Says once that what vCenter sends in a field cannot be read."""
+        self._say_once(f"a value that cannot be read and is left unset ({why[:_MAX_WHY]})", message, field)
 
-    def _say_once(self, kind: str, owner: str, name: str) -> None:
+    def replaced_text(self, message: str) -> None:
+        """Says once that what vCenter sends is not all text."""
+        text = "text that is not valid Unicode, in which U+FFFD replaces what cannot be read"
+        self._say_once(text, message, "U+FFFD")
+
+    def _say_once(self, what: str, owner: str, name: str) -> None:
         key = (owner, name[:_MAX_NAME])
         # Bounded, since the names come from outside.
         if key not in self._unknown and len(self._unknown) < _MAX_UNKNOWN:
             self._unknown.add(key)
-            _log.warning("vCenter sends a %s that the contract does not know: %s %s", kind, *key)
+            _log.warning("vCenter sends %s: %s %s", what, *key)

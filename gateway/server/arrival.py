@@ -23,6 +23,7 @@ from gateway.calls.shared_reads import accepted_age
 from gateway.contract import Streaming
 from gateway.errors import Failure, GatewayError, Reason, status_of
 from gateway.events import CallEnded
+from gateway.printable import is_word
 from gateway.tracing import Tracing
 from gateway.tracing.context import Trace
 from gateway.transcoding import Binding
@@ -110,11 +111,11 @@ class Arrival:
 
     def _deadline(self) -> float:
         remaining = self._context.time_remaining()
-        if remaining is not None:
-            remaining -= min(_MAX_SECONDS_FOR_THE_ANSWER, _SHARE_FOR_THE_ANSWER * remaining)
         if self.binding.method.streaming is not Streaming.UNARY:
             seconds = math.inf if remaining is None else remaining
         else:
+            if remaining is not None:
+                remaining -= min(_MAX_SECONDS_FOR_THE_ANSWER, _SHARE_FOR_THE_ANSWER * remaining)
             seconds = self._door.seconds_for(self.binding.is_read_only, remaining)
         return asyncio.get_running_loop().time() + seconds
 
@@ -172,15 +173,7 @@ def _read_metadata(metadata: Metadata) -> tuple[str, str | None]:
     line, else a new one; a field that comes several times counts as one, with commas between its values."""
     request_id, cache_control = "", None
     for key, value in metadata:
-        if (
-            key == REQUEST_ID_HEADER
-            and not request_id
-            and isinstance(value, str)
-            and 0 < len(value) <= _MAX_REQUEST_ID
-            and value.isascii()
-            and value.isprintable()
-            and " " not in value
-        ):
+        if key == REQUEST_ID_HEADER and not request_id and is_word(value, _MAX_REQUEST_ID):
             request_id = value
         elif key == _CACHE_CONTROL_HEADER and isinstance(value, str):
             cache_control = value if cache_control is None else f"{cache_control},{value}"

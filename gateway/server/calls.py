@@ -22,7 +22,14 @@ CANCELLED = Failure(code_pb2.CANCELLED, "", "")
 Handler = Callable[[bytes, Any], Awaitable[bytes]]
 
 
-def unary_handler(door: Door, binding: Binding, unary: Unary, events: Events, max_response_bytes: int) -> Handler:
+def unary_handler(
+    door: Door,
+    binding: Binding,
+    unary: Unary,
+    events: Events,
+    max_response_bytes: int,
+    check_room: Callable[[str, int], None] | None = None,
+) -> Handler:
     """The handler of one rpc. It takes and returns serialized messages, so that a request that is no message of the
     rpc's type, and a response that is too large for gRPC to send, are answered like every other mistake."""
 
@@ -35,6 +42,8 @@ def unary_handler(door: Door, binding: Binding, unary: Unary, events: Events, ma
             if len(response) > max_response_bytes:
                 text = f"the response has {len(response)} bytes; the gateway sends at most {max_response_bytes}"
                 raise GatewayError(arrival.unanswered(Reason.VCENTER_RESPONSE_TOO_LARGE, text))
+            if check_room is not None:
+                check_room(arrival.peer, len(response))
             if age is not None:
                 await context.send_initial_metadata(((_AGE_HEADER, str(age)),))
             context.set_trailing_metadata(((REQUEST_ID_HEADER, arrival.request_id),))

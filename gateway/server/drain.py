@@ -1,13 +1,16 @@
 """Closes a gRPC server without losing a call that it has taken.
 
-Two things of grpc's stand in the way. When it closes a listener, it cancels without a word the calls that it has
-received and not handed over yet: on a busy server, those of nearly every client. And it waits for streams that never
-end by themselves, such as those that watch the health, as if they were calls under way.
+Three things of grpc's stand in the way. When it closes a listener, it cancels without a word the calls that it has
+received and not handed over yet: on a busy server, those of nearly every client. It waits for streams that never end by
+themselves, such as those that watch the health, as if they were calls under way. And it waits for peers that do not
+read: so each step has a bound, and the sessions with vCenter are closed before any step that a peer can hold up.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc.aio
@@ -19,6 +22,9 @@ __all__ = ["Drain"]
 _PAUSE_SECONDS = 0.01
 _MAX_PAUSES = 10
 _LAST_ANSWER_SECONDS = 1.0
+_END_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
 
 
 class Drain:
@@ -55,26 +61,45 @@ class Drain:
 
         return handle_watched
 
-    async def close(self, server: grpc.aio.Server, grace: float) -> None:
-        """Closes the listener at once, and the server when no call is under way, after `grace` seconds at the latest.
+    async def close(
+        self, server: grpc.aio.Server, grace: float, log_out: Callable[[], Awaitable[None]], taken: Awaitable[None]
+    ) -> None:
+        """Closes the listener at once, and the server when no call is under way and all answers are `taken`, after
+        `grace` seconds and a few more at the latest.
 
         What comes in that moment is taken before the listener closes and goes on after it, like every call under way.
+        `log_out` runs as soon as no call needs vCenter any more, whether or not peers take their answers.
         """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + grace
         self._admitted.clear()
         try:
             # Clients that wait for an answer before their next call fall silent soon.
             for _ in range(_MAX_PAUSES):
-                taken = self._taken
+                before = self._taken
                 await asyncio.sleep(_PAUSE_SECONDS)
-                if self._taken == taken:
+                if self._taken == before:
                     break
             stopping = asyncio.ensure_future(server.stop(grace))
             await asyncio.sleep(_PAUSE_SECONDS)
         finally:
             self._admitted.set()
-        idle = asyncio.ensure_future(self._idle.wait())
-        await asyncio.wait([stopping, idle], return_when=asyncio.FIRST_COMPLETED)
-        idle.cancel()
+        if not await _within(self._idle.wait(), end - loop.time()):
+            # They are cut off now. A call that is cancelled ends by itself, and its request to vCenter with it.
+            await _within(self._idle.wait(), _LAST_ANSWER_SECONDS)
+        logging_out = asyncio.ensure_future(log_out())
+        await _within(taken, end - loop.time())
         # The last answers are on their way, and only streams without an end are left.
-        await server.stop(min(grace, _LAST_ANSWER_SECONDS))
-        await stopping
+        stopped = asyncio.gather(stopping, server.stop(min(grace, _LAST_ANSWER_SECONDS)))
+        if not await _within(stopped, _LAST_ANSWER_SECONDS + _END_SECONDS):
+            _log.error("gRPC's server does not end; going on without")
+        await logging_out
+
+
+async def _within(action: Awaitable[Any], seconds: float) -> bool:
+    """Whether it was done in time. What was not is left alone, since gRPC does not bear being cancelled."""
+    task = asyncio.ensure_future(action)
+    done, _ = await asyncio.wait([task], timeout=max(seconds, 0.0))
+    if done:
+        task.result()
+    return bool(done)

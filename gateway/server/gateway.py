@@ -9,20 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from gateway.access import Admission, AuditLog
 from gateway.calls import Call
 from gateway.calls.shared_reads import SharedReads
 from gateway.contract import Contract, load_contract
-from gateway.events import BreakerChanged, Events, combined
+from gateway.errors import Reason
+from gateway.events import BreakerChanged, Events, Exchanged, combined
 from gateway.live import GatewayService, local_endpoints
 from gateway.live.gateway_service import Limits
 from gateway.server.arrival import Door
 from gateway.server.drain import Drain
+from gateway.server.health import Health
+from gateway.server.listener import channel_arguments, quiet_library
+from gateway.server.peers import Peers
 from gateway.server.reflection import add_reflection
 from gateway.server.registrar import service_handlers
 from gateway.server.streams import OpenStreams, StreamLimits
+from gateway.settings import ServerSettings
 from gateway.tracing import TraceEvents, Tracing
 from gateway.transcoding import Binding, compile_bindings
 from gateway.vcenter.breaker import BreakerState
@@ -45,32 +50,39 @@ replicas that they know: so it is the last to say NOT_SERVING, when names had ti
 
 # Long enough for the way to any client; short, since one that has a single address makes no calls meanwhile.
 _LEAVE_SECONDS = 0.5
-_MAX_PENDING = 100_000
 
-# The asyncio half of the library is not in its type information.
-_HealthServicer: Any = health.aio.HealthServicer  # type: ignore[attr-defined]
+# Each default is stated once, where it is documented.
+_DEFAULTS = ServerSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
     """How the gRPC side listens and stops."""
 
-    listen: str = "127.0.0.1:50051"
+    listen: str = _DEFAULTS.listen
     """Host and port; port 0 takes a free one."""
     reuse_port: bool = False
     """Whether several processes may listen on the same port. Off, a second gateway on the port fails to start."""
-    max_request_bytes: int = 4 * 1024 * 1024
-    max_response_bytes: int = 32 * 1024 * 1024
-    keepalive_seconds: float = 60.0
+    max_request_bytes: int = _DEFAULTS.max_request_bytes
+    max_response_bytes: int = _DEFAULTS.max_response_bytes
+    max_metadata_bytes: int = _DEFAULTS.max_metadata_bytes
+    """Of a call's metadata, counted as HTTP/2 does: each field with 32 bytes more than its name and value."""
+    max_unsent_bytes: int = _DEFAULTS.max_unsent_bytes
+    """Of answers that callers have not taken yet, over all connections. One connection may hold half of it."""
+    max_concurrent_streams: int = _DEFAULTS.max_concurrent_streams
+    """Calls at once on one connection; clients hold further ones back until one has ended."""
+    max_connections: int = _DEFAULTS.max_connections
+    """Further connections are closed immediately."""
+    keepalive_seconds: float = _DEFAULTS.keepalive_seconds
     """An idle connection is probed this often, and closed when the client does not answer within 20 seconds."""
-    max_connection_age_seconds: float | None = None
+    max_connection_age_seconds: float | None = _DEFAULTS.max_connection_age_seconds
     """Connections are closed in an orderly way after about this long, so that clients find new replicas."""
-    settle_seconds: float = 0.0
+    settle_seconds: float = _DEFAULTS.settle_seconds
     """How long new calls are still taken after a stop began, until load balancers have noticed."""
-    grace_seconds: float = 30.0
+    grace_seconds: float = _DEFAULTS.grace_seconds
     """How long calls under way may take to finish after a stop began."""
-    reflection: bool = True
-    health: bool = True
+    reflection: bool = _DEFAULTS.reflection
+    health: bool = _DEFAULTS.health
     streams: StreamLimits = field(default_factory=StreamLimits)
 
 
@@ -100,14 +112,15 @@ class Gateway(Events):
         self._vcenter_options = vcenter
         self._admission = admission
         self._events = events or Events()
-        self._audit = audit
+        self.audit = audit
         self._tracing = tracing
         self._version = VersionReader(vcenter)
         self._service: GatewayService | None = None
         self._server: grpc.aio.Server | None = None
-        self._health = _HealthServicer()
+        self._health = Health()
+        self._is_closed = self._is_trusted = True
         self._drain = Drain()
-        self._tasks: set[asyncio.Future[None]] = set()
+        self._peers = Peers(self.options.max_unsent_bytes, self.options.max_request_bytes)
 
     async def __aenter__(self) -> Gateway:
         await self.start()
@@ -123,10 +136,11 @@ class Gateway(Events):
 
     async def start(self) -> int:
         """Starts serving and returns the port. Raises OSError when the address cannot be used."""
-        server = grpc.aio.server(options=_channel_arguments(self.options))
+        quiet_library()
+        server = grpc.aio.server(options=channel_arguments(self.options))
         server.add_generic_rpc_handlers(tuple(self._handlers()))
         if self.options.health:
-            health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+            server.add_generic_rpc_handlers((self._health.handler(),))
         if self.options.reflection:
             add_reflection(server, self.contract)
         try:
@@ -142,7 +156,7 @@ class Gateway(Events):
         await server.start()
         self._server = server
         services = ("", VCENTER_HEALTH, CLIENTS_HEALTH, *self.contract.services)
-        await self._tell(health_pb2.HealthCheckResponse.SERVING, *services)
+        self._health.set(health_pb2.HealthCheckResponse.SERVING, services)
         return self.port
 
     async def stop(self, grace: float | None = None) -> None:
@@ -154,33 +168,44 @@ class Gateway(Events):
             leave = min(self.options.settle_seconds, _LEAVE_SECONDS)
             if self._service is not None:
                 self._service.stopping()
-            await self._tell(health_pb2.HealthCheckResponse.NOT_SERVING, "", *self.contract.services)
+            self._health.set(health_pb2.HealthCheckResponse.NOT_SERVING, ("", *self.contract.services))
             await asyncio.sleep(self.options.settle_seconds - leave)
-            await self._health.enter_graceful_shutdown()
+            self._health.shut_down()
             await asyncio.sleep(leave)
             # While other replicas serve, and before the listener closes.
             self.streams.end_all()
             # The listener closes now; new calls on open connections are told to go elsewhere.
-            await self._drain.close(server, self.options.grace_seconds if grace is None else grace)
+            grace = self.options.grace_seconds if grace is None else grace
+            await self._drain.close(server, grace, self._close_vcenter, self._peers.taken())
         await self._close_vcenter()
+
+    async def _close_vcenter(self) -> None:
+        vcenter, self.vcenter, self.reads, self._service = self.vcenter, None, None, None
+        await self._version.close()
+        if vcenter is not None:
+            await vcenter.close()
 
     async def wait(self) -> None:
         """Returns when the server has stopped."""
         if self._server is not None:
             await self._server.wait_for_termination()
 
-    async def _tell(self, status: int, *services: str) -> None:
-        """Sets what health says about services."""
-        for service in services:
-            await self._health.set(service, status)
-
     def breaker_changed(self, changed: BreakerChanged) -> None:
         """Tells the health service, from where load balancers and people see it."""
+        self._is_closed = changed.state is BreakerState.CLOSED
+        self._tell_of_vcenter()
+
+    def exchanged(self, exchanged: Exchanged) -> None:
+        """A vCenter whose certificate is not trusted cannot be called either."""
+        is_refused = exchanged.outcome == Reason.VCENTER_CERTIFICATE_INVALID
+        if is_refused is self._is_trusted and (is_refused or isinstance(exchanged.outcome, int)):
+            self._is_trusted = not is_refused
+            self._tell_of_vcenter()
+
+    def _tell_of_vcenter(self) -> None:
         status = health_pb2.HealthCheckResponse
-        health = status.SERVING if changed.state is BreakerState.CLOSED else status.NOT_SERVING
-        task = asyncio.ensure_future(self._health.set(VCENTER_HEALTH, health))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        is_well = self._is_closed and self._is_trusted
+        self._health.set(status.SERVING if is_well else status.NOT_SERVING, (VCENTER_HEALTH,))
 
     def _handlers(self) -> list[Any]:
         """The handlers of all rpcs. What is promised about calls are the layers that are put together here."""
@@ -192,7 +217,7 @@ class Gateway(Events):
             self._limits(),
             has_policy=admission.policy is not None,
         )
-        audit = self._audit
+        audit = self.audit
         events = combined(TraceEvents(), self._events, self, service, *([audit] if audit else []))
         vcenter = self.vcenter = VCenter(timeouts, self.contract, events=events, tracing=self._tracing)
         reads = self.reads = SharedReads(
@@ -214,6 +239,7 @@ class Gateway(Events):
             events,
             self.streams,
             self._drain,
+            self._peers,
             self.options.max_response_bytes,
         )
 
@@ -230,32 +256,3 @@ class Gateway(Events):
             change_timeout=vcenter.change_timeout,
             max_timeout=vcenter.max_timeout,
         )
-
-    async def _close_vcenter(self) -> None:
-        await self._version.close()
-        if self.vcenter is not None:
-            await self.vcenter.close()
-            self.vcenter = self.reads = self._service = None
-
-
-def _channel_arguments(options: ServerOptions) -> list[tuple[str, Any]]:
-    arguments: list[tuple[str, Any]] = [
-        ("grpc.so_reuseport", int(options.reuse_port)),
-        ("grpc.max_receive_message_length", options.max_request_bytes),
-        ("grpc.max_send_message_length", options.max_response_bytes),
-        # Beyond about 1,000 calls that wait for the event loop, grpcio would cancel further ones without a word.
-        ("grpc.server.max_pending_requests", _MAX_PENDING),
-        ("grpc.server.max_pending_requests_hard_limit", _MAX_PENDING),
-        ("grpc.keepalive_time_ms", int(options.keepalive_seconds * 1000)),
-        ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.keepalive_permit_without_calls", 1),
-        # Clients may probe as often as every 10 seconds without being sent away for it.
-        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-    ]
-    if options.max_connection_age_seconds is not None:
-        arguments += [
-            ("grpc.max_connection_age_ms", int(options.max_connection_age_seconds * 1000)),
-            ("grpc.max_connection_age_grace_ms", int(options.grace_seconds * 1000)),
-        ]
-    return arguments

@@ -5,22 +5,31 @@ In both versions: new tools ask for v1 first, the library has v1alpha only. They
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf import duration_pb2
-from google.rpc import error_details_pb2
-from grpc_health.v1 import health, health_pb2
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from gateway.contract import Contract
+from gateway.server.connections import Places, read, write
+from gateway.server.health import SERVICE as HEALTH
 
-__all__ = ["add_reflection"]
+__all__ = ["MAX_STREAMS", "MAX_STREAMS_OF_A_CONNECTION", "add_reflection"]
+
+MAX_STREAMS = 100
+"""Streams at once, each of which may hold an answer of some 100 KiB. Further ones are refused."""
+MAX_STREAMS_OF_A_CONNECTION = 10
 
 _V1 = "grpc.reflection.v1.ServerReflection"
-# What no service of the contract imports: the details of errors, and gRPC's own services.
-_FURTHER_FILES = (duration_pb2, error_details_pb2, health_pb2, reflection_pb2)
+# What is not in the contract's descriptors: gRPC's own services.
+_FURTHER_FILES = (health_pb2, reflection_pb2)
+
+IDLE_SECONDS = 60.0
 
 # The asyncio half of the library is not in its type information.
 _ReflectionServicer: Any = reflection.aio.ReflectionServicer  # type: ignore[attr-defined]
@@ -43,16 +52,53 @@ class _Pool:
             return self._pool.FindMethodByName(name).containing_service.file
 
 
+class _MalformedError(Exception):
+    """Bytes that are no request."""
+
+
+class _Reflection:
+    """Answers streams of requests, as bytes: gRPC would not answer a wrong message without a traceback in the log."""
+
+    def __init__(self, servicer: Any) -> None:
+        self._answers = servicer.ServerReflectionInfo
+        self._places = Places(MAX_STREAMS, MAX_STREAMS_OF_A_CONNECTION)
+
+    async def handle(self, requests: Any, context: Any) -> None:
+        with self._places.take(context.peer()) as has_place:
+            if not has_place:
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams of reflection")
+            try:
+                async for answer in self._answers(_requests(context), context):
+                    await write(context, answer.SerializeToString())
+            except _MalformedError:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the request is no ServerReflectionRequest")
+            except TimeoutError:
+                await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no request for too long")
+
+
+async def _requests(context: Any) -> AsyncIterator[Any]:
+    while True:
+        async with asyncio.timeout(IDLE_SECONDS):
+            data = await read(context)
+        if data is None:
+            return
+        try:
+            request = reflection_pb2.ServerReflectionRequest.FromString(data)
+        except DecodeError:
+            raise _MalformedError from None
+        yield request
+
+
 def add_reflection(server: grpc.aio.Server, contract: Contract) -> None:
     """Adds the reflection service of both versions to a server that has not been started."""
     for module in _FURTHER_FILES:
         contract.pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
     pool: Any = _Pool(contract.pool)
-    names = (*contract.services, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server, pool)
-    handler = grpc.stream_stream_rpc_method_handler(
-        _ReflectionServicer(names, pool=pool).ServerReflectionInfo,
-        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
-        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+    names = (*contract.services, HEALTH, reflection.SERVICE_NAME)
+    handler = grpc.stream_stream_rpc_method_handler(_Reflection(_ReflectionServicer(names, pool=pool)).handle)
+    server.add_generic_rpc_handlers(
+        tuple(
+            grpc.method_handlers_generic_handler(service, {"ServerReflectionInfo": handler})
+            for service in (_V1, reflection.SERVICE_NAME)
+        )
     )
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_V1, {"ServerReflectionInfo": handler}),))

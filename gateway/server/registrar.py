@@ -14,6 +14,7 @@ from gateway.events import Events
 from gateway.server.arrival import Door
 from gateway.server.calls import unary_handler
 from gateway.server.drain import Drain
+from gateway.server.peers import Peers
 from gateway.server.streams import OpenStreams, stream_handler
 from gateway.transcoding import Binding
 
@@ -28,20 +29,25 @@ def service_handlers(
     events: Events,
     streams: OpenStreams,
     drain: Drain,
+    peers: Peers,
     max_response_bytes: int,
 ) -> list[Any]:
-    """One generic handler a service. `vcenter` answers the rpcs that stand for a REST call, `local` has the others."""
+    """One generic handler a service. `vcenter` answers the rpcs that stand for a REST call, `local` has the others.
+
+    All are registered with a stream of requests, since gRPC itself never answers a unary call without a message.
+    """
     services: dict[str, dict[str, Any]] = {}
     for name, binding in bindings.items():
         method = binding.method
         if method.streaming is Streaming.SERVER:
             stream = stream_handler(door, binding, local[name], events, streams)
-            handler = grpc.unary_stream_rpc_method_handler(stream)
+            handler = grpc.stream_stream_rpc_method_handler(stream)
         else:
             answer = vcenter if isinstance(method.backing, Rest) else _serializing(local[name])
             unary = admitted(door.admit, answer, events)
-            handle = unary_handler(door, binding, unary, events, max_response_bytes)
-            handler = grpc.unary_unary_rpc_method_handler(drain.watched(handle))
+            room = peers.check_room if method.is_read_only else None
+            handle = unary_handler(door, binding, unary, events, max_response_bytes, room)
+            handler = grpc.stream_unary_rpc_method_handler(peers.bounded(drain.watched(handle)))
         services.setdefault(method.service, {})[method.name] = handler
     return [grpc.method_handlers_generic_handler(service, methods) for service, methods in services.items()]
 

@@ -8,30 +8,33 @@ import gc
 import logging
 import os
 import resource
-import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import proxy_bypass
 
+from gateway.errors import GatewayError, Reason
 from gateway.events import combined
 from gateway.events.log import EventLog
-from gateway.server.access import make_access
+from gateway.files import look_at_files
+from gateway.server.access import account_file, make_access
 from gateway.server.gateway import Gateway, ServerOptions
+from gateway.server.streams import StreamLimits
 from gateway.settings import ServerSettings, Settings
+from gateway.signals import on_hangup, stop_event
 from gateway.tracing import start_tracing
 from gateway.vcenter import Basic
+from gateway.vcenter.failures import TransportError
 from gateway.vcenter.options import VCenterOptions
+from gateway.vcenter.probe import VCenterProbe
+from gateway.worker_link import WorkerLink
 
 if TYPE_CHECKING:
-    from gateway.admin import ProcessAdmin, WorkerShare
+    from gateway.admin import ProcessAdmin
 
-__all__ = ["SUPERVISORS_SIGNAL", "Backend", "ServerEndedError", "run", "simulator", "stop_event"]
-
-SUPERVISORS_SIGNAL = signal.SIGUSR1
-"""By which a supervisor stops its workers. One of its own: service managers send SIGTERM to the supervisor and to the
-workers, and that is not to be a second signal for these."""
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, SUPERVISORS_SIGNAL)
+__all__ = ["Backend", "ServerEndedError", "introduce", "run", "simulator"]
 
 _log = logging.getLogger(__name__)
 
@@ -65,39 +68,48 @@ async def run(
     on_ready: Callable[[int], None],
     *,
     backend: Backend | None = None,
-    reuse_port: bool = False,
-    share: WorkerShare | None = None,
+    worker: WorkerLink | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then lets the calls under way finish; the same signal again ends the process at
-    once.
+    once. SIGHUP makes it read its files again.
 
     `on_ready` gets the port as soon as calls are taken. `backend` is a simulator that runs elsewhere; without it, one
-    is started where the settings ask for it. `share` is where a worker writes for the admin port, which its supervisor
-    serves; without it, the port is served where the settings ask for it. Raises OSError when an address cannot be used,
+    is started where the settings ask for it. `worker` is a worker's way to its supervisor, which serves the admin port;
+    without it, the port is served where the settings ask for it. Raises OSError when an address cannot be used,
     UnusableFileError for a file that cannot be used, TracingError, ContractError when the package was built from wrong
     protos, and ServerEndedError.
     """
     _work_in_batches()
     _use_all_files()
     async with AsyncExitStack() as stack:
+        if worker is not None:
+            await worker.start()
+            stack.push_async_callback(worker.close)
         if settings.simulator.enabled and backend is None:
             backend = await simulator(settings, stack)
         access = make_access(settings, Basic(backend.user, backend.password) if backend else None)
-        _warn(settings)
-        vcenter = settings.vcenter.options(backend.url if backend else None)
-        admin = _admin(settings, vcenter, share)
+        if worker is None:
+            introduce(settings, backend, stack)
+        vcenter = VCenterOptions.of(settings.vcenter, backend.url if backend else None)
+        admin = _admin(settings, vcenter, worker)
         tracing = start_tracing(settings.tracing, vcenter.url)
         stack.push_async_callback(tracing.stop)
         gateway = Gateway(
             vcenter,
             access.admission,
-            options=_server_options(settings.server, reuse_port),
+            options=_server_options(settings.server, reuse_port=worker is not None),
             events=combined(*(admin.subscribers if admin else ()), EventLog()),
             audit=access.audit,
             tracing=tracing,
             tls=access.tls,
         )
         stopping = stop_event()
+        reload = _reload([look_at_files, *([access.audit_file.reopen] if access.audit_file else [])])
+        if worker is None:
+            on_hangup(reload, stopping.set)
+        else:
+            worker.on_reload = reload
+            on_hangup(reload, lambda: None)
         also = ""
         if admin:
             stack.push_async_callback(admin.stop)
@@ -111,6 +123,11 @@ async def run(
         if admin:
             admin.not_ready = None
         on_ready(port)
+        if worker is None or worker.number == 1:
+            _in_background(_try_login(settings, gateway), stack)
+        if gateway.vcenter is not None and backend is None:
+            # So that health and metrics know whether vCenter can be called before the first caller does.
+            _in_background(gateway.vcenter.answers(), stack)
         # Never cancelled, which would keep gRPC's server from stopping.
         ended = asyncio.ensure_future(gateway.wait())
         ended.add_done_callback(lambda _: stopping.set())
@@ -121,6 +138,69 @@ async def run(
             admin.not_ready = "the gateway is stopping"
         _log.info("stopping: calls under way have %g s to finish", settings.server.grace_seconds)
     _log.info("stopped")
+
+
+def introduce(settings: Settings, backend: Backend | None, stack: AsyncExitStack) -> None:
+    """Warns of what is switched off or ignored, and in the background of a vCenter that cannot be called.
+
+    Once for all workers. Leaving `stack` ends it.
+    """
+    _warn(settings)
+    if backend is None:
+        options = VCenterOptions.of(settings.vcenter)
+        _warn_of_proxy(options)
+        _in_background(_look_at_vcenter(options), stack)
+
+
+def _in_background(work: Coroutine[Any, Any, object], stack: AsyncExitStack) -> None:
+    task = asyncio.create_task(work)
+    stack.callback(task.cancel)
+
+
+async def _look_at_vcenter(options: VCenterOptions) -> None:
+    probe = VCenterProbe(options)
+    try:
+        state = await probe.current()
+    finally:
+        await probe.close()
+    if not state.reachable:
+        _log.warning("%s: %s. %s", options.url, state.problem, state.remedy)
+
+
+async def _try_login(settings: Settings, gateway: Gateway) -> None:
+    """Says aloud when vCenter refuses the service account, before any caller meets it.
+
+    By one worker alone, since vCenter locks an account after five refusals.
+    """
+    account = account_file(settings.auth) if settings.auth.mode == "service-account" else None
+    if account is None or gateway.vcenter is None:
+        return
+    credential = account.current()
+    try:
+        await gateway.vcenter.sessions.get(credential)
+    except GatewayError as error:
+        failure = error.failure
+        if failure.reason == Reason.CREDENTIALS_REJECTED:
+            _log.error(
+                "vCenter refused the service account %s: %s. No call can succeed until the name (auth.user) and the "
+                "content of %s are right",
+                credential.user,
+                failure.message,
+                account.path,
+            )
+        else:
+            _log.warning("the service account %s could not log in to vCenter: %s", credential.user, failure.message)
+    except TransportError:
+        pass  # Said by whoever looks at vCenter.
+
+
+def _reload(parts: list[Callable[[], object]]) -> Callable[[], None]:
+    def reload() -> None:
+        for part in parts:
+            part()
+        _log.info("SIGHUP: files are read again, and the audit log is reopened")
+
+    return reload
 
 
 def _work_in_batches() -> None:
@@ -144,13 +224,14 @@ def _use_all_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _admin(settings: Settings, vcenter: VCenterOptions, share: WorkerShare | None) -> ProcessAdmin | None:
+def _admin(settings: Settings, vcenter: VCenterOptions, worker: WorkerLink | None) -> ProcessAdmin | None:
     if settings.admin.listen is None:
         return None
     # Only here, since nothing is counted that nobody can ask for.
     from gateway.admin import ProcessAdmin
 
-    return ProcessAdmin(settings.admin.listen, vcenter, share)
+    service_account = settings.auth.mode == "service-account"
+    return ProcessAdmin(settings.admin.listen, vcenter, worker, service_account=service_account)
 
 
 def _warn(settings: Settings) -> None:
@@ -163,27 +244,33 @@ def _warn(settings: Settings) -> None:
         _log.warning("callers are served WITHOUT TLS: anybody on the way can read their passwords and sessions")
 
 
-def stop_event() -> asyncio.Event:
-    """Set by the first stop signal. The same signal again ends the process at once."""
-    loop = asyncio.get_running_loop()
-    event = asyncio.Event()
+def _warn_of_proxy(vcenter: VCenterOptions) -> None:
+    """Says that a proxy is not used, which somebody may count on; never its address, which may hold a password."""
+    parts = urlsplit(vcenter.url)
+    if proxy_bypass(parts.hostname or ""):
+        return
+    for name in (f"{parts.scheme}_proxy", "all_proxy"):
+        for variable in (name, name.upper()):
+            if os.environ.get(variable):
+                _log.warning(
+                    "the environment variable %s is ignored: vCenter is called directly, not through a proxy; "
+                    "with its host in NO_PROXY this warning goes away",
+                    variable,
+                )
+                return
 
-    def stop(number: int) -> None:
-        loop.remove_signal_handler(number)
-        signal.signal(number, signal.SIG_DFL)  # Else SIGINT were an exception, which the event loop may swallow.
-        event.set()
 
-    for number in _STOP_SIGNALS:
-        loop.add_signal_handler(number, stop, number)
-    return event
-
-
-def _server_options(server: ServerSettings, reuse_port: bool) -> ServerOptions:
+def _server_options(server: ServerSettings, *, reuse_port: bool) -> ServerOptions:
     return ServerOptions(
         listen=server.listen,
         reuse_port=reuse_port,
         max_request_bytes=server.max_request_bytes,
         max_response_bytes=server.max_response_bytes,
+        max_metadata_bytes=server.max_metadata_bytes,
+        max_unsent_bytes=server.max_unsent_bytes,
+        max_concurrent_streams=server.max_concurrent_streams,
+        max_connections=server.max_connections,
+        streams=StreamLimits(server.max_streams, server.max_streams_per_caller),
         keepalive_seconds=server.keepalive_seconds,
         max_connection_age_seconds=server.max_connection_age_seconds,
         settle_seconds=server.settle_seconds,

@@ -1,15 +1,14 @@
 """Handles an rpc that streams its responses, and keeps the streams that are open.
 
-What ends a stream before its time: its deadline, the stop of the gateway, credentials that are no longer accepted, and
-a policy that no longer allows it. A stream whose caller does not read waits; it never holds up the source of its
-messages, which is the matter of who makes them.
+What ends a stream before its time: the stop of the gateway, credentials that are no longer accepted, and a policy that
+no longer allows it. At its deadline gRPC cancels it, like one whose caller leaves: neither is anybody's fault. A stream
+whose caller does not read waits; it never holds up the source of its messages, which is the matter of who makes them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Iterator
@@ -18,28 +17,38 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from gateway.calls import Call, Stream
+from gateway.calls import Call, Kind, Stream
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events
 from gateway.server.arrival import REQUEST_ID_HEADER, Arrival, Door, refuse
 from gateway.server.calls import CANCELLED
+from gateway.server.connections import read, write
+from gateway.settings import ServerSettings
 from gateway.transcoding import Binding
 
 __all__ = ["OpenStreams", "StreamHandler", "StreamLimits", "stream_handler"]
 
 _RETRY_DELAY = 5.0
+_LAST_WRITE_SECONDS = 1.0
+"""How long the end of a stream waits for a message that is being written; a peer that does not read gets no status."""
 _STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway stops; open the stream again")
 
-StreamHandler = Callable[[bytes, Any], Awaitable[None]]
+_REQUEST_SECONDS = 30.0
+
+# Each default is stated once, where it is documented.
+_DEFAULTS = ServerSettings()
+
+StreamHandler = Callable[[Any, Any], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
     """How many streams may be open, and how often a caller is asked for its credentials anew."""
 
-    max_streams: int = 1000
+    max_streams: int = _DEFAULTS.max_streams
     """Of all callers together."""
-    max_streams_per_caller: int = 100
+    max_streams_per_caller: int = _DEFAULTS.max_streams_per_caller
+    """Of one identity, and on one connection."""
     check_seconds: float = 10.0
     """So long at most goes a stream on whose caller is no longer accepted."""
 
@@ -76,7 +85,8 @@ class OpenStreams:
     @property
     def oldest_seconds(self) -> float:
         """How long the oldest one has been open, 0 without any."""
-        return time.monotonic() - min((stream.opened for stream in self._open), default=time.monotonic())
+        now = time.monotonic()
+        return now - min((stream.opened for stream in self._open), default=now)
 
     def end_all(self) -> None:
         """Ends all streams because the gateway stops, and every one that comes after."""
@@ -88,8 +98,7 @@ class OpenStreams:
     def opened(self, call: Call, pump: Callable[[], Awaitable[None]]) -> Iterator[_OpenStream]:
         """Starts `pump`, which sends the messages, as one of the open streams. Raises GatewayError (RESOURCE_EXHAUSTED)
         for one too many, and (UNAVAILABLE) while the gateway stops."""
-        # A caller can make up identities, but not connections.
-        callers = (("identity", call.caller.identity), ("connection", call.caller.peer))
+        callers = _callers_of(call)
         if self._is_stopping:
             raise GatewayError(_STOPPING)
         own = max(self._callers[caller] for caller in callers)
@@ -112,6 +121,14 @@ class OpenStreams:
             self._callers += Counter()  # Drops those that have none.
 
 
+def _callers_of(call: Call) -> list[Hashable]:
+    """As whom a stream counts. A caller can make up identities, but not connections; and callers whose names nobody
+    knows are many, and must not use up each other's streams."""
+    identity = call.caller.identity
+    connection = ("connection", call.caller.peer)
+    return [connection] if identity.kind is Kind.GATEWAY else [connection, ("identity", identity)]
+
+
 def stream_handler(
     door: Door,
     binding: Binding,
@@ -119,23 +136,26 @@ def stream_handler(
     events: Events,
     streams: OpenStreams,
 ) -> StreamHandler:
-    """The handler of one rpc that streams its responses. It takes the serialized request."""
+    """The handler of one rpc that streams its responses. It reads the serialized request from its context."""
 
-    async def handle(data: bytes, context: Any) -> None:
+    async def handle(_: Any, context: Any) -> None:
         arrival = Arrival(door, binding, context)
         failure: Failure | None = CANCELLED
         sent = 0
+        writing: asyncio.Future[None] | None = None
         try:
-            call = arrival.call(data)
+            call = arrival.call(await _request(context))
             door.admit(call)
             events.call_started(call)
 
             async def pump() -> None:
-                nonlocal sent
+                nonlocal sent, writing
                 messages = stream(call)
                 try:
                     async for message in messages:
-                        await context.write(_serialized(message))
+                        # To its end also when the stream is ended meanwhile: gRPC sends no status beside a message.
+                        writing = asyncio.ensure_future(write(context, _serialized(message)))
+                        await asyncio.shield(writing)
                         sent += 1
                         events.message_sent(call)
                 finally:
@@ -151,29 +171,46 @@ def stream_handler(
             failure = arrival.bug(error)
         finally:
             events.call_ended(arrival.ended(failure, messages=sent))
+        if writing is not None and not writing.done():
+            writing.add_done_callback(_looked_at)
+            await asyncio.wait((writing,), timeout=_LAST_WRITE_SECONDS)
         if failure is not None:
             await refuse(context, failure, arrival.request_id)
 
     return handle
 
 
+async def _request(context: Any) -> bytes:
+    """The serialized request. Raises GatewayError (INVALID_ARGUMENT) for one that does not come."""
+    data = None
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_REQUEST_SECONDS):
+            data = await read(context)
+    if data is None:
+        raise GatewayError(Failure.of(Reason.REQUEST_INVALID, "the call has no complete request message"))
+    return data
+
+
 async def _watch(door: Door, arrival: Arrival, call: Call, stream: _OpenStream, check_seconds: float) -> None:
     """Returns when the stream has ended. Looks now and then whether its caller may still have it. Raises
     GatewayError."""
-    loop = asyncio.get_running_loop()
-    while not stream.pump.done():
-        left = call.deadline - loop.time()
-        wait = check_seconds if math.isinf(left) else max(0.0, min(check_seconds, left))
-        await asyncio.wait((stream.pump,), timeout=wait)
+    while True:
+        await asyncio.wait((stream.pump,), timeout=check_seconds)
         if stream.pump.done():
             break
-        if loop.time() >= call.deadline:
-            raise GatewayError(arrival.unanswered(Reason.VCENTER_TIMEOUT, "the deadline of the stream passed"))
-        arrival.identify()
+        if arrival.identify().identity != call.caller.identity:
+            text = "the credentials of the stream are those of another caller by now; open the stream again"
+            raise GatewayError(Failure.of(Reason.CALLER_REJECTED, text))
         door.admission.authorize(call)
     if stream.ended_by is not None:
         raise GatewayError(stream.ended_by)
     await stream.pump
+
+
+def _looked_at(writing: asyncio.Future[None]) -> None:
+    """Takes note of how a write ended that nobody waits for any more."""
+    if not writing.cancelled():
+        writing.exception()
 
 
 def _serialized(message: Message) -> bytes:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, model_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.settings.access import AuthSettings
-from gateway.settings.address import is_loopback, split_address
+from gateway.settings.address import is_loopback, join_address, split_address
 from gateway.settings.admin import AdminSettings
 from gateway.settings.section import VARIABLE_PREFIX, Section, Setting
 from gateway.settings.server import LogSettings, ServerSettings, TlsSettings
@@ -38,6 +38,7 @@ __all__ = [
     "VCenterSettings",
     "all_settings",
     "is_loopback",
+    "join_address",
     "reference_table",
     "split_address",
 ]

@@ -1,13 +1,20 @@
-"""Addresses to listen on and to call, as people write them."""
+"""Addresses to listen on and to call, as people write them: HOST:PORT, and the URL of a vCenter."""
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
+from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["is_loopback", "split_address"]
+__all__ = ["checked_thumbprint", "checked_url", "is_loopback", "join_address", "reachable", "split_address"]
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]/\s]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
+_ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognized, not used
+
+# Names as DNS and hosts files have them, and addresses of both families; the latter with a zone too.
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9._-]*[a-z0-9_.])?|[0-9a-f:.]+(%[a-z0-9._-]+)?", re.ASCII | re.IGNORECASE)
+_THUMBPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -16,6 +23,17 @@ def split_address(text: str) -> tuple[str, int]:
     if match is None or int(match["port"]) > 65535 or (match["v6"] and not _is_ipv6(match["v6"])):
         raise ValueError("not of the form HOST:PORT")
     return match["v6"] or match["host"], int(match["port"])
+
+
+def join_address(host: str, port: int | None) -> str:
+    """`HOST:PORT`, or the host alone where there is no port; an IPv6 host is put in brackets."""
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port is None else f"{shown}:{port}"
+
+
+def reachable(host: str) -> str:
+    """The host by which this machine reaches a server that listens on `host`, which may stand for all addresses."""
+    return _ANY_HOST.get(host, host)
 
 
 def _is_ipv6(host: str) -> bool:
@@ -32,3 +50,39 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def checked_url(url: str) -> str:
+    """The URL of a vCenter in its normal form. Raises ValueError with a sentence."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"the vCenter URL must look like https://vcenter.example.com, not {url!r}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("the vCenter URL must not hold a user name or a password")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError("the vCenter URL is scheme, host and port alone; the gateway adds the path")
+    return f"{parts.scheme}://{_authority(parts)}"
+
+
+def _authority(parts: SplitResult) -> str:
+    """Host and port as they go into the Host field of a request: in ASCII, a name of other letters in IDNA's form."""
+    host = parts.hostname or ""
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError("the port in the vCenter URL must be a number from 1 to 65535") from None
+    if port == 0:
+        raise ValueError("the port in the vCenter URL must be a number from 1 to 65535")
+    with contextlib.suppress(UnicodeError):
+        name = host.encode("idna").decode("ascii")
+        if _HOST.fullmatch(name):
+            return join_address(name, port)
+    raise ValueError(f"{host!r} in the vCenter URL is neither the name of a host nor an address")
+
+
+def checked_thumbprint(text: str) -> str:
+    """A SHA-256 thumbprint in lower-case digits. Raises ValueError with a sentence."""
+    digits = text.lower().replace(":", "").replace(" ", "")
+    if not _THUMBPRINT.fullmatch(digits):
+        raise ValueError("the thumbprint must be a SHA-256 one: 64 hexadecimal digits, with or without colons")
+    return digits

@@ -10,8 +10,20 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from gateway.files import open_regular
+from gateway.settings.address import split_address
 
-__all__ = ["BYTES", "SECONDS", "SWITCH", "VARIABLE_PREFIX", "ReadableFile", "Section", "Setting", "Words", "setting"]
+__all__ = [
+    "BYTES",
+    "SECONDS",
+    "SWITCH",
+    "VARIABLE_PREFIX",
+    "Address",
+    "ReadableFile",
+    "Section",
+    "Setting",
+    "Words",
+    "setting",
+]
 
 VARIABLE_PREFIX = "GATEWAY_"
 _SHORT_NAMES = {"vcenter.url": "vcenter", "simulator.enabled": "simulator", "tracing.enabled": "tracing"}
@@ -36,6 +48,11 @@ def _split(value: Any) -> Any:
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
 
+def _check_address(value: str) -> str:
+    split_address(value)
+    return value
+
+
 def _check_readable(value: str) -> str:
     try:
         open_regular(value).close()
@@ -46,6 +63,8 @@ def _check_readable(value: str) -> str:
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 """Several texts: a list in the file, one text with commas in flags and variables."""
+Address = Annotated[str, AfterValidator(_check_address)]
+"""HOST:PORT."""
 ReadableFile = Annotated[str, AfterValidator(_check_readable)]
 """The path of a regular file that is there and can be read."""
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import ByteSize, field_validator
+from pydantic import ByteSize
 
-from gateway.settings.address import split_address
-from gateway.settings.section import BYTES, SECONDS, SWITCH, ReadableFile, Section, setting
+from gateway.settings.section import BYTES, SECONDS, SWITCH, Address, ReadableFile, Section, setting
 
 __all__ = ["LogSettings", "ServerSettings", "TlsSettings"]
 
@@ -15,7 +14,7 @@ __all__ = ["LogSettings", "ServerSettings", "TlsSettings"]
 class ServerSettings(Section):
     """The gRPC side."""
 
-    listen: str = setting(
+    listen: Address = setting(
         "127.0.0.1:50051",
         "Address that gRPC clients connect to. Port 0 takes a free one.",
         "HOST:PORT, for instance 127.0.0.1:50051, 0.0.0.0:50051 or [::1]:50051",
@@ -27,8 +26,60 @@ class ServerSettings(Section):
         ge=1,
         le=64,
     )
+    worker_timeout_seconds: float = setting(
+        15.0,
+        "A worker that gives no sign of life for so long is replaced; after a third of it the gateway is not ready. "
+        "Where there are several workers.",
+        f"{SECONDS}; 6 or more",
+        ge=6,
+        le=3600,
+    )
     max_request_bytes: ByteSize = setting(4 * 1024**2, "Largest request that is accepted.", BYTES, ge=1024, lt=2**31)
     max_response_bytes: ByteSize = setting(32 * 1024**2, "Largest response that is sent.", BYTES, ge=1024, lt=2**31)
+    max_metadata_bytes: ByteSize = setting(
+        32 * 1024,
+        "Largest metadata of a call: all its names and values, with 32 bytes more for each. gRPC itself refuses a call "
+        "beyond it, with RESOURCE_EXHAUSTED and no details.",
+        BYTES,
+        ge=8 * 1024,
+        le=16 * 1024**2,
+    )
+    max_unsent_bytes: ByteSize = setting(
+        128 * 1024**2,
+        "Most bytes of responses that callers have not taken yet. Half of it for one connection.",
+        BYTES,
+        ge=1024**2,
+        lt=2**40,
+    )
+    max_concurrent_streams: int = setting(
+        1000,
+        "Calls at once on one connection. Clients hold further ones back by themselves.",
+        "a whole number from 1 to 100000",
+        ge=1,
+        le=100_000,
+    )
+    max_connections: int = setting(
+        10_000,
+        "Connections at once, for each worker. Further ones are closed.",
+        "a whole number from 1 to 1000000",
+        ge=1,
+        le=1_000_000,
+    )
+    max_streams: int = setting(
+        1000,
+        "Rpcs that stream their responses, such as WatchGateway, at once, for each worker. Further ones are refused "
+        "with TOO_MANY_STREAMS.",
+        "a whole number from 1 to 100000",
+        ge=1,
+        le=100_000,
+    )
+    max_streams_per_caller: int = setting(
+        100,
+        "The same of one caller: of one identity, and on one connection.",
+        "a whole number from 1 to 100000",
+        ge=1,
+        le=100_000,
+    )
     keepalive_seconds: float = setting(
         60.0, "An idle connection is probed this often.", f"{SECONDS}; 1 or more", ge=1, le=86400
     )
@@ -53,12 +104,6 @@ class ServerSettings(Section):
     )
     reflection: bool = setting(True, "Lets tools such as grpcurl ask for the services. It needs no identity.", SWITCH)
     health: bool = setting(True, "Answers health checks (grpc.health.v1), which need no identity either.", SWITCH)
-
-    @field_validator("listen")
-    @classmethod
-    def _check_listen(cls, value: str) -> str:
-        split_address(value)
-        return value
 
 
 class TlsSettings(Section):

@@ -6,8 +6,8 @@ import ssl
 
 from pydantic import ByteSize, field_validator
 
-from gateway.settings.section import BYTES, SECONDS, SWITCH, Section, setting
-from gateway.vcenter.options import VCenterOptions
+from gateway.settings.address import checked_thumbprint, checked_url
+from gateway.settings.section import BYTES, SECONDS, SWITCH, ReadableFile, Section, setting
 
 __all__ = ["SimulatorSettings", "VCenterSettings"]
 
@@ -20,7 +20,7 @@ class VCenterSettings(Section):
         "The vCenter to serve.",
         "scheme, host and optionally port, nothing else, for instance https://vcenter.example.com",
     )
-    ca_file: str | None = setting(
+    ca_file: ReadableFile | None = setting(
         None,
         "Authorities to trust in place of the system's. vCenter offers its own at https://VCENTER/certs/download.zip. "
         "A new content is in use within a second, for new connections.",
@@ -79,12 +79,12 @@ class VCenterSettings(Section):
     @field_validator("url")
     @classmethod
     def _check_url(cls, value: str | None) -> str | None:
-        return None if value is None else VCenterOptions(value).url
+        return None if value is None else checked_url(value)
 
     @field_validator("thumbprint")
     @classmethod
     def _check_thumbprint(cls, value: str | None) -> str | None:
-        return None if value is None else VCenterOptions("https://vcenter", thumbprint=value).thumbprint
+        return None if value is None else checked_thumbprint(value)
 
     @field_validator("ca_file")
     @classmethod
@@ -92,27 +92,9 @@ class VCenterSettings(Section):
         if value is not None:
             try:
                 ssl.create_default_context(cafile=value)
-            except ssl.SSLError:
+            except OSError:
                 raise ValueError("holds no certificate in PEM form") from None
-            except OSError as error:
-                raise ValueError(f"cannot be read: {error.strerror}") from None
         return value
-
-    def options(self, url: str | None = None) -> VCenterOptions:
-        """The options of the client; `url` takes the place of the configured one. Raises ValueError without any."""
-        return VCenterOptions(
-            url=url or self.url or "",
-            ca_file=self.ca_file,
-            thumbprint=self.thumbprint,
-            verify=self.verify,
-            connect_timeout=self.connect_timeout_seconds,
-            read_timeout=self.read_timeout_seconds,
-            change_timeout=self.change_timeout_seconds,
-            max_timeout=self.max_timeout_seconds,
-            max_concurrent_calls=self.max_concurrent_calls,
-            max_waiting_calls=self.max_waiting_calls,
-            max_response_bytes=self.max_response_bytes,
-        )
 
 
 class SimulatorSettings(Section):

@@ -13,55 +13,54 @@ A real vCenter has nothing under this path. Session identifiers, header fields a
 
 import json
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs
 
 from gateway.simulator import pages
 from gateway.simulator.exchange import Request, Response
-from gateway.simulator.faults import Fault
-
-if TYPE_CHECKING:
-    from gateway.simulator.server import Simulator
+from gateway.simulator.faults import Fault, Faults
+from gateway.simulator.record import Record
+from gateway.simulator.sessions import Sessions
 
 __all__ = ["PREFIX", "handle"]
 
 PREFIX = "/simulator/"
 
 
-def handle(simulator: "Simulator", request: Request) -> Response:
+def handle(request: Request, record: Record, faults: Faults, sessions: Sessions) -> Response:
     """Answers one request of this API."""
     path, _, query = request.target.partition("?")
     match request.method, path.removeprefix(PREFIX):
         case "GET", "calls":
             wanted = parse_qs(query).get("operation")
-            calls = [call.to_json() for call in simulator.record if wanted is None or call.operation in wanted]
+            calls = [call.to_json() for call in record if wanted is None or call.operation in wanted]
             return _json(calls)
         case "DELETE", "calls":
-            simulator.record.clear()
+            record.clear()
         case "GET", "faults":
-            return _json(simulator.faults.to_json())
+            return _json(faults.to_json())
         case "POST", "faults":
             try:
-                _add_fault(simulator, json.loads(request.body or b"null"))
+                _add_fault(faults, json.loads(request.body or b"null"))
             except (ValueError, TypeError) as error:
                 return _json({"error": str(error)}, HTTPStatus.BAD_REQUEST)
         case "DELETE", "faults":
-            simulator.faults.clear()
+            faults.clear()
         case "GET", "sessions":
-            return _json(dict(simulator.sessions.counts()))
+            return _json(dict(sessions.counts()))
         case "DELETE", "sessions":
-            simulator.sessions.expire_all()
+            sessions.expire_all()
         case _:
             return pages.not_found(path)
     return Response(HTTPStatus.NO_CONTENT)
 
 
-def _add_fault(simulator: "Simulator", body: Any) -> None:
+def _add_fault(faults: Faults, body: Any) -> None:
     if not isinstance(body, dict) or "kind" not in body:
         raise ValueError('a fault is an object such as {"kind": "reset_after", "times": 1}')
     arguments = {key: value for key, value in body.items() if key not in ("kind", "operation", "times")}
     fault = Fault.of(body["kind"], arguments)
-    simulator.faults.add(fault, operation=body.get("operation"), times=body.get("times", 1))
+    faults.add(fault, operation=body.get("operation"), times=body.get("times", 1))
 
 
 def _json(value: Any, status: HTTPStatus = HTTPStatus.OK) -> Response:

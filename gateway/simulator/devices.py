@@ -239,7 +239,7 @@ def device_info(device: Device) -> dict[str, Any]:
     """What the `info` structures of all kinds have in common."""
     backing = dict(device.backing)
     if backing.get("auto_detect") and device.state != "CONNECTED":
-        backing.pop("host_device", None)
+        backing["host_device"] = ""
     return {
         "label": device.label,
         "backing": backing,
@@ -266,5 +266,5 @@ def backing_of(spec: Mapping[str, Any] | None, **defaults: Any) -> dict[str, Any
         if name in backing and not _DATASTORE_PATH.fullmatch(backing[name]):
             raise errors.error("vmsg.InvalidDatastorePath.summary", "Invalid datastore path '{0}'.", backing[name])
     if backing["type"] == "HOST_DEVICE":
-        backing["auto_detect"] = "host_device" not in backing
+        backing["auto_detect"] = not backing.get("host_device")
     return {**defaults, **backing}

@@ -11,19 +11,20 @@ import base64
 import binascii
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from http import HTTPStatus
+from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
 from gateway.simulator import errors, operations, pages, versions
 from gateway.simulator.catalogue import Operation, load
 from gateway.simulator.clock import timestamp
-from gateway.simulator.exchange import Request, Response, challenge_header, failure_response
+from gateway.simulator.exchange import Request, Response, failure_response
 from gateway.simulator.inventory import Inventory
 from gateway.simulator.registry import Call, handlers, missing_operations
-from gateway.simulator.routing import AmbiguousPathError, NoSuchMethodError, NoSuchPathError, Router
+from gateway.simulator.routing import AmbiguousPathError, Router
 from gateway.simulator.sessions import READ, WRITE, Session, Sessions
 from gateway.simulator.validation import Mismatch, Validator
 
@@ -31,6 +32,8 @@ __all__ = ["Endpoint"]
 
 SESSION_HEADER = "vmware-api-session-id"
 _SESSION_PATH = "/api/session"
+_OLDER_API = "/rest/"
+_API = ("/api/", _OLDER_API)
 _LEGACY_SESSION_PATH = "/rest/com/vmware/cis/session"
 
 _log = logging.getLogger(__name__)
@@ -58,7 +61,7 @@ class Endpoint:
         path, query = _split(target)
         try:
             return self._router.match(method, path, query).operation.id
-        except (NoSuchPathError, NoSuchMethodError, AmbiguousPathError, errors.VapiError):
+        except (AmbiguousPathError, errors.VapiError):
             return None
 
     def handle(self, request: Request) -> Response:
@@ -70,19 +73,17 @@ class Endpoint:
                 return self._session(request)
             if path == _LEGACY_SESSION_PATH:
                 return self._legacy_session(request, query)
-            if path == versions.PATH:
-                return self._versions(request)
+            if path == versions.PATH and request.method == "GET":
+                return versions.version_list()
+            if not f"{path}/".startswith(_API):
+                return pages.not_found(path)
             return self._operate(request, path, query)
-        except NoSuchPathError:
-            return pages.not_found(path)
         except AmbiguousPathError:
             return pages.bad_request()
-        except NoSuchMethodError as error:
-            return pages.method_not_allowed(error.allowed)
         except WrongMediaTypeError:
             return pages.unsupported_media_type()
         except errors.VapiError as failure:
-            return failure_response(failure)
+            return failure_response(failure, older=f"{path}/".startswith(_OLDER_API))
         except Exception:
             _log.exception("the simulator failed at %s %s", request.method, path)
             text = "The simulated vCenter failed; see its log."
@@ -129,31 +130,27 @@ class Endpoint:
         if request.method == "DELETE":
             self._sessions.logout(identifier)
             return Response(HTTPStatus.NO_CONTENT, executed=True)
-        raise NoSuchMethodError({"POST", "GET", "DELETE"})
-
-    def _versions(self, request: Request) -> Response:
-        if request.method != "GET":
-            raise NoSuchMethodError({"GET"})
-        return versions.version_list()
+        raise errors.unknown_url()
 
     def _legacy_session(self, request: Request, query: dict[str, list[str]]) -> Response:
-        """The older dialect: results in an envelope, errors with a type name in place of `error_type`."""
-        try:
-            if request.method == "POST":
-                value: Any
-                if query.get("~action") == ["get"]:
-                    value = _session_info(self._sessions.find(request.headers.get(SESSION_HEADER)))
-                else:
-                    value = self._sessions.login(*_basic(request)).identifier
-                return Response(HTTPStatus.OK, json.dumps({"value": value}).encode(), executed=True)
-            if request.method == "DELETE":
-                self._sessions.logout(request.headers.get(SESSION_HEADER))
-                return Response(HTTPStatus.OK, executed=True)
-        except errors.VapiError as failure:
-            value = {"messages": [message.to_json() for message in failure.messages]}
-            body = {"type": f"com.vmware.vapi.std.errors.{failure.error_type.lower()}", "value": value}
-            return Response(failure.status, json.dumps(body).encode(), headers=challenge_header(failure))
-        raise NoSuchMethodError({"POST", "DELETE"})
+        """The older dialect: results in an envelope, and the session in a cookie as well as in a header field."""
+        cookie = SimpleCookie(request.headers.get("cookie", "")).get(SESSION_HEADER)
+        identifier = request.headers.get(SESSION_HEADER) or (cookie.value if cookie else None)
+        if request.method == "DELETE":
+            self._sessions.logout(identifier)
+            return Response(HTTPStatus.OK, executed=True)
+        if request.method != "POST":
+            raise errors.unknown_url()
+        if query.get("~action") == ["get"]:
+            return _envelope(_session_info(self._sessions.find(identifier)))
+        session = self._sessions.login(*_basic(request))
+        return _envelope(
+            session.identifier, {"Set-Cookie": f"{SESSION_HEADER}={session.identifier};Path=/rest;Secure;HttpOnly"}
+        )
+
+
+def _envelope(value: Any, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(HTTPStatus.OK, json.dumps({"value": value}).encode(), headers=headers or {}, executed=True)
 
 
 def _split(target: str) -> tuple[str, dict[str, list[str]]]:

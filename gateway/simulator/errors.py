@@ -33,13 +33,14 @@ __all__ = [
     "unauthenticated",
     "unauthorized",
     "unexpected_input",
+    "unknown_url",
     "unsupported",
 ]
 
 # The OpenAPI document of 7.0.3 gives a status for 17 of the 25 types. The other eight never appear in it; these are the
 # statuses the REST endpoint of vCenter uses for a malformed request, for a conflict, and for what took too long.
 _UNDOCUMENTED_STATUS = {
-    "CANCELED": 500,
+    "CANCELED": 400,
     "CONCURRENT_CHANGE": 400,
     "FEATURE_IN_USE": 400,
     "INVALID_ELEMENT_TYPE": 400,
@@ -105,6 +106,11 @@ class VapiError(Exception):
         if self.challenge is not None:
             body["challenge"] = self.challenge
         return body
+
+    def to_older_json(self) -> dict[str, Any]:
+        """The body in the dialect below `/rest`: the name of the structure, and the structure beside it."""
+        value = {"messages": [message.to_json() for message in self.messages]}
+        return {"type": f"com.vmware.vapi.std.errors.{self.error_type.lower()}", "value": value}
 
 
 def of_type(error_type: str, message_id: str, text: str, *args: str, data: dict[str, Any] | None = None) -> VapiError:
@@ -206,3 +212,8 @@ def internal_server_error(message_id: str, text: str, *args: str) -> VapiError:
 def operation_not_found(message_id: str, text: str, *args: str) -> VapiError:
     """OPERATION_NOT_FOUND: the service has no such operation."""
     return of_type("OPERATION_NOT_FOUND", message_id, text, *args)
+
+
+def unknown_url() -> VapiError:
+    """NOT_FOUND of the REST layer itself: it has no service for this path and verb."""
+    return of_type("NOT_FOUND", "com.vmware.vapi.rest.httpNotFound", "Not found.")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from gateway.simulator import errors
 
-__all__ = ["Request", "Response", "challenge_header", "failure_response"]
+__all__ = ["Request", "Response", "failure_response"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,8 @@ class Response:
     executed: bool = False
 
 
-def failure_response(failure: errors.VapiError) -> Response:
-    """A vAPI error as the `/api` dialect sends it."""
-    return Response(failure.status, json.dumps(failure.to_json()).encode(), headers=challenge_header(failure))
-
-
-def challenge_header(failure: errors.VapiError) -> dict[str, str]:
-    """The header field that tells a client how to authenticate, for the errors that have a challenge."""
-    return {"WWW-Authenticate": failure.challenge} if failure.challenge else {}
+def failure_response(failure: errors.VapiError, *, older: bool = False) -> Response:
+    """A vAPI error as the `/api` dialect sends it, or the `older` one below `/rest`; its challenge is a header, too."""
+    body = failure.to_older_json() if older else failure.to_json()
+    headers = {"WWW-Authenticate": failure.challenge} if failure.challenge else {}
+    return Response(failure.status, json.dumps(body).encode(), headers=headers)

@@ -28,6 +28,9 @@ KINDS = {
 }
 """Every kind of fault, with what it does."""
 
+# What vCenter's endpoint says while the service behind it is down. Other ids explain a state that lasts.
+_OUTAGE = "com.vmware.vapi.endpoint.cis.ServiceUnavailable"
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -64,7 +67,8 @@ class Fault:
             raise ValueError("the fault 'error' needs an error_type, for instance RESOURCE_BUSY")
         if not messages:
             text = f"The fault that was asked for: {error_type}."
-            messages = [errors.Message("com.vmware.vcenter.simulator.fault", text, (error_type,))]
+            message_id = _OUTAGE if error_type == "SERVICE_UNAVAILABLE" else "com.vmware.vcenter.simulator.fault"
+            messages = [errors.Message(message_id, text, (error_type,))]
         failure = errors.VapiError(error_type, messages, data=data)
         return cls("error", response=failure_response(failure), arguments={"error_type": error_type})
 

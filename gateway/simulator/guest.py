@@ -11,7 +11,6 @@ from random import Random
 from typing import Literal
 
 from gateway.simulator.guest_systems import ENVIRONMENTS, SYSTEM_PROCESSES, Family, family_of
-from gateway.simulator.machine import Disk, PowerState
 
 __all__ = [
     "PASSWORD",
@@ -21,9 +20,11 @@ __all__ = [
     "Mount",
     "Plan",
     "PowerRequest",
+    "PowerState",
     "Process",
 ]
 
+PowerState = Literal["POWERED_OFF", "POWERED_ON", "SUSPENDED"]
 PowerRequest = Literal["SHUTDOWN", "STANDBY", "REBOOT"]
 
 PASSWORD = "VMware1!"  # noqa: S105 - of every account of every guest
@@ -167,14 +168,14 @@ class Guest:
             desktop_user="Administrator" if windows else None,
         )
 
-    def mount(self, disks: Mapping[str, Disk]) -> None:
-        """Puts a file system on each of the disks."""
+    def mount(self, disks: Mapping[str, int]) -> None:
+        """Puts a file system on each of the disks, whose capacities in bytes are given by identifier."""
         windows = self.family == "WINDOWS"
-        for number, (key, disk) in enumerate(disks.items()):
+        for number, (key, capacity) in enumerate(disks.items()):
             path = f"{chr(ord('C') + number)}:\\" if windows else ("/" if number == 0 else f"/data{number}")
             filesystem = "NTFS" if windows else "ext4"
-            free = int(disk.capacity * (1 - self.usage)) // 4096 * 4096
-            self.mounts[path] = Mount(key, disk.capacity, free, filesystem)
+            free = int(capacity * (1 - self.usage)) // 4096 * 4096
+            self.mounts[path] = Mount(key, capacity, free, filesystem)
 
     @property
     def posix(self) -> bool:

@@ -26,7 +26,7 @@ from random import Random
 from typing import Any
 
 from gateway.simulator.customization import STORED_SPECS
-from gateway.simulator.guest import Guest
+from gateway.simulator.guest import Guest, PowerState
 from gateway.simulator.machine import (
     Address,
     Boot,
@@ -37,7 +37,6 @@ from gateway.simulator.machine import (
     Memory,
     Nic,
     Placement,
-    PowerState,
     ScsiAdapter,
     SerialPort,
     VirtualMachine,
@@ -213,7 +212,7 @@ def _build(inventory: Inventory, index: int, total: int, rng: Random, started: d
         template=special == TEMPLATE,
     )
     _add_hardware(inventory, machine, index, rng)
-    machine.guest.mount(machine.disks)
+    machine.guest.mount({key: disk.capacity for key, disk in machine.disks.items()})
     # Whoever is on has been on for a day: its tools had the time to start.
     machine.power_state = "POWERED_OFF"
     yesterday = started - timedelta(days=1)

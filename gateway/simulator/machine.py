@@ -6,12 +6,10 @@ operation ever sees another one half done.
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 from gateway.simulator import errors
-
-if TYPE_CHECKING:
-    from gateway.simulator.guest import Guest
+from gateway.simulator.guest import Guest, PowerState
 
 __all__ = [
     "Address",
@@ -23,15 +21,12 @@ __all__ = [
     "Memory",
     "Nic",
     "Placement",
-    "PowerState",
     "ScsiAdapter",
     "SerialPort",
     "ToolsInstaller",
     "VirtualMachine",
     "invalid_power_state",
 ]
-
-PowerState = Literal["POWERED_OFF", "POWERED_ON", "SUSPENDED"]
 
 # The slots that hosts give to adapters, in the order in which they take them; those below 16 belong to the chipset.
 _FIRST_PCI_SLOT = 16
@@ -178,7 +173,7 @@ class VirtualMachine:
     name: str
     guest_os: str
     placement: Placement
-    guest: "Guest"
+    guest: Guest
     instance_uuid: str
     bios_uuid: str
     hardware_version: str = "VMX_19"

@@ -1,23 +1,22 @@
 """What comes from the web servers in front of the API, not from the API: pages for browsers."""
 
-from collections.abc import Iterable
 from http import HTTPStatus
 
 from gateway.simulator.exchange import Response
 
-__all__ = ["bad_request", "method_not_allowed", "not_found", "service_unavailable", "unsupported_media_type"]
+__all__ = ["bad_request", "not_found", "service_unavailable", "unsupported_media_type"]
 
 
-def _page(status: HTTPStatus, text: str, headers: dict[str, str] | None = None) -> Response:
+def _page(status: HTTPStatus, text: str) -> Response:
     html = (
         f"<html>\n<head>\n<title>Error {status.value} {status.phrase}</title>\n</head>\n"
         f"<body><h2>HTTP ERROR {status.value} {status.phrase}</h2>\n<p>{text}</p>\n</body>\n</html>\n"
     )
-    return Response(status, html.encode(), "text/html;charset=utf-8", headers or {})
+    return Response(status, html.encode(), "text/html;charset=utf-8")
 
 
 def not_found(path: str) -> Response:
-    """Jetty's page for a path that no service has."""
+    """Jetty's page for a path outside the API."""
     shown = path.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _page(HTTPStatus.NOT_FOUND, f"Problem accessing {shown}. Reason: Not Found")
 
@@ -25,11 +24,6 @@ def not_found(path: str) -> Response:
 def bad_request() -> Response:
     """For a path whose meaning would have to be guessed."""
     return _page(HTTPStatus.BAD_REQUEST, "Ambiguous URI path segment")
-
-
-def method_not_allowed(allowed: Iterable[str]) -> Response:
-    """For a verb that the path does not have."""
-    return _page(HTTPStatus.METHOD_NOT_ALLOWED, "Method Not Allowed", {"Allow": ", ".join(sorted(allowed))})
 
 
 def unsupported_media_type() -> Response:

@@ -10,23 +10,11 @@ from urllib.parse import unquote
 from gateway.simulator import errors
 from gateway.simulator.catalogue import Operation
 
-__all__ = ["AmbiguousPathError", "Match", "NoSuchMethodError", "NoSuchPathError", "Router"]
-
-
-class NoSuchPathError(Exception):
-    """No operation has this path: vCenter's web server answers with its own page."""
+__all__ = ["AmbiguousPathError", "Match", "Router"]
 
 
 class AmbiguousPathError(Exception):
     """The path has `.` or `..` segments, plain or encoded; the web server refuses to guess what is meant."""
-
-
-class NoSuchMethodError(Exception):
-    """The path exists, with other verbs than this one."""
-
-    def __init__(self, allowed: Iterable[str]) -> None:
-        super().__init__()
-        self.allowed = sorted(allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +51,8 @@ class Router:
     def match(self, method: str, raw_path: str, query: Mapping[str, list[str]]) -> Match:
         """The operation the request means.
 
-        Raises `NoSuchPathError`, `AmbiguousPathError` and `NoSuchMethodError` for what never reaches the API, and
-        OPERATION_NOT_FOUND when the service has no such action.
+        Raises `AmbiguousPathError` for what never reaches the API, NOT_FOUND for a path or a verb that no service has,
+        and OPERATION_NOT_FOUND for an action that the service does not have.
         """
         segments = raw_path.removeprefix("/").split("/")
         if any(unquote(segment) in {".", ".."} for segment in segments):
@@ -78,12 +66,10 @@ class Router:
                 node = node.parameter
                 values.append(unquote(segment))
             else:
-                raise NoSuchPathError
-        if not node.operations:
-            raise NoSuchPathError
+                raise errors.unknown_url()
         same_method = [(names, operation) for names, operation in node.operations if operation.method == method]
         if not same_method:
-            raise NoSuchMethodError({operation.method for _, operation in node.operations})
+            raise errors.unknown_url()
         action = query.get("action")
         for names, operation in same_method:
             expected = operation.fixed_query.get("action")

@@ -12,6 +12,8 @@ from typing import Self
 
 from aiohttp import web
 
+from gateway.settings import SimulatorSettings
+from gateway.settings.address import join_address, reachable
 from gateway.simulator import control
 from gateway.simulator.clock import system_clock
 from gateway.simulator.endpoint import Endpoint
@@ -24,7 +26,6 @@ from gateway.simulator.tls import server_context
 
 __all__ = ["Simulator", "SimulatorOptions"]
 
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognized, not used
 _MAX_HEAD = 64 * 1024
 _SHUTDOWN_SECONDS = 1.0
 
@@ -35,7 +36,7 @@ _log = logging.getLogger(__name__)
 class SimulatorOptions:
     """What the simulated vCenter is like."""
 
-    vms: int = 20
+    vms: int = SimulatorSettings().vms
     """Number of virtual machines."""
     host: str = "127.0.0.1"
     port: int = 0
@@ -78,9 +79,8 @@ class Simulator:
     @property
     def url(self) -> str:
         """Where clients reach it. To be asked for after the start."""
-        host = _WILDCARDS.get(self.options.host, self.options.host)
         scheme = "https" if self.options.tls else "http"
-        return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
+        return f"{scheme}://{join_address(reachable(self.options.host), self.port)}"
 
     @property
     def user(self) -> str:
@@ -103,7 +103,7 @@ class Simulator:
         """Starts serving. Raises OSError when the address cannot be used."""
         tls = None
         if self.options.tls:
-            hosts = (_WILDCARDS.get(self.options.host, self.options.host), "localhost", "127.0.0.1")
+            hosts = (reachable(self.options.host), "localhost", "127.0.0.1")
             tls, self.certificate_pem, self.thumbprint = server_context(hosts)
         server = web.Server(
             self._serve, access_log=None, handler_cancellation=True, max_line_size=_MAX_HEAD, max_field_size=_MAX_HEAD
@@ -133,7 +133,7 @@ class Simulator:
             await incoming.content.read(),
         )
         if request.target.startswith(control.PREFIX):
-            return _to_web(control.handle(self, request))
+            return _to_web(control.handle(request, self.record, self.faults, self.sessions))
         call = RecordedCall(
             request.method,
             request.target,

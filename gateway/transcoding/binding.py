@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from gateway.contract import Contract, ContractError, Method, Rest, Variable
 from gateway.contract.contract import wire_name
 from gateway.errors import Failure, GatewayError, Reason
+from gateway.transcoding.answer_json import MAX_ELEMENTS, NotJsonError, TooManyElementsError, parse
 from gateway.transcoding.decoder import MAX_DEPTH, Decoders, Drift, MismatchError, NoDrift
 from gateway.transcoding.encoder import INTEGERS, Encode, Encoders, Violation
 from gateway.transcoding.error_response import ErrorReader, error_reader, leaves_open, media_type
@@ -90,36 +91,46 @@ class Binding:
             if not self.is_read_only and error.reason == f"HTTP_{status}" and leaves_open(status, response.body):
                 error = error.leaving_open()
             raise GatewayError(error)
-        if not response.body and (self._decode is None or status in (202, 204)):
+        if _is_blank(response.body) and (self._decode is None or status in (202, 204)):
             return self.response_class()
         try:
-            value = orjson.loads(response.body)
+            value, was_mended = parse(response.body)
             if value is not None and self._decode is not None:
-                return self.response_class(**self._decode(value, NoDrift() if drift is None else drift))
-        except orjson.JSONDecodeError:
+                drift = NoDrift() if drift is None else drift
+                if was_mended:
+                    drift.replaced_text(self.method.output_type.full_name)
+                return self.response_class(**self._decode(value, drift))
+        except TooManyElementsError:
+            reason = Reason.VCENTER_RESPONSE_TOO_LARGE
+            raise self._invalid(response, f"has more than {MAX_ELEMENTS:,} values", reason) from None
+        except NotJsonError:
             raise self._invalid(response, _not_json(response)) from None
         except MismatchError as error:
             raise self._invalid(response, f"does not fit the contract: {error}") from None
         return self.response_class()
 
-    def _invalid(self, response: RestResponse, what: str) -> GatewayError:
-        failure = Failure.of(
-            Reason.VCENTER_RESPONSE_INVALID,
-            f"vCenter's answer (HTTP {response.status}) {what}",
-            metadata={"operation": self.method.operation, "http_status": str(response.status)},
-        )
+    def _invalid(
+        self, response: RestResponse, what: str, reason: Reason = Reason.VCENTER_RESPONSE_INVALID
+    ) -> GatewayError:
+        text = f"vCenter's answer (HTTP {response.status}) {what}"
+        metadata = {"operation": self.method.operation, "http_status": str(response.status)}
+        failure = Failure.of(reason, text, metadata=metadata)
         return GatewayError(failure if self.is_read_only else failure.leaving_open())
+
+
+def _is_blank(body: bytes) -> bool:
+    return not body or body.isspace()
 
 
 def _not_json(response: RestResponse) -> str:
     kind = media_type(response.headers)
-    if not response.body:
+    if _is_blank(response.body):
         return "is empty where a result was expected"
     if kind and kind != "application/json":
         return f"is {kind} instead of JSON: something other than vCenter's API answered"
     if "content-encoding" in response.headers:
         return "is compressed, which nobody asked for"
-    return "is not complete JSON"
+    return "is not valid JSON"
 
 
 @cache

@@ -1,14 +1,20 @@
 """Compiles message types into functions that read vCenter's JSON.
 
 A newer vCenter may send fields and enum values that the contract does not know. They never fail a call: fields are
-passed over, enum values become UNSPECIFIED, and both are reported to a `Drift`. A value of the wrong type is another
-matter: the answer cannot be trusted, and `MismatchError` says where.
+passed over, enum values become UNSPECIFIED, and both are reported to a `Drift`.
+
+Nor does a value that cannot be read (it has another type, or is out of range) fail its neighbours: where a field holds
+one value, the field is left unset, and reported. An element of a list or a map cannot be unset, and a list without it
+would say that the thing does not exist. Such an element makes the list or map unreadable, and with it the message that
+holds it: the field of that message is the one that is left unset. When that reaches the result as a whole, or when an
+answer is nested too deeply, a `MismatchError` says where.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import orjson
@@ -23,6 +29,7 @@ __all__ = ["MAX_DEPTH", "Decode", "Decoders", "Drift", "MismatchError", "NoDrift
 MAX_DEPTH = 99
 """How many messages may stand inside each other below the outermost one. Protobuf's parsers accept no more by default,
 those of the clients included; an entry of a map counts as a message of its own."""
+_LEAP_SECOND = re.compile(r"(.{10}T\d\d:\d\d:)60(.*)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JSON_TYPES = {
     str: "a string",
@@ -44,12 +51,20 @@ class Drift(Protocol):
     def unknown_enum_value(self, enum: str, value: str) -> None:
         """vCenter sent the value `value` of the enum of this full name."""
 
+    def unreadable_value(self, message: str, field: str, why: str) -> None:
+        """What vCenter sent in the field `field` of a message of this full name cannot be read, and is left unset."""
+
+    def replaced_text(self, message: str) -> None:
+        """The answer that becomes a message of this full name held bytes that are not text: U+FFFD replaces them."""
+
 
 class NoDrift:
     """A Drift that nobody watches."""
 
     def unknown_field(self, message: str, field: str) -> None: ...
     def unknown_enum_value(self, enum: str, value: str) -> None: ...
+    def unreadable_value(self, message: str, field: str, why: str) -> None: ...
+    def replaced_text(self, message: str) -> None: ...
 
 
 class MismatchError(Exception):
@@ -67,6 +82,13 @@ class MismatchError(Exception):
 
     def __str__(self) -> str:
         return f"{'.'.join(self.path) or 'the result'} should be {self.expected} but is {self.found}"
+
+
+class TooDeepError(MismatchError):
+    """The answer is nested deeper than clients could read: a limit of the answer as a whole."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__("less deeply nested", value)
 
 
 Decode = Callable[[Any, Drift, int], Any]
@@ -94,6 +116,7 @@ class Decoders:
             return known
         # Of each field its name, the type whose values are taken as they are, and what decodes all others.
         fields: dict[str, tuple[str, type | None, Decode]] = {}
+        single = {wire_name(field) for field in descriptor.fields if field.has_presence}
         full_name = descriptor.full_name
 
         def decode(value: Any, drift: Drift, depth: int) -> dict[str, Any]:
@@ -115,7 +138,10 @@ class Decoders:
                 try:
                     result[name] = decode_field(item, drift, depth)
                 except MismatchError as error:
-                    raise error.below(key) from None
+                    error.below(key)
+                    if key not in single or isinstance(error, TooDeepError):
+                        raise error from None
+                    drift.unreadable_value(full_name, key, str(error))
             return result
 
         self._messages[full_name] = decode
@@ -144,12 +170,12 @@ def _plain(field: FieldDescriptor) -> type | None:
 
 
 def _not_an_object(value: Any) -> MismatchError:
-    return MismatchError("less deeply nested" if type(value) is dict else "an object", value)
+    return TooDeepError(value) if type(value) is dict else MismatchError("an object", value)
 
 
 def _check_depth(depth: int, value: Any) -> None:
     if depth < 0:
-        raise MismatchError("less deeply nested", value)
+        raise TooDeepError(value)
 
 
 def _list_decoder(decode: Decode) -> Decode:
@@ -217,7 +243,7 @@ def _decode_json_text(value: Any, drift: Drift, depth: int) -> str:
     try:
         return orjson.dumps(value).decode()
     except orjson.JSONEncodeError:  # It writes less depth than it reads.
-        raise MismatchError("less deeply nested", value) from None
+        raise TooDeepError(value) from None
 
 
 def _decode_bool(value: Any, drift: Drift, depth: int) -> bool:
@@ -267,8 +293,8 @@ def _decode_timestamp(value: Any, drift: Drift, depth: int) -> dict[str, int]:
     if type(value) is not str:
         raise MismatchError("a date and time", value)
     try:
-        time = datetime.fromisoformat(value)
-    except ValueError:
+        time = _parse_time(value)
+    except (ValueError, OverflowError):
         raise MismatchError("a date and time as RFC 3339 has it", value) from None
     if time.tzinfo is None:
         time = time.replace(tzinfo=UTC)
@@ -277,6 +303,15 @@ def _decode_timestamp(value: Any, drift: Drift, depth: int) -> dict[str, int]:
     if seconds not in TIMESTAMP_SECONDS:
         raise MismatchError("a date and time between the years 1 and 9999", value)
     return {"seconds": seconds, "nanos": since.microseconds * 1000}
+
+
+def _parse_time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        # RFC 3339 allows t and z in lower case as well, and the second 60, which is the next second to everybody else.
+        text, leap_seconds = _LEAP_SECOND.subn(r"\g<1>59\2", text.upper())
+        return datetime.fromisoformat(text) + timedelta(seconds=leap_seconds)
 
 
 def _decode_struct(value: Any, drift: Drift, depth: int) -> Struct:

@@ -135,6 +135,8 @@ class Encoders:
 
     def _single(self, field: FieldDescriptor) -> Encode:
         kind = field.cpp_type
+        if (prefix := self._contract.open_enums.get(field.full_name)) is not None:
+            return lambda value, violations: value.removeprefix(prefix)
         if kind in INTEGERS or kind == FieldDescriptor.CPPTYPE_BOOL or field.type == FieldDescriptor.TYPE_STRING:
             return _encode_as_is
         if kind in FLOATS:

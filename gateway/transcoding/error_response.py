@@ -10,20 +10,25 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, cast
 
-import orjson
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2
 
 from gateway.contract import Contract
 from gateway.contract.contract import wire_name
 from gateway.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, VCENTER_DOMAIN, Failure
+from gateway.transcoding.answer_json import NotJsonError, TooManyElementsError, first_values, parse
 from gateway.transcoding.decoder import MAX_DEPTH, Decode, Decoders, MismatchError, NoDrift
+from gateway.transcoding.lasting import is_lasting
 
 __all__ = ["ErrorReader", "error_reader", "leaves_open", "media_type"]
 
 _ERROR = "vapi.std.errors.v1.Error"
 _MAX_RETRY_AFTER = 3600.0
+# Of each part of an error, no more values are looked at. They would not fit into a status, whatever they are.
+_MOST_VALUES = 5_000
 _OLDER_TYPE = re.compile(r"com\.vmware\.vapi\.std\.errors\.([a-z_]+)")
+# What vCenter's REST layer says where it has no such operation. The error's type is the one of an object that is gone.
+_NO_OPERATION = {"com.vmware.vapi.rest.httpNotFound", "com.vmware.vapi.rest.operationsForUrlNotFound"}
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100}")
 # What Envoy, which is vCenter's proxy, says with a 503 when it lost a call on the way to the service behind it. It says
 # the same with other reasons where it did not pass the call on: it got no connection, or too many waited for one.
@@ -54,6 +59,8 @@ class ErrorReader:
         payload = _vapi_error(body)
         if payload is None:
             return _page(status, headers, body, metadata, retry_delay)
+        if len(body) > _MOST_VALUES:
+            payload = {name: first_values(value, _MOST_VALUES) for name, value in payload.items()}
         error_type = payload.get("error_type")
         if not isinstance(error_type, str) or not error_type:
             error_type = None
@@ -62,18 +69,25 @@ class ErrorReader:
             code = BY_HTTP_STATUS.get(status, code_pb2.UNKNOWN)
         error = self._decode(payload)
         text = _text(error)
+        if not _NO_OPERATION.isdisjoint(message.id for message in error.messages):
+            error_type, code = "OPERATION_NOT_FOUND", code_pb2.UNIMPLEMENTED
+            shown = f"{text} This vCenter does not have the operation; it may be older than the API.".lstrip()
+        else:
+            shown = text or f"vCenter reported {error_type or 'an error of no type'} (HTTP {status})"
         details: list[Message] = [error]
         details += [shape for shape in (shape.read(payload.get("data")) for shape in self._data) if shape is not None]
         if text:
             details.append(error_details_pb2.LocalizedMessage(locale="en-US", message=text))
+        reason = error_type or f"HTTP_{status}"
         return Failure(
             code,
-            error_type or f"HTTP_{status}",
-            text or f"vCenter reported {error_type or 'an error of no type'} (HTTP {status})",
+            reason,
+            shown,
             domain=VCENTER_DOMAIN,
             metadata=metadata,
             details=tuple(details),
             retry_delay=retry_delay,
+            is_lasting=is_lasting(reason, details),
         )
 
     def _decode(self, payload: dict[str, Any]) -> Any:
@@ -114,9 +128,16 @@ class _DataShape:
         if not isinstance(data, dict) or set(data) != self._names:
             return None
         try:
-            return self._class(**self._decode(data, NoDrift(), MAX_DEPTH + 1))
+            return self._class(**self._decode(data, _Strict(), MAX_DEPTH + 1))
         except MismatchError:
             return None
+
+
+class _Strict(NoDrift):
+    """Refuses a value that cannot be read: a structure that is recognized by its fields must have the right ones."""
+
+    def unreadable_value(self, message: str, field: str, why: str) -> None:
+        raise MismatchError(why, None)
 
 
 def _readable(decode: Decode, value: Any) -> Any:
@@ -134,15 +155,20 @@ def _readable(decode: Decode, value: Any) -> Any:
 def _vapi_error(body: bytes) -> dict[str, Any] | None:
     """The JSON object of a vAPI error, None where the body is something else."""
     try:
-        payload = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        payload, _ = parse(body)
+    except (NotJsonError, TooManyElementsError):
         return None
     if not isinstance(payload, dict):
         return None
     name, value = payload.get("type"), payload.get("value")
     if isinstance(name, str) and isinstance(value, dict) and (older := _OLDER_TYPE.fullmatch(name)):
         # The dialect of /rest: the type is the name of the structure, and the structure stands beside it.
-        return {**value, "error_type": older[1].upper()}
+        payload = {**value, "error_type": older[1].upper()}
+    if isinstance(oldest := payload.get("localizableMessages"), list):
+        # What older releases say below /rest, in the names of a third dialect.
+        names = {"defaultMessage": "default_message"}
+        messages = [{names.get(key, key): item[key] for key in item} for item in oldest if isinstance(item, dict)]
+        payload = {"messages": messages, **payload}
     return payload if "error_type" in payload or "messages" in payload else None
 
 

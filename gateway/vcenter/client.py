@@ -63,7 +63,7 @@ class VCenter:
         policy, events = policy or RetryPolicy(), events or Events()
         self._transport = Transport(options)
         self._send = observing(self._transport.send, events, tracing)
-        self.breaker = Breaker(events=events, answers=self._answers)
+        self.breaker = Breaker(events=events, answers=self.answers)
         self.limiter = Limiter(options.max_concurrent_calls, options.max_waiting_calls)
         session_calls = Limiter(_SESSION_CALLS, _WAITING_SESSION_CALLS)
         guarded_send = guarded(self.breaker, self._send)
@@ -121,7 +121,7 @@ class VCenter:
         await self.sessions.close()
         await self._transport.close()
 
-    async def _answers(self) -> bool:
+    async def answers(self) -> bool:
         """Whether vCenter answers a question that needs no session and does nothing."""
         deadline = asyncio.get_running_loop().time() + _QUESTION_SECONDS
         try:

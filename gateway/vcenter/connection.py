@@ -15,7 +15,14 @@ from collections.abc import Callable
 import httptools
 
 from gateway.transcoding import RestResponse
-from gateway.vcenter.failures import AnswerTimeoutError, AnswerTooLargeError, ConnectionLostError, TransportError
+from gateway.vcenter.failures import (
+    AnswerTimeoutError,
+    AnswerTooLargeError,
+    ConnectionLostError,
+    NotSentError,
+    NotSentTimeoutError,
+    TransportError,
+)
 
 __all__ = ["MAX_HEAD_BYTES", "Connection"]
 
@@ -23,6 +30,9 @@ MAX_HEAD_BYTES = 64 * 1024
 """Size of all header fields of an answer, trailers included, each with its name and four further characters."""
 _AROUND_FIELD = len(": \r\n")
 _NO_ANSWER = "the connection to vCenter broke before its answer was complete"
+_NOT_ASKED = "vCenter cannot be called: what is in its place answers before it is asked"
+_CLOSED = "vCenter cannot be reached: it closed the connection at once"
+_LATE = "vCenter did not answer in time"
 _NO_HTTP = "what vCenter answered is not HTTP/1.1"
 _LARGE_HEAD = f"the head of vCenter's answer is larger than {MAX_HEAD_BYTES} bytes"
 
@@ -39,6 +49,9 @@ class Connection(asyncio.Protocol):
         self._arrivals = select.poll()
         self._parser = httptools.HttpResponseParser(self)
         self._answer: asyncio.Future[RestResponse] | None = None
+        self._asked = False
+        """Whether the request has been sent whose answer is awaited."""
+        self._is_new = True
         self._headers: dict[str, str] = {}
         self._body = bytearray()
         self._head_bytes = 0
@@ -74,16 +87,33 @@ class Connection(asyncio.Protocol):
         """
         self._answer = answer = asyncio.get_running_loop().create_future()
         self._has_head = self._reusable = False
-        self._transport.write(request)
+        self._ask(request)
         return answer
+
+    def _ask(self, request: bytes) -> None:
+        """Sends the request; on a new connection as soon as everything was read that came before it, else that would be
+        taken for the answer. With TLS something always comes: tickets to resume the session with."""
+        if self._answer is None:
+            return  # Given up, or refused.
+        if not self.is_open:
+            self.fail(NotSentError(_CLOSED))
+            return
+        if self._is_new and self.has_input():
+            asyncio.get_running_loop().call_soon(self._ask, request)
+            return
+        self._is_new = False
+        self._asked = True
+        self._transport.write(request)
 
     def time_is_over(self) -> None:
         """Ends the exchange because of its deadline."""
-        self.fail(AnswerTimeoutError("vCenter did not answer in time"))
+        self.fail(AnswerTimeoutError(_LATE) if self._asked else NotSentTimeoutError(_LATE))
 
     def fail(self, error: TransportError) -> None:
         """Closes the connection at once; an exchange that is under way ends in the error."""
         answer = self._answer
+        if not self._asked and error.was_sent:
+            error = NotSentError(str(error))
         self.abort()
         if answer is not None and not answer.done():
             answer.set_exception(error)
@@ -122,8 +152,8 @@ class Connection(asyncio.Protocol):
     # What the parser calls.
 
     def on_message_begin(self) -> None:
-        if self._answer is None:
-            self.abort()  # Nobody has asked.
+        if not self._asked:
+            self.fail(NotSentError(_NOT_ASKED))
         self._headers = {}
         self._head_bytes = 0
         self._has_head = False
@@ -159,7 +189,7 @@ class Connection(asyncio.Protocol):
         return "content-length" not in self._headers and "transfer-encoding" not in self._headers
 
     def _complete(self, status: int, *, reusable: bool) -> None:
-        answer, self._answer = self._answer, None
+        answer, self._answer, self._asked = self._answer, None, False
         if answer is None or answer.done():
             return
         body = bytes(self._body)

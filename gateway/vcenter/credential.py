@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gateway.errors import Failure, GatewayError, Reason
+from gateway.printable import is_word
 
 __all__ = ["SESSION_HEADER", "Basic", "Credential", "SessionId", "credential_in", "is_session_id"]
 
@@ -78,13 +79,7 @@ def credential_in(metadata: Iterable[tuple[str, str | bytes]]) -> Credential | N
 
 def is_session_id(value: object) -> bool:
     """Whether a value can be a session id: it has to go into a header field as it is."""
-    return (
-        isinstance(value, str)
-        and 0 < len(value) <= _MAX_SESSION_ID
-        and value.isascii()
-        and value.isprintable()
-        and " " not in value
-    )
+    return is_word(value, _MAX_SESSION_ID)
 
 
 def _session_id(value: str) -> SessionId:

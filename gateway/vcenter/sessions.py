@@ -17,13 +17,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import cast
 
-import orjson
 from google.rpc import code_pb2
 
 from gateway.calls import Call
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events, LoginEnded
 from gateway.transcoding import RestRequest, RestResponse
+from gateway.transcoding.answer_json import NotJsonError, TooManyElementsError, parse
 from gateway.transcoding.error_response import ErrorReader, leaves_open
 from gateway.vcenter.credential import SESSION_HEADER, Basic, is_session_id
 from gateway.vcenter.exchange import Exchange, Send
@@ -331,7 +331,7 @@ class SessionPool:
         entry.failures += 1
         wait = self._policy.next_login(entry.failures, failure.retry_delay)
         entry.not_before = self._clock() + wait
-        entry.failure = failure.with_(retry_delay=wait)
+        entry.failure = failure.with_(retry_delay=wait, is_lasting=False)  # Another login is the only way to know.
         return entry.failure
 
     async def _session_call(self, request: RestRequest, headers: dict[str, str], call: Call | None) -> RestResponse:
@@ -366,8 +366,8 @@ def login_refused(errors: ErrorReader, response: RestResponse) -> Failure:
 def read_session_id(response: RestResponse) -> str:
     """The session id in the answer to a login that succeeded. Raises GatewayError where there is none to work with."""
     try:
-        session_id = orjson.loads(response.body)
-    except orjson.JSONDecodeError:
+        session_id, _ = parse(response.body)
+    except (NotJsonError, TooManyElementsError):
         session_id = None
     if not is_session_id(session_id):
         text = "vCenter's answer to the login holds no session id"

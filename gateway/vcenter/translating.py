@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from gateway.calls import Call, Reply, Unary
 from gateway.errors import GatewayError
 from gateway.events import Events
+from gateway.transcoding import Binding, RestResponse
 from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import TransportError
 
 __all__ = ["translating"]
+
+_LARGE = 256 * 1024
+"""Size of an answer in bytes from which on its translation takes milliseconds."""
 
 
 def translating(send: Send, events: Events) -> Unary:
@@ -22,6 +28,12 @@ def translating(send: Send, events: Events) -> Unary:
             response = await send(Exchange(request, headers, call.deadline, call, binding.is_read_only))
         except TransportError as error:
             raise GatewayError(error.failure(binding.method)) from None
+        if len(response.body) < _LARGE:
+            return decoded(binding, response)
+        # A thread of its own, since the event loop would stand still for as long as this takes.
+        return await asyncio.to_thread(decoded, binding, response)
+
+    def decoded(binding: Binding, response: RestResponse) -> Reply:
         return Reply(binding.decode(response, events).SerializeToString())
 
     return translate

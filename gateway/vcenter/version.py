@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gateway.transcoding import RestRequest
 from gateway.vcenter.exchange import Exchange
@@ -40,6 +40,8 @@ class VCenterVersion:
     """Releases of the API that vCenter speaks, the newest first."""
     problem: str = ""
     """Why it is not known."""
+    error: Exception | None = field(default=None, compare=False, repr=False)
+    """What kept vCenter from answering; None where it answered, whatever that was."""
 
     @property
     def api(self) -> str | None:
@@ -85,7 +87,7 @@ class VersionReader:
             deadline = asyncio.get_running_loop().time() + _TIMEOUT
             answer = await self._transport.send(Exchange(VERSIONS, {}, deadline))
         except (TransportError, ValueError) as error:  # The latter is about the file of authorities.
-            return VCenterVersion(problem=str(error))
+            return VCenterVersion(problem=str(error), error=error)
         if answer.status != 200:
             return VCenterVersion(problem=f"vCenter answered with HTTP status {answer.status}")
         if not (releases := read_releases(answer.body)):

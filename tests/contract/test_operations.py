@@ -81,6 +81,12 @@ class Unexpected:
     def unknown_enum_value(self, enum: str, value: str) -> None:
         raise AssertionError(f"{enum} does not know the value {value}")
 
+    def unreadable_value(self, message: str, field: str, why: str) -> None:
+        raise AssertionError(f"{message}.{field} cannot be read: {why}")
+
+    def replaced_text(self, message: str) -> None:
+        raise AssertionError(f"{message} holds what is not text")
+
 
 @pytest.mark.parametrize("operation", [param for param in OPERATIONS if param not in WITH_RESULT])
 def test_no_result(binding_of: BindingOf, operation: Operation) -> None:

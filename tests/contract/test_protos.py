@@ -42,6 +42,14 @@ def test_lint_can_fail(tmp_path: Path) -> None:
     assert "comment" in result.stdout
 
 
+def test_lint_has_no_exceptions_in_files(tmp_path: Path) -> None:
+    """A comment in a proto cannot switch a rule off."""
+    text = "// buf:lint:ignore COMMENT_MESSAGE\n// buf:lint:ignore MESSAGE_PASCAL_CASE\nmessage pump {}"
+    path = tmp_path / "lab.binpb"
+    path.write_bytes(compiled(tmp_path, text, head='syntax = "proto3"; package lab.v1;'))
+    assert "PascalCase" in lint(path).stdout
+
+
 def test_comment_density() -> None:
     """About every second line of the protos is one of comment, blank lines apart."""
     lines = [line.strip() for path in PROTOS for line in path.read_text().splitlines() if line.strip()]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 
+from gateway.server import ServerOptions
 from gateway.simulator import Fault, SimulatorOptions
 from tests.faults.scenario import count, end, ends, is_healthy, is_idle, vcenter_of
 from tests.integration.harness import READ, READ_ID, READ_REQUEST, Failure, System, eventually, running_system
 
 OVERLOADED = ("RESOURCE_EXHAUSTED", "OVERLOADED")
 READONLY = "readonly@vsphere.local"
+MANY = ServerOptions("127.0.0.1:0", max_concurrent_streams=2000)
+"""All callers of a test share one connection, on which no call is to wait for a stream."""
 MARGIN = 2.0
 """Seconds by which client, gateway and vCenter, all in one process here, may be late on a busy machine."""
 
@@ -18,7 +21,7 @@ MARGIN = 2.0
 async def test_deadlines_hold_while_vcenter_is_slow() -> None:
     """A thousand calls with one second each, for a vCenter that takes two: all end by their deadlines, health answers
     all the while, and no place is lost."""
-    async with running_system() as system:
+    async with running_system(server=MANY) as system:
         await system.client.call(READ, READ_REQUEST)
         system.simulator.faults.add(Fault.latency(2), operation=READ_ID, times=None)
         took: list[float] = []
@@ -64,7 +67,7 @@ async def test_a_burst_is_answered_or_refused() -> None:
 
 async def test_nobody_waits_behind_a_thousand_calls_of_another() -> None:
     """While one user's thousand calls wait, another's single call gets the turn after the next."""
-    async with running_system(max_concurrent_calls=4) as system:
+    async with running_system(server=MANY, max_concurrent_calls=4) as system:
         await system.client.call(READ, READ_REQUEST, user=READONLY)
         await system.client.call(READ, READ_REQUEST)
         system.simulator.faults.add(Fault("hang"), operation=READ_ID, times=4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -17,26 +19,30 @@ from tests.integration.harness import READ, READ_ID, READ_REQUEST, System, runni
 ANSWERS = [
     pytest.param({"state": "HIBERNATED"}, ("vcenter.vm.v1.PowerState", "HIBERNATED"), id="enum-value"),
     pytest.param({"state": "POWERED_ON", "quantum": {"a": [1]}}, ("vcenter.vm.v1.PowerInfo", "quantum"), id="field"),
+    pytest.param({"state": 5}, ("vcenter.vm.v1.PowerInfo", "state"), id="value-of-another-type"),
 ]
+
+
+@asynccontextmanager
+async def counted_system(message: str, field: str, times: int) -> AsyncIterator[System]:
+    """A system whose metrics count this drift so many times."""
+    registry = CollectorRegistry()
+    async with running_system(events=combined(Metrics(registry), EventLog())) as system:
+        yield system
+    labels = {"message": message, "field": field}
+    assert registry.get_sample_value("vcenter_gateway_schema_drift_total", labels) == times
 
 
 @pytest.mark.parametrize(("body", "drift"), ANSWERS)
 async def test_what_the_contract_does_not_know(
     body: Any, drift: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A value or a field of a newer vCenter fails no call; it is counted each time and logged once."""
-    registry = CollectorRegistry()
-    async with running_system(events=combined(Metrics(registry), EventLog())) as system:
-        await _calls(system, body)
-    labels = {"message": drift[0], "field": drift[1]}
-    assert registry.get_sample_value("vcenter_gateway_schema_drift_total", labels) == 20
-    assert [record.getMessage().count(drift[1]) for record in caplog.records] == [1]
-
-
-async def _calls(system: System, body: Any) -> None:
-    system.simulator.faults.add(Fault.answer(body), operation=READ_ID, times=None)
-    found = await ends(system.client, [(READ, READ_REQUEST)] * 20, 5)
+    """A value or a field that cannot be read fails no call; it is counted each time and logged once."""
+    async with counted_system(*drift, 20) as system:
+        system.simulator.faults.add(Fault.answer(body), operation=READ_ID, times=None)
+        found = await ends(system.client, [(READ, READ_REQUEST)] * 20, 5)
     assert count(found) == {("OK", ""): 20}
+    assert [drift[1] in record.getMessage() for record in caplog.records] == [True]
 
 
 async def test_an_error_that_the_contract_does_not_know(system: System) -> None:
@@ -44,3 +50,14 @@ async def test_an_error_that_the_contract_does_not_know(system: System) -> None:
     system.simulator.faults.add(Fault.answer({"error_type": "QUANTUM_DECAY", "messages": []}, 409), operation=READ_ID)
     [found] = await ends(system.client, [(READ, READ_REQUEST)], 1)
     assert count([found]) == {("ABORTED", "QUANTUM_DECAY"): 1}
+
+
+async def test_a_name_that_is_not_clean_text(caplog: pytest.LogCaptureFixture) -> None:
+    """Half of a character in a name is replaced; it is counted each time and logged once."""
+    answer = [{"vm": "vm-1", "name": "web-\ud83d", "power_state": "POWERED_ON"}]
+    async with counted_system("vcenter.v1.ListVmsResponse", "U+FFFD", 2) as system:
+        system.simulator.faults.add(Fault.answer(answer), operation="com.vmware.vcenter.VM.list", times=None)
+        for _ in range(2):
+            response = await system.client.call("vcenter.v1.VmService/ListVms", {})
+            assert response["vms"][0]["name"] == "web-\ufffd"
+    assert [record.getMessage().count("not valid Unicode") for record in caplog.records] == [1]

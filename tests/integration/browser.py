@@ -41,6 +41,12 @@ _RIGHT_END = (
     " ...[...document.body.querySelectorAll('*')].map(element => element.getBoundingClientRect().right))"
 )
 
+_CUT = (
+    "[...document.body.querySelectorAll('*')]"
+    ".filter(element => element.clientWidth && element.scrollWidth > element.clientWidth + 1)"
+    ".map(element => element.outerHTML.slice(0, 200))"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -52,6 +58,8 @@ class View:
     """What the browser's console has, and what it refused to load."""
     width: int
     """Pixels to the right end of whatever reaches furthest: more than the window has, and something is cut off."""
+    cut: list[str]
+    """What is wider than the box that it stands in."""
     background: str
     """Colour of the page's background, as CSS has it."""
     image: bytes
@@ -82,6 +90,7 @@ class Browser:
         return View(
             text=await self.evaluate("document.body.innerText"),
             width=await self.evaluate(_RIGHT_END),
+            cut=await self.evaluate(_CUT),
             background=await self.evaluate("getComputedStyle(document.body).backgroundColor"),
             image=b64decode(image["data"]),
             complaints=[complaint for event in self._events if (complaint := _complaint(event))],

@@ -220,7 +220,16 @@ MEMORY_SUCCESSES = (
         {"size_mib": "4096", "hot_add_enabled": True},
         Memory(4096, True),
     ),
-    memory_got("no hot add", NO_HOT_ADD, {"size_mib": "4096", "hot_add_enabled": False}),
+    memory_got(
+        "no hot add",
+        NO_HOT_ADD,
+        {
+            "size_mib": "4096",
+            "hot_add_enabled": False,
+            "hot_add_increment_size_mib": "0",
+            "hot_add_limit_mib": "4096",
+        },
+    ),
     memory_update("size", OFF, {"size_mib": "4100"}, Memory(4100, True)),
     memory_update("smaller", OFF, {"size_mib": "4"}, Memory(4, True)),
     memory_update("the largest", OFF, {"size_mib": "25149440"}, Memory(25149440, True)),

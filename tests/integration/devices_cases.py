@@ -140,10 +140,10 @@ def cdrom_successes() -> Iterator[Success]:
         setup=CDROM.set(backing=detected, state="CONNECTED"),
     )
     yield CDROM.success(
-        "a detected device is not named otherwise",
+        "a device to be detected has no name yet",
         "Get",
         CDROM.request(ON),
-        response={"cdrom": shown("CD/DVD drive 1", host, **sata)},
+        response={"cdrom": shown("CD/DVD drive 1", {**host, "host_device": ""}, **sata)},
         setup=CDROM.set(backing=detected),
     )
     yield from cdrom_creations()

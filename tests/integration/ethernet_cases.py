@@ -170,8 +170,7 @@ def creations() -> Iterator[Success]:
         label="Network adapter 3",
         type="VMXNET3",
         backing=STANDARD,
-        mac_type="GENERATED",
-        mac_address=None,
+        mac_type="ASSIGNED",
         pci_slot_number=None,
         wake_on_lan_enabled=False,
         upt_compatibility_enabled=False,
@@ -180,9 +179,9 @@ def creations() -> Iterator[Success]:
         state="NOT_CONNECTED",
     )
     yield NIC.success(
-        "all defaults, running",
+        "generated address, running",
         "Create",
-        {"vm": ON, "spec": {}},
+        {"vm": ON, "spec": {"mac_type": mac("GENERATED")}},
         response={"nic": "4002"},
         check=lambda _, simulator: equal(
             (NIC.found(simulator, ON, "4002").pci_slot_number, NIC.found(simulator, ON, "4002").mac_address),
@@ -228,8 +227,11 @@ def creations() -> Iterator[Success]:
     yield NIC.success(
         "assigned address",
         "Create",
-        {"vm": OFF, "spec": {"mac_type": mac("ASSIGNED")}},
+        {"vm": OFF, "spec": {}},
         check=lambda _, simulator: equal(NIC.found(simulator, OFF, "4002").mac_address[:10], "00:50:56:8"),
+    )
+    yield NIC.created(
+        "generated address, powered off", OFF, "4002", spec={"mac_type": mac("GENERATED")}, mac_address=None
     )
     group = "dvportgroup-17"
     yield NIC.created(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -38,9 +40,11 @@ __all__ = [
     "START_REQUEST",
     "Client",
     "Failure",
+    "Stream",
     "System",
     "eventually",
     "failure",
+    "log_lines",
     "running_gateway",
     "running_guarded_gateway",
     "running_system",
@@ -129,16 +133,41 @@ class Client:
         timeout: float | None = 30.0,
     ) -> dict[str, Any]:
         """Makes one call and returns the response in JSON form. Raises Failure."""
-        binding = self.gateway.bindings[rpc]
-        message = json_format.ParseDict(dict(request or {}), binding.request_class(), descriptor_pool=self.pool)
-        if user is not None:
-            metadata = (*metadata, ("authorization", Basic(user, password).header))
+        binding, message, metadata = self._prepared(rpc, request, user, password, metadata)
         try:
             response = await self.stub(binding)(message, metadata=metadata, timeout=timeout)
         except grpc.aio.AioRpcError as error:
             raise failure(error, self.gateway.contract) from None
         result: dict[str, Any] = json_format.MessageToDict(response, preserving_proto_field_name=True)
         return result
+
+    def stream(
+        self,
+        rpc: str,
+        request: Json | None = None,
+        *,
+        user: str | None = ADMINISTRATOR,
+        password: str = PASSWORD,
+        metadata: tuple[tuple[str, str], ...] = (),
+        timeout: float | None = None,
+    ) -> Stream:
+        """Opens a stream of responses."""
+        binding, message, metadata = self._prepared(rpc, request, user, password, metadata)
+        method = self.channel.unary_stream(
+            f"/{rpc}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=binding.response_class.FromString,
+        )
+        return Stream(method(message, metadata=metadata, timeout=timeout), self.gateway.contract)
+
+    def _prepared(
+        self, rpc: str, request: Json | None, user: str | None, password: str, metadata: tuple[tuple[str, str], ...]
+    ) -> tuple[Binding, Any, tuple[tuple[str, str], ...]]:
+        binding = self.gateway.bindings[rpc]
+        message = json_format.ParseDict(dict(request or {}), binding.request_class(), descriptor_pool=self.pool)
+        if user is not None:
+            metadata = (*metadata, ("authorization", Basic(user, password).header))
+        return binding, message, metadata
 
     @property
     def pool(self) -> Any:
@@ -151,6 +180,49 @@ class Client:
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=binding.response_class.FromString,
         )
+
+
+def log_lines(log: io.StringIO, event: str = "call") -> list[dict[str, Any]]:
+    """The lines of a log in JSON that are about this event."""
+    entries = [json.loads(line) for line in log.getvalue().splitlines()]
+    return [entry for entry in entries if entry["event"] == event]
+
+
+class Stream:
+    """A stream of responses, as its caller sees it."""
+
+    def __init__(self, call: Any, contract: Contract) -> None:
+        self.call = call
+        self._contract = contract
+
+    async def next(self) -> dict[str, Any]:
+        """The next message in JSON form. Raises Failure where the stream has failed, StopAsyncIteration at its end."""
+        try:
+            response = await self.call.read()
+        except grpc.aio.AioRpcError as error:
+            raise failure(error, self._contract) from None
+        if response is grpc.aio.EOF:
+            raise StopAsyncIteration
+        result: dict[str, Any] = json_format.MessageToDict(response, preserving_proto_field_name=True)
+        return result
+
+    async def until(self, wanted: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+        """The first message that is wanted."""
+        while not wanted(message := await self.next()):
+            pass
+        return message
+
+    async def failed(self) -> Failure:
+        """What it ends in, after whatever it has still sent."""
+        try:
+            while True:
+                await self.next()
+        except Failure as found:
+            return found
+
+    def cancel(self) -> None:
+        """The caller leaves."""
+        self.call.cancel()
 
 
 def failure(error: Any, contract: Contract) -> Failure:

@@ -410,7 +410,7 @@ VM_ERRORS = (
         error="UNABLE_TO_ALLOCATE_RESOURCE",
         request={},
         setup=many(4001),
-        messages=("com.vmware.api.vcenter.vm.list.too_many_matches",),
+        messages=("com.vmware.api.vcenter.vm.too_many_matches",),
     ),
 )
 
@@ -649,7 +649,7 @@ TICKET_ERRORS = (
             rpc=TICKET,
             error="NOT_ALLOWED_IN_CURRENT_STATE",
             request={"vm": vm, "spec": ticket("WEBMKS")},
-            messages=("com.vmware.api.vcenter.vm.console.tickets.not_powered_on", INVALID_POWER_STATE),
+            messages=("com.vmware.api.vcenter.vm.console.tickets.not_allowed_in_current_state", INVALID_POWER_STATE),
             id=state,
         )
         for vm, state in ((OFF, "off"), (SUSPENDED, "suspended"))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -77,10 +78,12 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> AsyncIterator[Running]:
+async def running(
+    folder: Path, *arguments: str, variables: Mapping[str, str] | None = None, prefix: tuple[str, ...] = ()
+) -> AsyncIterator[Running]:
     """Starts a command with its outputs in `folder` and these further environment variables; what is left of it at the
-    end is killed."""
-    command = _start(folder, arguments, variables or {})
+    end is killed. `prefix` is a program that makes itself into the command, with its arguments."""
+    command = _start(folder, (*prefix, *COMMAND, *arguments), variables or {})
     try:
         yield command
     finally:
@@ -88,10 +91,16 @@ async def running(folder: Path, *arguments: str, variables: Mapping[str, str] | 
         await asyncio.to_thread(command.process.wait)
 
 
+# Where the tests run in the background of a shell, SIGINT is ignored, and what they start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _start(folder: Path, arguments: tuple[str, ...], variables: Mapping[str, str]) -> Running:
     with (folder / "stdout").open("wb") as stdout, (folder / "stderr").open("wb") as stderr:
         process = subprocess.Popen(
-            [*COMMAND, *arguments],
+            # As a shell starts it in the foreground: whoever runs the tests in the background has them ignore Ctrl-C.
+            ["/usr/bin/env", "--default-signal=INT", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
@@ -121,7 +130,11 @@ async def run(
 
 def _environment() -> dict[str, str]:
     """The environment without settings of whoever runs the tests."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "VCENTER_", "OTEL_"))}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("GATEWAY_", "VCENTER_", "OTEL_")) and not name.lower().endswith("_proxy")
+    }
 
 
 def alive(pid: int) -> bool:

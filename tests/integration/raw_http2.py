@@ -1,57 +1,169 @@
-"""A caller that sends HTTP/2 as it likes: for requests that no gRPC library would send."""
+"""A caller that sends HTTP/2 as it likes: for requests that no gRPC library would send, and for answers that it does
+not read."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 
-__all__ = ["raw_call"]
+__all__ = [
+    "CONTINUATION",
+    "DATA",
+    "END_HEADERS",
+    "END_STREAM",
+    "HEADERS",
+    "INITIAL_WINDOW_SIZE",
+    "PING",
+    "RESET",
+    "SETTINGS",
+    "Connection",
+    "connection",
+    "fields_size",
+    "frame",
+    "literal",
+    "message",
+    "raw_call",
+    "request_fields",
+    "request_head",
+    "setting",
+]
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DATA, _HEADERS, _RESET, _SETTINGS = 0, 1, 3, 4
-_END_STREAM, _END_HEADERS = 1, 4
+DATA, HEADERS, RESET, SETTINGS, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 6, 7, 9
+END_STREAM, END_HEADERS = 1, 4
+_ACK = 1
+INITIAL_WINDOW_SIZE = 4
 _STREAM = 1
 
+Fields = Iterable[tuple[bytes, bytes]]
 
-async def raw_call(address: str, path: bytes, metadata: Iterable[tuple[bytes, bytes]], message: bytes) -> bool:
+
+class Connection:
+    """A connection that acknowledges settings and probes, and remembers how streams ended. It opens no window."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self.ended: dict[int, bytes] = {}
+        """Streams that have ended, with the last header block, or what a reset came with after `reset`."""
+        self.received = 0
+        """Bytes of messages."""
+        self.is_closed = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._reading = asyncio.ensure_future(self._read())
+
+    async def send(self, *frames: bytes) -> None:
+        """Sends frames, and waits while the peer does not read."""
+        self._writer.write(b"".join(frames))
+        await self._writer.drain()
+
+    async def end_of(self, stream: int, seconds: float = 10.0) -> bytes:
+        """The last header block of a stream, as soon as it has ended."""
+        async with asyncio.timeout(seconds):
+            while stream not in self.ended:
+                changed = self._changed
+                await changed.wait()
+        return self.ended[stream]
+
+    async def close(self) -> None:
+        self._reading.cancel()
+        self._writer.transport.abort()
+
+    async def _read(self) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                size_and_kind, flags, stream = struct.unpack(">IBI", await self._reader.readexactly(9))
+                payload = await self._reader.readexactly(size_and_kind >> 8)
+                kind = size_and_kind & 0xFF
+                if kind in (SETTINGS, PING) and not flags & _ACK:
+                    self._writer.write(frame(kind, _ACK, 0, payload if kind == PING else b""))
+                elif kind == DATA:
+                    self.received += len(payload)
+                if kind == RESET:
+                    self.ended.setdefault(stream, b"reset" + payload)
+                elif kind in (DATA, HEADERS) and flags & END_STREAM:
+                    self.ended[stream] = payload
+                changed, self._changed = self._changed, asyncio.Event()
+                changed.set()
+        self.is_closed.set()
+
+
+@contextlib.asynccontextmanager
+async def connection(address: str, *settings: bytes) -> AsyncIterator[Connection]:
+    """A connection to an address, with these settings."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    found = Connection(reader, writer)
+    try:
+        await found.send(_PREFACE, frame(SETTINGS, 0, 0, b"".join(settings)))
+        yield found
+    finally:
+        await found.close()
+
+
+async def raw_call(address: str, path: bytes, metadata: Fields, data: bytes) -> bool:
     """Makes one call over a connection of its own, and returns whether it was answered to its end."""
-    fields = [
+    with contextlib.suppress(OSError):
+        async with connection(address) as peer:
+            head = b"".join(map(literal, request_fields(path, metadata)))
+            await peer.send(frame(HEADERS, END_HEADERS, _STREAM, head), frame(DATA, END_STREAM, _STREAM, message(data)))
+            closed = asyncio.ensure_future(peer.is_closed.wait())
+            ended = asyncio.ensure_future(peer.end_of(_STREAM))
+            await asyncio.wait([closed, ended], return_when=asyncio.FIRST_COMPLETED)
+            closed.cancel()
+            ended.cancel()
+            return _STREAM in peer.ended and not peer.ended[_STREAM].startswith(b"reset")
+    return False
+
+
+def request_fields(path: bytes, metadata: Fields = ()) -> list[tuple[bytes, bytes]]:
+    """The header fields of a call."""
+    return [
         (b":method", b"POST"),
         (b":scheme", b"http"),
         (b":path", path),
-        (b":authority", address.encode()),
+        (b":authority", b"gateway"),
         (b"content-type", b"application/grpc"),
         (b"te", b"trailers"),
         *metadata,
     ]
-    head = b"".join(map(_literal, fields))
-    host, _, port = address.rpartition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    try:
-        writer.write(_PREFACE + _frame(_SETTINGS, 0, 0, b"") + _frame(_HEADERS, _END_HEADERS, _STREAM, head))
-        writer.write(_frame(_DATA, _END_STREAM, _STREAM, struct.pack(">BI", 0, len(message)) + message))
-        async with asyncio.timeout(10):
-            return await _ends(reader)
-    except (ConnectionError, asyncio.IncompleteReadError):
-        return False
-    finally:
-        writer.transport.abort()
 
 
-async def _ends(reader: asyncio.StreamReader) -> bool:
-    while True:
-        size_and_kind, flags, stream = struct.unpack(">IBI", await reader.readexactly(9))
-        await reader.readexactly(size_and_kind >> 8)
-        kind = size_and_kind & 0xFF
-        if stream == _STREAM and (kind == _RESET or (kind in (_DATA, _HEADERS) and flags & _END_STREAM)):
-            return kind != _RESET
+def request_head(path: bytes, metadata: Fields = ()) -> bytes:
+    """The header block of a call."""
+    return b"".join(map(literal, request_fields(path, metadata)))
 
 
-def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+def fields_size(fields: Fields) -> int:
+    """The size of header fields as HTTP/2 counts it."""
+    return sum(len(name) + len(value) + 32 for name, value in fields)
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return struct.pack(">IBI", len(payload) << 8 | kind, flags, stream) + payload
 
 
-def _literal(field: tuple[bytes, bytes]) -> bytes:
-    """A field of a header in the plainest form of HPACK: neither indexed nor compressed, up to 126 bytes long."""
-    return b"\0" + b"".join(bytes([len(text)]) + text for text in field)
+def setting(key: int, value: int) -> bytes:
+    return struct.pack(">HI", key, value)
+
+
+def message(data: bytes) -> bytes:
+    """A message of gRPC with its prefix."""
+    return struct.pack(">BI", 0, len(data)) + data
+
+
+def literal(field: tuple[bytes, bytes]) -> bytes:
+    """A field of a header in the plainest form of HPACK: neither indexed nor compressed."""
+    return b"\0" + b"".join(_length(len(text)) + text for text in field)
+
+
+def _length(value: int) -> bytes:
+    if value < 127:
+        return bytes([value])
+    encoded, value = bytearray([127]), value - 127
+    while value >= 128:
+        encoded.append(value % 128 + 128)
+        value //= 128
+    return bytes([*encoded, value])

@@ -7,8 +7,7 @@ import contextlib
 import hashlib
 import json
 import stat
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import pytest
 
 from gateway.access import Admission, AuditFile, AuditLog, parse_policy, passthrough
 from gateway.server.access import make_access
-from gateway.settings import Settings
 from gateway.simulator import DEFAULT_USERS, Fault
 from gateway.vcenter import Basic
 from tests.integration.cases import ADMINISTRATOR
@@ -32,8 +30,8 @@ from tests.integration.harness import (
     eventually,
     running_system,
 )
+from tests.integration.service_account import TOKEN, guarded, service_settings, write_password
 
-TOKEN = "0f8e4c5d7a9b41c2a3e6d8f7b5c4a392"
 LIST = "vcenter.v1.VmService/ListVms"
 POLICY = b"""
 rules:
@@ -44,29 +42,6 @@ rules:
   - {identities: ["administrator@*"], rpcs: ["*"]}
 """
 UPDATE_STORAGE = "vcenter.vm.storage.v1.PolicyService/UpdatePolicy"
-
-
-def write_password(folder: Path, password: str = PASSWORD) -> Path:
-    path = folder / "password"
-    path.write_text(password + "\n")
-    return path
-
-
-def service_settings(folder: Path, **auth: Any) -> Settings:
-    """The settings of a gateway with a service account and one caller, `ci`, with a token."""
-    tokens = folder / "tokens.yaml"
-    tokens.write_text(f"tokens: [{{identity: ci, sha256: '{hashlib.sha256(TOKEN.encode()).hexdigest()}'}}]")
-    account = {"mode": "service-account", "user": ADMINISTRATOR, "password_file": str(write_password(folder))}
-    return Settings.model_validate(
-        {"simulator": {"enabled": True}, "auth": {**account, "tokens_file": str(tokens), **auth}}
-    )
-
-
-@asynccontextmanager
-async def guarded(settings: Settings) -> AsyncIterator[System]:
-    access = make_access(settings)
-    async with running_system(admission=access.admission, audit=access.audit) as system:
-        yield system
 
 
 async def as_ci(system: System, rpc: str, request: Any, token: str = TOKEN) -> Any:

@@ -9,6 +9,7 @@ import os
 import pty
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import termios
@@ -20,8 +21,10 @@ import pytest
 import pytest_asyncio
 import requests
 
-from gateway.cli.exits import Exit
+from gateway.cli.output import Exit
+from gateway.printable import escaped
 from tests.integration.cases import ADMINISTRATOR
+from tests.integration.certificates import Authority
 from tests.integration.harness import PASSWORD, READ, READ_ID, eventually
 from tests.integration.processes import COMMAND, Running, run, running
 
@@ -89,6 +92,20 @@ async def test_the_printed_command(served: Served) -> None:
     assert vms[0]["power_state"] == "POWER_STATE_POWERED_ON"
 
 
+async def test_both_spellings(served: Served) -> None:
+    """A filter takes a value as answers show it, and as vCenter has it."""
+    shown, spelt, other = await asyncio.gather(
+        *(
+            run(*served.command, "ListVms", json.dumps({"power_states": [state]}))
+            for state in ("POWER_STATE_POWERED_ON", "POWERED_ON", "POWER_STATE_NONE")
+        )
+    )
+    assert shown.code == spelt.code == Exit.OK
+    assert {vm["power_state"] for vm in json.loads(shown.stdout)["vms"]} == {"POWER_STATE_POWERED_ON"}
+    assert json.loads(shown.stdout) == json.loads(spelt.stdout)
+    assert (other.code, other.stderr.splitlines()[0]) == (Exit.FAILED, "INVALID_ARGUMENT INVALID_ARGUMENT")
+
+
 async def test_an_error_in_words(served: Served) -> None:
     """The second of two equal calls fails with all that vCenter says about it, on standard error."""
     first = await run(*served.command, CONNECT, CDROM)
@@ -127,12 +144,14 @@ async def test_where_a_request_comes_from(served: Served, tmp_path: Path) -> Non
 async def test_exit_codes(served: Served) -> None:
     """Scripts can tell a wrong request, a gateway that is not there, a refused login and a timeout apart."""
     await served.fault(kind="hang", operation=READ_ID)
-    wrong, refused, late = await asyncio.gather(
+    wrong, incomplete, refused, late = await asyncio.gather(
         run(*served.command, READ, '{"vm": 1}'),
+        run(*served.command, READ, "{}"),
         run(*served.command, "--user", ADMINISTRATOR, CONNECT, CDROM, password="wrong"),
         run(*served.command, "--deadline", "1", READ, VM),
     )
     assert (wrong.code, "vm: takes a string" in wrong.words) == (Exit.USAGE, True)
+    assert (incomplete.code, "REQUEST_INVALID vm is required" in incomplete.words) == (Exit.USAGE, True)
     assert (refused.code, "CREDENTIALS_REJECTED" in refused.words) == (Exit.IDENTITY, True)
     assert (late.code, "VCENTER_TIMEOUT" in late.words) == (Exit.TIMEOUT, True)
     assert "wrong" not in refused.words.replace("wrong password", "")
@@ -197,9 +216,75 @@ def test_a_terminal(no_color: str, coloured: bool) -> None:
     assert 50 < max(map(len, lines)) <= 60
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        pytest.param("call Get", "call Get", id="many"),
+        pytest.param("call ConnectCd", "call ConnectCdrom", id="one"),
+        pytest.param("call vcenter.v1.VmService/L", "call vcenter.v1.VmService/ListVms", id="full-name"),
+        pytest.param("call noSuchRpc", "call noSuchRpc", id="none"),
+        pytest.param("comp", "completion", id="command"),
+    ],
+)
+def test_completion_in_a_shell(tmp_path: Path, shell: str, typed: str, completed: str) -> None:
+    """The Tab key adds to what was typed, and never takes any of it away."""
+    executable = shutil.which(shell)
+    if executable is None:
+        pytest.skip(f"there is no {shell}")
+    command = tmp_path / "vcenter-gateway"
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n')
+    command.chmod(0o755)
+    lines = {
+        "bash": (
+            # What is in the line, at Control-X: what was typed is all that readline has.
+            """bind -x '"\\C-x": printf "[%s]\\n" "$READLINE_LINE"'""",
+            "bind 'set enable-bracketed-paste off'",
+        ),
+        "zsh": (
+            "autoload -Uz compinit; compinit -u -D",
+            "show() { print; print -r -- \"[$BUFFER]\" }; zle -N show; bindkey '^X' show",
+            "unsetopt zle_bracketed_paste auto_menu beep",
+        ),
+    }
+    options = {"bash": ("--norc", "--noprofile", "-i"), "zsh": ("-f", "-i")}
+    setup = [*lines[shell], f'eval "$(vcenter-gateway completion {shell})"', "echo rea''dy"]
+    reader, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 200))
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TERM": "dumb", "HOME": str(tmp_path), "PS1": "$ "}
+    process = subprocess.Popen(
+        [executable, *options[shell]],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=environment,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    try:
+        os.write(reader, "".join(f"{line}\r" for line in setup).encode())
+        shown = _read_until(reader, r"\bready\b")
+        os.write(reader, f"vcenter-gateway {typed}\t\x18".encode())
+        shown = _read_until(reader, r"\[vcenter-gateway ([^\]]*)\]")
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reader)
+    assert re.findall(r"\[vcenter-gateway ([^\]]*)\]", shown)[0].rstrip() == completed
+
+
+def _read_until(descriptor: int, pattern: str) -> str:
+    """What a terminal shows until the pattern is there; the test's own limit of time is that of this one."""
+    shown = ""
+    while not re.search(pattern, shown):
+        shown += os.read(descriptor, 65536).decode(errors="replace")
+    return shown
+
+
 async def test_straight_at_a_vcenter(simulated: Simulated) -> None:
     """call needs no gateway: the same translation, output and exit codes straight at a vCenter."""
-    way = ("call", "--vcenter", simulated.url, "--user", ADMINISTRATOR, "--ca", simulated.certificate)
+    way = ("call", "--vcenter", simulated.url, "--user", ADMINISTRATOR, "--vcenter-ca-file", simulated.certificate)
     good, failed, refused = await asyncio.gather(
         run(*way, READ, VM, password=PASSWORD),
         run(*way, READ, '{"vm": "vm-0"}', password=PASSWORD),
@@ -245,6 +330,82 @@ async def test_check_of_a_service_account(simulated: Simulated, tmp_path: Path) 
     assert "hunter2" not in refused.words + unreadable.words
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(("--ca", "CERTIFICATE"), id="ca"),
+        pytest.param(("--no-verify",), id="no-verify"),
+        pytest.param(("--no-vcenter-verify",), id="no-vcenter-verify"),
+    ],
+)
+async def test_names_of_options(simulated: Simulated, options: tuple[str, ...]) -> None:
+    """What call's options for a vCenter were called before still works."""
+    options = tuple(simulated.certificate if option == "CERTIFICATE" else option for option in options)
+    way = ("call", "--vcenter", simulated.url, "--user", ADMINISTRATOR, *options)
+    assert (await run(*way, READ, VM, password=PASSWORD)).code == Exit.OK
+
+
+async def test_the_other_protocol(simulated: Simulated, served: Served) -> None:
+    """http to a port with TLS, and https to one without, are told as what they are, and not as vCenter's fault."""
+    plain = simulated.url.replace("https:", "http:")
+    secure = served.simulator.replace("http:", "https:")
+    to_tls, to_plain, called, called_plain = await asyncio.gather(
+        run("check", "--vcenter", plain),
+        run("check", "--vcenter", secure),
+        run("call", "--vcenter", plain, "--session-id", "x", READ, VM),
+        run("call", "--vcenter", secure, "--session-id", "x", READ, VM),
+    )
+    assert to_tls.code == to_plain.code == Exit.UNREACHABLE
+    assert "speaks TLS, and the URL says http (" in to_tls.words
+    assert f"-> Use {simulated.url}." in to_tls.words
+    assert "speaks plain HTTP, and the URL says https (" in to_plain.words
+    assert f"hint: `vcenter-gateway check --vcenter {plain}` tells what is wrong" in called.words
+    assert f"hint: `vcenter-gateway check --vcenter {secure}` tells what is wrong" in called_plain.words
+
+
+async def test_client_certificates(tmp_path: Path) -> None:
+    """Without the client certificate that a gateway asks for, or with one that it does not accept, the call says so."""
+    authority, stranger = Authority(), Authority("Another CA")
+    pairs = {
+        "gateway": authority.issue("gateway", names=["127.0.0.1"]),
+        "known": authority.issue("ci", names=["ci"]),
+        "stranger": stranger.issue("ci", names=["ci"]),
+    }
+    (tmp_path / "ca.pem").write_bytes(authority.certificate)
+    for name, pair in pairs.items():
+        (tmp_path / f"{name}.pem").write_bytes(pair.certificate)
+        (tmp_path / f"{name}.key").write_bytes(pair.key)
+    serve = ("serve", "--simulator", "--listen", "127.0.0.1:0", "--auth-mode", "service-account")
+    tls = ("--tls-cert-file", "gateway.pem", "--tls-key-file", "gateway.key", "--tls-client-ca-file", "ca.pem")
+    async with running(tmp_path, *serve, *tls, "--auth-certificates", "ci") as gateway:
+        target = (await gateway.wait_for(r"serves .* on (127\.0\.0\.1:\d+)\."))[1]
+        way = ("call", "--target", target, "--ca", str(tmp_path / "ca.pem"))
+        shown = {
+            name: ("--cert", str(tmp_path / f"{name}.pem"), "--key", str(tmp_path / f"{name}.key"))
+            for name in ("known", "stranger")
+        }
+        none, known, refused = await asyncio.gather(
+            run(*way, READ, VM), run(*way, *shown["known"], READ, VM), run(*way, *shown["stranger"], READ, VM)
+        )
+    assert known.code == Exit.OK
+    assert none.code == refused.code == Exit.UNREACHABLE
+    assert "it may ask for a client certificate: give --cert and --key" in none.words
+    assert f"it may not accept the certificate in {tmp_path / 'stranger.pem'}" in refused.words
+
+
+async def test_what_others_wrote(served: Served) -> None:
+    """What vCenter says cannot command a terminal, wherever the output goes; JSON keeps its exact content."""
+    evil = "\x1b]52;c;aGk=\x07\x9b2J\u202e"
+    request = json.dumps({"vm": f"vm-{evil}"})
+    failed, as_json = await asyncio.gather(
+        run(*served.command, READ, request), run(*served.command, "--json", READ, request)
+    )
+    assert "vm-\\x1b]52;c;aGk=\\x07\\x9b2J\\u202e" in failed.stderr
+    assert evil in json.loads(as_json.stdout)["error"]["message"]
+    assert as_json.stdout.isascii()
+    assert escaped(as_json.stdout) == as_json.stdout
+
+
 async def test_advice_about_certificates(simulated: Simulated) -> None:
     """A certificate that is not trusted stops check before the password is sent; what it advises works."""
     way = ("--vcenter", simulated.url, "--user", ADMINISTRATOR)
@@ -258,12 +419,12 @@ async def test_advice_about_certificates(simulated: Simulated) -> None:
 
     checked, called, refused = await asyncio.gather(
         run("check", *way, "--vcenter-thumbprint", thumbprint, "--json", password=PASSWORD),
-        run("call", *way, "--thumbprint", thumbprint, READ, VM, password=PASSWORD),
+        run("call", *way, "--vcenter-thumbprint", thumbprint, READ, VM, password=PASSWORD),
         run("call", *way, READ, VM, password=PASSWORD),
     )
     assert checked.code == Exit.OK
     states = {step["step"]: step["state"] for step in json.loads(checked.stdout)["steps"]}
-    assert states.keys() == {"DNS", "TCP", "TLS", "API", "login", "list"}
+    assert states.keys() == {"config", "DNS", "TCP", "TLS", "API", "login", "list"}
     assert states["login"] == states["list"] == "OK"
     assert called.code == Exit.OK
     assert (refused.code, "self-signed certificate" in refused.words) == (Exit.UNREACHABLE, True)

@@ -162,12 +162,13 @@ ANSWERS = [
     pytest.param(
         saying(ok(b"Content-Encoding: gzip\r\nContent-Length: %d\r\n" % len(BOMB), BOMB)), UNREADABLE, id="gzip-bomb"
     ),
-    pytest.param(http("200 OK", b'{"state": "\xff\xfecanary"}'), UNREADABLE, id="not-utf-8"),
+    pytest.param(http("200 OK", b'{"state": "\xff\xfecanary}'), UNREADABLE, id="not-utf-8-and-cut"),
     pytest.param(http("200 OK", b'{"state": "canary'), UNREADABLE, id="cut-json"),
     pytest.param(http("200 OK", b'{"state": NaN, "canary": 1e999}'), UNREADABLE, id="not-a-number"),
     pytest.param(http("200 OK", b"[" * 100_000 + b"]" * 100_000), UNREADABLE, id="deep-lists"),
+    pytest.param(http("200 OK", b"{}," * 300_000), TOO_LARGE, id="too-many-values"),
     pytest.param(http("200 OK", b'{"state":' * 100_000 + b"1" + b"}" * 100_000), UNREADABLE, id="deep-objects"),
-    pytest.param(http("200 OK", b'{"state": {"canary": 1}}'), UNREADABLE, id="another-type"),
+    pytest.param(http("200 OK", b'["canary"]'), UNREADABLE, id="another-type"),
     pytest.param(http("200 OK", b"<html>canary</html>", "text/html"), UNREADABLE, id="html"),
     pytest.param(http("200 OK", b"", "canary/\xff"), UNREADABLE, id="empty"),
     pytest.param(http("500 canary", b"<b>canary</b>", "text/html"), ("INTERNAL", "HTTP_500"), id="html-error"),

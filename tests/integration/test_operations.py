@@ -61,7 +61,8 @@ def common_cases() -> Iterator[ErrorCase]:
             yield _common(rpc, "UNAUTHORIZED", message, request, user="noaccess@vsphere.local")
         for error in ("ERROR", "SERVICE_UNAVAILABLE"):
             if error in documented and (rpc, error) not in specific:
-                message = "com.vmware.vcenter.simulator.fault"
+                outage = "com.vmware.vapi.endpoint.cis.ServiceUnavailable"
+                message = outage if error == "SERVICE_UNAVAILABLE" else "com.vmware.vcenter.simulator.fault"
                 yield _common(rpc, error, message, request, setup=_failing(error, operation_of(rpc)))
 
 

@@ -25,10 +25,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_contents(wheel: Path) -> None:
-    """The compiled protos and vCenter's catalogue are in it, and neither tests nor tools."""
+    """The compiled protos, the catalogue of vCenter and py.typed are in it, and neither tests nor tools."""
     names = zipfile.ZipFile(wheel).namelist()
     assert wheel.name == f"vcenter_gateway-{__version__}-py3-none-any.whl"
-    assert {"gateway/contract/descriptors.binpb", "gateway/simulator/vcenter-api.json"} <= set(names)
+    data = {"gateway/contract/descriptors.binpb", "gateway/py.typed", "gateway/simulator/vcenter-api.json"}
+    assert data <= set(names)
     assert {name.split("/")[0] for name in names} == {"gateway", f"vcenter_gateway-{__version__}.dist-info"}
 
 

@@ -13,7 +13,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_reflection.v1alpha import reflection_pb2
 
 from gateway.contract import load_contract
-from gateway.server import ServerOptions
+from gateway.server import ServerOptions, reflection
+from gateway.server.connections import EOF
 from tests.integration.harness import READ, System, running_system
 
 METHODS = load_contract().methods
@@ -135,6 +136,73 @@ async def test_own_options(system: System, version: str) -> None:
     questions = [{"containing_type": OPTIONS, "extension_number": number} for number in numbers]
     files = files_of(await ask(channel, version, *(asking(file_containing_extension=item) for item in questions)))
     assert {"google/api/annotations.proto", "vapi/v1/options.proto"} <= files.keys()
+
+
+@pytest.mark.parametrize("request_bytes", [b"\xff\xff", b"\x22\x01\xff"], ids=["no-message", "no-utf-8"])
+async def test_a_malformed_request(
+    system: System, caplog: pytest.LogCaptureFixture, version: str, request_bytes: bytes
+) -> None:
+    """What is no request ends the stream with INVALID_ARGUMENT, and leaves nothing in the log."""
+    rpc: Any = system.client.channel.stream_stream(f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        [answer async for answer in rpc(iter([request_bytes]), timeout=10)]
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        pytest.param({}, id="empty"),
+        pytest.param({"file_by_filename": ""}, id="no-file"),
+        pytest.param({"file_containing_symbol": "."}, id="dot"),
+        pytest.param(
+            {"file_containing_extension": {"containing_type": OPTIONS, "extension_number": -1}}, id="negative"
+        ),
+        pytest.param({"file_containing_extension": {"containing_type": "x", "extension_number": 1}}, id="no-type"),
+        pytest.param({"all_extension_numbers_of_type": "x"}, id="no-type-of-extensions"),
+    ],
+)
+async def test_questions_without_an_answer(
+    system: System, caplog: pytest.LogCaptureFixture, version: str, question: dict[str, Any]
+) -> None:
+    """They are answered by an error, and the stream goes on."""
+    answers = await ask(system.client.channel, version, asking(**question), asking(list_services=""))
+    assert answers[0].error_response.error_code
+    assert answers[1].list_services_response.service
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("limit", ["MAX_STREAMS", "MAX_STREAMS_OF_A_CONNECTION"])
+async def test_how_many_streams(monkeypatch: pytest.MonkeyPatch, version: str, limit: str) -> None:
+    """Up to the limit all are answered; one more is refused until another one ends."""
+    monkeypatch.setattr(reflection, limit, 2)
+    async with running_system() as system:
+        rpc: Any = system.client.channel.stream_stream(
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+            request_serializer=lambda message: message.SerializeToString(),
+        )
+        streams = [rpc() for _ in range(2)]
+        for stream in streams:
+            await stream.write(asking(list_services=""))
+            assert await stream.read()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await ask(system.client.channel, version, asking(list_services=""))
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        await streams[0].done_writing()
+        assert await streams[0].read() is EOF
+        assert await ask(system.client.channel, version, asking(list_services=""))
+        streams[1].cancel()
+
+
+async def test_a_silent_stream(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """A stream without questions ends after a while."""
+    monkeypatch.setattr(reflection, "IDLE_SECONDS", 0.2)
+    async with running_system() as system:
+        rpc: Any = system.client.channel.stream_stream(
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
+        )
+        assert await rpc(timeout=10).code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 async def test_reflection_can_be_turned_off(version: str) -> None:

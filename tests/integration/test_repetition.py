@@ -8,7 +8,8 @@ import time
 import grpc.aio
 import pytest
 
-from gateway.simulator import Fault, Simulator, SimulatorOptions, pages
+from gateway.simulator import Fault, Simulator, SimulatorOptions, errors, pages
+from gateway.simulator.exchange import Response, failure_response
 from gateway.vcenter import VCenterOptions
 from tests.integration.harness import (
     READ,
@@ -201,16 +202,23 @@ async def test_vcenter_is_back() -> None:
                 assert [call.status for call in restarted.record.of(START_ID)] == [401, 204]
 
 
-async def test_an_operation_that_vcenter_lacks() -> None:
-    """An older vCenter answers with a page: the operation is missing, not the machine, and no HTML is passed on."""
-    page = pages.not_found("/api/vcenter/vm/vm-1001/power")
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        pytest.param(failure_response(errors.unknown_url()), "OPERATION_NOT_FOUND", id="json"),
+        pytest.param(failure_response(errors.unknown_url(), older=True), "OPERATION_NOT_FOUND", id="older-json"),
+        pytest.param(pages.not_found("/api/vcenter/vm/vm-1001/power"), "HTTP_404", id="page"),
+    ],
+)
+async def test_an_operation_that_vcenter_lacks(answer: Response, reason: str) -> None:
+    """An older vCenter answers in JSON or with a page: the operation is missing, not the machine. No HTML passes."""
     async with (
-        raw_vcenter(http("404 Not Found", page.body, page.content_type)) as vcenter,
+        raw_vcenter(http("404 Not Found", answer.body, answer.content_type)) as vcenter,
         running_gateway(VCenterOptions(vcenter.url)) as client,
     ):
         with pytest.raises(Failure) as caught:
             await client.call(READ, READ_REQUEST, user=None, metadata=(("vmware-api-session-id", "any"),))
-    assert (caught.value.code, caught.value.reason) == ("UNIMPLEMENTED", "HTTP_404")
+    assert (caught.value.code, caught.value.reason) == ("UNIMPLEMENTED", reason)
     assert "older than the API" in caught.value.message
     assert "<" not in repr((caught.value.message, caught.value.details))
 

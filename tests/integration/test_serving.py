@@ -261,12 +261,12 @@ async def test_the_log(tmp_path: Path) -> None:
 
 
 async def test_authorities_that_can_be_read_once() -> None:
-    """A file that breaks after the settings were checked stops the start with a sentence that names it."""
+    """A pipe, which cannot be read again when it is needed, is refused with a sentence that names it."""
     pem = Authority().certificate.decode()
     way = ("--vcenter", "https://127.0.0.1:9", "--vcenter-ca-file", "/dev/stdin")
     ended = await run(*SERVE, *way, stdin=pem)
-    assert (ended.code, ended.stdout) == (1, "")
-    assert ended.stderr == "error: /dev/stdin cannot be used: it holds no certificate in PEM form\n"
+    assert (ended.code, ended.stdout) == (2, "")
+    assert "--vcenter-ca-file (flag): '/dev/stdin' is not valid (it is not a regular file)" in ended.stderr
 
 
 async def test_authorities_that_break_before_a_worker_starts(tmp_path: Path) -> None:

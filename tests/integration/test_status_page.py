@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
+import pytest
+
 from gateway import __version__
-from gateway.simulator import Fault, SimulatorOptions
+from gateway.access import Admission, passthrough
+from gateway.admin import ProcessAdmin
+from gateway.contract import load_contract
+from gateway.server.gateway import Gateway
+from gateway.simulator import Fault, Simulator, SimulatorOptions
+from gateway.vcenter import VCenterOptions
 from tests.integration.browser import View, browser
 from tests.integration.harness import READ, READ_ID, READ_REQUEST, START, START_ID, START_REQUEST
 from tests.integration.test_admin import System, running_system
 
-DESKTOP, PHONE = 1280, 390
+DESKTOP = 1280
+WIDTHS = (1400, DESKTOP, 800, 390)
 
 
 async def look(system: System, folder: Path) -> View:
@@ -32,17 +41,37 @@ async def make_calls(system: System) -> None:
 
 
 async def test_it_fits(tmp_path: Path) -> None:
-    """On a desk and on a phone, in light and in dark, as the person prefers: nothing is cut off or scrolls sideways,
-    and the browser complains about nothing."""
+    """On a desk, on a tablet and on a phone, in light and in dark, as the person prefers: nothing is cut off or scrolls
+    sideways, texts keep their size, and the browser complains about nothing."""
     async with running_system(SimulatorOptions(tls=True)) as system, browser(tmp_path) as tab:
         await make_calls(system)
-        for width, dark in itertools.product((DESKTOP, PHONE), (False, True)):
+        for width, dark in itertools.product(WIDTHS, (False, True)):
             view = await tab.look(f"http://{system.admin.address}/", width, dark=dark)
             assert view.complaints == []
             assert view.width == width
+            assert view.cut == []
             red, green, blue = (int(part) for part in view.background.strip("rgb()").split(","))
             assert (red + green + blue < 3 * 60) is dark
             assert view.image.startswith(b"\x89PNG")
+            scale = "[...document.querySelectorAll('svg')].map(e => e.getBoundingClientRect().width / 332)"
+            assert 0.8 < max(await tab.evaluate(scale)) <= 1
+
+
+@pytest.mark.parametrize("cards", [4, 5, 6])
+async def test_no_card_stands_alone(tmp_path: Path, cards: int) -> None:
+    """However many cards there are and however wide the window is, each row of them is full."""
+    async with running_system() as system, browser(tmp_path) as tab:
+        expiries = system.process.metrics._families["certificate_expiry_timestamp_seconds"]
+        for name in ("gateway", "vcenter")[: cards - 4]:
+            expiries.labels(name).set(4e9)
+        for width in WIDTHS:
+            await tab.look(f"http://{system.admin.address}/", width)
+            found = await tab.evaluate(
+                "[...document.querySelectorAll('.card')].map(e => e.getBoundingClientRect()).map(r => [r.top, r.right])"
+            )
+            assert len(found) == cards
+            ends = {top: max(right for other, right in found if other == top) for top, _ in found}
+            assert max(ends.values()) - min(ends.values()) < 1, (width, found)
 
 
 async def test_what_a_person_reads(tmp_path: Path) -> None:
@@ -53,15 +82,17 @@ async def test_what_a_person_reads(tmp_path: Path) -> None:
     for expected in (
         f"vCenter gRPC gateway Serving Version {__version__} · up ",
         f"vCenter Answers API 7.0.3.0 {system.simulator.url} circuit breaker closed",
-        "Rpcs 17 0 under way · 4 failed",
-        "Calls with vCenter 0 of 64 0 waiting · 0 refused so far",
+        "Calls with vCenter 0 of 64 0 waiting · 0 refused 18 made · ",
         "Open sessions 1 1 login, 1 rejected",
         "vCenter's certificate 29 d",
-        "Rpc Calls Failed Median 99 of 100 1 ms 10 ms 0.1 s 1 s 10 s vcenter.vm.v1.PowerService/GetPower 13 1 ",
-        "vcenter.vm.v1.PowerService/GetPower UNAUTHENTICATED CREDENTIALS_REJECTED",
-        "vcenter.vm.v1.PowerService/StartVm ABORTED RESOURCE_BUSY a-rather-long-request-id-",
+        "Rpc Calls Now Failed p50 p99 1 ms 10 ms 0.1 s 1 s 10 s vcenter.vm.v1.PowerService/GetPower 13 ",
+        "Errors of vCenter and the gateway None so far. Errors of callers",
+        "vcenter.vm.v1.PowerService/GetPower UNAUTHENTICATED CREDENTIALS_REJECTED 1 ",
     ):
         assert expected in words, words
+    assert re.search(r"Rpcs 17 [\d.]+/s now 0 under way 4 failed · [\d.]+/s now", words), words
+    assert re.search(r"ABORTED RESOURCE_BUSY 1 \d\d:\d\d:\d\d a-rather-long-request-id-", words), words
+    assert re.search(r"ALREADY_IN_DESIRED_STATE 2 \d\d:\d\d:\d\d [0-9a-f]{32}", words), words
 
 
 async def test_the_plot(tmp_path: Path) -> None:
@@ -80,6 +111,19 @@ async def test_the_plot(tmp_path: Path) -> None:
     assert right - left > 300
 
 
+async def test_the_faults_of_the_server(tmp_path: Path) -> None:
+    """However many mistakes callers make, what vCenter and the gateway have to answer for stays to be seen."""
+    async with running_system() as system:
+        system.simulator.faults.add(Fault.answer([1, 2]), operation=READ_ID)
+        await system.call(READ, READ_REQUEST)
+        for rpc in list(system.gateway.bindings)[:30]:
+            await system.call(rpc, {})
+        words = " ".join((await look(system, tmp_path)).text.split())
+    [fault, mistakes] = words.split("Errors of vCenter and the gateway")[1].split("Errors of callers")
+    assert "PowerService/GetPower INTERNAL VCENTER_RESPONSE_INVALID 1 " in fault
+    assert mistakes.count("REQUEST_INVALID") == 20
+
+
 async def test_a_vcenter_that_is_down(tmp_path: Path) -> None:
     """The page says so, and why its version is not known."""
     async with running_system() as system:
@@ -87,5 +131,37 @@ async def test_a_vcenter_that_is_down(tmp_path: Path) -> None:
         for _ in range(10):
             await system.call(START, START_REQUEST)
         words = " ".join((await look(system, tmp_path)).text.split())
-    assert "vCenter Does not answer: calls are refused Version unknown vCenter cannot be reached" in words
+    assert "vCenter cannot be called. vCenter cannot be reached: Connection refused. To see where the way ends" in words
+    assert "vCenter Cannot be called Version unknown" in words
     assert "circuit breaker open" in words
+
+
+async def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
+    """The page says so although nothing was called yet, and what to do: what `check` says too."""
+    async with Simulator(SimulatorOptions(tls=True)) as simulator, browser(tmp_path) as tab:
+        process = ProcessAdmin("127.0.0.1:0", VCenterOptions(simulator.url))
+        gateway = Gateway(VCenterOptions(simulator.url), Admission(passthrough()), contract=load_contract())
+        address = await process.start(gateway)
+        try:
+            words = " ".join((await tab.look(f"http://{address}/", DESKTOP)).text.split())
+        finally:
+            await process.stop()
+    assert "vCenter cannot be called. vCenter: the certificate is not trusted: self-signed" in words
+    assert f"Download {simulator.url}/certs/download.zip" in words
+    assert f"--vcenter-thumbprint {simulator.thumbprint}" in words
+    assert "vCenter Cannot be called Version unknown" in words
+
+
+async def test_a_refused_service_account(tmp_path: Path) -> None:
+    """Where all logins are the gateway's own, one that vCenter refuses is what the page begins with; where callers
+    bring their passwords, it is a caller's matter."""
+    async with running_system() as system, browser(tmp_path) as tab:
+        await system.call(READ, READ_REQUEST, password="wrong")
+        for service_account, refused in ((False, False), (True, True)):
+            assert system.process._server is not None
+            system.process._server._service_account = service_account
+            words = " ".join((await tab.look(f"http://{system.admin.address}/", DESKTOP)).text.split())
+            assert ("vCenter refuses the service account." in words) is refused
+            assert ("vCenter Login refused" in words) is refused
+        await system.call(READ, READ_REQUEST)
+        assert "Login refused" not in (await tab.look(f"http://{system.admin.address}/", DESKTOP)).text

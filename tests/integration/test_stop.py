@@ -17,7 +17,10 @@ from gateway.server.gateway import CLIENTS_HEALTH, Gateway
 from gateway.server.run import ServerEndedError, run
 from gateway.settings import ServerSettings, Settings, SimulatorSettings
 from gateway.simulator import Fault
+from gateway.vcenter import Basic
+from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
+    PASSWORD,
     READ,
     READ_ID,
     READ_REQUEST,
@@ -28,6 +31,19 @@ from tests.integration.harness import (
     System,
     eventually,
     running_system,
+)
+from tests.integration.raw_http2 import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    INITIAL_WINDOW_SIZE,
+    connection,
+    frame,
+    literal,
+    message,
+    request_head,
+    setting,
 )
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -131,6 +147,29 @@ async def test_a_watcher_does_not_hold_up_the_stop() -> None:
         async with asyncio.timeout(10):
             await system.gateway.stop()
         assert await anext(changes) == NOT_SERVING
+
+
+async def test_peers_that_do_not_read() -> None:
+    """Watchers and callers that never read hold up neither the end of the sessions with vCenter nor, longer than the
+    grace period, that of the server."""
+    async with running_system(server=ServerOptions(LISTEN, grace_seconds=1)) as system:
+        binding = system.gateway.bindings[READ]
+        request = binding.request_class(**READ_REQUEST).SerializeToString()
+        metadata = [(b"authorization", Basic(ADMINISTRATOR, PASSWORD).header.encode())]
+        watch, read = (request_head(path) for path in (b"/grpc.health.v1.Health/Watch", f"/{READ}".encode()))
+        read += b"".join(map(literal, metadata))
+        async with connection(system.address, setting(INITIAL_WINDOW_SIZE, 0)) as peer:
+            for stream, head, data in ((1, watch, b""), (3, read, request)):
+                await peer.send(
+                    frame(HEADERS, END_HEADERS, stream, head), frame(DATA, END_STREAM, stream, message(data))
+                )
+            await eventually(lambda: system.calls, "the call whose answer is not read")
+            stopping = asyncio.create_task(system.gateway.stop())
+            await eventually(lambda: system.simulator.sessions.counts()["open"] == 0, "the end of the session", 10)
+            assert not stopping.done(), "the answer may still be read"
+            async with asyncio.timeout(10):
+                await stopping
+            assert not peer.received
 
 
 async def test_the_grace_period_ends() -> None:

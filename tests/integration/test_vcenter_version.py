@@ -11,7 +11,7 @@ import pytest
 from gateway.simulator import Fault, Simulator, SimulatorOptions
 from gateway.vcenter import VCenterOptions
 from gateway.vcenter.breaker import BreakerState
-from gateway.vcenter.version import VCenterVersion, VersionReader, read_version
+from gateway.vcenter.version import VCenterVersion, VersionReader, read_releases
 from tests.integration.harness import READ, READ_REQUEST, eventually
 from tests.integration.test_admin import running_system
 from tests.integration.test_tls import certificate_of
@@ -44,7 +44,7 @@ async def version(options: VCenterOptions) -> VCenterVersion:
 async def test_the_version() -> None:
     """It is read without a login."""
     async with Simulator() as simulator:
-        assert await version(VCenterOptions(simulator.url)) == VCenterVersion("7.0.3.0")
+        assert (await version(VCenterOptions(simulator.url))).api == "7.0.3.0"
         [call] = list(simulator.record)
         assert "authorization" not in call.headers
         assert simulator.sessions.counts()["logins"] == 0
@@ -62,7 +62,7 @@ async def test_it_is_kept_for_a_minute() -> None:
         assert (await reader.current()).api is None
         assert asked(simulator) == 1
         clock.now = 60.0
-        assert await reader.current() == VCenterVersion("7.0.3.0")
+        assert (await reader.current()).api == "7.0.3.0"
         assert asked(simulator) == 2
         await reader.close()
 
@@ -134,4 +134,14 @@ async def test_calls_do_not_notice() -> None:
 )
 def test_lists(content: str, expected: str | None) -> None:
     """The newest version of vim25, of a bounded length; nothing in the list is expanded."""
-    assert read_version(content.encode()) == expected
+    assert VCenterVersion(read_releases(content.encode())).api == expected
+
+
+def test_releases() -> None:
+    """All releases that vCenter speaks, the newest first; of an endless list the first hundred."""
+    prior = "".join(f"<version>{number}.0</version>" for number in range(200, 0, -1))
+    content = (
+        "<namespaces><namespace><name>urn:vim25</name><version>201.0</version>"
+        f"<priorVersions>{prior}</priorVersions></namespace></namespaces>"
+    )
+    assert read_releases(content.encode()) == tuple(f"{number}.0" for number in range(201, 101, -1))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import os
+import textwrap
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +15,8 @@ from pydantic import ValidationError
 
 from gateway.configuration import SettingsError, load_settings
 from gateway.server import ServerOptions
+from gateway.server.run import _server_options
+from gateway.server.streams import StreamLimits
 from gateway.settings import (
     ServerSettings,
     Settings,
@@ -18,9 +24,13 @@ from gateway.settings import (
     VCenterSettings,
     all_settings,
     is_loopback,
+    join_address,
     reference_table,
     split_address,
 )
+from gateway.settings.address import reachable
+from gateway.settings.section import Section
+from gateway.simulator import SimulatorOptions
 from gateway.vcenter import VCenterOptions
 
 VCENTER = {"GATEWAY_VCENTER": "https://vc.example.com"}
@@ -53,13 +63,65 @@ def test_defaults_serve_loopback_only() -> None:
     assert settings.vcenter.verify
 
 
-def test_defaults_are_those_of_the_parts() -> None:
-    """Where no setting says otherwise, server and client work as they do by themselves."""
-    assert VCenterSettings().options("https://vc.example.com") == VCenterOptions("https://vc.example.com")
-    settings = ServerSettings().model_dump()
-    options = {name: value for name, value in asdict(ServerOptions()).items() if name in settings}
-    assert options.items() <= settings.items()
-    assert len(options) == 9
+@pytest.mark.parametrize(
+    ("options", "settings"),
+    [
+        pytest.param(VCenterOptions, VCenterSettings, id="vcenter"),
+        pytest.param(ServerOptions, ServerSettings, id="server"),
+        pytest.param(StreamLimits, ServerSettings, id="streams"),
+        pytest.param(SimulatorOptions, SimulatorSettings, id="simulator"),
+    ],
+)
+def test_each_default_is_stated_once(options: type, settings: type[Section]) -> None:
+    """What can be configured has its default in the settings; the options of the parts take it from there."""
+    [definition] = ast.parse(textwrap.dedent(inspect.getsource(options))).body
+    assert isinstance(definition, ast.ClassDef)
+    stated = {
+        item.target.id
+        for item in definition.body
+        if isinstance(item, ast.AnnAssign)
+        and isinstance(item.target, ast.Name)
+        and isinstance(item.value, ast.Constant)
+    }
+    configured = {name.removesuffix("_seconds") for name in settings.model_fields} | set(settings.model_fields)
+    assert stated & configured == set()
+
+
+def test_options_have_every_setting() -> None:
+    """Each setting of the way to vCenter reaches the client, under the same name or without its unit."""
+    given = {"url": "https://vc", "thumbprint": "ab" * 32, "verify": False, "max_waiting_calls": 0}
+    given |= {"connect_timeout_seconds": 1, "read_timeout_seconds": 2, "change_timeout_seconds": 3}
+    given |= {"max_timeout_seconds": 4, "max_concurrent_calls": 5, "max_response_bytes": 2048}
+    settings = VCenterSettings.model_validate(given)
+    options = {name.removesuffix("_seconds"): value for name, value in settings.model_dump().items()}
+    assert asdict(VCenterOptions.of(settings)) == options
+    assert VCenterOptions.of(VCenterSettings(), "https://vc.example.com") == VCenterOptions("https://vc.example.com")
+
+
+def test_server_options_have_every_setting() -> None:
+    """Each setting of the gRPC side reaches the server, or the limits of its streams."""
+    switches = {"reflection": False, "health": False}
+    sizes = {name: 2**20 + index for index, name in enumerate(n for n in ServerSettings.model_fields if "bytes" in n)}
+    counts = {"max_streams": 7, "max_streams_per_caller": 3, "max_concurrent_streams": 5, "max_connections": 9}
+    times = {"keepalive_seconds": 11, "max_connection_age_seconds": 12, "settle_seconds": 13, "grace_seconds": 14}
+    settings = ServerSettings.model_validate({"listen": "[::1]:1", **switches, **sizes, **counts, **times})
+    assert settings.model_fields_set == set(ServerSettings.model_fields) - {"workers", "worker_timeout_seconds"}
+    options = _server_options(settings, reuse_port=True)
+    assert options.reuse_port
+    assert options.streams == StreamLimits(7, 3)
+    for name in settings.model_fields_set - {"max_streams", "max_streams_per_caller"}:
+        assert getattr(options, name) == getattr(settings, name)
+
+
+@pytest.mark.parametrize("key", ["max_streams", "max_streams_per_caller"])
+@pytest.mark.parametrize(("value", "allowed"), [(0, False), (1, True), (100_000, True), (100_001, False)])
+def test_limits_of_streams(key: str, value: int, allowed: bool) -> None:
+    """A gateway may have from one to 100,000 streams open."""
+    if allowed:
+        assert getattr(ServerSettings.model_validate({key: value}), key) == value
+        return
+    with pytest.raises(ValueError, match=key):
+        ServerSettings.model_validate({key: value})
 
 
 @pytest.mark.parametrize(
@@ -193,15 +255,16 @@ def test_mistakes(flags: dict[str, object], environ: dict[str, str], line: str) 
         ),
         pytest.param("log: debug", "{}:log (file): it takes keys below it: level, format", id="section-is-text"),
         pytest.param("- a", "{}: it takes sections such as `server:` with keys below them", id="list"),
-        pytest.param("server: {workers: 2", "{}:1:20: this is not valid YAML: ", id="syntax"),
+        pytest.param("server: {workers: 2", "{}:1:20: it is not valid YAML: ", id="syntax"),
         pytest.param(
-            "log: {level: info}\nlog: {format: json}", "{}:2:1: this is not valid YAML: 'log' occurs twice", id="twice"
+            "log: {level: info}\nlog: {format: json}", "{}:2:1: it is not valid YAML: 'log' occurs twice", id="twice"
         ),
-        pytest.param("? [a]\n: 1", "{}:1:3: this is not valid YAML: found unhashable key", id="odd-key"),
-        pytest.param("log:\n  level: 2001-99-99", "{}:2:10: this is not valid YAML: there is no such", id="date"),
-        pytest.param("log: {level: !!timestamp x}", "{}:1:14: this is not valid YAML: there is no such", id="tag"),
-        pytest.param("log: \x01", "{}: this is not valid YAML", id="control-character"),
-        pytest.param("log: " + "[" * 2000, "{}: this is not valid YAML", id="deep"),
+        pytest.param("? [a]\n: 1", "{}:1:3: it is not valid YAML: found unhashable key", id="odd-key"),
+        pytest.param("log:\n  level: 2001-99-99", "{}:2:10: it is not valid YAML: there is no such", id="date"),
+        pytest.param("log: {level: !!timestamp x}", "{}:1:14: it is not valid YAML: there is no such", id="tag"),
+        pytest.param("log: \x01", "{}: it is not valid YAML", id="control-character"),
+        pytest.param("log: " + "[" * 2000, "{}: it is not valid YAML", id="deep"),
+        pytest.param("a: &a [*a]", "{}:1:4: it is not valid YAML: it has more than 100000 values", id="alias"),
     ],
 )
 def test_mistakes_in_the_file(config, text: str, line: str) -> None:
@@ -209,6 +272,31 @@ def test_mistakes_in_the_file(config, text: str, line: str) -> None:
     path = config(text)
     [problem] = problems({"config": path}, VCENTER)
     assert problem.startswith(line.format(path))
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        pytest.param("/dev/zero", "it is not a regular file", id="device"),
+        pytest.param("/", "it is a directory, not a file", id="directory"),
+        pytest.param("large", "it is larger than 1048576 bytes", id="large"),
+    ],
+)
+def test_a_file_that_is_no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, why: str) -> None:
+    """What is not a file of reasonable size is refused with a sentence, and not read to its end."""
+    monkeypatch.chdir(tmp_path)
+    Path("large").write_bytes(bytes(1024**2 + 1))
+    expected = f"--config (flag): {path!r} cannot be read ({why}); it takes a YAML file"
+    assert problems({"config": path}, VCENTER) == [expected]
+
+
+@pytest.mark.parametrize("name", [setting.name for setting in all_settings() if setting.takes.endswith("file")])
+def test_files_that_are_none(tmp_path: Path, name: str) -> None:
+    """A setting that names a file to read refuses a device or a pipe at once, where it would wait or read for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/zero", str(tmp_path / "pipe")):
+        found = "\n".join(problems({name: path}, VCENTER))
+        assert f"--{name} (flag): {path!r} is not valid (it is not a regular file)" in found
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
@@ -302,6 +390,30 @@ def test_addresses() -> None:
     assert split_address("[fe80::1%br-lan]:80") == ("fe80::1%br-lan", 80)
     assert split_address("vc.example.com:443") == ("vc.example.com", 443)
     assert not is_loopback("localhost.example.com")
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "text"),
+    [
+        ("127.0.0.1", 80, "127.0.0.1:80"),
+        ("vc.example.com", None, "vc.example.com"),
+        ("::1", 80, "[::1]:80"),
+        ("fe80::1%br-lan", None, "[fe80::1%br-lan]"),
+    ],
+)
+def test_joined_addresses(host: str, port: int | None, text: str) -> None:
+    """Joined, an IPv6 host gets its brackets, and can be split again."""
+    assert join_address(host, port) == text
+    if port is not None:
+        assert split_address(text) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("listen", "expected"), [("[::]:1", "::1"), ("0.0.0.0:1", "127.0.0.1"), ("192.0.2.1:1", "192.0.2.1")]
+)
+def test_reachable(listen: str, expected: str) -> None:
+    """What listens on all addresses is called on a loopback one."""
+    assert reachable(split_address(listen)[0]) == expected
 
 
 def test_settings_are_immutable() -> None:

@@ -4,6 +4,7 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/completion_queue.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <vcenter_gateway/connect.h>
 #include <vcenter_gateway/error.h>
@@ -67,6 +68,7 @@ pb::Struct Describe(const vcenter_gateway::Error& error) {
   auto& fields = *answer.mutable_fields();
   fields["code"] = String(std::string(vcenter_gateway::CodeName(error.code)));
   fields["reason"] = String(error.reason);
+  fields["gateway_reason"] = String(vcenter::gateway::v1::Reason_Name(error.gateway_reason));
   fields["error_type"] = String(vapi::std::errors::v1::ErrorType_Name(error.type));
   fields["message"] = String(error.message);
   auto* messages = fields["messages"].mutable_list_value();
@@ -94,23 +96,79 @@ pb::Struct Describe(const vcenter_gateway::Error& error) {
   return answer;
 }
 
-std::string Answer(const std::shared_ptr<grpc::Channel>& channel, const std::string& line) {
-  pb::Struct call;
-  FromJson(line, &call);
-  const auto* method = FindMethod(call.fields().at("rpc").string_value());
-  const auto request = New(method->input_type());
-  const auto response = New(method->output_type());
-  FromJson(ToJson(call.fields().at("request")), request.get());
+/// A call in progress: its request and the messages that answer it.
+struct Call {
+  explicit Call(const std::string& line) {
+    FromJson(line, &fields);
+    const auto* method = FindMethod(Field("rpc").string_value());
+    name = "/" + method->service()->full_name() + "/" + method->name();
+    request = New(method->input_type());
+    response = New(method->output_type());
+    FromJson(ToJson(Field("request")), request.get());
+  }
 
+  const pb::Value& Field(const std::string& key) const { return fields.fields().at(key); }
+
+  pb::Struct fields;
+  std::string name;
+  std::unique_ptr<pb::Message> request;
+  std::unique_ptr<pb::Message> response;
+};
+
+void Write(const std::string& key, const std::string& json) {
+  std::cout << "{\"" << key << "\": " << json << "}" << std::endl;
+}
+
+grpc::Status Unary(const std::shared_ptr<grpc::Channel>& channel, Call& call) {
   grpc::ClientContext context;
   std::promise<grpc::Status> done;
   grpc::TemplatedGenericStub<pb::Message, pb::Message>(channel).UnaryCall(
-      &context, "/" + method->service()->full_name() + "/" + method->name(), {}, request.get(), response.get(),
+      &context, call.name, {}, call.request.get(), call.response.get(),
       [&done](grpc::Status status) { done.set_value(std::move(status)); });
-  const grpc::Status status = done.get_future().get();
+  return done.get_future().get();
+}
 
-  if (status.ok()) return "{\"response\": " + ToJson(*response) + "}";
-  return "{\"error\": " + ToJson(Describe(vcenter_gateway::Error::FromStatus(status))) + "}";
+/// Writes the messages as they arrive; returns how the stream ended.
+grpc::Status Stream(const std::shared_ptr<grpc::Channel>& channel, Call& call) {
+  const auto& fields = call.fields.fields();
+  const auto cancel_after = fields.find("cancel_after");
+  const double last = cancel_after == fields.end() ? 0 : cancel_after->second.number_value();
+  grpc::ClientContext context;
+  grpc::CompletionQueue queue;
+  // Waits until the operation that was begun last is done; returns whether it succeeded.
+  const auto done = [&queue] {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue.Next(&tag, &ok) && ok;
+  };
+  const auto stream =
+      grpc::TemplatedGenericStub<pb::Message, pb::Message>(channel).PrepareCall(&context, call.name, &queue);
+  stream->StartCall(nullptr);
+  if (done()) {
+    stream->WriteLast(*call.request, {}, nullptr);
+    done();
+    for (double arrived = 1; stream->Read(call.response.get(), nullptr), done(); ++arrived) {
+      Write("message", ToJson(*call.response));
+      if (arrived == last) context.TryCancel();
+    }
+  }
+  grpc::Status status;
+  stream->Finish(&status, nullptr);
+  done();
+  return status;
+}
+
+void Answer(const std::shared_ptr<grpc::Channel>& channel, const std::string& line) {
+  Call call(line);
+  const bool stream = call.fields.fields().count("stream") != 0;
+  const grpc::Status status = stream ? Stream(channel, call) : Unary(channel, call);
+  if (!status.ok()) {
+    Write("error", ToJson(Describe(vcenter_gateway::Error::FromStatus(status))));
+  } else if (stream) {
+    Write("end", "{}");
+  } else {
+    Write("response", ToJson(*call.response));
+  }
 }
 
 }  // namespace
@@ -122,7 +180,7 @@ int main() {
         vcenter_gateway::Credentials::Basic(Environment("GATEWAY_USER"), Environment("GATEWAY_PASSWORD"));
     options.allow_plaintext_credentials = true;
     const auto channel = vcenter_gateway::Connect(Environment("GATEWAY_TARGET"), options);
-    for (std::string line; std::getline(std::cin, line);) std::cout << Answer(channel, line) << std::endl;
+    for (std::string line; std::getline(std::cin, line);) Answer(channel, line);
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";
     return 1;

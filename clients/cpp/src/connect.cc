@@ -17,6 +17,7 @@
 #include "constants.h"
 #include "deadline.h"
 #include "metadata.h"
+#include "outcome.h"
 #include "target.h"
 
 namespace vcenter_gateway {
@@ -106,7 +107,9 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& target, const ConnectO
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   if (!options.service_config.empty()) arguments.SetServiceConfigJSON(options.service_config);
 
+  // What a call ends with passes them from the last to the first.
   std::vector<std::unique_ptr<Factory>> interceptors;
+  interceptors.push_back(CompleteOutcomes());
   if (options.default_deadline > std::chrono::milliseconds::zero()) {
     interceptors.push_back(DefaultDeadline(options.default_deadline));
   }

@@ -31,7 +31,7 @@ class Plugin final : public grpc::MetadataCredentialsPlugin {
     try {
       metadata->emplace(metadata_.key, metadata_.value());
     } catch (const std::exception& error) {
-      return {grpc::StatusCode::UNAUTHENTICATED, std::string("there is no token: ") + error.what()};
+      return {grpc::StatusCode::UNAUTHENTICATED, std::string(kNoToken) + error.what()};
     }
     return grpc::Status::OK;
   }

@@ -74,6 +74,8 @@ class Factory final : public grpc::experimental::ClientInterceptorFactoryInterfa
   explicit Factory(std::chrono::milliseconds deadline) : deadline_(deadline) {}
 
   grpc::experimental::Interceptor* CreateClientInterceptor(grpc::experimental::ClientRpcInfo* info) override {
+    // A stream lasts as long as its caller wants.
+    if (info->type() != grpc::experimental::ClientRpcInfo::Type::UNARY) return nullptr;
     grpc::ClientContext* context = info->client_context();
     return context->deadline() == system_clock::time_point::max() ? new Interceptor(context, deadline_) : nullptr;
   }

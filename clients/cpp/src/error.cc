@@ -5,9 +5,15 @@
 
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "metadata.h"
 
 namespace vcenter_gateway {
 namespace {
+
+using ::vcenter::gateway::v1::Reason_Parse;
+
+/// Domain of the reasons that are the gateway's own.
+constexpr char kGateway[] = "vcenter-gateway";
 
 /// The text of `Error::what()`.
 std::string Describe(const grpc::Status& status, const std::string& reason, const std::string& request_id) {
@@ -46,9 +52,13 @@ Error Error::FromStatus(const grpc::Status& status) {
   error.message = status.error_message();
   error.reason = info.reason();
   error.domain = info.domain();
+  if (GatewayReason known; info.domain() == kGateway && Reason_Parse("REASON_" + info.reason(), &known)) {
+    error.gateway_reason = known;
+  }
+  error.metadata.insert(info.metadata().begin(), info.metadata().end());
   error.request_id = request.request_id();
-  const auto executed = info.metadata().find("may_have_executed");
-  error.may_have_executed = executed != info.metadata().end() && executed->second == "true";
+  const auto executed = error.metadata.find(kMayHaveExecuted);
+  error.may_have_executed = executed != error.metadata.end() && executed->second == "true";
   const auto vapi = FirstDetail<::vapi::std::errors::v1::Error>(rich);
   if (::vapi::std::errors::v1::ErrorType_IsValid(vapi.error_type())) error.type = vapi.error_type();
   error.messages.assign(vapi.messages().begin(), vapi.messages().end());

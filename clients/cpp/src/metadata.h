@@ -12,6 +12,12 @@
 
 namespace vcenter_gateway {
 
+/// Begins the message of a call that has no token to send.
+constexpr char kNoToken[] = "there is no token: ";
+
+/// Metadata of an ErrorInfo: "true" where a call may have changed something although it failed.
+constexpr char kMayHaveExecuted[] = "may_have_executed";
+
 /// One entry in the metadata of calls.
 struct Metadata {
   explicit Metadata(const Credentials& credentials) : key(credentials.key_), value(credentials.value_) {}

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <sstream>
+#include <tuple>
 #include <utility>
 
 #include "vcenter/vm/guest/v1/processes_service.pb.h"
@@ -19,6 +20,9 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::vapi::std::errors::v1::ERROR_TYPE_ALREADY_IN_DESIRED_STATE;
 using ::vapi::std::errors::v1::ERROR_TYPE_UNSPECIFIED;
+using ::vcenter::gateway::v1::REASON_REQUEST_INVALID;
+using ::vcenter::gateway::v1::REASON_TOO_MANY_STREAMS;
+using ::vcenter::gateway::v1::REASON_UNSPECIFIED;
 using VapiError = ::vapi::std::errors::v1::Error;
 using ::vcenter::vm::guest::v1::ProcessErrorDetails;
 
@@ -69,6 +73,8 @@ TEST(Error, HasAllThatAStatusSays) {
   EXPECT_EQ(error.message, kText);
   EXPECT_EQ(error.reason, "ALREADY_IN_DESIRED_STATE");
   EXPECT_EQ(error.domain, "vcenter.vmware.com");
+  EXPECT_EQ(error.gateway_reason, REASON_UNSPECIFIED);
+  EXPECT_THAT(error.metadata, ElementsAre(std::pair("may_have_executed", "true")));
   EXPECT_EQ(error.type, ERROR_TYPE_ALREADY_IN_DESIRED_STATE);
   ASSERT_THAT(error.messages, SizeIs(1));
   EXPECT_EQ(error.messages[0].id(), "com.vmware.connected");
@@ -135,6 +141,24 @@ TEST(Error, ATypeThatThisVersionDoesNotKnowIsUnspecified) {
   const Error error = Error::FromStatus(StatusWith(Info("BRAND_NEW"), vapi));
   EXPECT_EQ(error.type, ERROR_TYPE_UNSPECIFIED);
   EXPECT_EQ(error.reason, "BRAND_NEW");
+}
+
+TEST(Error, AReasonOfTheGatewaysOwnIsTyped) {
+  const std::tuple<const char*, const char*, GatewayReason> cases[] = {
+      {"vcenter-gateway", "REQUEST_INVALID", REASON_REQUEST_INVALID},
+      {"vcenter-gateway", "TOO_MANY_STREAMS", REASON_TOO_MANY_STREAMS},
+      {"vcenter-gateway", "OF_A_LATER_RELEASE", REASON_UNSPECIFIED},
+      {"vcenter-gateway", "", REASON_UNSPECIFIED},
+      {"vcenter.vmware.com", "REQUEST_INVALID", REASON_UNSPECIFIED},
+      {"", "REQUEST_INVALID", REASON_UNSPECIFIED},
+  };
+  for (const auto& [domain, reason, expected] : cases) {
+    auto info = Info(reason);
+    info.set_domain(domain);
+    const Error error = Error::FromStatus(StatusWith(info));
+    EXPECT_EQ(error.gateway_reason, expected) << domain << " " << reason;
+    EXPECT_EQ(error.reason, reason);
+  }
 }
 
 TEST(Error, NothingOfAnUnreadableDetailIsLeft) {

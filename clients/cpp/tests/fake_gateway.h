@@ -6,19 +6,61 @@
 #include <grpcpp/server_builder.h>
 #include <grpcpp/server_context.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <future>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
 
+#include "vcenter/gateway/v1/gateway_service.grpc.pb.h"
 #include "vcenter/vm/hardware/v1/cdrom_service.grpc.pb.h"
 
 namespace vcenter_gateway {
 
-/// A real server with one real service: a read, `ListCdroms`, and a write, `ConnectCdrom`.
+/// A stream that is open until the test ends it, or the client cancels it.
+class Stream final : public grpc::ServerWriteReactor<vcenter::gateway::v1::WatchGatewayResponse> {
+ public:
+  explicit Stream(std::chrono::system_clock::time_point deadline) : deadline_(deadline) {}
+
+  std::chrono::system_clock::time_point Deadline() const { return deadline_; }
+
+  /// Sends a message, and returns when gRPC has taken it.
+  void Send(const vcenter::gateway::v1::WatchGatewayResponse& message) {
+    written_ = {};
+    StartWrite(&message);
+    written_.get_future().wait();
+  }
+
+  void End(const grpc::Status& status) {
+    const std::lock_guard lock(mutex_);
+    if (!std::exchange(ended_, true)) Finish(status);
+  }
+
+  void WaitForCancel() { cancelled_.get_future().wait(); }
+
+  void OnWriteDone(bool /*ok*/) override { written_.set_value(); }
+
+  void OnCancel() override {
+    cancelled_.set_value();
+    End(grpc::Status::CANCELLED);
+  }
+
+  void OnDone() override {}
+
+ private:
+  const std::chrono::system_clock::time_point deadline_;
+  std::mutex mutex_;
+  bool ended_ = false;
+  std::promise<void> written_;
+  std::promise<void> cancelled_;
+};
+
+/// A real server with two real services: a read, `ListCdroms`, a write, `ConnectCdrom`, and a stream, `WatchGateway`.
 class FakeGateway final : public vcenter::vm::hardware::v1::CdromService::Service {
  public:
   /// Starts it. `address` is where to listen; a TCP port 0 is a free one.
@@ -28,12 +70,13 @@ class FakeGateway final : public vcenter::vm::hardware::v1::CdromService::Servic
     grpc::ServerBuilder builder;
     builder.AddListeningPort(address, credentials, &port_);
     builder.RegisterService(this);
+    builder.RegisterService(&watching_);
     server_ = builder.BuildAndStart();
   }
 
   ~FakeGateway() override {
     Release();
-    server_->Shutdown();
+    server_->Shutdown(std::chrono::system_clock::now());
   }
 
   FakeGateway(const FakeGateway&) = delete;
@@ -66,6 +109,15 @@ class FakeGateway final : public vcenter::vm::hardware::v1::CdromService::Servic
     changed_.wait(lock, [&] { return calls_ >= calls; });
   }
 
+  /// Waits until a further stream is open.
+  Stream& NextStream() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !opened_.empty(); });
+    Stream& stream = *opened_.front();
+    opened_.pop_front();
+    return stream;
+  }
+
   int Calls() const {
     const std::lock_guard lock(mutex_);
     return calls_;
@@ -89,15 +141,41 @@ class FakeGateway final : public vcenter::vm::hardware::v1::CdromService::Servic
   }
 
  private:
+  class Watching final : public vcenter::gateway::v1::GatewayService::CallbackService {
+   public:
+    explicit Watching(FakeGateway& gateway) : gateway_(gateway) {}
+
+    Stream* WatchGateway(grpc::CallbackServerContext* context,
+                         const vcenter::gateway::v1::WatchGatewayRequest* /*request*/) override {
+      const std::lock_guard lock(gateway_.mutex_);
+      auto& stream = gateway_.streams_.emplace_back(context->deadline());
+      if (const grpc::Status status = gateway_.Record(*context); !status.ok()) {
+        stream.End(status);
+      } else {
+        gateway_.opened_.push_back(&stream);
+      }
+      return &stream;
+    }
+
+   private:
+    FakeGateway& gateway_;
+  };
+
   grpc::Status Answer(const grpc::ServerContext& context) {
     std::unique_lock lock(mutex_);
+    const grpc::Status status = Record(context);
+    changed_.wait(lock, [this] { return !held_; });
+    return status;
+  }
+
+  /// Notes a call. Returns what it is to fail with.
+  grpc::Status Record(const grpc::ServerContextBase& context) {
     ++calls_;
     metadata_.clear();
     for (const auto& [key, value] : context.client_metadata()) {
       metadata_.emplace(std::string(key.data(), key.size()), std::string(value.data(), value.size()));
     }
     changed_.notify_all();
-    changed_.wait(lock, [this] { return !held_; });
     if (failures_.empty()) return grpc::Status::OK;
     grpc::Status status = std::move(failures_.front());
     failures_.pop_front();
@@ -108,6 +186,9 @@ class FakeGateway final : public vcenter::vm::hardware::v1::CdromService::Servic
   std::condition_variable changed_;
   std::deque<grpc::Status> failures_;
   std::map<std::string, std::string> metadata_;
+  std::list<Stream> streams_;
+  std::deque<Stream*> opened_;
+  Watching watching_{*this};
   int calls_ = 0;
   bool held_ = false;
   int port_ = 0;

@@ -47,8 +47,7 @@ def ensure_connected(cdroms: CdromServiceStub, cdrom: str) -> None:
     try:
         cdroms.ConnectCdrom(cdrom_pb2.ConnectCdromRequest(vm=VM, cdrom=cdrom))
         print("connected it")
-    except grpc.RpcError as rpc_error:
-        error = VCenterError.from_rpc_error(rpc_error)
+    except VCenterError as error:
         if error.error_type is not ErrorType.ALREADY_IN_DESIRED_STATE:
             raise
         print("it is connected already, says vCenter:", error.message)

@@ -44,10 +44,10 @@ def test_a_channel_does_not_print_them(credentials: Credentials) -> None:
 def test_errors_do_not_print_them(gateway: FakeGateway, call: Call, credentials: Credentials) -> None:
     """Neither gRPC's own nor ours."""
     gateway.fail(grpc.StatusCode.UNAUTHENTICATED, "refused")
-    with pytest.raises(grpc.RpcError) as caught:
+    with pytest.raises(VCenterError) as caught:
         call(gateway.target, VmServiceStub, "GetVm", GetVmRequest(), credentials=credentials)
-    error = VCenterError.from_rpc_error(caught.value)
-    assert_hidden(f"{caught.value!r} {caught.value} {error!r} {error}")
+    error = caught.value
+    assert_hidden(f"{error!r} {error} {error.__cause__!r} {error.__cause__}")
 
 
 @pytest.mark.parametrize("make", [connect, aio.connect], ids=["blocking", "aio"])

@@ -46,7 +46,7 @@ impl Backends {
         make_endpoint: MakeEndpoint,
     ) -> Result<Arc<Self>, Box<dyn Error + Send + Sync>> {
         let addresses = target.resolve().await?;
-        let backends = Arc::new(Self::new(target, make_endpoint));
+        let backends = Self::connect_lazy(target, make_endpoint);
         let mut connecting = backends.update(&addresses)?;
         let mut error: Box<dyn Error + Send + Sync> = "the name has no addresses".into();
         while let Some(connected) = connecting.join_next().await {
@@ -54,15 +54,21 @@ impl Backends {
                 Ok(()) => {
                     // The others go on in the background.
                     connecting.detach_all();
-                    if backends.target.is_name() {
-                        tokio::spawn(refresh(Arc::downgrade(&backends)));
-                    }
                     return Ok(backends);
                 }
                 Err(failed) => error = failed.into(),
             }
         }
         Err(error)
+    }
+
+    /// Leaves it to the first call to resolve the target and to connect. Needs a Tokio runtime.
+    pub(crate) fn connect_lazy(target: Target, make_endpoint: MakeEndpoint) -> Arc<Self> {
+        let backends = Arc::new(Self::new(target, make_endpoint));
+        if backends.target.is_name() {
+            tokio::spawn(refresh(Arc::downgrade(&backends)));
+        }
+        backends
     }
 
     fn new(target: Target, make_endpoint: MakeEndpoint) -> Self {
@@ -74,16 +80,26 @@ impl Backends {
         }
     }
 
+    /// The addresses, resolved now if that was not done yet.
+    async fn addresses(&self) -> Result<Arc<[Arc<Backend>]>, Box<dyn Error + Send + Sync>> {
+        let known = Arc::clone(&lock(&self.list));
+        if !known.is_empty() {
+            return Ok(known);
+        }
+        self.update(&self.target.resolve().await?)?.detach_all();
+        Ok(Arc::clone(&lock(&self.list)))
+    }
+
     /// Takes over the addresses, and starts to connect to the new ones.
     fn update(
         &self,
         addresses: &[SocketAddr],
     ) -> Result<JoinSet<Result<(), tonic::transport::Error>>, tonic::transport::Error> {
-        let known = Arc::clone(&lock(&self.list));
+        let mut current = lock(&self.list);
         let mut connecting = JoinSet::new();
         let mut list = Vec::with_capacity(addresses.len());
         for &address in addresses {
-            if let Some(backend) = known.iter().find(|backend| backend.address == address) {
+            if let Some(backend) = current.iter().find(|backend| backend.address == address) {
                 list.push(Arc::clone(backend));
                 continue;
             }
@@ -97,13 +113,16 @@ impl Backends {
                 connected
             });
         }
-        *lock(&self.list) = list.into();
+        *current = list.into();
         Ok(connecting)
     }
 
     /// Sends a request to the address whose turn it is, or to the next one when that cannot be reached.
     pub(crate) async fn send(&self, mut request: impl FnMut() -> Request<Body>) -> Result<Response<Body>, Failure> {
-        let list = Arc::clone(&lock(&self.list));
+        let list = match self.addresses().await {
+            Ok(list) => list,
+            Err(error) => return Err(Failure { sent: false, error }),
+        };
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let in_turn = || list.iter().cycle().skip(turn % list.len().max(1)).take(list.len());
 

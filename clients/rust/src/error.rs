@@ -1,16 +1,25 @@
 //! What vCenter and the gateway say about a failed call, as one typed value.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{collections::HashMap, error::Error, fmt, time::Duration};
 
 use prost::{Message, Name};
 use prost_types::{Any, Struct};
 use tonic::{Code, Status};
 use tonic_types::pb;
 
-use crate::vapi::std::{
-    errors::v1::{Error as VapiError, ErrorType},
-    v1::LocalizableMessage,
+use crate::{
+    vapi::std::{
+        errors::v1::{Error as VapiError, ErrorType},
+        v1::LocalizableMessage,
+    },
+    vcenter::gateway::v1::Reason,
 };
+
+/// Full name of the detail that says why a call failed.
+pub(crate) const ERROR_INFO: &str = "google.rpc.ErrorInfo";
+
+/// Domain of the reasons that are the gateway's own.
+const GATEWAY: &str = "vcenter-gateway";
 
 /// What the gateway calls it when a call may have changed something.
 pub(crate) const MAY_HAVE_EXECUTED: &str = "may_have_executed";
@@ -76,6 +85,27 @@ impl VCenterError {
         &self.0.info.reason
     }
 
+    /// The reason of an error that the gateway itself reports; `Unspecified` when vCenter reported the error, when the
+    /// reason is one of a later release, and when neither of them answered. [`reason`](Self::reason) has the text.
+    ///
+    /// A client that does not know a reason should go by the [`code`](Self::code).
+    pub fn gateway_reason(&self) -> Reason {
+        if self.domain() != GATEWAY {
+            return Reason::Unspecified;
+        }
+        Reason::from_str_name(&format!("REASON_{}", self.reason())).unwrap_or_default()
+    }
+
+    /// Who reports the error: `vcenter.vmware.com` or `vcenter-gateway`. Empty when neither of them answered.
+    pub fn domain(&self) -> &str {
+        &self.0.info.domain
+    }
+
+    /// Further facts about the failed call, for instance its `operation` in vCenter and the `http_status` of the answer.
+    pub fn metadata(&self) -> &HashMap<String, String> {
+        &self.0.info.metadata
+    }
+
     /// vCenter's error type; `Unspecified` when vCenter sent none, or one of a later release.
     pub fn error_type(&self) -> ErrorType {
         self.0.error.error_type()
@@ -101,13 +131,15 @@ impl VCenterError {
         self.0.retry_delay
     }
 
-    /// Whether the call changes something, was sent, and got no readable answer: look at the machine before you repeat
-    /// it.
+    /// Whether the call may have changed something although it failed: look at the machine before you repeat it.
+    ///
+    /// The gateway says so for calls that it sent to vCenter. Where the gateway did not answer, it is true for every call
+    /// that may change something, unless it certainly was not sent. It is never true for a call that only reads.
     pub fn may_have_executed(&self) -> bool {
         self.0
             .info
             .metadata
-            .get("may_have_executed")
+            .get(MAY_HAVE_EXECUTED)
             .is_some_and(|value| value == "true")
     }
 
@@ -130,7 +162,7 @@ impl VCenterError {
 }
 
 /// The first detail of a type that can be read.
-fn detail<M: Message + Default>(details: &[Any], full_name: &str) -> Option<M> {
+pub(crate) fn detail<M: Message + Default>(details: &[Any], full_name: &str) -> Option<M> {
     details
         .iter()
         .filter(|any| any.type_url.rsplit('/').next() == Some(full_name))
@@ -152,7 +184,7 @@ impl From<&Status> for VCenterError {
         Self(Box::new(Parts {
             code: status.code(),
             message: status.message().to_owned(),
-            info: detail(&details, "google.rpc.ErrorInfo").unwrap_or_default(),
+            info: detail(&details, ERROR_INFO).unwrap_or_default(),
             error: detail(&details, &VapiError::full_name()).unwrap_or_default(),
             violations: violations
                 .field_violations
@@ -177,7 +209,9 @@ impl fmt::Debug for VCenterError {
         formatter
             .debug_struct("VCenterError")
             .field("code", &self.code())
+            .field("domain", &self.domain())
             .field("reason", &self.reason())
+            .field("metadata", &self.metadata())
             .field("error_type", &self.error_type())
             .field("message", &self.message())
             .field("messages", &self.messages())

@@ -10,28 +10,29 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderValue, Request, Response, Uri, request::Parts};
-use http_body_util::{BodyExt, Collected, Full};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, request::Parts};
+use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::{Code, Status, body::Body, codegen::Bytes, transport::Endpoint};
-use tonic_types::{ErrorDetails, StatusExt};
 use tower_service::Service;
 
 #[cfg(feature = "_tls")]
 use crate::tls::Tls;
 use crate::{
+    answer::Streamed,
     backends::{Backends, Failure, MakeEndpoint},
     credentials::{Credentials, Header},
     deadline,
-    error::{MAY_HAVE_EXECUTED, chain},
-    retry::{self, Attempts, Throttle},
+    retry::{self, Attempts, Pushback, Throttle},
     target::Target,
+    verdict::{self, Verdict},
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
+const GRPC_STATUS: &str = "grpc-status";
 /// Longer deadlines are none.
 const LONGEST_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -53,9 +54,9 @@ const LONGEST_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// What it adds to a plain channel:
 ///
 /// - Each call carries the credentials, unless its own metadata has some.
-/// - A call without a deadline gets one.
-/// - Reads are repeated on `UNAVAILABLE`, up to four attempts in all within the deadline. Calls that change something
-///   are sent once.
+/// - A call without a deadline gets one. A stream does not.
+/// - Reads are retried on `UNAVAILABLE`, within the deadline. A stream is retried until the gateway has opened it. Calls
+///   that change something are sent once.
 /// - The addresses of the target's name take turns. The name is resolved anew every 30 seconds, and an address that
 ///   cannot be reached is left out.
 #[derive(Clone)]
@@ -65,7 +66,7 @@ pub struct Gateway {
 }
 
 struct Shared {
-    target: Target,
+    target: Arc<str>,
     backends: Arc<Backends>,
     carries_secrets: bool,
     default_deadline: Duration,
@@ -101,31 +102,42 @@ impl Gateway {
         if let Some(credentials) = &self.credentials {
             credentials.attach(&mut parts.headers)?;
         }
-        let time = deadline::read(&parts.headers).unwrap_or(self.shared.default_deadline);
-        let deadline = Instant::now() + time.min(LONGEST_DEADLINE);
-        let reads = retry::is_repeatable(parts.uri.path());
-        timeout_at(deadline, async {
+        let path = parts.uri.path();
+        let verdict = Verdict::new(Arc::clone(&self.shared.target), path);
+        let default = (!retry::is_stream(path)).then_some(self.shared.default_deadline);
+        let deadline = deadline::read(&parts.headers)
+            .or(default)
+            .map(|time| Instant::now() + time.min(LONGEST_DEADLINE));
+        let answer = async {
             let body = body.collect().await?.to_bytes();
-            self.shared.send(parts, body, deadline).await
-        })
-        .await
-        .unwrap_or_else(|_| Err(out_of_time(reads)))
+            self.shared.send(parts, body, deadline, &verdict).await
+        };
+        match deadline {
+            Some(deadline) => timeout_at(deadline, answer)
+                .await
+                .unwrap_or_else(|_| Err(verdict.out_of_time())),
+            None => answer.await,
+        }
     }
 }
 
 impl Shared {
     /// Sends a call, and sends it again where the policy allows it.
-    async fn send(&self, mut parts: Parts, body: Bytes, deadline: Instant) -> Result<Response<Body>, Status> {
+    async fn send(
+        &self,
+        mut parts: Parts,
+        body: Bytes,
+        deadline: Option<Instant>,
+        verdict: &Verdict,
+    ) -> Result<Response<Body>, Status> {
         let mut attempts = Attempts::new(parts.uri.path(), self.throttle.as_ref());
         loop {
-            deadline::write(&mut parts.headers, deadline.saturating_duration_since(Instant::now()));
-            let answer = self.attempt(&parts, &body).await;
-            let (code, metadata) = match &answer {
-                Ok(response) => outcome(response),
-                Err(status) => (status.code(), &HeaderMap::new()),
-            };
-            let Some(pause) = attempts.next(code, metadata) else {
-                return answer.map(|response| response.map(Body::new));
+            if let Some(deadline) = deadline {
+                deadline::write(&mut parts.headers, deadline.saturating_duration_since(Instant::now()));
+            }
+            let attempt = self.attempt(&parts, &body, deadline, verdict).await;
+            let Some(pause) = attempts.next(attempt.code, attempt.pushback) else {
+                return attempt.answer;
             };
             sleep(pause).await;
             parts
@@ -134,74 +146,88 @@ impl Shared {
         }
     }
 
-    /// Sends a call once, and reads the whole answer.
-    async fn attempt(&self, parts: &Parts, body: &Bytes) -> Result<Response<Collected<Bytes>>, Status> {
+    /// Sends a call once. Reads the whole answer, or the head of a stream's.
+    async fn attempt(&self, parts: &Parts, body: &Bytes, deadline: Option<Instant>, verdict: &Verdict) -> Attempt {
         let request = || Request::from_parts(parts.clone(), Body::new(Full::new(body.clone())));
-        let answer = async {
-            let (head, body) = self.backends.send(request).await?.into_parts();
-            let body = body.collect().await.map_err(|status| Failure {
-                sent: true,
-                error: status.into(),
-            })?;
-            Ok(Response::from_parts(head, body))
+        let (mut head, body) = match self.backends.send(request).await {
+            Ok(response) => response.into_parts(),
+            Err(failure) => {
+                let pushback = match verdict::is_permanent(&failure) {
+                    true => Pushback::Never,
+                    false => Pushback::None,
+                };
+                return Attempt::failed(verdict.failed(failure), pushback);
+            }
         };
-        let reads = retry::is_repeatable(parts.uri.path());
-        answer.await.map_err(|failure| self.status(failure, reads))
-    }
-
-    /// The status of a call to which the gateway gave no answer.
-    fn status(&self, failure: Failure, reads: bool) -> Status {
-        let mut text = String::new();
-        for cause in chain(&*failure.error).map(ToString::to_string) {
-            // Some errors show their cause, others leave that to who prints them.
-            if text.is_empty() {
-                text = cause;
-            } else if !text.contains(&cause) {
-                text = format!("{text}: {cause}");
+        // A call that fails before it begins to answer has its status here, and the body is empty.
+        if head.headers.contains_key(GRPC_STATUS) {
+            verdict.complete(&mut head.headers);
+            let (code, pushback) = outcome(&head.headers);
+            return Attempt {
+                code,
+                pushback,
+                answer: Ok(Response::from_parts(head, body)),
+            };
+        }
+        if head.status != StatusCode::OK {
+            return Attempt::failed(verdict.not_grpc(head.status), Pushback::of(&head.headers));
+        }
+        if retry::is_stream(parts.uri.path()) {
+            let body = Body::new(Streamed::new(body, verdict.clone(), deadline));
+            return Attempt {
+                code: Code::Ok,
+                pushback: Pushback::None,
+                answer: Ok(Response::from_parts(head, body)),
+            };
+        }
+        let body = match body.collect().await {
+            Ok(body) => body,
+            Err(status) => {
+                let error = status.into();
+                return Attempt::failed(verdict.failed(Failure { sent: true, error }), Pushback::None);
             }
-        }
-        if !failure.sent {
-            return Status::unavailable(format!("cannot connect to {}: {text}", self.target));
-        }
-        if chain(&*failure.error).any(|cause| cause.is::<tonic::TimeoutExpired>()) {
-            return out_of_time(reads);
-        }
-        match Status::from_error(failure.error).code() {
-            // What tonic has no code for is a connection that broke.
-            Code::Unknown | Code::Cancelled => {
-                let text = format!("the connection to {} was lost: {text}", self.target);
-                unanswered(Code::Unavailable, text, reads)
-            }
-            code => unanswered(code, text, reads),
+        };
+        let Some(mut trailers) = body
+            .trailers()
+            .filter(|trailers| trailers.contains_key(GRPC_STATUS))
+            .cloned()
+        else {
+            return Attempt::failed(verdict.cut_off(), Pushback::None);
+        };
+        verdict.complete(&mut trailers);
+        let (code, pushback) = outcome(&trailers);
+        let body = Full::new(body.to_bytes()).with_trailers(async { Some(Ok(trailers)) });
+        Attempt {
+            code,
+            pushback,
+            answer: Ok(Response::from_parts(head, Body::new(body))),
         }
     }
 }
 
-/// How a call ended: its code, and the metadata in which that is written.
-fn outcome(response: &Response<Collected<Bytes>>) -> (Code, &HeaderMap) {
-    let metadata = response.body().trailers().unwrap_or(response.headers());
-    let code = match (metadata.get("grpc-status"), response.status().as_u16()) {
-        (Some(status), _) => Code::from_bytes(status.as_bytes()),
-        // A proxy in between that cannot reach the gateway.
-        (None, 429 | 502 | 503 | 504) => Code::Unavailable,
-        (None, _) => Code::Unknown,
-    };
-    (code, metadata)
+/// How an attempt ended.
+struct Attempt {
+    code: Code,
+    pushback: Pushback,
+    answer: Result<Response<Body>, Status>,
 }
 
-fn out_of_time(reads: bool) -> Status {
-    let text = "the gateway did not answer before the deadline of the call";
-    unanswered(Code::DeadlineExceeded, text.to_owned(), reads)
-}
-
-/// The status of a call that was sent, and to which no answer came. It says in the gateway's own way when the call may
-/// have changed something.
-fn unanswered(code: Code, message: String, reads: bool) -> Status {
-    if reads {
-        return Status::new(code, message);
+impl Attempt {
+    fn failed(status: Status, pushback: Pushback) -> Self {
+        Self {
+            code: status.code(),
+            pushback,
+            answer: Err(status),
+        }
     }
-    let metadata = [(MAY_HAVE_EXECUTED.to_owned(), "true".to_owned())];
-    Status::with_error_details(code, message, ErrorDetails::with_error_info("", "", metadata))
+}
+
+/// The code in the metadata with which a call ended, and what they say about repeating it.
+fn outcome(metadata: &HeaderMap) -> (Code, Pushback) {
+    let code = metadata
+        .get(GRPC_STATUS)
+        .map_or(Code::Unknown, |status| Code::from_bytes(status.as_bytes()));
+    (code, Pushback::of(metadata))
 }
 
 impl Service<Request<Body>> for Gateway {
@@ -222,7 +248,7 @@ impl fmt::Debug for Gateway {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Gateway")
-            .field("target", &self.shared.target.to_string())
+            .field("target", &self.shared.target)
             .finish_non_exhaustive()
     }
 }
@@ -260,7 +286,7 @@ impl Builder {
         self
     }
 
-    /// How long a call may take that has no deadline of its own. 60 seconds unless set.
+    /// How long a call may take that has no deadline of its own. 60 seconds unless set. Does not apply to streams.
     pub fn default_deadline(mut self, deadline: Duration) -> Self {
         self.default_deadline = deadline;
         self
@@ -277,28 +303,55 @@ impl Builder {
     /// Fails when none does, and when the credentials cannot be sent. It is the connection that is tried: whether
     /// vCenter accepts the credentials shows with the first call.
     pub async fn connect(self) -> Result<Gateway, ConnectError> {
-        let target: Target = self.target.parse().map_err(ConnectError::InvalidTarget)?;
-        let carries_secrets = self.is_encrypted() || self.credentials_in_plaintext || target.is_loopback();
-        let credentials = match &self.credentials {
-            Some(credentials) => Some(sendable(credentials, carries_secrets)?),
-            None => None,
-        };
-        let backends = Backends::connect(target.clone(), self.endpoints(&target))
-            .await
-            .map_err(|source| ConnectError::Unreachable {
-                target: target.to_string(),
-                source,
-            })?;
-        Ok(Gateway {
+        let target = self.parse_target()?;
+        let credentials = self.sendable_credentials(&target)?;
+        let backends = Backends::connect(target.clone(), self.endpoints(&target)).await;
+        let backends = backends.map_err(|source| ConnectError::Unreachable {
+            target: target.to_string(),
+            source,
+        })?;
+        Ok(self.gateway(&target, backends, credentials))
+    }
+
+    /// Leaves it to the first call to connect, which fails with `UNAVAILABLE` when the gateway cannot be reached: for
+    /// programs that may start before the gateway does. Needs a Tokio runtime, as calls do.
+    ///
+    /// Fails when the credentials cannot be sent.
+    pub fn connect_lazy(self) -> Result<Gateway, ConnectError> {
+        let target = self.parse_target()?;
+        let credentials = self.sendable_credentials(&target)?;
+        let backends = Backends::connect_lazy(target.clone(), self.endpoints(&target));
+        Ok(self.gateway(&target, backends, credentials))
+    }
+
+    fn parse_target(&self) -> Result<Target, ConnectError> {
+        self.target.parse().map_err(ConnectError::InvalidTarget)
+    }
+
+    /// Whether credentials may be sent to the target.
+    fn carries_secrets(&self, target: &Target) -> bool {
+        self.is_encrypted() || self.credentials_in_plaintext || target.is_loopback()
+    }
+
+    fn sendable_credentials(&self, target: &Target) -> Result<Option<Header>, ConnectError> {
+        let carries_secrets = self.carries_secrets(target);
+        let credentials = self.credentials.as_ref();
+        credentials
+            .map(|credentials| sendable(credentials, carries_secrets))
+            .transpose()
+    }
+
+    fn gateway(&self, target: &Target, backends: Arc<Backends>, credentials: Option<Header>) -> Gateway {
+        Gateway {
             shared: Arc::new(Shared {
-                target,
+                target: target.to_string().into(),
                 backends,
-                carries_secrets,
+                carries_secrets: self.carries_secrets(target),
                 default_deadline: self.default_deadline,
                 throttle: self.retries.then(Throttle::new),
             }),
             credentials,
-        })
+        }
     }
 
     fn is_encrypted(&self) -> bool {

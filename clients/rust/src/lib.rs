@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod answer;
 mod backends;
 mod credentials;
 mod deadline;
@@ -10,6 +11,7 @@ mod retry;
 mod target;
 #[cfg(feature = "_tls")]
 mod tls;
+mod verdict;
 
 #[rustfmt::skip]
 #[allow(clippy::all, missing_docs)]

@@ -1,4 +1,5 @@
-//! Which calls are repeated, when and how often: what `service_config.json` says for gRPC's other clients.
+//! Which calls are repeated, when and how often: what `service_config.json` says for gRPC's other clients. All numbers are
+//! generated from it.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -13,9 +14,21 @@ include!("generated/policy.rs");
 /// How far a backoff may deviate from its value, so that clients do not come back all at once.
 const JITTER: f64 = 0.2;
 
-/// Whether the rpc with this path only reads.
+/// Whether the rpc with this path only reads, so that it may be repeated.
 pub(crate) fn is_repeatable(path: &str) -> bool {
     REPEATABLE.binary_search(&path).is_ok()
+}
+
+/// Whether the rpc with this path may change something.
+pub(crate) fn may_change(path: &str) -> bool {
+    // gRPC's own services, health and reflection, are not in the contract and only read.
+    !is_repeatable(path) && !path.starts_with("/grpc.")
+}
+
+/// Whether the rpc with this path answers with a stream.
+pub(crate) fn is_stream(path: &str) -> bool {
+    // The gateway serves gRPC's health checks beside its contract.
+    path == "/grpc.health.v1.Health/Watch" || STREAMS.binary_search(&path).is_ok()
 }
 
 /// Limits how many calls are repeated while most of them fail, so that an outage is not multiplied.
@@ -65,13 +78,12 @@ impl<'a> Attempts<'a> {
         self.made
     }
 
-    /// How long to wait before the next attempt, after one that ended with this code and metadata. `None` when there
-    /// must not be another.
-    pub(crate) fn next(&mut self, code: Code, metadata: &HeaderMap) -> Option<Duration> {
+    /// How long to wait before the next attempt, after one that ended with this code. `None` when there must not be
+    /// another.
+    pub(crate) fn next(&mut self, code: Code, pushback: Pushback) -> Option<Duration> {
         self.made += 1;
         let throttle = self.throttle?;
-        let pushback = Pushback::of(metadata);
-        if code != Code::Unavailable {
+        if !RETRYABLE.contains(&code) {
             match pushback {
                 Pushback::Never => _ = throttle.failed(),
                 _ => throttle.succeeded(),
@@ -97,14 +109,15 @@ impl<'a> Attempts<'a> {
 }
 
 /// What the gateway says about repeating the call.
-enum Pushback {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pushback {
     None,
     After(Duration),
     Never,
 }
 
 impl Pushback {
-    fn of(metadata: &HeaderMap) -> Self {
+    pub(crate) fn of(metadata: &HeaderMap) -> Self {
         let Some(value) = metadata.get("grpc-retry-pushback-ms") else {
             return Self::None;
         };
@@ -123,53 +136,53 @@ mod tests {
     use http::HeaderMap;
     use tonic::Code;
 
-    use super::{Attempts, MAX_ATTEMPTS, REPEATABLE, Throttle};
+    use super::{
+        Attempts, BACKOFF_MULTIPLIER, INITIAL_BACKOFF, JITTER, MAX_ATTEMPTS, MAX_BACKOFF, MAX_TOKENS, Pushback,
+        REPEATABLE, RETRYABLE, STREAMS, TOKEN_RATIO, Throttle, is_stream,
+    };
 
     const READ: &str = "/vcenter.v1.VmService/ListVms";
 
-    fn pushback(value: &str) -> HeaderMap {
-        HeaderMap::from_iter([("grpc-retry-pushback-ms".parse().unwrap(), value.parse().unwrap())])
+    fn pushback(value: &str) -> Pushback {
+        let name = "grpc-retry-pushback-ms".parse().unwrap();
+        Pushback::of(&HeaderMap::from_iter([(name, value.parse().unwrap())]))
     }
 
     #[test]
-    fn the_table_can_be_searched() {
+    fn the_tables_can_be_searched() {
         assert!(REPEATABLE.is_sorted());
         assert!(REPEATABLE.contains(&READ));
+        assert!(STREAMS.is_sorted());
+    }
+
+    #[test]
+    fn the_contract_says_which_rpcs_stream() {
+        assert!(is_stream("/vcenter.gateway.v1.GatewayService/WatchGateway"));
+        assert!(is_stream("/grpc.health.v1.Health/Watch"));
+        assert!(!is_stream(READ));
     }
 
     #[test]
     fn a_read_is_repeated_with_growing_pauses_until_the_attempts_are_used_up() {
         let throttle = Throttle::new();
         let mut attempts = Attempts::new(READ, Some(&throttle));
-        for expected in [200.0, 400.0, 800.0] {
-            let pause = attempts
-                .next(Code::Unavailable, &HeaderMap::new())
-                .unwrap()
-                .as_secs_f64()
-                * 1000.0;
-            assert!(
-                (expected * 0.8..=expected * 1.2).contains(&pause),
-                "{pause} for {expected}"
-            );
+        let mut expected = INITIAL_BACKOFF;
+        for _ in 1..MAX_ATTEMPTS {
+            let pause = attempts.next(RETRYABLE[0], Pushback::None).unwrap();
+            let bounds = expected.mul_f64(1.0 - JITTER)..=expected.mul_f64(1.0 + JITTER);
+            assert!(bounds.contains(&pause), "{pause:?} for {expected:?}");
+            expected = expected.mul_f64(BACKOFF_MULTIPLIER).min(MAX_BACKOFF);
         }
-        assert_eq!(attempts.next(Code::Unavailable, &HeaderMap::new()), None);
+        assert_eq!(attempts.next(RETRYABLE[0], Pushback::None), None);
         assert_eq!(attempts.made(), MAX_ATTEMPTS);
     }
 
     #[test]
     fn other_codes_end_the_call() {
-        for code in [
-            Code::Ok,
-            Code::Aborted,
-            Code::DeadlineExceeded,
-            Code::Internal,
-            Code::Unknown,
-        ] {
-            assert_eq!(
-                Attempts::new(READ, Some(&Throttle::new())).next(code, &HeaderMap::new()),
-                None,
-                "{code:?}"
-            );
+        for code in (0..=16).map(Code::from_i32).filter(|code| !RETRYABLE.contains(code)) {
+            let throttle = Throttle::new();
+            let mut attempts = Attempts::new(READ, Some(&throttle));
+            assert_eq!(attempts.next(code, Pushback::None), None, "{code:?}");
         }
     }
 
@@ -177,10 +190,8 @@ mod tests {
     fn a_write_is_sent_once() {
         let path = "/vcenter.vm.v1.PowerService/StartVm";
         let throttle = Throttle::new();
-        assert_eq!(
-            Attempts::new(path, Some(&throttle)).next(Code::Unavailable, &pushback("0")),
-            None
-        );
+        let mut attempts = Attempts::new(path, Some(&throttle));
+        assert_eq!(attempts.next(RETRYABLE[0], pushback("0")), None);
     }
 
     #[test]
@@ -188,11 +199,11 @@ mod tests {
         let throttle = Throttle::new();
         let mut attempts = Attempts::new(READ, Some(&throttle));
         assert_eq!(
-            attempts.next(Code::Unavailable, &pushback("7")),
+            attempts.next(RETRYABLE[0], pushback("7")),
             Some(Duration::from_millis(7))
         );
-        assert_eq!(attempts.next(Code::Unavailable, &pushback("-1")), None);
-        assert_eq!(attempts.next(Code::Unavailable, &pushback("soon")), None);
+        assert_eq!(attempts.next(RETRYABLE[0], pushback("-1")), None);
+        assert_eq!(attempts.next(RETRYABLE[0], pushback("soon")), None);
     }
 
     #[test]
@@ -200,11 +211,16 @@ mod tests {
         let throttle = Throttle::new();
         let repeated = || {
             Attempts::new(READ, Some(&throttle))
-                .next(Code::Unavailable, &HeaderMap::new())
+                .next(RETRYABLE[0], Pushback::None)
                 .is_some()
         };
-        assert_eq!((0..30).filter(|_| repeated()).count(), 9);
-        for _ in 0..200 {
+        let mut failures = 1.0;
+        while repeated() {
+            failures += 1.0;
+        }
+        assert!(MAX_TOKENS - failures <= MAX_TOKENS / 2.0, "{failures}");
+        assert!(MAX_TOKENS - (failures - 1.0) > MAX_TOKENS / 2.0, "{failures}");
+        for _ in 0..(MAX_TOKENS / TOKEN_RATIO).ceil() as u32 {
             throttle.succeeded();
         }
         assert!(repeated());

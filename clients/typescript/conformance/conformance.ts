@@ -1,9 +1,20 @@
 // The conformance runner: makes the calls that its standard input names, and writes what came back.
 import { createInterface } from "node:readline";
-import { fromJson, type JsonValue, type Message, toJson } from "@bufbuild/protobuf";
-import { Credentials, connect, status, type VCenterError, vcenterError } from "vcenter-gateway-client";
+import { createRegistry, fromJson, type JsonObject, type JsonValue, type Message, toJson } from "@bufbuild/protobuf";
+import {
+  type CallOptions,
+  Credentials,
+  connect,
+  status,
+  type VCenterError,
+  vcenterError,
+} from "vcenter-gateway-client";
 import { registry } from "vcenter-gateway-client/registry";
 import { ErrorTypeSchema } from "vcenter-gateway-client/vapi/std/errors/v1";
+import { ReasonSchema } from "vcenter-gateway-client/vcenter/gateway/v1";
+import { health } from "./health.js";
+
+const all = createRegistry(registry, health);
 
 const { GATEWAY_TARGET = "", GATEWAY_USER = "", GATEWAY_PASSWORD = "" } = process.env;
 const gateway = connect(GATEWAY_TARGET, {
@@ -12,36 +23,59 @@ const gateway = connect(GATEWAY_TARGET, {
 });
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const { rpc, request } = JSON.parse(line);
-  process.stdout.write(`${JSON.stringify(await answer(rpc, request))}\n`);
+  await answer(JSON.parse(line));
 }
 gateway.close();
 
-async function answer(rpc: string, request: JsonValue) {
+interface Case {
+  readonly rpc: string;
+  readonly request: JsonValue;
+  readonly stream?: boolean;
+  readonly cancel_after?: number;
+}
+
+async function answer({ rpc, request, stream = false, cancel_after }: Case): Promise<void> {
   const [serviceName = "", name] = rpc.split("/");
-  const service = registry.getService(serviceName);
+  const service = all.getService(serviceName);
   const method = service?.methods.find((method) => method.name === name);
   if (!service || !method) {
     throw new Error(`no rpc ${rpc}`);
   }
-  const client: Record<string, (request: Message) => Promise<Message>> = gateway.client(service);
+  const write = (kind: string, content: JsonValue) => process.stdout.write(`${JSON.stringify({ [kind]: content })}\n`);
+  const show = (kind: string, message: Message) => write(kind, toJson(method.output, message, { registry: all }));
+  const client = gateway.client(service) as Record<string, (request: Message, options: CallOptions) => unknown>;
+  const cancellation = new AbortController();
+  const message = fromJson(method.input, request, { registry: all });
   try {
-    const response = await client[method.localName]?.(fromJson(method.input, request, { registry }));
-    return { response: response && toJson(method.output, response, { registry }) };
+    const called = client[method.localName]?.(message, { signal: cancellation.signal });
+    if (!stream) {
+      show("response", await (called as Promise<Message>));
+      return;
+    }
+    let messages = 0;
+    for await (const message of called as AsyncIterable<Message>) {
+      show("message", message);
+      messages += 1;
+      if (messages === cancel_after) {
+        cancellation.abort();
+      }
+    }
+    write("end", {});
   } catch (error) {
     const failure = vcenterError(error);
     if (!failure) {
       throw error;
     }
-    return { error: described(failure) };
+    write("error", described(failure));
   }
 }
 
-function described(error: VCenterError) {
+function described(error: VCenterError): JsonObject {
   return {
-    code: status[error.code],
+    code: status[error.code] ?? "",
     reason: error.reason,
-    error_type: ErrorTypeSchema.value[error.errorType]?.name,
+    gateway_reason: ReasonSchema.value[error.gatewayReason]?.name ?? "",
+    error_type: ErrorTypeSchema.value[error.errorType]?.name ?? "",
     message: error.message,
     messages: error.messages.map(({ id = "", defaultMessage = "", args }) => ({
       id,

@@ -1,6 +1,8 @@
 import {
   create,
+  type DescMessage,
   type DescMethod,
+  type DescMethodServerStreaming,
   type DescMethodUnary,
   type DescService,
   fromBinary,
@@ -8,17 +10,20 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
   credentials,
+  type CallOptions as GrpcCallOptions,
   Metadata,
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
+import { balancerName } from "./balancer.js";
 import type { Credentials } from "./credentials.js";
-import { vcenterError } from "./errors.js";
+import { isServiceError, VCenterError } from "./errors.js";
 import { serviceConfig } from "./gen/service_config.js";
 import { isLoopback } from "./loopback.js";
 
@@ -43,7 +48,7 @@ export interface ConnectOptions {
   readonly credentials?: Credentials | undefined;
   /** Sends the credentials in plain text to another machine as well, where anyone on the way can read them. */
   readonly allowPlaintextCredentials?: boolean | undefined;
-  /** Time for a call that has none of its own, in milliseconds. 60000 by default. */
+  /** Time for a call that has none of its own, in milliseconds. 60000 by default. Streams have none. */
   readonly timeoutMs?: number | undefined;
   /** Further options of grpc-js: channel arguments and interceptors. They take precedence over this package's own. */
   readonly grpc?: ClientOptions | undefined;
@@ -53,17 +58,28 @@ export interface ConnectOptions {
 export interface CallOptions {
   /** Time for the call with all its retries, in milliseconds. `Infinity` is allowed. */
   readonly timeoutMs?: number | undefined;
-  /** Cancels the call, as far as to vCenter. The call then fails with the code `CANCELLED`. */
+  /** Cancels the call or the stream, as far as to vCenter. It then fails with the code `CANCELLED`. */
   readonly signal?: AbortSignal | undefined;
   /** Further metadata to send. */
   readonly metadata?: Metadata | undefined;
 }
 
-/** The rpcs of a service as functions that return promises. They are rejected with a `VCenterError`. */
+/**
+ * The rpcs of a service as functions that return promises, or the messages of a stream as they arrive. What fails throws
+ * a `VCenterError`.
+ *
+ * A stream is opened when the iteration begins. It lasts until the gateway ends it, or until the iteration does, for
+ * instance by `break`: the gateway is then told.
+ */
 export type ServiceClient<Service extends DescService> = {
   readonly [Name in keyof Service["method"]]: Service["method"][Name] extends DescMethodUnary<infer Input, infer Output>
     ? (request: MessageInitShape<Input>, options?: CallOptions) => Promise<MessageShape<Output>>
-    : never;
+    : Service["method"][Name] extends DescMethodServerStreaming<infer Input, infer Output>
+      ? (
+          request: MessageInitShape<Input>,
+          options?: CallOptions,
+        ) => AsyncGenerator<MessageShape<Output>, void, undefined>
+      : never;
 };
 
 /**
@@ -81,7 +97,7 @@ export function connect(target: string, options: ConnectOptions = {}): Gateway {
     requireSafe(target, safe);
   }
   const client = new Client(target, channelCredentials(options.tls ?? false), {
-    "grpc.service_config": JSON.stringify(serviceConfig),
+    "grpc.service_config": JSON.stringify({ ...serviceConfig, loadBalancingConfig: [{ [balancerName]: {} }] }),
     "grpc.service_config_disable_resolution": 1,
     "grpc.keepalive_time_ms": 60_000,
     "grpc.keepalive_timeout_ms": 20_000,
@@ -119,13 +135,17 @@ export class Gateway {
 
   /** The client of a service, for instance of `CdromService`. Costs little; all of them share the connection. */
   client<Service extends DescService>(service: Service): ServiceClient<Service> {
-    const methods = service.methods.filter(isUnary);
-    return Object.fromEntries(
-      methods.map((method) => [
-        method.localName,
-        (request: MessageInitShape<typeof method.input>, options?: CallOptions) => this.#call(method, request, options),
-      ]),
-    ) as ServiceClient<Service>;
+    const rpcs: Record<string, unknown> = {};
+    for (const method of service.methods) {
+      if (isUnary(method)) {
+        rpcs[method.localName] = (request: MessageInitShape<typeof method.input>, options?: CallOptions) =>
+          this.#call(method, request, options);
+      } else if (isStreaming(method)) {
+        rpcs[method.localName] = (request: MessageInitShape<typeof method.input>, options?: CallOptions) =>
+          this.#stream(method, request, options);
+      }
+    }
+    return rpcs as ServiceClient<Service>;
   }
 
   /**
@@ -154,32 +174,95 @@ export class Gateway {
     { timeoutMs = this.#channel.timeoutMs, signal, metadata = new Metadata() }: CallOptions = {},
   ): Promise<MessageShape<typeof method.output>> {
     const { client } = this.#channel;
-    const path = `/${method.parent.typeName}/${method.name}`;
-    const message = Buffer.from(toBinary(method.input, create(method.input, request)));
-    const callCredentials = this.#credentials?.toCallCredentials();
-    let cancel = () => {};
+    let call: Running | undefined;
+    const cancel = () => call?.cancel();
     try {
-      if (signal?.aborted) {
-        throw cancelled();
-      }
+      requireNotAborted(signal);
       return await new Promise((resolve, reject) => {
-        const call = client.makeUnaryRequest(
-          path,
-          (bytes: Buffer) => bytes,
-          (bytes: Buffer) => fromBinary(method.output, bytes),
-          message,
+        call = client.makeUnaryRequest(
+          ...encoded(method, request),
           metadata,
-          { deadline: Date.now() + timeoutMs, ...(callCredentials && { credentials: callCredentials }) },
+          this.#options(timeoutMs),
           (error, response) => (response ? resolve(response) : reject(error)),
         );
-        cancel = () => call.cancel();
         signal?.addEventListener("abort", cancel);
       });
     } catch (error) {
-      throw vcenterError(error) ?? error;
+      throw typed(error, method, wasSent(client, call));
     } finally {
       signal?.removeEventListener("abort", cancel);
     }
+  }
+
+  async *#stream(
+    method: DescMethodServerStreaming,
+    request: MessageInitShape<typeof method.input>,
+    { timeoutMs = Number.POSITIVE_INFINITY, signal, metadata = new Metadata() }: CallOptions = {},
+  ): AsyncGenerator<MessageShape<typeof method.output>, void, undefined> {
+    const { client } = this.#channel;
+    let call: Running | undefined;
+    const cancel = () => call?.cancel();
+    try {
+      requireNotAborted(signal);
+      const stream = client.makeServerStreamRequest(...encoded(method, request), metadata, this.#options(timeoutMs));
+      // Cancelled at the end, it fails once more, when nobody listens.
+      stream.on("error", () => {});
+      call = stream;
+      signal?.addEventListener("abort", cancel);
+      yield* stream;
+    } catch (error) {
+      throw typed(error, method, wasSent(client, call));
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+      cancel();
+    }
+  }
+
+  #options(timeoutMs: number): GrpcCallOptions {
+    const callCredentials = this.#credentials?.toCallCredentials();
+    return { deadline: Date.now() + timeoutMs, ...(callCredentials && { credentials: callCredentials }) };
+  }
+}
+
+/** What calls and streams of grpc-js have in common while they run. */
+interface Running {
+  cancel(): void;
+  getPeer(): string;
+}
+
+/** What grpc-js needs to know about an rpc: its path, how to write and to read messages, and the request. */
+function encoded<Input extends DescMessage, Output extends DescMessage>(
+  method: DescMethodUnary<Input, Output> | DescMethodServerStreaming<Input, Output>,
+  request: MessageInitShape<Input>,
+) {
+  return [
+    `/${method.parent.typeName}/${method.name}`,
+    (bytes: Buffer) => bytes,
+    (bytes: Buffer) => fromBinary(method.output, bytes),
+    Buffer.from(toBinary(method.input, create(method.input, request))),
+  ] as const;
+}
+
+/** Whether a call that failed may have left this machine. grpc-js names the target as the peer of one that did not. */
+function wasSent(client: Client, call: Running | undefined): boolean {
+  return call !== undefined && call.getPeer() !== client.getChannel().getTarget();
+}
+
+/** What to throw for the failure of a call. */
+function typed(error: unknown, method: DescMethodUnary | DescMethodServerStreaming, sent: boolean): unknown {
+  return isServiceError(error) ? new VCenterError(error, sent && !isReadOnly(method)) : error;
+}
+
+/** Whether an rpc changes nothing. Those of gRPC's own services do not; others say so in their protos. */
+function isReadOnly(method: DescMethodUnary | DescMethodServerStreaming): boolean {
+  return (
+    method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS || method.parent.typeName.startsWith("grpc.")
+  );
+}
+
+function requireNotAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) {
+    throw cancelled();
   }
 }
 
@@ -197,6 +280,10 @@ function cancelled(): ServiceError {
 
 function isUnary(method: DescMethod): method is DescMethod & DescMethodUnary {
   return method.methodKind === "unary";
+}
+
+function isStreaming(method: DescMethod): method is DescMethod & DescMethodServerStreaming {
+  return method.methodKind === "server_streaming";
 }
 
 function channelCredentials(tls: boolean | TlsOptions): ChannelCredentials {

@@ -1,9 +1,10 @@
 import { type DescMessage, fromBinary, type JsonObject, type MessageShape } from "@bufbuild/protobuf";
 import { type Any, anyUnpack, durationMs } from "@bufbuild/protobuf/wkt";
-import type { Metadata, ServiceError, status } from "@grpc/grpc-js";
+import { type Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import {
   type BadRequest_FieldViolation,
   BadRequestSchema,
+  type ErrorInfo,
   ErrorInfoSchema,
   RequestInfoSchema,
   RetryInfoSchema,
@@ -11,6 +12,19 @@ import {
 } from "./gen/google/rpc/index.js";
 import { ErrorSchema, ErrorType, ErrorTypeSchema } from "./gen/vapi/std/errors/v1/index.js";
 import type { LocalizableMessage } from "./gen/vapi/std/v1/index.js";
+import { Reason, ReasonSchema } from "./gen/vcenter/gateway/v1/index.js";
+
+/** The domain of the gateway's own reasons. */
+const gatewayDomain = "vcenter-gateway";
+
+/** When gRPC itself ends a call with one of these, nobody knows whether the gateway got it. */
+const undecided: ReadonlySet<status> = new Set([
+  status.UNAVAILABLE,
+  status.DEADLINE_EXCEEDED,
+  status.CANCELLED,
+  status.UNKNOWN,
+  status.INTERNAL,
+]);
 
 /**
  * A failed call, with everything that vCenter and the gateway say about it. `message` is the message of the gRPC status,
@@ -32,6 +46,12 @@ export class VCenterError extends Error {
    */
   readonly reason: string;
 
+  /**
+   * The gateway's own reason. `UNSPECIFIED` when vCenter reported the error, when the gateway did not answer, and for a
+   * reason that this version does not know: `reason` has it then.
+   */
+  readonly gatewayReason: Reason;
+
   /** vCenter's error type: what happened. `UNSPECIFIED` when there is none, or one that this version does not know. */
   readonly errorType: ErrorType;
 
@@ -45,8 +65,9 @@ export class VCenterError extends Error {
   readonly retryDelayMs: number | undefined;
 
   /**
-   * Whether the gateway sent a call that changes something and got no readable answer. Look at the machine before you
-   * repeat it. False also when the gateway itself did not answer, as `reason` then shows.
+   * Whether a call that changes something was sent and got no readable answer. Look at the machine before you repeat it.
+   * The gateway says so. When it did not answer, because the connection broke or the time was up, this is true unless the
+   * call only reads or could not be sent.
    */
   readonly mayHaveExecuted: boolean;
 
@@ -56,8 +77,12 @@ export class VCenterError extends Error {
   /** Further facts about the error, of a structure that depends on the operation. */
   readonly data: JsonObject | undefined;
 
-  /** Reads an error of grpc-js. Details that are missing, unknown or unreadable leave their properties empty. */
-  constructor(error: ServiceError) {
+  /**
+   * Reads an error of grpc-js. Details that are missing, unknown or unreadable leave their properties empty.
+   *
+   * @param mayChange Whether the call was sent and may change something. Assumed when it is not known which call failed.
+   */
+  constructor(error: ServiceError, mayChange = true) {
     super(error.details, { cause: error });
     this.#details = statusDetails(error.metadata);
     const info = this.detail(ErrorInfoSchema);
@@ -65,11 +90,12 @@ export class VCenterError extends Error {
     const delay = this.detail(RetryInfoSchema)?.retryDelay;
     this.code = error.code;
     this.reason = info?.reason ?? "";
+    this.gatewayReason = gatewayReason(info);
     this.errorType = known(reported?.errorType);
     this.messages = reported?.messages ?? [];
     this.violations = this.detail(BadRequestSchema)?.fieldViolations ?? [];
     this.retryDelayMs = delay && durationMs(delay);
-    this.mayHaveExecuted = info?.metadata.may_have_executed === "true";
+    this.mayHaveExecuted = info ? info.metadata.may_have_executed === "true" : mayChange && undecided.has(error.code);
     this.requestId = this.detail(RequestInfoSchema)?.requestId ?? "";
     this.data = reported?.data;
   }
@@ -101,8 +127,15 @@ export function vcenterError(error: unknown): VCenterError | undefined {
   return isServiceError(error) ? new VCenterError(error) : undefined;
 }
 
-function isServiceError(error: unknown): error is ServiceError {
+/** Whether this is how grpc-js reports the failure of a call. */
+export function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && "code" in error && typeof error.code === "number" && "details" in error;
+}
+
+function gatewayReason(info: ErrorInfo | undefined): Reason {
+  const own =
+    info?.domain === gatewayDomain && ReasonSchema.values.find(({ name }) => name === `REASON_${info.reason}`);
+  return own ? own.number : Reason.UNSPECIFIED;
 }
 
 function known(errorType: ErrorType | undefined): ErrorType {

@@ -18,4 +18,5 @@ export {
 export { Credentials } from "./credentials.js";
 export { VCenterError, vcenterError } from "./errors.js";
 export { ErrorType } from "./gen/vapi/std/errors/v1/index.js";
+export { Reason } from "./gen/vcenter/gateway/v1/index.js";
 export { redact } from "./redact.js";

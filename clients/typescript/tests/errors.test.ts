@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { create } from "@bufbuild/protobuf";
-import { AnySchema, anyPack } from "@bufbuild/protobuf/wkt";
-import { connect, ErrorType, status, VCenterError, vcenterError } from "vcenter-gateway-client";
+import { type Any, AnySchema, anyPack } from "@bufbuild/protobuf/wkt";
+import { connect, ErrorType, Reason, status, VCenterError, vcenterError } from "vcenter-gateway-client";
 import {
   BadRequestSchema,
   ErrorInfoSchema,
@@ -99,14 +99,38 @@ for (const [what, thrown] of [
   test(`an error with ${what} still has code and message`, async () => {
     const error = vcenterError(await rejection(thrown));
     assert.ok(error);
-    const { code, message, reason, errorType, messages, violations, retryDelayMs, mayHaveExecuted, requestId, data } =
-      error;
+    const {
+      code,
+      message,
+      reason,
+      gatewayReason,
+      errorType,
+      messages,
+      violations,
+      retryDelayMs,
+      mayHaveExecuted,
+      requestId,
+      data,
+    } = error;
     assert.deepEqual(
-      { code, message, reason, errorType, messages, violations, retryDelayMs, mayHaveExecuted, requestId, data },
+      {
+        code,
+        message,
+        reason,
+        gatewayReason,
+        errorType,
+        messages,
+        violations,
+        retryDelayMs,
+        mayHaveExecuted,
+        requestId,
+        data,
+      },
       {
         code: status.FAILED_PRECONDITION,
         message: "no",
         reason: "",
+        gatewayReason: Reason.UNSPECIFIED,
         errorType: ErrorType.UNSPECIFIED,
         messages: [],
         violations: [],
@@ -148,4 +172,47 @@ test("what is not the failure of a call is left alone", () => {
   for (const other of [new TypeError("x"), systemError, "text", null, undefined]) {
     assert.equal(vcenterError(other), undefined);
   }
+});
+
+for (const [domain, reason, expected] of [
+  ["vcenter-gateway", "OVERLOADED", Reason.OVERLOADED],
+  ["vcenter.vmware.com", "OVERLOADED", Reason.UNSPECIFIED],
+  ["vcenter-gateway", "OF_A_LATER_RELEASE", Reason.UNSPECIFIED],
+] as const) {
+  test(`the reason ${reason} of ${domain} is ${Reason[expected]}`, async () => {
+    const error = await rejectionWith(anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { domain, reason })));
+    assert.equal(error.gatewayReason, expected);
+    assert.equal(error.reason, reason);
+  });
+}
+
+test("when the gateway did not answer, a change may have executed if gRPC itself ended it", async () => {
+  const { UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED, UNKNOWN, INTERNAL } = status;
+  const undecided: status[] = [UNAVAILABLE, DEADLINE_EXCEEDED, CANCELLED, UNKNOWN, INTERNAL];
+  let code: status;
+  let details: readonly Any[] = [];
+  const fail = () => {
+    throw details.length > 0 ? failure(code, "no", ...details) : { code, details: "no" };
+  };
+  await using server = await serve(CdromService, { connectCdrom: fail, getCdrom: fail });
+  using gateway = connect(server.target, { grpc: { "grpc.enable_retries": 0 } });
+  const cdroms = gateway.client(CdromService);
+  const answer = anyPack(ErrorInfoSchema, create(ErrorInfoSchema, { reason: "OVERLOADED" }));
+  for (code = status.CANCELLED; code <= status.UNAUTHENTICATED; code += 1) {
+    details = [];
+    const change = await cdroms.connectCdrom({ vm: "vm-1", cdrom: "16000" }).catch(vcenterError);
+    assert.equal(change instanceof VCenterError && change.mayHaveExecuted, undecided.includes(code), status[code]);
+    const read = await cdroms.getCdrom({ vm: "vm-1", cdrom: "16000" }).catch(vcenterError);
+    assert.equal(read instanceof VCenterError && read.mayHaveExecuted, false, status[code]);
+    details = [answer];
+    const answered = await cdroms.connectCdrom({ vm: "vm-1", cdrom: "16000" }).catch(vcenterError);
+    assert.equal(answered instanceof VCenterError && answered.mayHaveExecuted, false, status[code]);
+  }
+});
+
+test("a change that cannot be sent has not executed", async () => {
+  using gateway = connect("127.0.0.1:1");
+  const change = await gateway.client(CdromService).connectCdrom({ vm: "vm-1", cdrom: "16000" }).catch(vcenterError);
+  assert.ok(change instanceof VCenterError);
+  assert.deepEqual([change.code, change.mayHaveExecuted], [status.UNAVAILABLE, false]);
 });

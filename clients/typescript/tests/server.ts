@@ -1,6 +1,7 @@
 /** A gRPC server in this process, of which a test decides what it answers. */
 import {
   create,
+  type DescMethodServerStreaming,
   type DescMethodUnary,
   type DescService,
   fromBinary,
@@ -10,11 +11,13 @@ import {
 } from "@bufbuild/protobuf";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import {
+  type handleServerStreamingCall,
   type handleUnaryCall,
   Metadata,
   Server,
   ServerCredentials,
   type ServerUnaryCall,
+  type ServerWritableStream,
   type ServiceDefinition,
   type StatusObject,
   type UntypedServiceImplementation,
@@ -25,11 +28,16 @@ import { StatusSchema } from "vcenter-gateway-client/google/rpc";
 /** A call as the server sees it. */
 export type Call = ServerUnaryCall<unknown, unknown>;
 
+/** A stream as the server sees it. */
+export type Stream = ServerWritableStream<unknown, unknown>;
+
 /** What answers the rpcs of a service. What it throws is sent as the status. */
 export type Handlers<Service extends DescService> = {
   [Name in keyof Service["method"]]?: Service["method"][Name] extends DescMethodUnary<infer Input, infer Output>
     ? (request: MessageShape<Input>, call: Call) => MessageInitShape<Output> | Promise<MessageInitShape<Output>>
-    : never;
+    : Service["method"][Name] extends DescMethodServerStreaming<infer Input, infer Output>
+      ? (request: MessageShape<Input>, call: Stream) => AsyncIterable<MessageInitShape<Output>>
+      : never;
 };
 
 export interface RunningServer {
@@ -43,18 +51,18 @@ export async function serve<Service extends DescService>(
   handlers: Handlers<Service>,
   credentials = ServerCredentials.createInsecure(),
 ): Promise<RunningServer> {
-  const server = new Server();
+  const server = new Server({ "grpc.max_send_message_length": -1 });
   const definition: Record<string, ServiceDefinition[string]> = {};
   const implementation: UntypedServiceImplementation = {};
   for (const method of service.methods) {
-    const handler = handlers[method.localName] as unknown as
-      | ((request: unknown, call: Call) => MessageInitShape<typeof method.output>)
-      | undefined;
+    const handler = handlers[method.localName] as unknown as ((request: unknown, call: unknown) => unknown) | undefined;
     if (handler) {
+      type Init = MessageInitShape<typeof method.output>;
+      const responseStream = method.methodKind === "server_streaming";
       definition[method.localName] = {
         path: `/${service.typeName}/${method.name}`,
         requestStream: false,
-        responseStream: false,
+        responseStream,
         requestDeserialize: (bytes: Buffer) => fromBinary(method.input, bytes),
         requestSerialize: (bytes: Buffer) => bytes,
         responseDeserialize: (bytes: Buffer) => bytes,
@@ -63,9 +71,19 @@ export async function serve<Service extends DescService>(
       const answer: handleUnaryCall<unknown, unknown> = (call, callback) => {
         Promise.resolve(call.request)
           .then((request) => handler(request, call))
-          .then((response) => callback(null, create(method.output, response)), callback);
+          .then((response) => callback(null, create(method.output, response as Init)), callback);
       };
-      implementation[method.localName] = answer;
+      const stream: handleServerStreamingCall<unknown, unknown> = async (call) => {
+        try {
+          for await (const message of handler(call.request, call) as AsyncIterable<Init>) {
+            call.write(create(method.output, message));
+          }
+          call.end();
+        } catch (error) {
+          call.emit("error", error);
+        }
+      };
+      implementation[method.localName] = responseStream ? stream : answer;
     }
   }
   server.addService(definition, implementation);

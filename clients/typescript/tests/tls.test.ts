@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { ServerCredentials } from "@grpc/grpc-js";
-import { Credentials, connect, status, type TlsOptions, vcenterError } from "vcenter-gateway-client";
+import { ServerCredentials, type ServiceError } from "@grpc/grpc-js";
+import { Credentials, connect, status, type TlsOptions, VCenterError, vcenterError } from "vcenter-gateway-client";
 import { VmService } from "vcenter-gateway-client/vcenter/v1";
 import { type RunningServer, serve } from "./server.js";
 
@@ -60,4 +60,37 @@ test("a gateway that asks for a certificate gets it", async () => {
   await using running = await serveTls(client.cert);
   assert.equal(await caller(running.target, { ca: server.cert.toString(), ...client }), "s3cret");
   await assert.rejects(caller(running.target, { ca: server.cert }), unavailable);
+});
+
+test("a read is not repeated while the certificate is not trusted", async () => {
+  const listVms = { service: "vcenter.v1.VmService", method: "ListVms" };
+  const retryPolicy = {
+    maxAttempts: 2,
+    initialBackoff: "3600s",
+    maxBackoff: "3600s",
+    backoffMultiplier: 1,
+    retryableStatusCodes: ["UNAVAILABLE"],
+  };
+  // A second attempt would come after the time of the call.
+  const serviceConfig = {
+    loadBalancingConfig: [{ vcenter_gateway_round_robin: {} }],
+    methodConfig: [{ name: [listVms], retryPolicy }],
+  };
+  const grpc = { "grpc.service_config": JSON.stringify(serviceConfig) };
+  await using running = await serveTls(null);
+  using untrusted = connect(running.target, { tls: true, grpc, timeoutMs: 30_000 });
+  const error = await untrusted.client(VmService).listVms({}).catch(vcenterError);
+  assert.ok(error instanceof VCenterError);
+  assert.equal(error.code, status.UNAVAILABLE);
+  assert.match(error.message, /certificate/);
+  // By default as well: this is how the balancer forbids it.
+  using usual = connect(running.target, { tls: true });
+  const again = await usual.client(VmService).listVms({}).catch(vcenterError);
+  assert.ok(again instanceof VCenterError);
+  assert.deepEqual((again.cause as ServiceError).metadata.get("grpc-retry-pushback-ms"), ["-1"]);
+  using unreachable = connect("127.0.0.1:1", { grpc, timeoutMs: 1000 });
+  await assert.rejects(
+    unreachable.client(VmService).listVms({}),
+    (error) => vcenterError(error)?.code === status.DEADLINE_EXCEEDED,
+  );
 });

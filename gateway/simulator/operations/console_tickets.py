@@ -27,7 +27,7 @@ def create(call: Call) -> Json:
         secret = secrets.token_hex(16)
         return {"ticket": f"vmrc://clone:cst-VCT-{secret}@vcenter.{_DOMAIN}:443/?moid={machine.vm}"}
     machine.require_powered_on(
-        "com.vmware.api.vcenter.vm.console.tickets.not_powered_on",
+        "com.vmware.api.vcenter.vm.console.tickets.not_allowed_in_current_state",
         "A web console ticket can be acquired only when the virtual machine is powered on.",
     )
     return {"ticket": f"wss://{machine.placement.host}.{_DOMAIN}:443/ticket/{secrets.token_hex(8)}"}

@@ -50,7 +50,7 @@ def create(call: Call) -> Json:
     _require_not_suspended(machine)
     key = NIC.free_key(machine, _LIMIT if hardware_version(machine) >= _LIMIT_SINCE else _OLD_LIMIT)
     kind = _emulation_type(machine, spec)
-    mac_type = spec.get("mac_type") or "GENERATED"
+    mac_type = spec.get("mac_type") or "ASSIGNED"
     slot = spec.get("pci_slot_number")
     if slot is not None and slot not in _PCI_SLOTS:
         raise _invalid("pci_slot_number", str(slot), "it is no address on the PCI bus")

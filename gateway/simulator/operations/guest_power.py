@@ -4,9 +4,9 @@ A request is answered at once and carried out some time later; until then its to
 """
 
 from gateway.simulator import errors
-from gateway.simulator.guest import Guest, PowerRequest
+from gateway.simulator.guest import Guest, PowerRequest, PowerState
 from gateway.simulator.guest_access import guest_of, require_tools
-from gateway.simulator.machine import PowerState, VirtualMachine, invalid_power_state
+from gateway.simulator.machine import VirtualMachine, invalid_power_state
 from gateway.simulator.registry import Call, Json, operation
 
 __all__ = ["get", "reboot", "shutdown", "standby"]

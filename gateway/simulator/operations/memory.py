@@ -20,12 +20,12 @@ _HOT_ADD_FACTOR = 16
 
 
 def memory_info(machine: VirtualMachine) -> Json:
-    """The memory settings as `get` returns them; what can be added stands there while something can be added."""
+    """The memory settings as `get` returns them; what can be added stands there while the machine runs."""
     memory = machine.memory
     info: dict[str, Any] = {"size_MiB": memory.size_mib, "hot_add_enabled": memory.hot_add_enabled}
-    if memory.hot_add_enabled and machine.power_state == "POWERED_ON":
-        info["hot_add_increment_size_MiB"] = _HOT_ADD_INCREMENT
-        info["hot_add_limit_MiB"] = _hot_add_limit(machine)
+    if machine.power_state == "POWERED_ON":
+        info["hot_add_increment_size_MiB"] = _HOT_ADD_INCREMENT if memory.hot_add_enabled else 0
+        info["hot_add_limit_MiB"] = _hot_add_limit(machine) if memory.hot_add_enabled else memory.size_mib
     return info
 
 

@@ -49,7 +49,7 @@ def list_machines(call: Call) -> Json:
     ]
     if len(found) > MOST_LISTED:
         raise errors.unable_to_allocate(
-            "com.vmware.api.vcenter.vm.list.too_many_matches",
+            "com.vmware.api.vcenter.vm.too_many_matches",
             "Too many virtual machines. Add more filter criteria to reduce the number.",
         )
     return [_summary(machine) for machine in found]

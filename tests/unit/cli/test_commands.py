@@ -7,21 +7,26 @@ import shutil
 import socket
 import subprocess
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from google.protobuf import descriptor_pb2
 
 from gateway import __version__
 from gateway.cli import cli
-from gateway.cli.exits import Exit
+from gateway.cli.output import Exit
 from gateway.contract import load_contract
 from gateway.settings import all_settings
+from gateway.vcenter.certificate import ends_soon
 from gateway.vcenter.credential import SESSION_HEADER
+from tests.integration.certificates import Authority
 from tests.unit.cli.conftest import Invoke
 
 COMMANDS = ["serve", "simulate", "call", "check", "routes", "descriptors", "version", "completion"]
 CONNECT = "vcenter.vm.hardware.v1.CdromService/ConnectCdrom"
+ENDS = [name.split("/")[1] for name in load_contract().methods]
 
 
 @pytest.fixture
@@ -126,7 +131,9 @@ def test_descriptors(invoke: Invoke, tmp_path: Path) -> None:
     assert invoke("descriptors", "-o", str(path)).exit_code == Exit.OK
     assert path.read_bytes() == invoke("descriptors").stdout_bytes
     files = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
-    assert any(file.name == "google/api/http.proto" for file in files)
+    names = {file.name for file in files}
+    assert names >= {"google/api/http.proto", "google/rpc/status.proto", "google/rpc/error_details.proto"}
+    assert {name for file in files for name in file.dependency} <= names
     assert any(location.leading_comments for file in files for location in file.source_code_info.location)
 
 
@@ -152,14 +159,28 @@ def test_completion_script(invoke: Invoke, shell: str) -> None:
         subprocess.run([executable, "-n"], input=script, text=True, check=True)
 
 
-def test_completion_of_rpcs(invoke: Invoke) -> None:
-    """An rpc is completed from any part of its name."""
-    variables = {"_VCENTER_GATEWAY_COMPLETE": "bash_complete", "COMP_WORDS": "vcenter-gateway call service/connectcd"}
+@pytest.mark.parametrize(
+    ("typed", "candidates"),
+    [
+        pytest.param("vcenter.vm.hardware.v1.CdromService/Co", {CONNECT}, id="full-name"),
+        pytest.param("cdromservice/c", {"cdromservice/createCdrom", "cdromservice/connectCdrom"}, id="other-case"),
+        pytest.param("ConnectCd", {"ConnectCdrom"}, id="rpc"),
+        pytest.param("Get", {end for end in ENDS if end.startswith("Get") and ENDS.count(end) == 1}, id="many"),
+        pytest.param(next(end for end in ENDS if ENDS.count(end) > 1), set(), id="ambiguous"),
+        pytest.param("xyz", set(), id="none"),
+        pytest.param("", set(load_contract().methods), id="nothing"),
+    ],
+)
+def test_completion_of_rpcs(invoke: Invoke, typed: str, candidates: set[str]) -> None:
+    """An rpc is completed from the beginning of its name, or of what may stand for it; each candidate keeps what was
+    typed, since a shell puts what all have in common in its place."""
+    variables = {"_VCENTER_GATEWAY_COMPLETE": "bash_complete", "COMP_WORDS": f"vcenter-gateway call {typed}"}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**variables, "COMP_CWORD": "2"}.items():
             patch.setenv(name, value)
-        output = invoke().output
-    assert output.strip() == f"plain,{CONNECT}"
+        found = [line.removeprefix("plain,") for line in invoke().output.splitlines() if line]
+    assert [candidate for candidate in found if not candidate.startswith(typed)] == []
+    assert {candidate.lower() for candidate in found} == {candidate.lower() for candidate in candidates}
 
 
 @pytest.mark.parametrize(
@@ -187,7 +208,14 @@ def test_completion_of_rpcs(invoke: Invoke) -> None:
         pytest.param([CONNECT, "--cert", __file__], "--cert and --key belong together", id="cert-without-key"),
         pytest.param([CONNECT, "--ca", __file__], "test_commands.py holds no certificate in PEM form", id="ca"),
         pytest.param(
-            [CONNECT, "--vcenter", "https://vc", "--ca", __file__], "holds no certificate in PEM form", id="vcenter-ca"
+            [CONNECT, "--vcenter", "https://vc", "--ca", __file__],
+            "holds no certificate in PEM form",
+            id="ca-as-before",
+        ),
+        pytest.param(
+            [CONNECT, "--vcenter", "https://vc", "--vcenter-ca-file", __file__],
+            "no certificate in PEM",
+            id="vcenter-ca",
         ),
         pytest.param([CONNECT, "--cert", __file__, "--key", __file__], "are no certificate with its key", id="cert"),
         pytest.param([CONNECT, "--session-id", "hunter2\n"], "a session id is printable ASCII", id="session-id"),
@@ -201,7 +229,20 @@ def test_completion_of_rpcs(invoke: Invoke) -> None:
         pytest.param(
             [CONNECT, "--vcenter", "https://vc", "-H", "a: b"], "leave out --vcenter", id="metadata-to-vcenter"
         ),
-        pytest.param([CONNECT, "--no-verify"], "give --vcenter URL too", id="no-verify"),
+        pytest.param([CONNECT, "--no-vcenter-verify"], "give --vcenter URL too", id="no-verify"),
+        pytest.param([CONNECT, "--no-verify"], "give --vcenter URL too", id="no-verify-as-before"),
+        pytest.param([CONNECT, "--vcenter-ca-file", __file__], "give --vcenter URL too", id="vcenter-ca-alone"),
+        pytest.param([CONNECT, "--vcenter-thumbprint", "ab"], "give --vcenter URL too", id="vcenter-thumbprint-alone"),
+        pytest.param(
+            [CONNECT, "--vcenter", "https://vc", "--vcenter-thumbprint", "ab", "--session-id", "x"],
+            "the thumbprint must be a SHA-256 one",
+            id="vcenter-thumbprint",
+        ),
+        pytest.param(
+            [CONNECT, "--vcenter", "https://vc", "--vcenter-ca-file", "/nonexistent"],
+            "/nonexistent cannot be read: No such file or directory",
+            id="vcenter-ca-missing",
+        ),
         pytest.param([CONNECT, "--token-file", "/dev/null"], "/dev/null does not hold a token", id="no-token"),
         pytest.param([CONNECT, "--token-file", __file__, "--session-id", "x"], "exclude each other", id="two-proofs"),
         pytest.param([CONNECT, "--vcenter", "https://vc", "--tls", "--session-id", "x"], "leave out", id="tls"),
@@ -221,8 +262,7 @@ def test_call_mistakes(invoke: Invoke, arguments: list[str], message: str) -> No
 
 def test_call_of_an_ambiguous_rpc(invoke: Invoke) -> None:
     """The end of a name that several rpcs share is not enough, and the rpcs are listed."""
-    ends = [name.split("/")[1] for name in load_contract().methods]
-    shared = next(end for end in ends if ends.count(end) > 1)
+    shared = next(end for end in ENDS if ENDS.count(end) > 1)
     result = invoke("call", shared)
     assert result.exit_code == Exit.USAGE
     assert f"{shared!r} is the end of several rpcs" in " ".join(result.stderr.split())
@@ -260,6 +300,7 @@ def test_check_without_a_name(invoke: Invoke) -> None:
     assert "FAILED   DNS     the name vcenter.invalid is not known" in result.output
     assert "-> Check the spelling" in result.output
     assert result.output.count("SKIPPED") == 5
+    assert "OK       config" in result.output
 
 
 def test_check_of_a_closed_port(invoke: Invoke, closed_port: int) -> None:
@@ -291,6 +332,113 @@ def test_check_of_a_port_without_tls(invoke: Invoke) -> None:
         thread.join()
     assert result.exit_code == Exit.UNREACHABLE
     assert "does not speak TLS as expected" in result.output
+
+
+@pytest.mark.parametrize(
+    ("days", "warned"), [(31, ""), (30, ""), (29, "ends in 29 days"), (1, "ends in 1 days"), (-1, "has ended")]
+)
+def test_certificates_that_end(days: int, warned: str) -> None:
+    """A certificate with less than 30 days left is to be renewed."""
+    certificate = x509.load_pem_x509_certificate(Authority().certificate)
+    now = certificate.not_valid_after_utc - timedelta(days=days)
+    assert ends_soon(certificate, now) == warned
+
+
+POLICY = """
+rules:
+  - {identities: [ci], rpcs: ["vcenter.v1.VmService/*", "vcenter.v1.VmServce/*"]}
+  - {identities: [ci], rpcs: ["*"]}
+  - {identities: [ci], rpcs: ["vcenter.v1.VmService"]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("section", "text", "code"),
+    [
+        pytest.param(
+            {"tls": {"cert_file": "pair.pem", "key_file": "other.pem"}},
+            "the key other.pem is not that of the certificate pair.pem",
+            Exit.USAGE,
+            id="wrong-key",
+        ),
+        pytest.param(
+            {"tls": {"cert_file": "tokens.yaml", "key_file": "pair.pem"}},
+            "tokens.yaml cannot be used: it holds no certificate in PEM form",
+            Exit.USAGE,
+            id="no-certificate",
+        ),
+        pytest.param({"auth": {"policy_file": "pair.pem"}}, "pair.pem cannot be used", Exit.USAGE, id="broken-policy"),
+        pytest.param({"auth": {"tokens_file": "pair.pem"}}, "pair.pem cannot be used", Exit.USAGE, id="broken-tokens"),
+        pytest.param(
+            {"auth": {"jwks_file": "tokens.yaml", "jwt_issuer": "a", "jwt_audience": "b"}},
+            "tokens.yaml cannot be used: it takes a JWKS",
+            Exit.USAGE,
+            id="broken-jwks",
+        ),
+        pytest.param(
+            {"auth": {"password_file": "/dev/null"}}, "is not a regular file", Exit.USAGE, id="password-device"
+        ),
+        pytest.param(
+            {"log": {"audit_file": "nowhere/audit.log"}},
+            "nowhere/audit.log cannot be written: nowhere is not a folder",
+            Exit.USAGE,
+            id="audit",
+        ),
+        pytest.param(
+            {"log": {"audit_file": "audit.log"}}, "`serve` can load everything", Exit.UNREACHABLE, id="audit-to-come"
+        ),
+        pytest.param(
+            {"auth": {"policy_file": "policy.yaml"}},
+            "rule 1 of the policy: no rpc fits 'vcenter.v1.VmServce/*'; "
+            "rule 3 of the policy: no rpc fits 'vcenter.v1.VmService' (",
+            Exit.UNREACHABLE,
+            id="idle-patterns",
+        ),
+        pytest.param(
+            {"tls": {"cert_file": "pair.pem", "key_file": "pair.pem"}, "vcenter": {"ca_file": "ca.pem"}},
+            "pair.pem: the certificate for gateway, by CN=Test CA, valid until ",
+            Exit.UNREACHABLE,
+            id="ends-soon",
+        ),
+    ],
+)
+def test_check_loads_what_serve_loads(
+    invoke: Invoke,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    closed_port: int,
+    section: dict[str, dict[str, str]],
+    text: str,
+    code: Exit,
+) -> None:
+    """What serve would refuse fails the first step, and ends check like serve with wrong settings; what is only odd is
+    a warning. No audit log is made."""
+    monkeypatch.chdir(tmp_path)
+    authority = Authority()
+    pair, other = authority.issue("gateway", names=["gateway"]), authority.issue("gateway")
+    Path("ca.pem").write_bytes(authority.certificate)
+    Path("pair.pem").write_bytes(pair.certificate + pair.key)
+    Path("other.pem").write_bytes(other.key)
+    Path("tokens.yaml").write_text(f"tokens: [{{identity: ci, sha256: '{'ab' * 32}'}}]")
+    Path("policy.yaml").write_text(POLICY)
+    Path("password").write_text("hunter2")
+    settings: dict[str, dict[str, str]] = {
+        "vcenter": {"url": f"https://127.0.0.1:{closed_port}"},
+        "auth": {"mode": "service-account", "user": "gateway", "password_file": "password"},
+    }
+    for name, values in section.items():
+        settings[name] = {**settings.get(name, {}), **values}
+    Path("gateway.yaml").write_text(json.dumps(settings))
+    result = invoke("check", "--config", "gateway.yaml")
+    words = " ".join(result.output.split())
+    assert (result.exit_code, text in words) == (code, True), words
+    refused = invoke("serve", "--config", "gateway.yaml", "--listen", "127.0.0.1:1") if code is Exit.USAGE else None
+    assert refused is None or refused.exit_code == Exit.USAGE
+    assert not Path("audit.log").exists()
+    assert "hunter2" not in result.output
+    assert ("FAILED   config" in result.output) == (code is Exit.USAGE and "/dev/null" not in words)
+    if text.startswith("pair.pem: the certificate"):
+        assert "ca.pem: the certificate for CN=Test CA, self-signed" in words
 
 
 def test_check_of_the_simulator(invoke: Invoke, tmp_path: Path) -> None:

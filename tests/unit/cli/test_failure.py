@@ -8,8 +8,8 @@ import pytest
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from gateway.cli.exits import Exit
 from gateway.cli.failure import CallError
+from gateway.cli.output import Exit
 from gateway.contract import load_contract
 from gateway.errors import Failure, Reason, status_of
 from gateway.transcoding.encoder import Violation
@@ -84,6 +84,8 @@ def test_json_has_all_details() -> None:
     ("code", "reason", "exit_code"),
     [
         (code_pb2.NOT_FOUND, "NOT_FOUND", Exit.FAILED),
+        (code_pb2.INVALID_ARGUMENT, Reason.REQUEST_INVALID, Exit.USAGE),
+        (code_pb2.INVALID_ARGUMENT, "INVALID_ARGUMENT", Exit.FAILED),
         (code_pb2.UNAVAILABLE, "SERVICE_UNAVAILABLE", Exit.FAILED),
         (code_pb2.UNAVAILABLE, Reason.VCENTER_UNREACHABLE, Exit.UNREACHABLE),
         (code_pb2.UNAVAILABLE, Reason.VCENTER_CERTIFICATE_INVALID, Exit.UNREACHABLE),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.how_to_call import how_to_call
+from gateway.cli.serve import how_to_call
 from gateway.settings import Settings
 
 TLS = {"cert_file": __file__, "key_file": __file__}

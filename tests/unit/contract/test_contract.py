@@ -64,6 +64,7 @@ message Spec {
 message Failure {
   option (vapi.v1.error_data) = true;
   optional string cause = 1 [(vapi.v1.json_text) = true];
+  repeated string drives = 2 [(vapi.v1.open_enum) = "lab.v1.Drive"];
 }
 enum Drive {
   DRIVE_UNSPECIFIED = 0;
@@ -143,6 +144,11 @@ def test_error_data(contract: Contract) -> None:
 def test_json_texts(contract: Contract) -> None:
     """Fields that are marked as JSON text are known."""
     assert contract.json_texts == {"lab.v1.Failure.cause"}
+
+
+def test_open_enums(contract: Contract) -> None:
+    """Texts that hold values of an enum are known, with what the enum's own names have in front."""
+    assert contract.open_enums == {"lab.v1.Failure.drives": "DRIVE_"}
 
 
 def test_message_class(contract: Contract) -> None:

@@ -225,3 +225,23 @@ def test_json_text_in_other_fields(tmp_path: Path, kind: str) -> None:
     """Only a string can be marked as JSON text."""
     text = service(RULE, spec=f"{kind} cause = 1 [(vapi.v1.json_text) = true];")
     assert refusal(tmp_path, text) == "field lab.v1.Spec.cause: only a string can hold JSON as text"
+
+
+@pytest.mark.parametrize(
+    ("field", "sentence"),
+    [
+        pytest.param(
+            'optional int64 state = 1 [(vapi.v1.open_enum) = "vapi.std.errors.v1.ErrorType"];',
+            "only a string can hold values of an open enum",
+            id="number",
+        ),
+        pytest.param(
+            'repeated string state = 1 [(vapi.v1.open_enum) = "lab.v1.State"];',
+            "there is no enum 'lab.v1.State'",
+            id="unknown",
+        ),
+    ],
+)
+def test_open_enums(tmp_path: Path, field: str, sentence: str) -> None:
+    """An open enum is named by a string, and has to be there."""
+    assert refusal(tmp_path, service(RULE, spec=field)) == f"field lab.v1.Spec.state: {sentence}"

@@ -67,7 +67,7 @@ def test_exclusive_device_of_the_host_waits_for_its_owner(api: Api) -> None:
     assert api("POST", f"{other}?action=connect").error_type == "ERROR"
     assert api("GET", other).json["state"] == "RECOVERABLE_ERROR"
     stop(api)
-    assert "host_device" not in api("GET", f"{HARDWARE}/serial/9000").json["backing"]
+    assert api("GET", f"{HARDWARE}/serial/9000").json["backing"]["host_device"] == ""
     assert api("POST", f"{other}?action=connect").status == 204
 
 
@@ -82,9 +82,29 @@ def test_suspension_keeps_connections(api: Api) -> None:
     assert (state(api, "floppy/8000"), state(api, "ethernet/4000")) == ("CONNECTED", "NOT_CONNECTED")
 
 
-def test_nic_gets_slot_and_address_at_first_power_on(api: Api) -> None:
-    """Neither is known before; both stay as they are from then on."""
+def test_a_new_nic_has_an_address(api: Api) -> None:
+    """vCenter assigns one when the nic is created, unless the spec wants another type of address."""
     nic = f"{HARDWARE}/ethernet/{api('POST', f'{HARDWARE}/ethernet', {}).json}"
+    info = api("GET", nic).json
+    assert (info["mac_type"], info["mac_address"][:9]) == ("ASSIGNED", "00:50:56:")
+    start(api)
+    assert api("GET", nic).json["mac_address"] == info["mac_address"]
+
+
+@pytest.mark.parametrize("kind", ["floppy", "serial", "parallel", "cdrom"])
+def test_the_default_backing_names_no_device(api: Api, kind: str) -> None:
+    """A device of the host that is still to be detected has an empty name, and can be written back as it was read."""
+    device = f"{HARDWARE}/{kind}/{api('POST', f'{HARDWARE}/{kind}', {}).json}"
+    backing = api("GET", device).json["backing"]
+    assert (backing["type"], backing["auto_detect"], backing["host_device"]) == ("HOST_DEVICE", True, "")
+    del backing["auto_detect"]
+    assert api("PATCH", device, {"backing": backing}).status == 204
+    assert api("GET", device).json["backing"] == {**backing, "auto_detect": True}
+
+
+def test_nic_gets_slot_and_generated_address_at_first_power_on(api: Api) -> None:
+    """Neither is known before; both stay as they are from then on."""
+    nic = f"{HARDWARE}/ethernet/{api('POST', f'{HARDWARE}/ethernet', {'mac_type': 'GENERATED'}).json}"
     assert {"mac_address", "pci_slot_number"}.isdisjoint(api("GET", nic).json)
     start(api)
     info = api("GET", nic).json
@@ -98,7 +118,7 @@ def test_nic_gets_slot_and_address_at_first_power_on(api: Api) -> None:
 def test_generated_addresses_differ(api: Api) -> None:
     """Each nic of a machine has an address of its own."""
     for _ in range(8):
-        assert api("POST", f"{HARDWARE}/ethernet", {}).status == 201
+        assert api("POST", f"{HARDWARE}/ethernet", {"mac_type": "GENERATED"}).status == 201
     start(api)
     nics = api.inventory.machines["vm-1002"].nics.values()
     assert len({nic.mac_address for nic in nics}) == len({nic.pci_slot_number for nic in nics}) == 10

@@ -163,4 +163,4 @@ def test_the_list_of_versions(api: Api) -> None:
     assert namespace.findtext("name") == "urn:vim25"
     assert namespace.findtext("version") == "7.0.3.0"
     assert namespace.findall("priorVersions/version")[0].text == "7.0.2.1"
-    assert api("POST", "/sdk/vimServiceVersions.xml", session="").status == 405
+    assert api("POST", "/sdk/vimServiceVersions.xml", session="").status == 404

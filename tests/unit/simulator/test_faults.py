@@ -98,6 +98,14 @@ async def test_error_answers_in_place_of_the_operation(client: Client) -> None:
     assert (client.state, client.calls(STOP)) == ("POWERED_ON", [(500, False)])
 
 
+async def test_errors_have_the_statuses_of_vcenter(client: Client) -> None:
+    """What the catalogue does not say is as recordings of vCenters have it."""
+    statuses = {"CANCELED": 400, "CONCURRENT_CHANGE": 400, "TIMED_OUT": 504, "SERVICE_UNAVAILABLE": 503}
+    for error_type in statuses:
+        client.simulator.faults.add(Fault.error(error_type), operation=GET)
+    assert [(await client.get())[0] for _ in statuses] == list(statuses.values())
+
+
 async def test_error_takes_messages_data_and_types_that_nobody_knows(client: Client) -> None:
     """What a newer vCenter may send."""
     message = Message("com.example.id", "Text.", ("a", "b"))

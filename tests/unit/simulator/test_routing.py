@@ -8,9 +8,10 @@ import pytest
 
 from gateway.simulator import errors
 from gateway.simulator.catalogue import Operation, load
-from gateway.simulator.routing import AmbiguousPathError, NoSuchMethodError, NoSuchPathError, Router
+from gateway.simulator.routing import AmbiguousPathError, Router
 from tests.unit.simulator.harness import Api
 
+NOT_FOUND = {"args": [], "default_message": "Not found.", "id": "com.vmware.vapi.rest.httpNotFound"}
 OPERATIONS = list(load().operations.values())
 
 
@@ -60,7 +61,7 @@ def test_identifiers_are_decoded_once_and_whole(router: Router, identifier: str)
 )
 def test_other_paths_lead_nowhere(router: Router, path: str) -> None:
     """Too short, too long, with an empty segment, in another case."""
-    with pytest.raises(NoSuchPathError):
+    with pytest.raises(errors.VapiError, match="NOT_FOUND: Not found"):
         router.match("GET", path, {})
 
 
@@ -73,11 +74,10 @@ def test_dots_are_refused(router: Router, segment: str) -> None:
         router.match("GET", f"/nothing/{segment}/at/all", {})
 
 
-def test_other_verbs_are_refused_with_those_that_exist(router: Router) -> None:
-    """405 names them."""
-    with pytest.raises(NoSuchMethodError) as caught:
+def test_other_verbs_lead_nowhere(router: Router) -> None:
+    """A verb that the path does not have is no operation, like a path that no service has."""
+    with pytest.raises(errors.VapiError, match="NOT_FOUND: Not found"):
         router.match("PUT", "/api/vcenter/vm/vm-1/power", {})
-    assert caught.value.allowed == ["GET", "POST"]
 
 
 @pytest.mark.parametrize(
@@ -97,20 +97,39 @@ def test_an_action_where_none_belongs_is_no_operation(router: Router) -> None:
     assert caught.value.error_type == "OPERATION_NOT_FOUND"
 
 
-def test_the_page_for_a_path_that_does_not_exist(api: Api) -> None:
+@pytest.mark.parametrize(
+    ("method", "target"),
+    [
+        ("GET", "/api"),
+        ("GET", "/api/vcenter/nothing"),
+        ("GET", "/api/vcenter/vm/vm-1001/power/"),
+        ("DELETE", "/api/vcenter/vm/vm-1001/power"),
+        ("PUT", "/api/session"),
+    ],
+)
+def test_an_operation_that_vcenter_does_not_have(api: Api, method: str, target: str) -> None:
+    """404 in JSON, as real vCenters answer; a session is not asked for."""
+    answer = api.request(method, target)
+    assert (answer.status, answer.response.content_type) == (404, "application/json")
+    assert answer.json == {"error_type": "NOT_FOUND", "messages": [NOT_FOUND]}
+
+
+@pytest.mark.parametrize(
+    ("method", "target"), [("GET", "/rest"), ("GET", "/rest/vcenter/nothing"), ("PUT", "/rest/com/vmware/cis/session")]
+)
+def test_an_operation_that_the_older_api_does_not_have(api: Api, method: str, target: str) -> None:
+    """404 in the dialect below /rest."""
+    answer = api.request(method, target)
+    assert (answer.status, answer.response.content_type) == (404, "application/json")
+    assert answer.json == {"type": "com.vmware.vapi.std.errors.not_found", "value": {"messages": [NOT_FOUND]}}
+
+
+def test_the_page_for_a_path_outside_the_api(api: Api) -> None:
     """404 as HTML, with the path made harmless; a session is not asked for."""
-    answer = api.request("GET", "/api/<script>alert(1)</script>?x=1")
+    answer = api.request("GET", "/apis/<script>alert(1)</script>?x=1")
     assert (answer.status, answer.response.content_type) == (404, "text/html;charset=utf-8")
     assert b"&lt;script&gt;alert(1)&lt;/script&gt;" in answer.response.body
     assert b"<script>" not in answer.response.body
-
-
-def test_the_page_for_a_verb_that_does_not_exist(api: Api) -> None:
-    """405 as HTML, with the header field that lists the others."""
-    answer = api.request("DELETE", "/api/vcenter/vm/vm-1001/power")
-    assert (answer.status, answer.headers["Allow"]) == (405, "GET, POST")
-    assert answer.response.content_type.startswith("text/html")
-    assert api.request("PUT", "/api/session").headers["Allow"] == "DELETE, GET, POST"
 
 
 def test_the_page_for_an_ambiguous_path(api: Api) -> None:

@@ -229,6 +229,18 @@ def test_the_older_login_wraps_its_result(api: Api) -> None:
     assert api("GET", POWER, session=session).status == 401
 
 
+def test_the_older_login_sets_a_cookie(api: Api) -> None:
+    """The identifier comes in a cookie as well, and below /rest the cookie alone stands for the session."""
+    target = "/rest/com/vmware/cis/session"
+    answer = api.request("POST", target, headers=basic(ADMIN))
+    cookie = f"vmware-api-session-id={answer.json['value']}"
+    assert answer.headers["Set-Cookie"] == f"{cookie};Path=/rest;Secure;HttpOnly"
+    assert api.request("POST", f"{target}?~action=get", headers={"cookie": cookie}).status == 200
+    assert api.request("GET", "/api/session", headers={"cookie": cookie}).status == 401
+    assert api.request("DELETE", target, headers={"cookie": cookie}).status == 200
+    assert answer.json["value"] not in [session.identifier for session in api.sessions.open_sessions()]
+
+
 def test_the_older_dialect_tells_about_a_session(api: Api) -> None:
     """POST with `~action=get` logs nobody in: clients ask so whether a session that they kept is still good."""
     target = "/rest/com/vmware/cis/session?~action=get"

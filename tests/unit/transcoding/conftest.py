@@ -91,6 +91,8 @@ message Spec {
   optional int32 small = 16;
   repeated double ratios = 17;
   Drive drive = 18;
+  optional string shape = 19 [(vapi.v1.open_enum) = "lab.v1.Kind"];
+  repeated string shapes = 20 [(vapi.v1.open_enum) = "lab.v1.Kind"];
 }
 message Part {
   optional string name = 1 [(google.api.field_behavior) = REQUIRED];

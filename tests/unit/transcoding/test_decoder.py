@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import orjson
 import pytest
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from gateway.errors import GatewayError
 from gateway.transcoding import Binding, RestResponse
+from gateway.transcoding.answer_json import MAX_MENDED_BYTES
 
 Decode = Callable[..., Any]
 
@@ -20,12 +23,20 @@ class Seen:
     def __init__(self) -> None:
         self.fields: list[tuple[str, str]] = []
         self.values: list[tuple[str, str]] = []
+        self.unreadable: list[tuple[str, str, str]] = []
+        self.replaced: list[str] = []
 
     def unknown_field(self, message: str, field: str) -> None:
         self.fields.append((message, field))
 
     def unknown_enum_value(self, enum: str, value: str) -> None:
         self.values.append((enum, value))
+
+    def unreadable_value(self, message: str, field: str, why: str) -> None:
+        self.unreadable.append((message, field, why))
+
+    def replaced_text(self, message: str) -> None:
+        self.replaced.append(message)
 
 
 def content(message: Message) -> object:
@@ -122,12 +133,15 @@ def test_fields(decode: Decode, field: str, value: object, expected: object) -> 
         pytest.param("2026-03-01T10:20:30.123+02:00", "2026-03-01T08:20:30.123Z", id="offset"),
         pytest.param("2026-03-01T10:20:30.123", "2026-03-01T10:20:30.123Z", id="no-offset-is-utc"),
         pytest.param("1969-12-31T23:59:59.500Z", "1969-12-31T23:59:59.500Z", id="before-1970"),
+        pytest.param("2026-03-01t10:20:30.5z", "2026-03-01T10:20:30.500Z", id="lower-case"),
+        pytest.param("2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z", id="leap-second"),
+        pytest.param("2017-01-01t00:59:60.250+01:00", "2017-01-01T00:00:00.250Z", id="leap-second-of-an-offset"),
         pytest.param("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z", id="year-1"),
         pytest.param("9999-12-31T23:59:59.999Z", "9999-12-31T23:59:59.999Z", id="year-9999"),
     ],
 )
 def test_times(decode: Decode, text: str, expected: str) -> None:
-    """Times are read to the microsecond, with any offset."""
+    """Times are read to the microsecond, with any offset; the leap second is the second after it."""
     assert content(decode("GetItem", {"at": text}).item) == {"at": expected}
 
 
@@ -189,3 +203,108 @@ def test_drift_need_not_be_watched(decode: Decode) -> None:
         "kind": "KIND_UNSPECIFIED",
         "on": True,
     }
+
+
+@pytest.mark.parametrize(
+    ("item", "why"),
+    [
+        pytest.param({"name": 1}, "name should be a string but is an integer", id="text"),
+        pytest.param({"ratio": "1"}, "ratio should be a number but is a string", id="decimal"),
+        pytest.param({"ratio": True}, "ratio should be a number but is a boolean", id="boolean-for-decimal"),
+        pytest.param({"kind": 1}, "kind should be the name of an enum value but is an integer", id="enum"),
+        pytest.param({"at": 1}, "at should be a date and time but is an integer", id="time"),
+        pytest.param({"at": "now"}, "at should be a date and time as RFC 3339 has it but is a string", id="text-time"),
+        pytest.param({"at": ""}, "at should be a date and time as RFC 3339 has it but is a string", id="no-time"),
+        pytest.param(
+            {"at": "2026-02-30T00:00:00Z"},
+            "at should be a date and time as RFC 3339 has it but is a string",
+            id="no-such-day",
+        ),
+        pytest.param(
+            {"at": "0001-01-01T00:00:00+01:00"},
+            "at should be a date and time between the years 1 and 9999 but is a string",
+            id="before-year-1",
+        ),
+        pytest.param({"free": 1}, "free should be an object but is an integer", id="dynamic"),
+        pytest.param({"small": 2**31}, "small should be an integer of 32 bits but is an integer", id="int32-above"),
+        pytest.param({"small": -(2**31) - 1}, "small should be an integer of 32 bits but is an integer", id="below"),
+        pytest.param({"natural": -1}, "natural should be an integer of 32 bits but is an integer", id="negative"),
+        pytest.param({"natural": 2**32}, "natural should be an integer of 32 bits but is an integer", id="uint32"),
+        pytest.param({"big": -1}, "big should be an integer of 64 bits but is an integer", id="negative-uint64"),
+        pytest.param({"size_MiB": 2**63}, "size_MiB should be an integer of 64 bits but is an integer", id="int64"),
+        pytest.param(
+            {"at": "10000-01-01T00:00:00Z"},
+            "at should be a date and time as RFC 3339 has it but is a string",
+            id="after-year-9999",
+        ),
+        pytest.param(
+            {"at": "9999-12-31T23:59:60Z"},
+            "at should be a date and time as RFC 3339 has it but is a string",
+            id="leap-second-at-the-end-of-time",
+        ),
+    ],
+)
+def test_unreadable_fields(lab: Callable[[str], Binding], item: dict[str, object], why: str) -> None:
+    """A value of the wrong type or out of range is left unset and reported; all others arrive."""
+    seen = Seen()
+    [field] = item
+    body = [{"on": True, **item, "cause": "x"}, {"name": "b"}]
+    message: Any = lab("GetItems").decode(RestResponse(200, {}, orjson.dumps(body)), seen)
+    assert content(message) == {"items": [{"on": True, "cause": "x"}, {"name": "b"}]}
+    assert seen.unreadable == [("lab.v1.Item", field, why)]
+
+
+def test_unreadable_elements(lab: Callable[[str], Binding]) -> None:
+    """A list or map with an unreadable element makes the message that holds it unset: a shorter list would be false."""
+    seen = Seen()
+    body = b'[{"name": "a", "item": {"on": true, "sizes": [1, "2"]}}, {"item": {"counts": {"x": 1.5}}, "on": false}]'
+    message: Any = lab("GetItems").decode(RestResponse(200, {}, body), seen)
+    assert content(message) == {"items": [{"name": "a"}, {"on": False}]}
+    assert seen.unreadable == [
+        ("lab.v1.Item", "item", "item.sizes.1 should be an integer of 64 bits but is a string"),
+        ("lab.v1.Item", "item", "item.counts.x should be an integer of 64 bits but is a number"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "replaced"),
+    [
+        pytest.param(b"caf\xe9", "caf\ufffd", True, id="byte-of-another-encoding"),
+        pytest.param(b"a\xf0\x9f\x98", "a\ufffd", True, id="character-cut-in-utf-8"),
+        pytest.param(rb"web-\ud83d", "web-\ufffd", True, id="character-cut-in-utf-16"),
+        pytest.param(rb"\ude00-web", "\ufffd-web", True, id="other-half-of-a-character"),
+        pytest.param(rb"\ud83d\ude00", "\U0001f600", False, id="both-halves"),
+        pytest.param(rb"\\ud83d", r"\ud83d", False, id="escaped-backslash"),
+        pytest.param(b"a\tb", "a\tb", False, id="raw-tab"),
+        pytest.param(rb"a\u0000b", "a\0b", False, id="escaped-nul"),
+        pytest.param("😀 ü 日本".encode(), "😀 ü 日本", False, id="utf-8"),
+    ],
+)
+def test_names_that_are_not_clean_text(
+    lab: Callable[[str], Binding], text: bytes, expected: str, replaced: bool
+) -> None:
+    """What is no text in one name is replaced and reported; the other values and names arrive as they are."""
+    seen = Seen()
+    body = b'[{"name": "\xc3\xbc", "size_MiB": 9007199254740993}, {"name": "%s", "ratio": 0.1}]' % text
+    message: Any = lab("GetItems").decode(RestResponse(200, {}, body), seen)
+    assert content(message) == {"items": [{"name": "ü", "size": "9007199254740993"}, {"name": expected, "ratio": 0.1}]}
+    assert seen.replaced == ["lab.v1.ItemsResponse"] * replaced
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_very_large_answers_are_not_mended(decode: Decode, more: int) -> None:
+    """Up to MAX_MENDED_BYTES a byte that is no text is replaced; a larger answer with such a byte is refused."""
+    body = b'"\xe9' + b"a" * (MAX_MENDED_BYTES + more - 3) + b'"'
+    assert len(body) == MAX_MENDED_BYTES + more
+    if more < 1:
+        assert content(decode("Read", body))["text"].startswith("\ufffda")  # type: ignore[index]
+    else:
+        with pytest.raises(GatewayError, match="is not valid JSON"):
+            decode("Read", body)
+
+
+@pytest.mark.parametrize("blank", [b"", b"\n", b" \r\n\t"])
+@pytest.mark.parametrize("status", [200, 204])
+def test_a_blank_body_where_no_result_is_expected(decode: Decode, blank: bytes, status: int) -> None:
+    """Whitespace is as good as nothing."""
+    assert content(decode("Act", blank, status=status)) == {}

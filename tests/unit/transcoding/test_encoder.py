@@ -135,3 +135,22 @@ def test_unset_value_of_a_dynamic_structure(lab: Callable[[str], Binding]) -> No
     request: Any = lab("Make").request_class(vm="vm-1", spec={})
     request.spec.free.fields["a"].SetInParent()
     assert lab("Make").encode(request).body == b'{"free":{"a":null}}'
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        pytest.param("BIG", "BIG", id="vcenter"),
+        pytest.param("KIND_BIG", "BIG", id="enum"),
+        pytest.param("KIND_ENORMOUS", "ENORMOUS", id="newer-value"),
+        pytest.param("ENORMOUS", "ENORMOUS", id="newer-value-as-vcenter-has-it"),
+        pytest.param("", "", id="empty"),
+    ],
+)
+def test_open_enums(spec_json: SpecJson, given: str, sent: str) -> None:
+    """Texts that hold values of an enum go by vCenter's names and by those of the enum; any other text does not."""
+    assert spec_json(shape=given, shapes=[given, given], text=given) == {
+        "shape": sent,
+        "shapes": [sent, sent],
+        "text": given,
+    }

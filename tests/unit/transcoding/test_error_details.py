@@ -226,3 +226,81 @@ def test_deep_messages(levels: int) -> None:
     param = b'{"id": "a", "params": {"x": {"l": ' * levels + b"{}" + b"}}}" * levels
     body = b'{"messages": [%s], "error_type": "NOT_FOUND"}' % param
     assert details(status_of(answered(404, body)))[ERROR].error_type != 0
+
+
+HTTP_NOT_FOUND = {"args": [], "default_message": "Not found.", "id": "com.vmware.vapi.rest.httpNotFound"}
+NO_OPERATIONS = {
+    "args": ["/vcenter/vm/vm-1001/guest/identity"],
+    "default_message": "Unable to find operations for URL: /vcenter/vm/vm-1001/guest/identity.",
+    "id": "com.vmware.vapi.rest.operationsForUrlNotFound",
+}
+LACKING = "This vCenter does not have the operation; it may be older than the API."
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        pytest.param({"error_type": "NOT_FOUND", "messages": [HTTP_NOT_FOUND]}, "Not found. ", id="api"),
+        pytest.param(
+            {"type": f"{OLDER}.not_found", "value": {"messages": [HTTP_NOT_FOUND]}}, "Not found. ", id="older-dialect"
+        ),
+        pytest.param(
+            {"type": f"{OLDER}.not_found", "value": {"error_type": "NOT_FOUND", "messages": [NO_OPERATIONS]}},
+            f"{NO_OPERATIONS['default_message']} ",
+            id="7.0.3",
+        ),
+        pytest.param(
+            {
+                "localizableMessages": [{"defaultMessage": "Not found.", "id": HTTP_NOT_FOUND["id"]}],
+                "majorErrorCode": 404,
+                "name": HTTP_NOT_FOUND["id"],
+            },
+            "Not found. ",
+            id="oldest-dialect",
+        ),
+        pytest.param({"error_type": "NOT_FOUND", "messages": [{"id": HTTP_NOT_FOUND["id"]}]}, "", id="no-text"),
+    ],
+)
+def test_an_operation_that_vcenter_lacks(body: object, said: str) -> None:
+    """vCenter calls it NOT_FOUND like an object that is gone; the message id tells that it is the operation."""
+    error = answered(404, body)
+    assert (error.code, error.reason, error.domain) == (
+        code_pb2.UNIMPLEMENTED,
+        "OPERATION_NOT_FOUND",
+        "vcenter.vmware.com",
+    )
+    assert error.message == f"{said}{LACKING}"
+    assert details(status_of(error))[ERROR].messages[0].id in (HTTP_NOT_FOUND["id"], NO_OPERATIONS["id"])
+
+
+def test_an_object_that_is_gone() -> None:
+    """Every other id is of an object that does not exist."""
+    gone = {"id": "com.vmware.api.vcenter.vm.not_found", "default_message": "No such machine.", "args": ["vm-1"]}
+    error = answered(404, {"error_type": "NOT_FOUND", "messages": [gone]})
+    assert (error.code, error.reason, error.message) == (code_pb2.NOT_FOUND, "NOT_FOUND", "No such machine.")
+
+
+def test_the_oldest_dialect() -> None:
+    """Messages under the name `localizableMessages` keep their text; the HTTP status stands for the type."""
+    messages = [{"defaultMessage": "Quota exceeded.", "id": "a.b", "args": ["1"]}, 7]
+    error = answered(403, {"localizableMessages": messages, "majorErrorCode": 403, "name": "a.b"})
+    assert (error.code, error.reason, error.message) == (code_pb2.PERMISSION_DENIED, "HTTP_403", "Quota exceeded.")
+    [message] = details(status_of(error))[ERROR].messages
+    assert content(message) == {"id": "a.b", "default_message": "Quota exceeded.", "args": ["1"]}
+
+
+def test_an_error_that_is_not_clean_text() -> None:
+    """A byte of another encoding in the name of a machine hides neither the type nor the text."""
+    body = b'{"error_type": "ALREADY_EXISTS", "messages": [{"id": "a", "default_message": "caf\xe9 exists"}]}'
+    error = answered(400, body)
+    assert (error.reason, error.message) == ("ALREADY_EXISTS", "caf\ufffd exists")
+
+
+def test_parts_of_very_large_errors() -> None:
+    """A part with very many values leaves the other parts as they are."""
+    data = {"list": list(range(400_000))}
+    body = {"error_type": "ERROR", "data": data, "messages": [{"id": "a", "default_message": "b"}]}
+    error = answered(500, body)
+    assert (error.reason, error.message) == ("ERROR", "b")
+    [found] = [detail for detail in error.details if detail.DESCRIPTOR.full_name == ERROR]
+    assert len(found.data["list"]) < 5_000  # type: ignore[attr-defined]

@@ -102,7 +102,7 @@ def of_text(size: int) -> Failure:
 
 def test_nothing_is_cut_without_need() -> None:
     """A status at the limit is left as it is; one byte more is cut, by no more than it takes to say so."""
-    fixed = status_of(of_text(4_000)).ByteSize() - 4_000
+    fixed = status_of(of_text(1_500)).ByteSize() - 1_500
     largest = MAX_DETAILS_BYTES - fixed
     for size in (largest - 1, largest):
         found = checked(of_text(size))
@@ -125,7 +125,7 @@ def test_cut_texts_say_how_much_is_missing() -> None:
         kept = text.removesuffix(match[0])
         assert ("äöü" * 10_000).startswith(kept)
         assert len(kept) + int(match[1]) == 30_000
-        assert len(kept) > 500
+        assert len(kept) > 250
 
 
 def test_long_lists_keep_their_beginning() -> None:
@@ -134,7 +134,7 @@ def test_long_lists_keep_their_beginning() -> None:
     found = checked(answered(400, vapi(messages=messages)))
     kept = [item.default_message for item in found[ERROR].messages]
     assert kept == [item["default_message"] for item in messages[: len(kept)]]
-    assert len(kept) > 20
+    assert len(kept) > 10
     assert lost(found)
 
 
@@ -145,7 +145,7 @@ def test_short_texts_survive_beside_a_long_one() -> None:
         {"id": "com.vmware.a", "default_message": "short", "args": ["a", "b"]}
     ]
     assert found[ERROR].data["n"] == 1
-    assert len(found[ERROR].data["dump"]) > 3_000
+    assert len(found[ERROR].data["dump"]) > 1_500
 
 
 def test_long_error_type() -> None:
@@ -189,7 +189,7 @@ def test_many_violations(count: int) -> None:
     assert len(escaped(status.message)) <= MAX_MESSAGE_BYTES
     kept = details(status)["google.rpc.BadRequest"].field_violations
     assert [item.field for item in kept] == [f"spec.items[{n}].name" for n in range(len(kept))]
-    assert len(kept) == count if count == 10 else 50 < len(kept) < count
+    assert len(kept) == count if count == 10 else 25 < len(kept) < count
     assert lost(details(status)) is (len(kept) < count)
 
 

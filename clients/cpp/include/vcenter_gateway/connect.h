@@ -23,8 +23,8 @@ struct Tls {
 };
 
 /// gRPC's service config for the gateway in JSON: round robin over all addresses, of which those that are about to stop
-/// are left in time; and calls that only read are repeated up to three times while the gateway is unavailable. Calls
-/// that change something are never repeated.
+/// are left in time; and calls that only read are repeated up to three times while the gateway is unavailable,
+/// streams until they are open. Calls that change something are never repeated.
 const std::string& DefaultServiceConfig();
 
 /// How to connect.
@@ -39,7 +39,7 @@ struct ConnectOptions {
   /// networks that encrypt on their own.
   bool allow_plaintext_credentials = false;
 
-  /// Deadline for calls whose context has none; zero or less for no such deadline.
+  /// Deadline for calls whose context has none; zero or less for no such deadline. Does not apply to streams.
   ///
   /// Contexts with a deadline of their own keep it, be it shorter or longer.
   std::chrono::milliseconds default_deadline = std::chrono::seconds(60);

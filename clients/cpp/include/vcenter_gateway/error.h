@@ -7,6 +7,7 @@
 #include <grpcpp/support/status.h>
 
 #include <chrono>
+#include <map>
 #include <optional>
 #include <ostream>
 #include <stdexcept>
@@ -16,11 +17,16 @@
 
 #include "vapi/std/errors/v1/error.pb.h"
 #include "vapi/std/v1/localization.pb.h"
+#include "vcenter/gateway/v1/reason.pb.h"
 
 namespace vcenter_gateway {
 
 /// Kind of vCenter error, with values such as `vapi::std::errors::v1::ERROR_TYPE_NOT_FOUND`.
 using ErrorType = ::vapi::std::errors::v1::ErrorType;
+
+/// Reason of an error that the gateway itself reports, with values such as
+/// `vcenter::gateway::v1::REASON_REQUEST_INVALID`.
+using GatewayReason = ::vcenter::gateway::v1::Reason;
 
 /// What vCenter says to a person: `id()`, `default_message()` in English, and its `args()`.
 using Message = ::vapi::std::v1::LocalizableMessage;
@@ -55,6 +61,14 @@ struct Error : std::runtime_error {
   /// `REQUEST_INVALID`. Empty when the error is not from the gateway, for instance when it cannot be reached.
   std::string reason;
 
+  /// The reason of an error that the gateway itself reports. `REASON_UNSPECIFIED` when vCenter reported the error, when
+  /// this version does not know the reason, and when neither of them answered; `reason` has the text. A program that
+  /// does not know a reason should go by the code.
+  GatewayReason gateway_reason = ::vcenter::gateway::v1::REASON_UNSPECIFIED;
+
+  /// Further facts about the failed call, for instance its `operation` in vCenter and the `http_status` of the answer.
+  std::map<std::string, std::string> metadata;
+
   /// `vcenter.vmware.com` when vCenter reported the error, `vcenter-gateway` when the gateway did.
   std::string domain;
 
@@ -73,7 +87,9 @@ struct Error : std::runtime_error {
 
   /// Whether the operation may have run, although the call failed: look at the machine before repeating it.
   ///
-  /// The gateway says so. When no answer of the gateway arrived at all, `reason` is empty and nothing is known.
+  /// The gateway says so for calls that it sent to vCenter. When the gateway did not answer, this is true for every
+  /// call that may change something, unless gRPC says that it was not sent. It is never true for a call that only
+  /// reads. Needs the channel of `Connect`.
   bool may_have_executed = false;
 
   /// Identifies the call in the gateway's log.

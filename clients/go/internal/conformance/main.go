@@ -14,12 +14,14 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/code"
 	"google.golang.org/grpc"
+	_ "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	vcentergateway "github.com/vcenter-gateway/vcenter-gateway/clients/go"
+	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/gateway/v1"
 	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/v1"
 	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/compute/v1"
 	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/console/v1"
@@ -32,18 +34,23 @@ import (
 )
 
 type call struct {
-	RPC     string          `json:"rpc"`
-	Request json.RawMessage `json:"request"`
+	RPC         string          `json:"rpc"`
+	Request     json.RawMessage `json:"request"`
+	Stream      bool            `json:"stream"`
+	CancelAfter int             `json:"cancel_after"`
 }
 
 type answer struct {
 	Response json.RawMessage `json:"response,omitempty"`
+	Message  json.RawMessage `json:"message,omitempty"`
+	End      *struct{}       `json:"end,omitempty"`
 	Error    *failure        `json:"error,omitempty"`
 }
 
 type failure struct {
 	Code            string          `json:"code"`
 	Reason          string          `json:"reason"`
+	GatewayReason   string          `json:"gateway_reason"`
 	ErrorType       string          `json:"error_type"`
 	Message         string          `json:"message"`
 	Messages        []message       `json:"messages"`
@@ -88,7 +95,7 @@ func run(ctx context.Context, input io.Reader, output io.Writer) error {
 		} else if err != nil {
 			return err
 		}
-		a, err := makeCall(ctx, conn, c)
+		a, err := makeCall(ctx, conn, c, answers)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.RPC, err)
 		}
@@ -98,7 +105,8 @@ func run(ctx context.Context, input io.Reader, output io.Writer) error {
 	}
 }
 
-func makeCall(ctx context.Context, conn *grpc.ClientConn, c call) (*answer, error) {
+// makeCall makes a call and returns the last line of its answer. The messages of a stream it writes as they arrive.
+func makeCall(ctx context.Context, conn *grpc.ClientConn, c call, answers *json.Encoder) (*answer, error) {
 	descriptor, err := protoregistry.GlobalFiles.FindDescriptorByName(
 		protoreflect.FullName(strings.Replace(c.RPC, "/", ".", 1)))
 	if err != nil {
@@ -119,16 +127,60 @@ func makeCall(ctx context.Context, conn *grpc.ClientConn, c call) (*answer, erro
 	if err := protojson.Unmarshal(c.Request, request); err != nil {
 		return nil, err
 	}
-	if err := conn.Invoke(ctx, "/"+c.RPC, request, response); err != nil {
+	if c.Stream {
+		err = watch(ctx, conn, c, request, response, answers)
+	} else {
+		err = conn.Invoke(ctx, "/"+c.RPC, request, response)
+	}
+	switch {
+	case err != nil:
 		var failed *vcentergateway.Error
 		if !errors.As(err, &failed) {
 			return nil, err
 		}
 		f, err := describe(failed)
 		return &answer{Error: f}, err
+	case c.Stream:
+		return &answer{End: &struct{}{}}, nil
+	default:
+		encoded, err := protojson.Marshal(response)
+		return &answer{Response: encoded}, err
 	}
-	encoded, err := protojson.Marshal(response)
-	return &answer{Response: encoded}, err
+}
+
+// watch opens a stream as generated code does, and returns what ends it.
+func watch(
+	ctx context.Context, conn *grpc.ClientConn, c call, request, message proto.Message, answers *json.Encoder,
+) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, "/"+c.RPC)
+	if err != nil {
+		return err
+	}
+	if err := stream.SendMsg(request); err != nil {
+		return err
+	}
+	if err := stream.CloseSend(); err != nil {
+		return err
+	}
+	for number := 1; ; number++ {
+		if err := stream.RecvMsg(message); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		encoded, err := protojson.Marshal(message)
+		if err != nil {
+			return err
+		}
+		if err := answers.Encode(&answer{Message: encoded}); err != nil {
+			return err
+		}
+		if number == c.CancelAfter {
+			cancel()
+		}
+	}
 }
 
 func newMessage(descriptor protoreflect.MessageDescriptor) (proto.Message, error) {
@@ -143,6 +195,7 @@ func describe(failed *vcentergateway.Error) (*failure, error) {
 	f := &failure{
 		Code:            code.Code(failed.Code).String(),
 		Reason:          failed.Reason,
+		GatewayReason:   failed.GatewayReason().String(),
 		ErrorType:       failed.Type.String(),
 		Message:         failed.Message,
 		Messages:        []message{},

@@ -26,6 +26,63 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// What kind of thing an identifier stands for.
+type Resource struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Resource types as vAPI spells them, for instance `VirtualMachine` or `com.vmware.vcenter.vm.hardware.Cdrom`.
+	//
+	// Of several, the thing has one. None says that it can be of any type.
+	Types []string `protobuf:"bytes,1,rep,name=types,proto3" json:"types,omitempty"`
+	// Name of the text field in the same message that holds the type of the thing at hand. Empty when none does.
+	TypeField     string `protobuf:"bytes,2,opt,name=type_field,json=typeField,proto3" json:"type_field,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Resource) Reset() {
+	*x = Resource{}
+	mi := &file_vapi_v1_options_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Resource) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Resource) ProtoMessage() {}
+
+func (x *Resource) ProtoReflect() protoreflect.Message {
+	mi := &file_vapi_v1_options_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Resource.ProtoReflect.Descriptor instead.
+func (*Resource) Descriptor() ([]byte, []int) {
+	return file_vapi_v1_options_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Resource) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *Resource) GetTypeField() string {
+	if x != nil {
+		return x.TypeField
+	}
+	return ""
+}
+
 // A vAPI union: one tag field that decides which of the structure's other fields are relevant.
 //
 // vAPI keeps the tag and the fields side by side in one structure, hence no `oneof`: a tag may have several fields, or
@@ -42,7 +99,7 @@ type Union struct {
 
 func (x *Union) Reset() {
 	*x = Union{}
-	mi := &file_vapi_v1_options_proto_msgTypes[0]
+	mi := &file_vapi_v1_options_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -54,7 +111,7 @@ func (x *Union) String() string {
 func (*Union) ProtoMessage() {}
 
 func (x *Union) ProtoReflect() protoreflect.Message {
-	mi := &file_vapi_v1_options_proto_msgTypes[0]
+	mi := &file_vapi_v1_options_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -67,7 +124,7 @@ func (x *Union) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Union.ProtoReflect.Descriptor instead.
 func (*Union) Descriptor() ([]byte, []int) {
-	return file_vapi_v1_options_proto_rawDescGZIP(), []int{0}
+	return file_vapi_v1_options_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Union) GetTag() string {
@@ -99,7 +156,7 @@ type UnionCase struct {
 
 func (x *UnionCase) Reset() {
 	*x = UnionCase{}
-	mi := &file_vapi_v1_options_proto_msgTypes[1]
+	mi := &file_vapi_v1_options_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -111,7 +168,7 @@ func (x *UnionCase) String() string {
 func (*UnionCase) ProtoMessage() {}
 
 func (x *UnionCase) ProtoReflect() protoreflect.Message {
-	mi := &file_vapi_v1_options_proto_msgTypes[1]
+	mi := &file_vapi_v1_options_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -124,7 +181,7 @@ func (x *UnionCase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnionCase.ProtoReflect.Descriptor instead.
 func (*UnionCase) Descriptor() ([]byte, []int) {
-	return file_vapi_v1_options_proto_rawDescGZIP(), []int{1}
+	return file_vapi_v1_options_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *UnionCase) GetValue() string {
@@ -181,6 +238,30 @@ var file_vapi_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Tag:           "varint,50110,opt,name=json_text",
 		Filename:      "vapi/v1/options.proto",
 	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*Resource)(nil),
+		Field:         50111,
+		Name:          "vapi.v1.resource",
+		Tag:           "bytes,50111,opt,name=resource",
+		Filename:      "vapi/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*Resource)(nil),
+		Field:         50112,
+		Name:          "vapi.v1.key_resource",
+		Tag:           "bytes,50112,opt,name=key_resource",
+		Filename:      "vapi/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*string)(nil),
+		Field:         50115,
+		Name:          "vapi.v1.open_enum",
+		Tag:           "bytes,50115,opt,name=open_enum",
+		Filename:      "vapi/v1/options.proto",
+	},
 }
 
 // Extension fields to descriptorpb.MethodOptions.
@@ -213,13 +294,31 @@ var (
 	//
 	// optional bool json_text = 50110;
 	E_JsonText = &file_vapi_v1_options_proto_extTypes[3]
+	// What kind of thing an identifier stands for: the field's value, each element of a list, or each value of a map.
+	//
+	// optional vapi.v1.Resource resource = 50111;
+	E_Resource = &file_vapi_v1_options_proto_extTypes[4]
+	// What kind of thing the keys of a map stand for.
+	//
+	// optional vapi.v1.Resource key_resource = 50112;
+	E_KeyResource = &file_vapi_v1_options_proto_extTypes[5]
+	// Full name of the enum that has the values of a text, or of each text of a list. Both spellings are taken in requests:
+	// vCenter's, for instance `POWERED_ON`, and that of the enum, which answers show: `POWER_STATE_POWERED_ON`. Values that
+	// the enum does not have are passed on as they are.
+	//
+	// optional string open_enum = 50115;
+	E_OpenEnum = &file_vapi_v1_options_proto_extTypes[6]
 )
 
 var File_vapi_v1_options_proto protoreflect.FileDescriptor
 
 const file_vapi_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x15vapi/v1/options.proto\x12\avapi.v1\x1a google/protobuf/descriptor.proto\x1a\x1evapi/std/errors/v1/error.proto\"C\n" +
+	"\x15vapi/v1/options.proto\x12\avapi.v1\x1a google/protobuf/descriptor.proto\x1a\x1evapi/std/errors/v1/error.proto\"?\n" +
+	"\bResource\x12\x14\n" +
+	"\x05types\x18\x01 \x03(\tR\x05types\x12\x1d\n" +
+	"\n" +
+	"type_field\x18\x02 \x01(\tR\ttypeField\"C\n" +
 	"\x05Union\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\tR\x03tag\x12(\n" +
 	"\x05cases\x18\x02 \x03(\v2\x12.vapi.v1.UnionCaseR\x05cases\"Y\n" +
@@ -231,7 +330,10 @@ const file_vapi_v1_options_proto_rawDesc = "" +
 	"\x06unions\x12\x1f.google.protobuf.MessageOptions\x18\xbe\x87\x03 \x03(\v2\x0e.vapi.v1.UnionR\x06unions:@\n" +
 	"\n" +
 	"error_data\x12\x1f.google.protobuf.MessageOptions\x18\xbf\x87\x03 \x01(\bR\terrorData:<\n" +
-	"\tjson_text\x12\x1d.google.protobuf.FieldOptions\x18\xbe\x87\x03 \x01(\bR\bjsonTextB\x9e\x01\n" +
+	"\tjson_text\x12\x1d.google.protobuf.FieldOptions\x18\xbe\x87\x03 \x01(\bR\bjsonText:N\n" +
+	"\bresource\x12\x1d.google.protobuf.FieldOptions\x18\xbf\x87\x03 \x01(\v2\x11.vapi.v1.ResourceR\bresource:U\n" +
+	"\fkey_resource\x12\x1d.google.protobuf.FieldOptions\x18\xc0\x87\x03 \x01(\v2\x11.vapi.v1.ResourceR\vkeyResource:<\n" +
+	"\topen_enum\x12\x1d.google.protobuf.FieldOptions\x18Ç\x03 \x01(\tR\bopenEnumB\x9e\x01\n" +
 	"\vcom.vapi.v1B\fOptionsProtoP\x01ZDgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vapi/v1;vapiv1\xa2\x02\x03VXX\xaa\x02\aVapi.V1\xca\x02\aVapi\\V1\xe2\x02\x13Vapi\\V1\\GPBMetadata\xea\x02\bVapi::V1b\x06proto3"
 
 var (
@@ -246,28 +348,34 @@ func file_vapi_v1_options_proto_rawDescGZIP() []byte {
 	return file_vapi_v1_options_proto_rawDescData
 }
 
-var file_vapi_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_vapi_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_vapi_v1_options_proto_goTypes = []any{
-	(*Union)(nil),                       // 0: vapi.v1.Union
-	(*UnionCase)(nil),                   // 1: vapi.v1.UnionCase
-	(*descriptorpb.MethodOptions)(nil),  // 2: google.protobuf.MethodOptions
-	(*descriptorpb.MessageOptions)(nil), // 3: google.protobuf.MessageOptions
-	(*descriptorpb.FieldOptions)(nil),   // 4: google.protobuf.FieldOptions
-	(v1.ErrorType)(0),                   // 5: vapi.std.errors.v1.ErrorType
+	(*Resource)(nil),                    // 0: vapi.v1.Resource
+	(*Union)(nil),                       // 1: vapi.v1.Union
+	(*UnionCase)(nil),                   // 2: vapi.v1.UnionCase
+	(*descriptorpb.MethodOptions)(nil),  // 3: google.protobuf.MethodOptions
+	(*descriptorpb.MessageOptions)(nil), // 4: google.protobuf.MessageOptions
+	(*descriptorpb.FieldOptions)(nil),   // 5: google.protobuf.FieldOptions
+	(v1.ErrorType)(0),                   // 6: vapi.std.errors.v1.ErrorType
 }
 var file_vapi_v1_options_proto_depIdxs = []int32{
-	1, // 0: vapi.v1.Union.cases:type_name -> vapi.v1.UnionCase
-	2, // 1: vapi.v1.errors:extendee -> google.protobuf.MethodOptions
-	3, // 2: vapi.v1.unions:extendee -> google.protobuf.MessageOptions
-	3, // 3: vapi.v1.error_data:extendee -> google.protobuf.MessageOptions
-	4, // 4: vapi.v1.json_text:extendee -> google.protobuf.FieldOptions
-	5, // 5: vapi.v1.errors:type_name -> vapi.std.errors.v1.ErrorType
-	0, // 6: vapi.v1.unions:type_name -> vapi.v1.Union
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	5, // [5:7] is the sub-list for extension type_name
-	1, // [1:5] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2,  // 0: vapi.v1.Union.cases:type_name -> vapi.v1.UnionCase
+	3,  // 1: vapi.v1.errors:extendee -> google.protobuf.MethodOptions
+	4,  // 2: vapi.v1.unions:extendee -> google.protobuf.MessageOptions
+	4,  // 3: vapi.v1.error_data:extendee -> google.protobuf.MessageOptions
+	5,  // 4: vapi.v1.json_text:extendee -> google.protobuf.FieldOptions
+	5,  // 5: vapi.v1.resource:extendee -> google.protobuf.FieldOptions
+	5,  // 6: vapi.v1.key_resource:extendee -> google.protobuf.FieldOptions
+	5,  // 7: vapi.v1.open_enum:extendee -> google.protobuf.FieldOptions
+	6,  // 8: vapi.v1.errors:type_name -> vapi.std.errors.v1.ErrorType
+	1,  // 9: vapi.v1.unions:type_name -> vapi.v1.Union
+	0,  // 10: vapi.v1.resource:type_name -> vapi.v1.Resource
+	0,  // 11: vapi.v1.key_resource:type_name -> vapi.v1.Resource
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	8,  // [8:12] is the sub-list for extension type_name
+	1,  // [1:8] is the sub-list for extension extendee
+	0,  // [0:1] is the sub-list for field type_name
 }
 
 func init() { file_vapi_v1_options_proto_init() }
@@ -281,8 +389,8 @@ func file_vapi_v1_options_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vapi_v1_options_proto_rawDesc), len(file_vapi_v1_options_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
-			NumExtensions: 4,
+			NumMessages:   3,
+			NumExtensions: 7,
 			NumServices:   0,
 		},
 		GoTypes:           file_vapi_v1_options_proto_goTypes,

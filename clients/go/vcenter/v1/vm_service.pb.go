@@ -47,8 +47,8 @@ type ListVmsRequest struct {
 	Clusters []string `protobuf:"bytes,6,rep,name=clusters,proto3" json:"clusters,omitempty"`
 	// Identifiers of resource pools, for instance `resgroup-1001`.
 	ResourcePools []string `protobuf:"bytes,7,rep,name=resource_pools,json=resourcePools,proto3" json:"resource_pools,omitempty"`
-	// Power states, as vCenter spells them: `POWERED_ON`, `POWERED_OFF`, `SUSPENDED`. Any other value is answered with
-	// `INVALID_ARGUMENT`.
+	// Power states: `POWERED_ON`, `POWERED_OFF`, `SUSPENDED`, or the same with the prefix `POWER_STATE_`. Any other value is
+	// answered with `INVALID_ARGUMENT`.
 	PowerStates   []string `protobuf:"bytes,8,rep,name=power_states,json=powerStates,proto3" json:"power_states,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -582,24 +582,34 @@ var File_vcenter_v1_vm_service_proto protoreflect.FileDescriptor
 const file_vcenter_v1_vm_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1bvcenter/v1/vm_service.proto\x12\n" +
-	"vcenter.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a,vcenter/vm/hardware/adapter/v1/adapter.proto\x1a(vcenter/vm/hardware/boot/v1/device.proto\x1a)vcenter/vm/hardware/v1/boot_service.proto\x1a*vcenter/vm/hardware/v1/cdrom_service.proto\x1a(vcenter/vm/hardware/v1/cpu_service.proto\x1a)vcenter/vm/hardware/v1/disk_service.proto\x1a-vcenter/vm/hardware/v1/ethernet_service.proto\x1a+vcenter/vm/hardware/v1/floppy_service.proto\x1a%vcenter/vm/hardware/v1/hardware.proto\x1a+vcenter/vm/hardware/v1/memory_service.proto\x1a-vcenter/vm/hardware/v1/parallel_service.proto\x1a+vcenter/vm/hardware/v1/serial_service.proto\x1a\x1avcenter/vm/v1/common.proto\"\xa0\x02\n" +
-	"\x0eListVmsRequest\x12\x16\n" +
-	"\x03vms\x18\x01 \x03(\tB\x04\xe2A\x01\x01R\x03vms\x12\x1a\n" +
-	"\x05names\x18\x02 \x03(\tB\x04\xe2A\x01\x01R\x05names\x12\x1e\n" +
-	"\afolders\x18\x03 \x03(\tB\x04\xe2A\x01\x01R\afolders\x12&\n" +
-	"\vdatacenters\x18\x04 \x03(\tB\x04\xe2A\x01\x01R\vdatacenters\x12\x1a\n" +
-	"\x05hosts\x18\x05 \x03(\tB\x04\xe2A\x01\x01R\x05hosts\x12 \n" +
-	"\bclusters\x18\x06 \x03(\tB\x04\xe2A\x01\x01R\bclusters\x12+\n" +
-	"\x0eresource_pools\x18\a \x03(\tB\x04\xe2A\x01\x01R\rresourcePools\x12'\n" +
-	"\fpower_states\x18\b \x03(\tB\x04\xe2A\x01\x01R\vpowerStates\":\n" +
+	"vcenter.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a,vcenter/vm/hardware/adapter/v1/adapter.proto\x1a(vcenter/vm/hardware/boot/v1/device.proto\x1a)vcenter/vm/hardware/v1/boot_service.proto\x1a*vcenter/vm/hardware/v1/cdrom_service.proto\x1a(vcenter/vm/hardware/v1/cpu_service.proto\x1a)vcenter/vm/hardware/v1/disk_service.proto\x1a-vcenter/vm/hardware/v1/ethernet_service.proto\x1a+vcenter/vm/hardware/v1/floppy_service.proto\x1a%vcenter/vm/hardware/v1/hardware.proto\x1a+vcenter/vm/hardware/v1/memory_service.proto\x1a-vcenter/vm/hardware/v1/parallel_service.proto\x1a+vcenter/vm/hardware/v1/serial_service.proto\x1a\x1avcenter/vm/v1/common.proto\"\xaa\x03\n" +
+	"\x0eListVmsRequest\x12*\n" +
+	"\x03vms\x18\x01 \x03(\tB\x18\xe2A\x01\x01\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x03vms\x12\x1a\n" +
+	"\x05names\x18\x02 \x03(\tB\x04\xe2A\x01\x01R\x05names\x12*\n" +
+	"\afolders\x18\x03 \x03(\tB\x10\xe2A\x01\x01\xfa\xbb\x18\b\n" +
+	"\x06FolderR\afolders\x126\n" +
+	"\vdatacenters\x18\x04 \x03(\tB\x14\xe2A\x01\x01\xfa\xbb\x18\f\n" +
+	"\n" +
+	"DatacenterR\vdatacenters\x12*\n" +
+	"\x05hosts\x18\x05 \x03(\tB\x14\xe2A\x01\x01\xfa\xbb\x18\f\n" +
+	"\n" +
+	"HostSystemR\x05hosts\x12<\n" +
+	"\bclusters\x18\x06 \x03(\tB \xe2A\x01\x01\xfa\xbb\x18\x18\n" +
+	"\x16ClusterComputeResourceR\bclusters\x12=\n" +
+	"\x0eresource_pools\x18\a \x03(\tB\x16\xe2A\x01\x01\xfa\xbb\x18\x0e\n" +
+	"\fResourcePoolR\rresourcePools\x12C\n" +
+	"\fpower_states\x18\b \x03(\tB \xe2A\x01\x01\x9a\xbc\x18\x18vcenter.vm.v1.PowerStateR\vpowerStates\":\n" +
 	"\x0fListVmsResponse\x12'\n" +
-	"\x03vms\x18\x01 \x03(\v2\x15.vcenter.v1.VmSummaryR\x03vms\"$\n" +
-	"\fGetVmRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"3\n" +
+	"\x03vms\x18\x01 \x03(\v2\x15.vcenter.v1.VmSummaryR\x03vms\"8\n" +
+	"\fGetVmRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"3\n" +
 	"\rGetVmResponse\x12\"\n" +
-	"\x02vm\x18\x01 \x01(\v2\x12.vcenter.v1.VmInfoR\x02vm\"\x8d\x02\n" +
-	"\tVmSummary\x12\x13\n" +
-	"\x02vm\x18\x01 \x01(\tH\x00R\x02vm\x88\x01\x01\x12\x17\n" +
+	"\x02vm\x18\x01 \x01(\v2\x12.vcenter.v1.VmInfoR\x02vm\"\xa3\x02\n" +
+	"\tVmSummary\x12)\n" +
+	"\x02vm\x18\x01 \x01(\tB\x14\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineH\x00R\x02vm\x88\x01\x01\x12\x17\n" +
 	"\x04name\x18\x02 \x01(\tH\x01R\x04name\x88\x01\x01\x12?\n" +
 	"\vpower_state\x18\x03 \x01(\x0e2\x19.vcenter.vm.v1.PowerStateH\x02R\n" +
 	"powerState\x88\x01\x01\x12 \n" +
@@ -610,7 +620,7 @@ const file_vcenter_v1_vm_service_proto_rawDesc = "" +
 	"\f_power_stateB\f\n" +
 	"\n" +
 	"_cpu_countB\x12\n" +
-	"\x10_memory_size_mib\"\xc1\x10\n" +
+	"\x10_memory_size_mib\"\xee\x13\n" +
 	"\x06VmInfo\x12\x1f\n" +
 	"\bguest_os\x18\x01 \x01(\tH\x00R\bguest_OS\x88\x01\x01\x12\x17\n" +
 	"\x04name\x18\x02 \x01(\tH\x01R\x04name\x88\x01\x01\x127\n" +
@@ -623,16 +633,25 @@ const file_vcenter_v1_vm_service_proto_rawDesc = "" +
 	"\fboot_devices\x18\b \x03(\v2(.vcenter.vm.hardware.boot.v1.DeviceEntryR\vbootDevices\x121\n" +
 	"\x03cpu\x18\t \x01(\v2\x1f.vcenter.vm.hardware.v1.CpuInfoR\x03cpu\x12:\n" +
 	"\x06memory\x18\n" +
-	" \x01(\v2\".vcenter.vm.hardware.v1.MemoryInfoR\x06memory\x123\n" +
-	"\x05disks\x18\v \x03(\v2\x1d.vcenter.v1.VmInfo.DisksEntryR\x05disks\x120\n" +
-	"\x04nics\x18\f \x03(\v2\x1c.vcenter.v1.VmInfo.NicsEntryR\x04nics\x126\n" +
-	"\x06cdroms\x18\r \x03(\v2\x1e.vcenter.v1.VmInfo.CdromsEntryR\x06cdroms\x12<\n" +
-	"\bfloppies\x18\x0e \x03(\v2 .vcenter.v1.VmInfo.FloppiesEntryR\bfloppies\x12L\n" +
-	"\x0eparallel_ports\x18\x0f \x03(\v2%.vcenter.v1.VmInfo.ParallelPortsEntryR\rparallelPorts\x12F\n" +
-	"\fserial_ports\x18\x10 \x03(\v2#.vcenter.v1.VmInfo.SerialPortsEntryR\vserialPorts\x12I\n" +
-	"\rsata_adapters\x18\x11 \x03(\v2$.vcenter.v1.VmInfo.SataAdaptersEntryR\fsataAdapters\x12I\n" +
-	"\rscsi_adapters\x18\x12 \x03(\v2$.vcenter.v1.VmInfo.ScsiAdaptersEntryR\fscsiAdapters\x12I\n" +
-	"\rnvme_adapters\x18\x13 \x03(\v2$.vcenter.v1.VmInfo.NvmeAdaptersEntryR\fnvmeAdapters\x1aZ\n" +
+	" \x01(\v2\".vcenter.vm.hardware.v1.MemoryInfoR\x06memory\x12^\n" +
+	"\x05disks\x18\v \x03(\v2\x1d.vcenter.v1.VmInfo.DisksEntryB)\x82\xbc\x18%\n" +
+	"#com.vmware.vcenter.vm.hardware.DiskR\x05disks\x12_\n" +
+	"\x04nics\x18\f \x03(\v2\x1c.vcenter.v1.VmInfo.NicsEntryB-\x82\xbc\x18)\n" +
+	"'com.vmware.vcenter.vm.hardware.EthernetR\x04nics\x12b\n" +
+	"\x06cdroms\x18\r \x03(\v2\x1e.vcenter.v1.VmInfo.CdromsEntryB*\x82\xbc\x18&\n" +
+	"$com.vmware.vcenter.vm.hardware.CdromR\x06cdroms\x12i\n" +
+	"\bfloppies\x18\x0e \x03(\v2 .vcenter.v1.VmInfo.FloppiesEntryB+\x82\xbc\x18'\n" +
+	"%com.vmware.vcenter.vm.hardware.FloppyR\bfloppies\x12\x7f\n" +
+	"\x0eparallel_ports\x18\x0f \x03(\v2%.vcenter.v1.VmInfo.ParallelPortsEntryB1\x82\xbc\x18-\n" +
+	"+com.vmware.vcenter.vm.hardware.ParallelPortR\rparallelPorts\x12w\n" +
+	"\fserial_ports\x18\x10 \x03(\v2#.vcenter.v1.VmInfo.SerialPortsEntryB/\x82\xbc\x18+\n" +
+	")com.vmware.vcenter.vm.hardware.SerialPortR\vserialPorts\x12{\n" +
+	"\rsata_adapters\x18\x11 \x03(\v2$.vcenter.v1.VmInfo.SataAdaptersEntryB0\x82\xbc\x18,\n" +
+	"*com.vmware.vcenter.vm.hardware.SataAdapterR\fsataAdapters\x12{\n" +
+	"\rscsi_adapters\x18\x12 \x03(\v2$.vcenter.v1.VmInfo.ScsiAdaptersEntryB0\x82\xbc\x18,\n" +
+	"*com.vmware.vcenter.vm.hardware.ScsiAdapterR\fscsiAdapters\x12{\n" +
+	"\rnvme_adapters\x18\x13 \x03(\v2$.vcenter.v1.VmInfo.NvmeAdaptersEntryB0\x82\xbc\x18,\n" +
+	"*com.vmware.vcenter.vm.hardware.NvmeAdapterR\fnvmeAdapters\x1aZ\n" +
 	"\n" +
 	"DisksEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x126\n" +

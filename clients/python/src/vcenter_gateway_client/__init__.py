@@ -1,6 +1,5 @@
 """Client of the vCenter gRPC gateway: connections, credentials, and errors that a program can use.
 
-    import grpc
     from vcenter.v1.vm_service_pb2 import ListVmsRequest
     from vcenter.v1.vm_service_pb2_grpc import VmServiceStub
 
@@ -10,11 +9,11 @@
     with connect("gateway.example.com:50051", tls=Tls(), credentials=credentials) as channel:
         try:
             vms = VmServiceStub(channel).ListVms(ListVmsRequest()).vms
-        except grpc.RpcError as error:
-            print(VCenterError.from_rpc_error(error).reason)
+        except VCenterError as error:
+            print(error.reason)
 
-`aio.connect` does the same for asyncio. The stubs and messages of all services are in `vcenter`, vCenter's standard
-errors in `vapi`, in the packages and under the names of the protos.
+`aio.connect` does the same for asyncio. Streams are iterated over, and fail with the same error. The stubs and messages
+of all services are in `vcenter`, vCenter's standard errors in `vapi`, in packages and under names as in the protos.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from __future__ import annotations
 from vcenter_gateway_client import aio
 from vcenter_gateway_client._connect import connect
 from vcenter_gateway_client._credentials import Credentials
+from vcenter_gateway_client._enums import ErrorType, Reason
 from vcenter_gateway_client._error import FieldViolation, VCenterError
-from vcenter_gateway_client._error_type import ErrorType
 from vcenter_gateway_client._redact import redact
 from vcenter_gateway_client._transport import Tls
 
@@ -31,6 +30,7 @@ __all__ = [
     "Credentials",
     "ErrorType",
     "FieldViolation",
+    "Reason",
     "Tls",
     "VCenterError",
     "__version__",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
 
 from vcenter_gateway_client._credentials import Credentials, identified
+from vcenter_gateway_client._error import typed_errors
 from vcenter_gateway_client._transport import DEFAULT_TIMEOUT, Tls, prepare
 
 __all__ = ["connect"]
@@ -27,12 +27,14 @@ def connect(
 
     A channel may be used by several threads and should live as long as the program; close it, or use it in a `with`
     statement. Calls that only read are repeated while the gateway or vCenter is unavailable, all others are sent once.
+    What fails raises a `VCenterError`, calls and streams alike.
 
     Args:
         target: The gateway, for instance `gateway.example.com:50051`. Calls are spread over all its addresses.
         tls: TLS, `Tls()` for the usual roots. Plain text when None.
         credentials: The identity that every call carries which brings none in its own metadata.
-        default_timeout: Seconds after which a call gives up that has no `timeout` of its own. None for never.
+        default_timeout: Seconds after which a call gives up that has no `timeout` of its own. None for never. Streams
+            last until one side ends them, or for their own `timeout`.
         allow_plaintext_credentials: Lets credentials travel to another machine in plain text, where anyone on the way
             can read them. Only for networks that encrypt on their own.
         options: Further channel arguments of gRPC; they win over the ones set here.
@@ -46,36 +48,122 @@ def connect(
         channel = grpc.insecure_channel(target, options=transport.options)
     else:
         channel = grpc.secure_channel(target, transport.credentials, options=transport.options)
-    return grpc.intercept_channel(channel, _Defaults(default_timeout, credentials))
+    return _Channel(channel, default_timeout, credentials)
 
 
-@dataclass(frozen=True, repr=False)
-class _CallDetails(grpc.ClientCallDetails):
-    method: str
-    timeout: float | None
-    metadata: Any
-    credentials: grpc.CallCredentials | None
-    wait_for_ready: bool | None
-    compression: grpc.Compression | None
+class _Channel(grpc.Channel):
+    """Adds to each call what it does not bring itself, and makes it fail with a VCenterError.
 
+    Not done by interceptors: an error that one of them raises takes other paths through grpc than that of a call.
+    """
 
-class _Defaults(grpc.UnaryUnaryClientInterceptor):
-    """Adds to each call what it does not bring itself."""
-
-    def __init__(self, timeout: float | None, credentials: Credentials | None) -> None:
+    def __init__(self, channel: grpc.Channel, timeout: float | None, credentials: Credentials | None) -> None:
+        self._channel: Any = channel
         self._timeout = timeout
         self._credentials = credentials
 
-    def intercept_unary_unary(
-        self, continuation: Callable[..., Any], client_call_details: grpc.ClientCallDetails, request: Any
-    ) -> Any:
-        details: Any = client_call_details
-        completed = _CallDetails(
-            details.method,
-            self._timeout if details.timeout is None else details.timeout,
-            identified(details.metadata, self._credentials),
-            details.credentials,
-            details.wait_for_ready,
-            details.compression,
-        )
-        return continuation(completed, request)
+    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return _Unary(self._channel.unary_unary(method, *args, **kwargs), method, self._timeout, self._credentials)
+
+    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return _Unary(self._channel.stream_unary(method, *args, **kwargs), method, self._timeout, self._credentials)
+
+    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return _Streaming(self._channel.unary_stream(method, *args, **kwargs), method, self._credentials)
+
+    def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return _Streaming(self._channel.stream_stream(method, *args, **kwargs), method, self._credentials)
+
+    def subscribe(
+        self, callback: Callable[[grpc.ChannelConnectivity], None], try_to_connect: bool | None = False
+    ) -> None:
+        self._channel.subscribe(callback, try_to_connect)
+
+    def unsubscribe(self, callback: Callable[[grpc.ChannelConnectivity], None]) -> None:
+        self._channel.unsubscribe(callback)
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def __enter__(self) -> _Channel:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class _Unary:
+    """An rpc with one response. Made by a channel, called by a stub."""
+
+    def __init__(self, rpc: Any, method: str, timeout: float | None, credentials: Credentials | None) -> None:
+        self._rpc = rpc
+        self._method = method
+        self._timeout = timeout
+        self._credentials = credentials
+
+    def __call__(self, request: Any, timeout: float | None = None, metadata: Any = None, **options: Any) -> Any:
+        with typed_errors(self._method):
+            return self._rpc(request, *self._completed(timeout, metadata), **options)
+
+    def with_call(self, request: Any, timeout: float | None = None, metadata: Any = None, **options: Any) -> Any:
+        with typed_errors(self._method):
+            return self._rpc.with_call(request, *self._completed(timeout, metadata), **options)
+
+    def future(self, request: Any, timeout: float | None = None, metadata: Any = None, **options: Any) -> Any:
+        return _Future(self._rpc.future(request, *self._completed(timeout, metadata), **options), self._method)
+
+    def _completed(self, timeout: float | None, metadata: Any) -> tuple[float | None, Any]:
+        return self._timeout if timeout is None else timeout, identified(metadata, self._credentials)
+
+
+class _Streaming:
+    """An rpc with a stream of responses, which has no default timeout."""
+
+    def __init__(self, rpc: Any, method: str, credentials: Credentials | None) -> None:
+        self._rpc = rpc
+        self._method = method
+        self._credentials = credentials
+
+    def __call__(self, request: Any, timeout: float | None = None, metadata: Any = None, **options: Any) -> Any:
+        metadata = identified(metadata, self._credentials)
+        return _Stream(self._rpc(request, timeout, metadata, **options), self._method)
+
+
+class _Call:
+    """A call of grpc's that is under way. What it can do beside failing, it does itself."""
+
+    def __init__(self, call: Any, method: str) -> None:
+        self._call = call
+        self._method = method
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._call, name)
+
+
+class _Future(_Call):
+    def result(self, timeout: float | None = None) -> Any:
+        with typed_errors(self._method):
+            return self._call.result(timeout)
+
+    def exception(self, timeout: float | None = None) -> Any:
+        try:
+            self.result(timeout)
+        except grpc.RpcError as error:
+            return error
+        return self._call.exception(timeout)
+
+    def add_done_callback(self, callback: Callable[[Any], Any]) -> None:
+        self._call.add_done_callback(lambda _: callback(self))
+
+
+class _Stream(_Call):
+    def __iter__(self) -> _Stream:
+        return self
+
+    def __next__(self) -> Any:
+        with typed_errors(self._method):
+            return next(self._call)
+
+
+grpc.Call.register(_Call)
+grpc.Future.register(_Future)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-import grpc.aio
+
+from vcenter_gateway_client._error import VCenterError
 
 __all__ = ["Credentials", "identified"]
 
@@ -73,11 +74,7 @@ def _renewed(token: Callable[[], str]) -> str:
     try:
         return _bearer(token())
     except Exception as error:
-        # gRPC's only error that can be made by others. Blocking calls may fail with it as well.
-        no_metadata = grpc.aio.Metadata()
-        raise grpc.aio.AioRpcError(
-            grpc.StatusCode.UNAUTHENTICATED, no_metadata, no_metadata, f"there is no token: {error}"
-        ) from error
+        raise VCenterError(code=grpc.StatusCode.UNAUTHENTICATED, message=f"there is no token: {error}") from error
 
 
 def _bearer(token: str) -> str:

@@ -1,13 +1,16 @@
-"""What vCenter and the gateway say about a failed call, as one typed value."""
+"""What vCenter and the gateway say about a failed call, as one typed exception."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 import grpc
+from google.protobuf import descriptor_pool
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.struct_pb2 import Struct, Value
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RequestInfo, RetryInfo
@@ -15,11 +18,33 @@ from google.rpc.status_pb2 import Status
 from vapi.std.errors.v1.error_pb2 import Error
 from vapi.std.v1.localization_pb2 import LocalizableMessage
 
-from vcenter_gateway_client._error_type import ErrorType
+from vcenter_gateway_client._enums import ErrorType, Reason
 
-__all__ = ["FieldViolation", "VCenterError"]
+__all__ = ["FieldViolation", "VCenterError", "typed_errors"]
 
 _DETAILS_KEY = "grpc-status-details-bin"
+_GATEWAY = "vcenter-gateway"
+"""The domain of the gateway's own reasons."""
+
+_UNDECIDED = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.INTERNAL,
+    }
+)
+"""When gRPC itself ends a call with one of these, nobody knows whether the gateway got it."""
+
+_NOT_SENT = (
+    "connections to all backends failing",
+    "failed to connect to all addresses",
+    "DNS resolution failed",
+    "errors resolving",
+)
+"""How gRPC's messages begin when there was no connection for a call. It says so in no other form; if it changes the
+words, a call counts as sent."""
 
 _M = TypeVar("_M", bound=Message)
 
@@ -35,21 +60,26 @@ class FieldViolation:
     """What is wrong with it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class VCenterError:
-    """Why a call failed: all that its status says, typed.
+@dataclass(kw_only=True, eq=False)
+class VCenterError(grpc.RpcError):
+    """A call failed: all that its status says, typed.
 
-    What a status does not say has its default here, for instance when gRPC itself failed and nobody answered.
+    Every call and stream on a channel of `connect` and `aio.connect` that fails raises it. Its `__cause__` is the error
+    of grpc. What a status does not say has its default here, for instance when gRPC itself failed and nobody answered.
     """
 
-    code: grpc.StatusCode
+    code: grpc.StatusCode  # type: ignore[assignment] # grpc's own errors have a method of this name, see `__cause__`
     """The gRPC code, which says how to react."""
 
     message: str
     """The message of the status."""
 
     reason: str = ""
-    """vCenter's error type verbatim, or a reason of the gateway's own."""
+    """vCenter's error type verbatim, or a reason of the gateway's own. Empty when the gateway did not answer."""
+
+    gateway_reason: Reason = Reason.UNSPECIFIED
+    """The gateway's own reason. UNSPECIFIED when vCenter reported the error, or when the reason is one of a later
+    gateway: `reason` has it then."""
 
     error_type: ErrorType = ErrorType.UNSPECIFIED
     """vCenter's error type. UNSPECIFIED when vCenter sent none, or one of a later release."""
@@ -64,9 +94,10 @@ class VCenterError:
     """Seconds to wait before another try, where waiting helps."""
 
     may_have_executed: bool = False
-    """Whether the call changes something, was sent to vCenter and got no readable answer: look before you repeat it.
+    """Whether the call changes something, was sent and got no readable answer: look before you repeat it.
 
-    The gateway says so. When the call to the gateway itself broke off or timed out, nobody could."""
+    The gateway says so. When the gateway did not answer, because the connection broke or the time was up, this is True
+    unless the rpc only reads or the client could not connect."""
 
     request_id: str = ""
     """The id of the request in the logs of the gateway and of vCenter."""
@@ -77,36 +108,16 @@ class VCenterError:
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Where it happened: `operation`, the REST call, and `http_status`."""
 
-    details: tuple[AnyMessage, ...] = field(default=(), repr=False)
+    details: tuple[AnyMessage, ...] = field(default=(), repr=False)  # type: ignore[assignment] # likewise
     """The details of the status as they came; see `detail`."""
 
     @classmethod
     def from_rpc_error(cls, error: grpc.RpcError) -> VCenterError:
-        """What the error of a failed call says, of a blocking one or one of asyncio. Never raises.
+        """What the error of a failed call says that comes from another channel. Never raises.
 
-        Details that cannot be read are as if they were not there.
+        Returns an error that is a VCenterError as it is. Details that cannot be read are as if they were not there.
         """
-        if not isinstance(error, (grpc.Call, grpc.aio.AioRpcError)):
-            return cls(code=grpc.StatusCode.UNKNOWN, message=str(error))
-        details = _details(error.trailing_metadata() or ())
-        info = _find(details, ErrorInfo) or ErrorInfo()
-        vcenter = _find(details, Error) or Error()
-        retry = _find(details, RetryInfo)
-        request = _find(details, BadRequest) or BadRequest()
-        return cls(
-            code=error.code(),
-            message=error.details() or "",
-            reason=info.reason,
-            error_type=_error_type(vcenter.error_type),
-            messages=tuple(vcenter.messages),
-            violations=tuple(FieldViolation(item.field, item.description) for item in request.field_violations),
-            retry_delay=None if retry is None else retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9,
-            may_have_executed=info.metadata.get("may_have_executed") == "true",
-            request_id=(_find(details, RequestInfo) or RequestInfo()).request_id,
-            data=_struct(vcenter.data) if vcenter.HasField("data") else None,
-            metadata=dict(info.metadata),
-            details=details,
-        )
+        return error if isinstance(error, VCenterError) else _read(error, None)
 
     def detail(self, message_type: type[_M]) -> _M | None:
         """The first detail of a type, None where there is none.
@@ -118,6 +129,73 @@ class VCenterError:
     def __str__(self) -> str:
         reason = f" ({self.reason})" if self.reason else ""
         return f"{self.code.name}{reason}: {self.message}"
+
+    def __reduce__(self) -> Any:
+        # Exceptions are copied and pickled by their positional arguments, of which this one has none.
+        return _rebuild, ({item.name: getattr(self, item.name) for item in fields(self)},)
+
+
+@contextmanager
+def typed_errors(method: str) -> Iterator[None]:
+    """Turns the errors of grpc into VCenterErrors. `method` is the path of the rpc."""
+    try:
+        yield
+    except VCenterError:
+        raise
+    except grpc.RpcError as error:
+        raise _read(error, method) from error
+
+
+def _rebuild(values: dict[str, Any]) -> VCenterError:
+    return VCenterError(**values)
+
+
+def _read(error: grpc.RpcError, method: str | None) -> VCenterError:
+    """What an error says. `method` is None when it is not known which rpc failed."""
+    is_call = isinstance(error, (grpc.Call, grpc.aio.AioRpcError))
+    code = error.code() if is_call else grpc.StatusCode.UNKNOWN
+    message = (error.details() or "") if is_call else str(error)
+    details = _details(error.trailing_metadata() or ()) if is_call else ()
+    info = _find(details, ErrorInfo)
+    vcenter = _find(details, Error) or Error()
+    retry = _find(details, RetryInfo)
+    request = _find(details, BadRequest) or BadRequest()
+    return VCenterError(
+        code=code,
+        message=message,
+        reason=info.reason if info else "",
+        gateway_reason=_gateway_reason(info) if info else Reason.UNSPECIFIED,
+        error_type=_error_type(vcenter.error_type),
+        messages=tuple(vcenter.messages),
+        violations=tuple(FieldViolation(item.field, item.description) for item in request.field_violations),
+        retry_delay=None if retry is None else retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9,
+        may_have_executed=(
+            info.metadata.get("may_have_executed") == "true"
+            if info
+            else code in _UNDECIDED and not message.startswith(_NOT_SENT) and not _is_read_only(method)
+        ),
+        request_id=(_find(details, RequestInfo) or RequestInfo()).request_id,
+        data=_struct(vcenter.data) if vcenter.HasField("data") else None,
+        metadata=dict(info.metadata) if info else {},
+        details=details,
+    )
+
+
+def _is_read_only(method: str | None) -> bool:
+    """Whether an rpc changes nothing. Those of gRPC's own services do not; others say so in their protos."""
+    service, _, name = (method or "").strip("/").partition("/")
+    if service.startswith("grpc."):
+        return True
+    try:
+        rpc = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
+    except KeyError:
+        return False
+    return rpc.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
+
+
+def _gateway_reason(info: Any) -> Reason:
+    known = info.domain == _GATEWAY and info.reason in Reason.__members__
+    return Reason[info.reason] if known else Reason.UNSPECIFIED
 
 
 def _details(trailers: Iterable[Any]) -> tuple[AnyMessage, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
+import grpc
 from grpc import aio
 
 from vcenter_gateway_client._credentials import Credentials, identified
+from vcenter_gateway_client._error import typed_errors
 from vcenter_gateway_client._transport import DEFAULT_TIMEOUT, Tls, prepare
 
 __all__ = ["connect"]
@@ -22,34 +24,108 @@ def connect(
     allow_plaintext_credentials: bool = False,
     options: Iterable[tuple[str, Any]] = (),
 ) -> aio.Channel:
-    """Makes a channel to the gateway for asyncio, on which all stubs work; their calls are then awaited.
+    """Makes a channel to the gateway for asyncio, on which all stubs work.
 
-    Takes and raises what `vcenter_gateway_client.connect` does. To be called, and used, in a running event loop; close
-    the channel, or use it in an `async with` statement.
+    Calls are then awaited, and streams iterated over with `async for`. Takes and raises what
+    `vcenter_gateway_client.connect` does. To be called, and used, in a running event loop; close the channel, or use it
+    in an `async with` statement.
     """
     transport = prepare(target, tls, credentials, allow_plaintext_credentials, options)
-    interceptors = [_Defaults(default_timeout, credentials)]
     if transport.credentials is None:
-        return aio.insecure_channel(target, options=transport.options, interceptors=interceptors)
-    return aio.secure_channel(target, transport.credentials, options=transport.options, interceptors=interceptors)
+        channel = aio.insecure_channel(target, options=transport.options)
+    else:
+        channel = aio.secure_channel(target, transport.credentials, options=transport.options)
+    return _Channel(channel, default_timeout, credentials)
 
 
-class _Defaults(aio.UnaryUnaryClientInterceptor):
-    """Adds to each call what it does not bring itself."""
+class _Channel(aio.Channel):
+    """Adds to each call what it does not bring itself, and makes it fail with a VCenterError."""
 
-    def __init__(self, timeout: float | None, credentials: Credentials | None) -> None:
+    def __init__(self, channel: aio.Channel, timeout: float | None, credentials: Credentials | None) -> None:
+        self._channel: Any = channel
         self._timeout = timeout
         self._credentials = credentials
 
-    async def intercept_unary_unary(
-        self, continuation: Callable[..., Any], client_call_details: aio.ClientCallDetails, request: Any
-    ) -> Any:
-        details = client_call_details
-        completed = aio.ClientCallDetails(
-            method=details.method,
-            timeout=self._timeout if details.timeout is None else details.timeout,
-            metadata=aio.Metadata(*identified(details.metadata, self._credentials)),
-            credentials=details.credentials,
-            wait_for_ready=details.wait_for_ready,
-        )
-        return await continuation(completed, request)
+    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._completed(self._channel.unary_unary(method, *args, **kwargs), method, _UnaryCall, self._timeout)
+
+    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._completed(self._channel.stream_unary(method, *args, **kwargs), method, _UnaryCall, self._timeout)
+
+    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._completed(self._channel.unary_stream(method, *args, **kwargs), method, _StreamCall, None)
+
+    def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._completed(self._channel.stream_stream(method, *args, **kwargs), method, _StreamCall, None)
+
+    def _completed(self, rpc: Any, method: str, call: type[_Call], default_timeout: float | None) -> Any:
+        """What a stub calls."""
+
+        def start(request: Any = None, timeout: float | None = None, metadata: Any = None, **options: Any) -> _Call:
+            timeout = default_timeout if timeout is None else timeout
+            metadata = aio.Metadata(*identified(metadata, self._credentials))
+            return call(rpc(request, timeout=timeout, metadata=metadata, **options), method)
+
+        return start
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        state: grpc.ChannelConnectivity = self._channel.get_state(try_to_connect)
+        return state
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        await self._channel.wait_for_state_change(last_observed_state)
+
+    async def channel_ready(self) -> None:
+        await self._channel.channel_ready()
+
+    async def close(self, grace: float | None = None) -> None:
+        await self._channel.close(grace)
+
+    async def __aenter__(self) -> _Channel:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+
+class _Call:
+    """A call of grpc's that is under way. What it can do beside failing, it does itself."""
+
+    def __init__(self, call: Any, method: str) -> None:
+        self._call = call
+        self._method = method
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._call, name)
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        self._call.add_done_callback(lambda _: callback(self))
+
+    async def write(self, request: Any) -> None:
+        with typed_errors(self._method):
+            await self._call.write(request)
+
+
+class _UnaryCall(_Call):
+    def __await__(self) -> Generator[Any, None, Any]:
+        with typed_errors(self._method):
+            return (yield from self._call.__await__())
+
+
+class _StreamCall(_Call):
+    _responses: Any = None
+
+    def __aiter__(self) -> _StreamCall:
+        self._responses = self._call.__aiter__()
+        return self
+
+    async def __anext__(self) -> Any:
+        with typed_errors(self._method):
+            return await self._responses.__anext__()
+
+    async def read(self) -> Any:
+        with typed_errors(self._method):
+            return await self._call.read()
+
+
+aio.Call.register(_Call)

@@ -4,7 +4,7 @@
 //! codegen <descriptors.binpb> <service_config.json> <root of the crate, or another folder>
 //! ```
 //!
-//! Writes below the third: `src/generated/`, the messages and stubs, and the calls that may be repeated;
+//! Writes below the third: `src/generated/`, the messages and stubs, the policy of retries, and which rpcs stream;
 //! `conformance/src/calls.rs`, a line for each rpc.
 
 mod policy;
@@ -28,17 +28,18 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let descriptors = fs::read(descriptors)?;
     let mut protos = FileDescriptorSet::decode(descriptors.as_slice())?;
-    // Options speak to the gateway only. What is in google.protobuf comes from prost-types.
+    // Options speak to the gateway only, and what is read of google.rpc is written by hand. What is in google.protobuf
+    // comes from prost-types.
     protos
         .file
-        .retain(|file| !["google.api", "vapi.v1"].contains(&file.package()));
+        .retain(|file| !["google.api", "google.rpc", "vapi.v1"].contains(&file.package()));
 
     let secrets = redact::messages_with_secrets(&protos, &descriptors)?;
-    let calls = stubs::generate(protos, &secrets, &generated)?;
-    fs::write(root.join("conformance/src/calls.rs"), calls)?;
+    let rpcs = stubs::generate(protos, &secrets, &generated)?;
+    fs::write(root.join("conformance/src/calls.rs"), stubs::calls(&rpcs))?;
     fs::write(
         generated.join("policy.rs"),
-        policy::generate(&fs::read_to_string(service_config)?)?,
+        policy::generate(&fs::read_to_string(service_config)?, &rpcs)?,
     )?;
     Ok(())
 }

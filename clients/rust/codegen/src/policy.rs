@@ -1,10 +1,31 @@
-//! What the service config says about repeating calls, as constants.
+//! What the service config says about retries, and which rpcs stream, as constants.
 
 use std::{error::Error, fmt::Write, time::Duration};
 
+use heck::ToUpperCamelCase;
 use serde::Deserialize;
 
-use crate::HEADER;
+use crate::{HEADER, stubs::Rpc};
+
+/// The codes that a service config may name: all but `OK`.
+const CODES: [&str; 16] = [
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -49,7 +70,7 @@ struct RetryThrottling {
 }
 
 /// The constants that the crate's retry module includes. Fails for a config that says more than they can.
-pub(crate) fn generate(service_config: &str) -> Result<String, Box<dyn Error>> {
+pub(crate) fn generate(service_config: &str, rpcs: &[Rpc]) -> Result<String, Box<dyn Error>> {
     let config: ServiceConfig = serde_json::from_str(service_config)?;
     if config.load_balancing_config != serde_json::json!([{"round_robin": {}}]) {
         return Err("the client balances round robin, and nothing else".into());
@@ -58,23 +79,46 @@ pub(crate) fn generate(service_config: &str) -> Result<String, Box<dyn Error>> {
         return Err("the client knows one retry policy".into());
     };
     let policy = &method.retry_policy;
-    if policy.retryable_status_codes != ["UNAVAILABLE"] {
-        return Err("the client repeats calls on UNAVAILABLE, and nothing else".into());
-    }
+    let codes = policy.retryable_status_codes.iter().map(|code| {
+        CODES
+            .contains(&code.as_str())
+            .then(|| format!("Code::{}", code.to_upper_camel_case()))
+            .ok_or_else(|| format!("gRPC has no code {code}"))
+    });
+    let codes = codes.collect::<Result<Vec<_>, _>>()?;
 
-    let mut rpcs: Vec<String> = method
+    let mut repeatable: Vec<String> = method
         .name
         .iter()
         .map(|name| format!("/{}/{}", name.service, name.method))
         .collect();
-    rpcs.sort();
+    repeatable.sort();
+    let streams: Vec<String> = rpcs
+        .iter()
+        .filter(|rpc| rpc.streams)
+        .map(|rpc| format!("/{}", rpc.name))
+        .collect();
+
     let mut code = HEADER.to_owned();
-    writeln!(code, "/// Paths of the rpcs that may be repeated, sorted.")?;
-    writeln!(code, "const REPEATABLE: [&str; {}] = [", rpcs.len())?;
-    for rpc in rpcs {
-        writeln!(code, "    {rpc:?},")?;
-    }
-    writeln!(code, "];\n")?;
+    write_paths(
+        &mut code,
+        "REPEATABLE",
+        "Paths of the rpcs that only read and may be repeated, sorted.",
+        &repeatable,
+    )?;
+    write_paths(
+        &mut code,
+        "STREAMS",
+        "Paths of the rpcs that answer with a stream, sorted.",
+        &streams,
+    )?;
+    writeln!(code, "/// The codes after which an rpc that only reads is repeated.")?;
+    writeln!(
+        code,
+        "const RETRYABLE: [Code; {}] = [{}];",
+        codes.len(),
+        codes.join(", ")
+    )?;
     writeln!(code, "const MAX_ATTEMPTS: u32 = {};", policy.max_attempts)?;
     writeln!(
         code,
@@ -98,6 +142,14 @@ pub(crate) fn generate(service_config: &str) -> Result<String, Box<dyn Error>> {
         config.retry_throttling.token_ratio
     )?;
     Ok(code)
+}
+
+fn write_paths(code: &mut String, name: &str, comment: &str, paths: &[String]) -> std::fmt::Result {
+    writeln!(code, "/// {comment}\nconst {name}: [&str; {}] = [", paths.len())?;
+    for path in paths {
+        writeln!(code, "    {path:?},")?;
+    }
+    writeln!(code, "];\n")
 }
 
 /// A duration of protobuf's JSON form, `"0.2s"`, as Rust code.

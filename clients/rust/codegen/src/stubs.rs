@@ -8,10 +8,26 @@ use prost_types::FileDescriptorSet;
 
 use crate::{HEADER, redact::Secret};
 
-/// Writes one file a package, and `mod.rs` that puts them together. Returns a line for each rpc, for the conformance
-/// runner.
-pub(crate) fn generate(protos: FileDescriptorSet, secrets: &[Secret], target: &Path) -> Result<String, Box<dyn Error>> {
-    let calls = Rc::new(RefCell::new(Vec::new()));
+/// An rpc and the function of the stub that calls it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rpc {
+    /// `package.Service/Method`.
+    pub(crate) name: String,
+    /// Whether the server answers with a stream.
+    pub(crate) streams: bool,
+    /// Rust path of the client.
+    client: String,
+    /// Name of the client's function.
+    function: String,
+}
+
+/// Writes one file a package, and `mod.rs` that puts them together. Returns all rpcs, sorted by name.
+pub(crate) fn generate(
+    protos: FileDescriptorSet,
+    secrets: &[Secret],
+    target: &Path,
+) -> Result<Vec<Rpc>, Box<dyn Error>> {
+    let rpcs = Rc::new(RefCell::new(Vec::new()));
     let mut packages: Vec<String> = protos.file.iter().map(|file| file.package().to_owned()).collect();
     packages.retain(|package| package != "google.protobuf");
     packages.sort();
@@ -27,7 +43,7 @@ pub(crate) fn generate(protos: FileDescriptorSet, secrets: &[Secret], target: &P
                 .build_server(false)
                 .build_transport(false)
                 .service_generator(),
-            calls: Rc::clone(&calls),
+            rpcs: Rc::clone(&rpcs),
         }))
         .compile_fds(protos)?;
 
@@ -41,15 +57,26 @@ pub(crate) fn generate(protos: FileDescriptorSet, secrets: &[Secret], target: &P
     }
     fs::write(target.join("mod.rs"), modules(&packages)?)?;
 
-    let mut calls = calls.take();
-    calls.sort();
-    Ok(format!("{HEADER}calls! {{\n{}}}\n", calls.concat()))
+    let mut rpcs = rpcs.take();
+    rpcs.sort();
+    Ok(rpcs)
+}
+
+/// A line for each rpc, for the conformance runner: those with one answer, and those with a stream.
+pub(crate) fn calls(rpcs: &[Rpc]) -> String {
+    let list = |streams: bool| -> String {
+        rpcs.iter()
+            .filter(|rpc| rpc.streams == streams)
+            .map(|rpc| format!("    {:?} => {}, {};\n", rpc.name, rpc.client, rpc.function))
+            .collect()
+    };
+    format!("{HEADER}calls! {{\n{}}}\nstreams! {{\n{}}}\n", list(false), list(true))
 }
 
 /// tonic's stubs, each client named in the module of its package as well.
 struct Stubs {
     tonic: Box<dyn ServiceGenerator>,
-    calls: Rc<RefCell<Vec<String>>>,
+    rpcs: Rc<RefCell<Vec<Rpc>>>,
 }
 
 impl ServiceGenerator for Stubs {
@@ -60,13 +87,16 @@ impl ServiceGenerator for Stubs {
         for method in &service.methods {
             // The client keeps whole requests in order to repeat them.
             assert!(
-                !method.client_streaming && !method.server_streaming,
-                "{} streams",
+                !method.client_streaming,
+                "{} takes a stream of requests",
                 method.proto_name
             );
-            let rpc = format!("{}.{}/{}", service.package, service.proto_name, method.proto_name);
-            let line = format!("    \"{rpc}\" => {path}::{client}<_>, {};\n", method.name);
-            self.calls.borrow_mut().push(line);
+            self.rpcs.borrow_mut().push(Rpc {
+                name: format!("{}.{}/{}", service.package, service.proto_name, method.proto_name),
+                streams: method.server_streaming,
+                client: format!("{path}::{client}<_>"),
+                function: method.name.clone(),
+            });
         }
         let mut stub = String::new();
         self.tonic.generate(service, &mut stub);
@@ -114,22 +144,44 @@ fn modules(packages: &[String]) -> Result<String, Box<dyn Error>> {
     format(&code)
 }
 
-/// Formats code, and takes back the escapes that prost puts into code spans of comments as well.
+/// Formats code, and corrects its comments.
 fn format(code: &str) -> Result<String, Box<dyn Error>> {
     let formatted = prettyplease::unparse(&syn::parse_file(code)?);
-    let lines = formatted.lines().map(|line| {
-        if !line.trim_start().starts_with("///") {
-            return line.to_owned();
+    let mut lines = Vec::new();
+    // The indentation of a comment while its lines are an example.
+    let mut example: Option<&str> = None;
+    for line in formatted.lines() {
+        let (indent, text) = line.split_at(line.len() - line.trim_start().len());
+        let shown = text.strip_prefix("///     ");
+        if let (Some(indent), None) = (example, shown) {
+            lines.push(format!("{indent}/// ```"));
+            example = None;
         }
-        let spans: Vec<String> = line
-            .split('`')
-            .enumerate()
-            .map(|(index, span)| match index % 2 {
-                0 => span.to_owned(),
-                _ => span.replace("\\[", "[").replace("\\]", "]"),
-            })
-            .collect();
-        spans.join("`")
-    });
-    Ok(HEADER.to_owned() + &lines.collect::<Vec<_>>().join("\n") + "\n")
+        match (shown, text.starts_with("///")) {
+            // rustdoc would take what is indented for Rust, and test it.
+            (Some(shown), _) => {
+                if example.is_none() {
+                    lines.push(format!("{indent}/// ```json"));
+                    example = Some(indent);
+                }
+                lines.push(format!("{indent}/// {}", shown.strip_prefix(' ').unwrap_or(shown)));
+            }
+            (None, true) => lines.push(format!("{indent}{}", without_escapes(text))),
+            (None, false) => lines.push(line.to_owned()),
+        }
+    }
+    Ok(HEADER.to_owned() + &lines.join("\n") + "\n")
+}
+
+/// Takes back the escapes that prost puts into code spans of comments as well.
+fn without_escapes(comment: &str) -> String {
+    let spans: Vec<String> = comment
+        .split('`')
+        .enumerate()
+        .map(|(index, span)| match index % 2 {
+            0 => span.to_owned(),
+            _ => span.replace("\\[", "[").replace("\\]", "]"),
+        })
+        .collect();
+    spans.join("`")
 }

@@ -4,17 +4,23 @@ use std::{
     env,
     error::Error,
     io::{self, Write},
+    pin::Pin,
 };
 
 use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
 use serde_json::{Value, json};
+use tonic_health::pb::{FILE_DESCRIPTOR_SET as HEALTH, health_client::HealthClient};
 use vcenter_gateway_client::{
     Credentials, Gateway, VCenterError,
-    tonic::{Request, Status},
+    tonic::{
+        Request, Status,
+        codegen::tokio_stream::{Stream, StreamExt},
+    },
     vcenter,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
+type Messages = Pin<Box<dyn Stream<Item = std::result::Result<DynamicMessage, Status>>>>;
 
 /// Makes a function that calls any rpc through its own stub, with its own messages.
 macro_rules! calls {
@@ -39,34 +45,104 @@ macro_rules! calls {
         }
     };
 }
+
+/// Makes a function that opens any stream through its own stub, with its own messages, or that of gRPC's health checks.
+macro_rules! streams {
+    ($($rpc:literal => $client:ty, $method:ident;)*) => {
+        async fn open(
+            gateway: Gateway,
+            rpc: &str,
+            request: &DynamicMessage,
+            message: DynamicMessage,
+        ) -> Result<std::result::Result<Messages, Status>> {
+            match rpc {
+                $($rpc => open!(<$client>::new(gateway), $method, request, message),)*
+                "grpc.health.v1.Health/Watch" => open!(HealthClient::new(gateway), watch, request, message),
+                _ => Err(format!("there is no stream {rpc}").into()),
+            }
+        }
+    };
+}
+
+macro_rules! open {
+    ($client:expr, $method:ident, $request:ident, $message:ident) => {{
+        let opened = $client.$method(Request::new($request.transcode_to()?)).await;
+        Ok(opened.map(|opened| -> Messages {
+            Box::pin(opened.into_inner().map(move |received| {
+                let mut message = $message.clone();
+                message
+                    .transcode_from(&received?)
+                    .expect("the descriptors fit the stubs");
+                Ok(message)
+            }))
+        }))
+    }};
+}
 include!("calls.rs");
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let pool = DescriptorPool::decode(include_bytes!("descriptors.binpb").as_slice())?;
+    let mut pool = DescriptorPool::decode(include_bytes!("descriptors.binpb").as_slice())?;
+    pool.decode_file_descriptor_set(HEALTH)?;
     let gateway = Gateway::builder(env::var("GATEWAY_TARGET")?)
         .credentials(Credentials::basic(
             env::var("GATEWAY_USER")?,
             env::var("GATEWAY_PASSWORD")?,
         ))
         .dangerously_send_credentials_in_plaintext()
-        .connect()
-        .await?;
+        .connect_lazy()?;
     for line in io::stdin().lines() {
         let asked: Value = serde_json::from_str(&line?)?;
         let rpc = asked["rpc"].as_str().ok_or("a line has no rpc")?;
         let method = find(&pool, rpc)?;
         let request = DynamicMessage::deserialize(method.input(), &asked["request"])?;
         let response = DynamicMessage::new(method.output());
-        let answer = match call(gateway.clone(), rpc, &request, response).await? {
-            Ok(response) => json!({ "response": response }),
-            Err(status) => json!({ "error": describe(&pool, &status.into())? }),
+        let answered = if asked["stream"] == true {
+            let opened = open(gateway.clone(), rpc, &request, response).await?;
+            stream(opened, asked["cancel_after"].as_u64())
+                .await?
+                .map(|()| json!({ "end": {} }))
+        } else {
+            let answer = call(gateway.clone(), rpc, &request, response).await?;
+            answer.map(|response| json!({ "response": response }))
         };
-        let mut output = io::stdout().lock();
-        writeln!(output, "{answer}")?;
-        output.flush()?;
+        write(&match answered {
+            Ok(answer) => answer,
+            Err(status) => json!({ "error": describe(&pool, &status.into())? }),
+        })?;
     }
     Ok(())
+}
+
+/// Writes the messages of a stream as they arrive; returns how it ended.
+async fn stream(
+    opened: std::result::Result<Messages, Status>,
+    cancel_after: Option<u64>,
+) -> Result<std::result::Result<(), Status>> {
+    let mut messages = match opened {
+        Ok(messages) => messages,
+        Err(status) => return Ok(Err(status)),
+    };
+    let mut arrived = 0;
+    while let Some(message) = messages.next().await {
+        match message {
+            Ok(message) => write(&json!({ "message": message }))?,
+            Err(status) => return Ok(Err(status)),
+        }
+        arrived += 1;
+        if cancel_after == Some(arrived) {
+            // To drop a stream is to cancel it, after which nobody is there to be told.
+            drop(messages);
+            return Ok(Err(Status::cancelled("the stream was dropped")));
+        }
+    }
+    Ok(Ok(()))
+}
+
+fn write(answer: &Value) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{answer}")?;
+    output.flush()
 }
 
 fn find(pool: &DescriptorPool, rpc: &str) -> Result<MethodDescriptor> {
@@ -100,6 +176,7 @@ fn describe(pool: &DescriptorPool, error: &VCenterError) -> Result<Value> {
     Ok(json!({
         "code": upper_snake_case(&format!("{:?}", error.code())),
         "reason": error.reason(),
+        "gateway_reason": error.gateway_reason().as_str_name(),
         "error_type": error.error_type().as_str_name(),
         "message": error.message(),
         "messages": messages.collect::<Vec<_>>(),

@@ -26,6 +26,13 @@ pub mod vcenter {
             include!("vcenter.compute.v1.rs");
         }
     }
+    ///The package `vcenter.gateway`.
+    pub mod gateway {
+        ///The package `vcenter.gateway.v1`.
+        pub mod v1 {
+            include!("vcenter.gateway.v1.rs");
+        }
+    }
     ///The package `vcenter.guest`.
     pub mod guest {
         ///The package `vcenter.guest.v1`.

@@ -27,8 +27,8 @@ pub struct ListVmsRequest {
     /// Identifiers of resource pools, for instance `resgroup-1001`.
     #[prost(string, repeated, tag = "7")]
     pub resource_pools: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Power states, as vCenter spells them: `POWERED_ON`, `POWERED_OFF`, `SUSPENDED`. Any other value is answered with
-    /// `INVALID_ARGUMENT`.
+    /// Power states: `POWERED_ON`, `POWERED_OFF`, `SUSPENDED`, or the same with the prefix `POWER_STATE_`. Any other value is
+    /// answered with `INVALID_ARGUMENT`.
     #[prost(string, repeated, tag = "8")]
     pub power_states: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }

@@ -11,6 +11,7 @@ use vcenter_gateway_client::{
         v1::LocalizableMessage,
     },
     vcenter::{
+        gateway::v1::Reason,
         v1::{ListVmsRequest, VmServiceClient},
         vm::guest::v1::ProcessErrorDetails,
     },
@@ -99,6 +100,8 @@ fn details() -> Vec<Any> {
 fn assert_complete(error: &VCenterError) {
     assert_eq!(error.code(), Code::FailedPrecondition);
     assert_eq!(error.reason(), "ALREADY_IN_DESIRED_STATE");
+    assert_eq!(error.domain(), "vcenter.vmware.com");
+    assert_eq!(error.metadata(), &info().metadata);
     assert_eq!(error.error_type(), ErrorType::AlreadyInDesiredState);
     assert_eq!(error.message(), "the CD-ROM is connected");
     assert_eq!(error.messages(), self::error().messages);
@@ -200,4 +203,28 @@ fn a_negative_delay_is_none() {
     };
     let error = status(vec![any("google.rpc.RetryInfo", &retry)]).vcenter_error();
     assert_eq!(error.retry_delay(), None);
+}
+
+#[test]
+fn a_reason_of_the_gateways_own_is_typed() {
+    for (domain, reason, expected) in [
+        ("vcenter-gateway", "REQUEST_INVALID", Reason::RequestInvalid),
+        ("vcenter-gateway", "TOO_MANY_STREAMS", Reason::TooManyStreams),
+        ("vcenter-gateway", "OF_A_LATER_RELEASE", Reason::Unspecified),
+        ("vcenter-gateway", "", Reason::Unspecified),
+        ("vcenter.vmware.com", "REQUEST_INVALID", Reason::Unspecified),
+        ("", "REQUEST_INVALID", Reason::Unspecified),
+    ] {
+        let info = pb::ErrorInfo {
+            reason: reason.into(),
+            domain: domain.into(),
+            ..info()
+        };
+        let error = status(vec![any("google.rpc.ErrorInfo", &info)]).vcenter_error();
+        assert_eq!((error.gateway_reason(), error.reason()), (expected, reason));
+    }
+    assert_eq!(
+        Status::unavailable("").vcenter_error().gateway_reason(),
+        Reason::Unspecified
+    );
 }

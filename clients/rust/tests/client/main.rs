@@ -6,5 +6,6 @@ mod error;
 mod redaction;
 mod retry;
 mod server;
+mod streams;
 #[cfg(feature = "tls-ring")]
 mod tls;

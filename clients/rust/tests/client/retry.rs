@@ -4,7 +4,7 @@ use http::Response;
 use tokio::runtime::Runtime;
 use tonic::{Code, Request, Status, body::Body};
 use vcenter_gateway_client::{
-    StatusExt,
+    Gateway, StatusExt,
     vcenter::{
         v1::{ListVmsRequest, ListVmsResponse, VmServiceClient},
         vm::v1::{PowerServiceClient, StartVmRequest, StartVmResponse},
@@ -105,6 +105,8 @@ async fn a_write_is_sent_once() {
         (status.code(), status.message()),
         (Code::Unavailable, "vCenter restarts")
     );
+    // The gateway would have said more.
+    assert!(status.vcenter_error().may_have_executed());
     assert_eq!(server.calls().len(), 1);
 }
 
@@ -162,4 +164,30 @@ async fn a_write_whose_connection_broke_may_have_run() {
     let error = answer.unwrap_err().vcenter_error();
     assert_eq!(error.code(), Code::Unavailable, "{error}");
     assert!(error.may_have_executed());
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_not_there_yet_is_found_by_a_later_call() {
+    let server = FakeGateway::start(|_| None).await;
+    let address = server.address;
+    server.stop().await;
+    let gateway = Gateway::builder(format!("localhost:{}", address.port()));
+    let mut power = PowerServiceClient::new(gateway.connect_lazy().unwrap());
+    let request = || StartVmRequest { vm: "vm-1001".into() };
+    let error = power.start_vm(request()).await.unwrap_err().vcenter_error();
+    assert_eq!(error.code(), Code::Unavailable, "{error}");
+    assert!(!error.may_have_executed());
+
+    let server = FakeGateway::start_with(Default::default(), address, |_| ok(&StartVmResponse::default())).await;
+    power.start_vm(request()).await.unwrap();
+    assert_eq!(server.calls().len(), 1);
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_known_is_no_reason_to_fail_early() {
+    let gateway = Gateway::builder("gateway.invalid:50051").without_retries();
+    let mut power = PowerServiceClient::new(gateway.connect_lazy().unwrap());
+    let status = power.start_vm(StartVmRequest::default()).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    assert!(!status.vcenter_error().may_have_executed());
 }

@@ -7,13 +7,21 @@ use std::{
 };
 
 use http::{HeaderMap, Request, Response};
-use http_body_util::{BodyExt, Full};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody};
 use prost::Message;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{
+        mpsc::{UnboundedSender, unbounded_channel},
+        oneshot,
+    },
+    task::JoinHandle,
+};
 use tonic::{
     Status,
     body::Body,
-    codegen::Bytes,
+    codegen::{Bytes, tokio_stream::wrappers::UnboundedReceiverStream},
     transport::{Server, server::TcpIncoming},
 };
 use tower::service_fn;
@@ -97,10 +105,14 @@ impl FakeGateway {
 
 /// An answer with a message.
 pub fn ok(message: &impl Message) -> Option<Response<Body>> {
+    Some(answer(framed(message), Status::ok("")))
+}
+
+fn framed(message: &impl Message) -> Vec<u8> {
     let mut frame = vec![0];
     frame.extend(u32::try_from(message.encoded_len()).unwrap().to_be_bytes());
     frame.extend(message.encode_to_vec());
-    Some(answer(frame, Status::ok("")))
+    frame
 }
 
 /// An answer without a message, whose status is in the headers.
@@ -113,12 +125,45 @@ pub fn failed_late(status: Status) -> Option<Response<Body>> {
     Some(answer(Vec::new(), status))
 }
 
+/// A stream that was opened, for the test to say what it sends. Dropping it ends the stream without a status.
+#[derive(Debug)]
+pub struct Stream(UnboundedSender<Result<Frame<Bytes>, Status>>);
+
+impl Stream {
+    pub fn send(&self, message: &impl Message) {
+        _ = self.0.send(Ok(Frame::data(framed(message).into())));
+    }
+
+    pub fn end(self, status: Status) {
+        _ = self.0.send(Ok(Frame::trailers(trailers(&status))));
+    }
+
+    /// Waits until the client has cancelled the call.
+    pub async fn cancelled(&self) {
+        self.0.closed().await;
+    }
+}
+
+/// A stream and the answer that carries it.
+pub fn stream() -> (Stream, Option<Response<Body>>) {
+    let (sender, frames) = unbounded_channel();
+    let body = StreamBody::new(UnboundedReceiverStream::new(frames));
+    (Stream(sender), Some(response(Body::new(body))))
+}
+
 fn answer(body: Vec<u8>, status: Status) -> Response<Body> {
+    let trailers = trailers(&status);
+    let body = Full::new(Bytes::from(body)).with_trailers(async move { Some(Ok(trailers)) });
+    response(Body::new(body))
+}
+
+fn trailers(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     status.add_header(&mut trailers).unwrap();
-    let body = Full::new(Bytes::from(body)).with_trailers(async move { Some(Ok(trailers)) });
-    Response::builder()
-        .header("content-type", "application/grpc")
-        .body(Body::new(body))
-        .unwrap()
+    trailers
+}
+
+fn response(body: Body) -> Response<Body> {
+    let response = Response::builder().header("content-type", "application/grpc");
+    response.body(body).unwrap()
 }

@@ -1,5 +1,17 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+};
+use tonic::{
+    Code,
+    transport::{Certificate, Identity, Server, ServerTlsConfig},
+};
 use vcenter_gateway_client::{
     ConnectError, Credentials, Gateway, Tls,
     vcenter::v1::{ListVmsRequest, ListVmsResponse, VmServiceClient},
@@ -108,4 +120,31 @@ fn a_file_that_cannot_be_read_is_an_error() {
             .identity_files("no/such/file.pem", "no/such/file.key")
             .is_err()
     );
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_is_reported_after_one_attempt() {
+    let (trusted, other) = (Pki::new("127.0.0.1"), Pki::new("127.0.0.1"));
+    let server = trusted.serve(ServerTlsConfig::new()).await;
+    let address = server.address;
+    let gateway = server.client().tls(Tls::ca_pem(trusted.ca())).connect().await.unwrap();
+    server.stop().await;
+
+    let listener = TcpListener::bind(address).await.unwrap();
+    let server = other.serve(ServerTlsConfig::new()).await;
+    let connections = Arc::new(AtomicUsize::new(0));
+    tokio::spawn({
+        let connections = Arc::clone(&connections);
+        async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                connections.fetch_add(1, Ordering::Relaxed);
+                let mut server = TcpStream::connect(server.address).await.unwrap();
+                tokio::spawn(async move { copy_bidirectional(&mut client, &mut server).await });
+            }
+        }
+    });
+    let status = list(gateway).await.unwrap_err();
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.message().contains("certificate"), "{status}");
 }

@@ -513,22 +513,27 @@ var File_vcenter_vm_v1_power_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_v1_power_service_proto_rawDesc = "" +
 	"\n" +
-	"!vcenter/vm/v1/power_service.proto\x12\rvcenter.vm.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a\x1avcenter/vm/v1/common.proto\"'\n" +
-	"\x0fGetPowerRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"B\n" +
+	"!vcenter/vm/v1/power_service.proto\x12\rvcenter.vm.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a\x1avcenter/vm/v1/common.proto\";\n" +
+	"\x0fGetPowerRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"B\n" +
 	"\x10GetPowerResponse\x12.\n" +
-	"\x05power\x18\x01 \x01(\v2\x18.vcenter.vm.v1.PowerInfoR\x05power\"&\n" +
-	"\x0eStartVmRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"\x11\n" +
-	"\x0fStartVmResponse\"%\n" +
-	"\rStopVmRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"\x10\n" +
-	"\x0eStopVmResponse\"(\n" +
-	"\x10SuspendVmRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"\x13\n" +
-	"\x11SuspendVmResponse\"&\n" +
-	"\x0eResetVmRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"\x11\n" +
+	"\x05power\x18\x01 \x01(\v2\x18.vcenter.vm.v1.PowerInfoR\x05power\":\n" +
+	"\x0eStartVmRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"\x11\n" +
+	"\x0fStartVmResponse\"9\n" +
+	"\rStopVmRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"\x10\n" +
+	"\x0eStopVmResponse\"<\n" +
+	"\x10SuspendVmRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"\x13\n" +
+	"\x11SuspendVmResponse\":\n" +
+	"\x0eResetVmRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"\x11\n" +
 	"\x0fResetVmResponse\"\xd4\x01\n" +
 	"\tPowerInfo\x124\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x19.vcenter.vm.v1.PowerStateH\x00R\x05state\x88\x01\x01\x12+\n" +

@@ -177,10 +177,12 @@ var File_vcenter_vm_compute_v1_policies_service_proto protoreflect.FileDescripto
 
 const file_vcenter_vm_compute_v1_policies_service_proto_rawDesc = "" +
 	"\n" +
-	",vcenter/vm/compute/v1/policies_service.proto\x12\x15vcenter.vm.compute.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a!vcenter/compute/v1/policies.proto\"F\n" +
-	"\x10GetPolicyRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x1c\n" +
-	"\x06policy\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x06policy\"P\n" +
+	",vcenter/vm/compute/v1/policies_service.proto\x12\x15vcenter.vm.compute.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a!vcenter/compute/v1/policies.proto\"\x93\x01\n" +
+	"\x10GetPolicyRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12U\n" +
+	"\x06policy\x18\x02 \x01(\tB=\xe2A\x01\x02\xfa\xbb\x185\n" +
+	"3com.vmware.vcenter.compute.Resources.COMPUTE_POLICYR\x06policy\"P\n" +
 	"\x11GetPolicyResponse\x12;\n" +
 	"\x06policy\x18\x01 \x01(\v2#.vcenter.vm.compute.v1.PoliciesInfoR\x06policy\"\\\n" +
 	"\fPoliciesInfo\x12A\n" +

@@ -281,9 +281,10 @@ var File_vcenter_vm_console_v1_tickets_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_console_v1_tickets_service_proto_rawDesc = "" +
 	"\n" +
-	"+vcenter/vm/console/v1/tickets_service.proto\x12\x15vcenter.vm.console.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"o\n" +
-	"\x13CreateTicketRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12B\n" +
+	"+vcenter/vm/console/v1/tickets_service.proto\x12\x15vcenter.vm.console.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"\x83\x01\n" +
+	"\x13CreateTicketRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12B\n" +
 	"\x04spec\x18\x02 \x01(\v2(.vcenter.vm.console.v1.TicketsCreateSpecB\x04\xe2A\x01\x02R\x04spec\"U\n" +
 	"\x14CreateTicketResponse\x12=\n" +
 	"\x06ticket\x18\x01 \x01(\v2%.vcenter.vm.console.v1.TicketsSummaryR\x06ticket\"_\n" +

@@ -422,13 +422,15 @@ var File_vcenter_vm_guest_v1_customization_service_proto protoreflect.FileDescri
 
 const file_vcenter_vm_guest_v1_customization_service_proto_rawDesc = "" +
 	"\n" +
-	"/vcenter/vm/guest/v1/customization_service.proto\x12\x13vcenter.vm.guest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15vapi/v1/options.proto\x1a)vcenter/guest/v1/customization_spec.proto\"/\n" +
-	"\x17GetCustomizationRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"h\n" +
+	"/vcenter/vm/guest/v1/customization_service.proto\x12\x13vcenter.vm.guest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15vapi/v1/options.proto\x1a)vcenter/guest/v1/customization_spec.proto\"C\n" +
+	"\x17GetCustomizationRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"h\n" +
 	"\x18GetCustomizationResponse\x12L\n" +
-	"\rcustomization\x18\x01 \x01(\v2&.vcenter.vm.guest.v1.CustomizationInfoR\rcustomization\"t\n" +
-	"\x17SetCustomizationRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12C\n" +
+	"\rcustomization\x18\x01 \x01(\v2&.vcenter.vm.guest.v1.CustomizationInfoR\rcustomization\"\x88\x01\n" +
+	"\x17SetCustomizationRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12C\n" +
 	"\x04spec\x18\x02 \x01(\v2).vcenter.vm.guest.v1.CustomizationSetSpecB\x04\xe2A\x01\x02R\x04spec\"\x1a\n" +
 	"\x18SetCustomizationResponse\"\xff\x02\n" +
 	"\x11CustomizationInfo\x12E\n" +

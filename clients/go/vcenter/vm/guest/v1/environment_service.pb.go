@@ -251,16 +251,18 @@ var File_vcenter_vm_guest_v1_environment_service_proto protoreflect.FileDescript
 
 const file_vcenter_vm_guest_v1_environment_service_proto_rawDesc = "" +
 	"\n" +
-	"-vcenter/vm/guest/v1/environment_service.proto\x12\x13vcenter.vm.guest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a vcenter/vm/guest/v1/common.proto\"\x91\x01\n" +
-	"\x15GetEnvironmentRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x18\n" +
+	"-vcenter/vm/guest/v1/environment_service.proto\x12\x13vcenter.vm.guest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a vcenter/vm/guest/v1/common.proto\"\xa5\x01\n" +
+	"\x15GetEnvironmentRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12\x18\n" +
 	"\x04name\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x04name\x12H\n" +
 	"\vcredentials\x18\x03 \x01(\v2 .vcenter.vm.guest.v1.CredentialsB\x04\xe2A\x01\x02R\vcredentials\"=\n" +
 	"\x16GetEnvironmentResponse\x12\x19\n" +
 	"\x05value\x18\x01 \x01(\tH\x00R\x05value\x88\x01\x01B\b\n" +
-	"\x06_value\"\x94\x01\n" +
-	"\x16ListEnvironmentRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12H\n" +
+	"\x06_value\"\xa8\x01\n" +
+	"\x16ListEnvironmentRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12H\n" +
 	"\vcredentials\x18\x02 \x01(\v2 .vcenter.vm.guest.v1.CredentialsB\x04\xe2A\x01\x02R\vcredentials\x12\x1a\n" +
 	"\x05names\x18\x03 \x03(\tB\x04\xe2A\x01\x02R\x05names\"\xb2\x01\n" +
 	"\x17ListEnvironmentResponse\x12Y\n" +

@@ -207,9 +207,10 @@ var File_vcenter_vm_guest_v1_identity_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_guest_v1_identity_service_proto_rawDesc = "" +
 	"\n" +
-	"*vcenter/vm/guest/v1/identity_service.proto\x12\x13vcenter.vm.guest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1evapi/std/v1/localization.proto\x1a\x15vapi/v1/options.proto\x1a\x1avcenter/vm/v1/common.proto\"*\n" +
-	"\x12GetIdentityRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"T\n" +
+	"*vcenter/vm/guest/v1/identity_service.proto\x12\x13vcenter.vm.guest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1evapi/std/v1/localization.proto\x1a\x15vapi/v1/options.proto\x1a\x1avcenter/vm/v1/common.proto\">\n" +
+	"\x12GetIdentityRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"T\n" +
 	"\x13GetIdentityResponse\x12=\n" +
 	"\bidentity\x18\x01 \x01(\v2!.vcenter.vm.guest.v1.IdentityInfoR\bidentity\"\x97\x02\n" +
 	"\fIdentityInfo\x12\x17\n" +

@@ -241,9 +241,10 @@ var File_vcenter_vm_guest_v1_local_filesystem_service_proto protoreflect.FileDes
 
 const file_vcenter_vm_guest_v1_local_filesystem_service_proto_rawDesc = "" +
 	"\n" +
-	"2vcenter/vm/guest/v1/local_filesystem_service.proto\x12\x13vcenter.vm.guest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"1\n" +
-	"\x19GetLocalFilesystemRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"\xea\x01\n" +
+	"2vcenter/vm/guest/v1/local_filesystem_service.proto\x12\x13vcenter.vm.guest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"E\n" +
+	"\x19GetLocalFilesystemRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"\xea\x01\n" +
 	"\x1aGetLocalFilesystemResponse\x12b\n" +
 	"\vfilesystems\x18\x01 \x03(\v2@.vcenter.vm.guest.v1.GetLocalFilesystemResponse.FilesystemsEntryR\vfilesystems\x1ah\n" +
 	"\x10FilesystemsEntry\x12\x10\n" +
@@ -259,9 +260,10 @@ const file_vcenter_vm_guest_v1_local_filesystem_service_proto_rawDesc = "" +
 	"\bmappings\x18\x04 \x03(\v26.vcenter.vm.guest.v1.LocalFilesystemVirtualDiskMappingR\bmappingsB\v\n" +
 	"\t_capacityB\r\n" +
 	"\v_free_spaceB\r\n" +
-	"\v_filesystem\"E\n" +
-	"!LocalFilesystemVirtualDiskMapping\x12\x17\n" +
-	"\x04disk\x18\x01 \x01(\tH\x00R\x04disk\x88\x01\x01B\a\n" +
+	"\v_filesystem\"p\n" +
+	"!LocalFilesystemVirtualDiskMapping\x12B\n" +
+	"\x04disk\x18\x01 \x01(\tB)\xfa\xbb\x18%\n" +
+	"#com.vmware.vcenter.vm.hardware.DiskH\x00R\x04disk\x88\x01\x01B\a\n" +
 	"\x05_disk2\xdd\x01\n" +
 	"\x16LocalFilesystemService\x12\xc2\x01\n" +
 	"\x12GetLocalFilesystem\x12..vcenter.vm.guest.v1.GetLocalFilesystemRequest\x1a/.vcenter.vm.guest.v1.GetLocalFilesystemResponse\"K\xf2\xbb\x18\x04\x01\r\x12\x15\x82\xd3\xe4\x93\x02:b\vfilesystems\x12+/api/vcenter/vm/{vm}/guest/local-filesystem\x90\x02\x01B\xf8\x01\n" +

@@ -176,9 +176,10 @@ var File_vcenter_vm_guest_v1_operations_service_proto protoreflect.FileDescripto
 
 const file_vcenter_vm_guest_v1_operations_service_proto_rawDesc = "" +
 	"\n" +
-	",vcenter/vm/guest/v1/operations_service.proto\x12\x13vcenter.vm.guest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\",\n" +
-	"\x14GetOperationsRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"\\\n" +
+	",vcenter/vm/guest/v1/operations_service.proto\x12\x13vcenter.vm.guest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"@\n" +
+	"\x14GetOperationsRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"\\\n" +
 	"\x15GetOperationsResponse\x12C\n" +
 	"\n" +
 	"operations\x18\x01 \x01(\v2#.vcenter.vm.guest.v1.OperationsInfoR\n" +

@@ -496,19 +496,23 @@ var File_vcenter_vm_guest_v1_power_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_guest_v1_power_service_proto_rawDesc = "" +
 	"\n" +
-	"'vcenter/vm/guest/v1/power_service.proto\x12\x13vcenter.vm.guest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\",\n" +
-	"\x14GetGuestPowerRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"R\n" +
+	"'vcenter/vm/guest/v1/power_service.proto\x12\x13vcenter.vm.guest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"@\n" +
+	"\x14GetGuestPowerRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"R\n" +
 	"\x15GetGuestPowerResponse\x129\n" +
-	"\x05power\x18\x01 \x01(\v2#.vcenter.vm.guest.v1.GuestPowerInfoR\x05power\"*\n" +
-	"\x12RebootGuestRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"\x15\n" +
-	"\x13RebootGuestResponse\",\n" +
-	"\x14ShutdownGuestRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"\x17\n" +
-	"\x15ShutdownGuestResponse\"+\n" +
-	"\x13StandbyGuestRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"\x16\n" +
+	"\x05power\x18\x01 \x01(\v2#.vcenter.vm.guest.v1.GuestPowerInfoR\x05power\">\n" +
+	"\x12RebootGuestRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"\x15\n" +
+	"\x13RebootGuestResponse\"@\n" +
+	"\x14ShutdownGuestRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"\x17\n" +
+	"\x15ShutdownGuestResponse\"?\n" +
+	"\x13StandbyGuestRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"\x16\n" +
 	"\x14StandbyGuestResponse\"\xa0\x01\n" +
 	"\x0eGuestPowerInfo\x12?\n" +
 	"\x05state\x18\x01 \x01(\x0e2$.vcenter.vm.guest.v1.GuestPowerStateH\x00R\x05state\x88\x01\x01\x12.\n" +

@@ -783,27 +783,31 @@ var File_vcenter_vm_guest_v1_processes_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_guest_v1_processes_service_proto_rawDesc = "" +
 	"\n" +
-	"+vcenter/vm/guest/v1/processes_service.proto\x12\x13vcenter.vm.guest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15vapi/v1/options.proto\x1a vcenter/vm/guest/v1/common.proto\"v\n" +
-	"\x14ListProcessesRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12H\n" +
+	"+vcenter/vm/guest/v1/processes_service.proto\x12\x13vcenter.vm.guest.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15vapi/v1/options.proto\x1a vcenter/vm/guest/v1/common.proto\"\x8a\x01\n" +
+	"\x14ListProcessesRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12H\n" +
 	"\vcredentials\x18\x02 \x01(\v2 .vcenter.vm.guest.v1.CredentialsB\x04\xe2A\x01\x02R\vcredentials\"\\\n" +
 	"\x15ListProcessesResponse\x12C\n" +
-	"\tprocesses\x18\x01 \x03(\v2%.vcenter.vm.guest.v1.ProcessesSummaryR\tprocesses\"\x8b\x01\n" +
-	"\x11GetProcessRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x16\n" +
+	"\tprocesses\x18\x01 \x03(\v2%.vcenter.vm.guest.v1.ProcessesSummaryR\tprocesses\"\x9f\x01\n" +
+	"\x11GetProcessRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12\x16\n" +
 	"\x03pid\x18\x02 \x01(\x03B\x04\xe2A\x01\x02R\x03pid\x12H\n" +
 	"\vcredentials\x18\x03 \x01(\v2 .vcenter.vm.guest.v1.CredentialsB\x04\xe2A\x01\x02R\vcredentials\"R\n" +
 	"\x12GetProcessResponse\x12<\n" +
-	"\aprocess\x18\x01 \x01(\v2\".vcenter.vm.guest.v1.ProcessesInfoR\aprocess\"\xba\x01\n" +
-	"\x14CreateProcessRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12H\n" +
+	"\aprocess\x18\x01 \x01(\v2\".vcenter.vm.guest.v1.ProcessesInfoR\aprocess\"\xce\x01\n" +
+	"\x14CreateProcessRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12H\n" +
 	"\vcredentials\x18\x02 \x01(\v2 .vcenter.vm.guest.v1.CredentialsB\x04\xe2A\x01\x02R\vcredentials\x12B\n" +
 	"\x04spec\x18\x03 \x01(\v2(.vcenter.vm.guest.v1.ProcessesCreateSpecB\x04\xe2A\x01\x02R\x04spec\"6\n" +
 	"\x15CreateProcessResponse\x12\x15\n" +
 	"\x03pid\x18\x01 \x01(\x03H\x00R\x03pid\x88\x01\x01B\x06\n" +
-	"\x04_pid\"\x8e\x01\n" +
-	"\x14DeleteProcessRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x16\n" +
+	"\x04_pid\"\xa2\x01\n" +
+	"\x14DeleteProcessRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12\x16\n" +
 	"\x03pid\x18\x02 \x01(\x03B\x04\xe2A\x01\x02R\x03pid\x12H\n" +
 	"\vcredentials\x18\x03 \x01(\v2 .vcenter.vm.guest.v1.CredentialsB\x04\xe2A\x01\x02R\vcredentials\"\x17\n" +
 	"\x15DeleteProcessResponse\"\xd9\x01\n" +

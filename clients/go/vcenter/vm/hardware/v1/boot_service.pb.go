@@ -536,13 +536,15 @@ var File_vcenter_vm_hardware_v1_boot_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_hardware_v1_boot_service_proto_rawDesc = "" +
 	"\n" +
-	")vcenter/vm/hardware/v1/boot_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"&\n" +
-	"\x0eGetBootRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"G\n" +
+	")vcenter/vm/hardware/v1/boot_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\":\n" +
+	"\x0eGetBootRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"G\n" +
 	"\x0fGetBootResponse\x124\n" +
-	"\x04boot\x18\x01 \x01(\v2 .vcenter.vm.hardware.v1.BootInfoR\x04boot\"k\n" +
-	"\x11UpdateBootRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12@\n" +
+	"\x04boot\x18\x01 \x01(\v2 .vcenter.vm.hardware.v1.BootInfoR\x04boot\"\x7f\n" +
+	"\x11UpdateBootRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12@\n" +
 	"\x04spec\x18\x02 \x01(\v2&.vcenter.vm.hardware.v1.BootUpdateSpecB\x04\xe2A\x01\x02R\x04spec\"\x14\n" +
 	"\x12UpdateBootResponse\"\x83\x04\n" +
 	"\bBootInfo\x129\n" +

@@ -1385,41 +1385,55 @@ var File_vcenter_vm_hardware_v1_cdrom_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_hardware_v1_cdrom_service_proto_rawDesc = "" +
 	"\n" +
-	"*vcenter/vm/hardware/v1/cdrom_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a#vcenter/vm/hardware/v1/common.proto\")\n" +
-	"\x11ListCdromsRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"R\n" +
+	"*vcenter/vm/hardware/v1/cdrom_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a#vcenter/vm/hardware/v1/common.proto\"=\n" +
+	"\x11ListCdromsRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"R\n" +
 	"\x12ListCdromsResponse\x12<\n" +
-	"\x06cdroms\x18\x01 \x03(\v2$.vcenter.vm.hardware.v1.CdromSummaryR\x06cdroms\"C\n" +
-	"\x0fGetCdromRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x1a\n" +
-	"\x05cdrom\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x05cdrom\"K\n" +
+	"\x06cdroms\x18\x01 \x03(\v2$.vcenter.vm.hardware.v1.CdromSummaryR\x06cdroms\"\x81\x01\n" +
+	"\x0fGetCdromRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12D\n" +
+	"\x05cdrom\x18\x02 \x01(\tB.\xe2A\x01\x02\xfa\xbb\x18&\n" +
+	"$com.vmware.vcenter.vm.hardware.CdromR\x05cdrom\"K\n" +
 	"\x10GetCdromResponse\x127\n" +
-	"\x05cdrom\x18\x01 \x01(\v2!.vcenter.vm.hardware.v1.CdromInfoR\x05cdrom\"m\n" +
-	"\x12CreateCdromRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12A\n" +
-	"\x04spec\x18\x02 \x01(\v2'.vcenter.vm.hardware.v1.CdromCreateSpecB\x04\xe2A\x01\x02R\x04spec\":\n" +
-	"\x13CreateCdromResponse\x12\x19\n" +
-	"\x05cdrom\x18\x01 \x01(\tH\x00R\x05cdrom\x88\x01\x01B\b\n" +
-	"\x06_cdrom\"\x89\x01\n" +
-	"\x12UpdateCdromRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x1a\n" +
-	"\x05cdrom\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x05cdrom\x12A\n" +
+	"\x05cdrom\x18\x01 \x01(\v2!.vcenter.vm.hardware.v1.CdromInfoR\x05cdrom\"\x81\x01\n" +
+	"\x12CreateCdromRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12A\n" +
+	"\x04spec\x18\x02 \x01(\v2'.vcenter.vm.hardware.v1.CdromCreateSpecB\x04\xe2A\x01\x02R\x04spec\"f\n" +
+	"\x13CreateCdromResponse\x12E\n" +
+	"\x05cdrom\x18\x01 \x01(\tB*\xfa\xbb\x18&\n" +
+	"$com.vmware.vcenter.vm.hardware.CdromH\x00R\x05cdrom\x88\x01\x01B\b\n" +
+	"\x06_cdrom\"\xc7\x01\n" +
+	"\x12UpdateCdromRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12D\n" +
+	"\x05cdrom\x18\x02 \x01(\tB.\xe2A\x01\x02\xfa\xbb\x18&\n" +
+	"$com.vmware.vcenter.vm.hardware.CdromR\x05cdrom\x12A\n" +
 	"\x04spec\x18\x03 \x01(\v2'.vcenter.vm.hardware.v1.CdromUpdateSpecB\x04\xe2A\x01\x02R\x04spec\"\x15\n" +
-	"\x13UpdateCdromResponse\"F\n" +
-	"\x12DeleteCdromRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x1a\n" +
-	"\x05cdrom\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x05cdrom\"\x15\n" +
-	"\x13DeleteCdromResponse\"G\n" +
-	"\x13ConnectCdromRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x1a\n" +
-	"\x05cdrom\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x05cdrom\"\x16\n" +
-	"\x14ConnectCdromResponse\"J\n" +
-	"\x16DisconnectCdromRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x1a\n" +
-	"\x05cdrom\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x05cdrom\"\x19\n" +
-	"\x17DisconnectCdromResponse\"3\n" +
-	"\fCdromSummary\x12\x19\n" +
-	"\x05cdrom\x18\x01 \x01(\tH\x00R\x05cdrom\x88\x01\x01B\b\n" +
+	"\x13UpdateCdromResponse\"\x84\x01\n" +
+	"\x12DeleteCdromRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12D\n" +
+	"\x05cdrom\x18\x02 \x01(\tB.\xe2A\x01\x02\xfa\xbb\x18&\n" +
+	"$com.vmware.vcenter.vm.hardware.CdromR\x05cdrom\"\x15\n" +
+	"\x13DeleteCdromResponse\"\x85\x01\n" +
+	"\x13ConnectCdromRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12D\n" +
+	"\x05cdrom\x18\x02 \x01(\tB.\xe2A\x01\x02\xfa\xbb\x18&\n" +
+	"$com.vmware.vcenter.vm.hardware.CdromR\x05cdrom\"\x16\n" +
+	"\x14ConnectCdromResponse\"\x88\x01\n" +
+	"\x16DisconnectCdromRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12D\n" +
+	"\x05cdrom\x18\x02 \x01(\tB.\xe2A\x01\x02\xfa\xbb\x18&\n" +
+	"$com.vmware.vcenter.vm.hardware.CdromR\x05cdrom\"\x19\n" +
+	"\x17DisconnectCdromResponse\"_\n" +
+	"\fCdromSummary\x12E\n" +
+	"\x05cdrom\x18\x01 \x01(\tB*\xfa\xbb\x18&\n" +
+	"$com.vmware.vcenter.vm.hardware.CdromH\x00R\x05cdrom\x88\x01\x01B\b\n" +
 	"\x06_cdrom\"\xc1\x04\n" +
 	"\tCdromInfo\x12H\n" +
 	"\x04type\x18\x01 \x01(\x0e2/.vcenter.vm.hardware.v1.CdromHostBusAdapterTypeH\x00R\x04type\x88\x01\x01\x12\x19\n" +

@@ -371,13 +371,15 @@ var File_vcenter_vm_hardware_v1_cpu_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_hardware_v1_cpu_service_proto_rawDesc = "" +
 	"\n" +
-	"(vcenter/vm/hardware/v1/cpu_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"%\n" +
-	"\rGetCpuRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"C\n" +
+	"(vcenter/vm/hardware/v1/cpu_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"9\n" +
+	"\rGetCpuRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"C\n" +
 	"\x0eGetCpuResponse\x121\n" +
-	"\x03cpu\x18\x01 \x01(\v2\x1f.vcenter.vm.hardware.v1.CpuInfoR\x03cpu\"i\n" +
-	"\x10UpdateCpuRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12?\n" +
+	"\x03cpu\x18\x01 \x01(\v2\x1f.vcenter.vm.hardware.v1.CpuInfoR\x03cpu\"}\n" +
+	"\x10UpdateCpuRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12?\n" +
 	"\x04spec\x18\x02 \x01(\v2%.vcenter.vm.hardware.v1.CpuUpdateSpecB\x04\xe2A\x01\x02R\x04spec\"\x13\n" +
 	"\x11UpdateCpuResponse\"\xfd\x01\n" +
 	"\aCpuInfo\x12\x19\n" +

@@ -1200,33 +1200,43 @@ var File_vcenter_vm_hardware_v1_disk_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_hardware_v1_disk_service_proto_rawDesc = "" +
 	"\n" +
-	")vcenter/vm/hardware/v1/disk_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a#vcenter/vm/hardware/v1/common.proto\"(\n" +
-	"\x10ListDisksRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"N\n" +
+	")vcenter/vm/hardware/v1/disk_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a#vcenter/vm/hardware/v1/common.proto\"<\n" +
+	"\x10ListDisksRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"N\n" +
 	"\x11ListDisksResponse\x129\n" +
-	"\x05disks\x18\x01 \x03(\v2#.vcenter.vm.hardware.v1.DiskSummaryR\x05disks\"@\n" +
-	"\x0eGetDiskRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x18\n" +
-	"\x04disk\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x04disk\"G\n" +
+	"\x05disks\x18\x01 \x03(\v2#.vcenter.vm.hardware.v1.DiskSummaryR\x05disks\"}\n" +
+	"\x0eGetDiskRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12A\n" +
+	"\x04disk\x18\x02 \x01(\tB-\xe2A\x01\x02\xfa\xbb\x18%\n" +
+	"#com.vmware.vcenter.vm.hardware.DiskR\x04disk\"G\n" +
 	"\x0fGetDiskResponse\x124\n" +
-	"\x04disk\x18\x01 \x01(\v2 .vcenter.vm.hardware.v1.DiskInfoR\x04disk\"k\n" +
-	"\x11CreateDiskRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12@\n" +
-	"\x04spec\x18\x02 \x01(\v2&.vcenter.vm.hardware.v1.DiskCreateSpecB\x04\xe2A\x01\x02R\x04spec\"6\n" +
-	"\x12CreateDiskResponse\x12\x17\n" +
-	"\x04disk\x18\x01 \x01(\tH\x00R\x04disk\x88\x01\x01B\a\n" +
-	"\x05_disk\"\x85\x01\n" +
-	"\x11UpdateDiskRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x18\n" +
-	"\x04disk\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x04disk\x12@\n" +
+	"\x04disk\x18\x01 \x01(\v2 .vcenter.vm.hardware.v1.DiskInfoR\x04disk\"\x7f\n" +
+	"\x11CreateDiskRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12@\n" +
+	"\x04spec\x18\x02 \x01(\v2&.vcenter.vm.hardware.v1.DiskCreateSpecB\x04\xe2A\x01\x02R\x04spec\"a\n" +
+	"\x12CreateDiskResponse\x12B\n" +
+	"\x04disk\x18\x01 \x01(\tB)\xfa\xbb\x18%\n" +
+	"#com.vmware.vcenter.vm.hardware.DiskH\x00R\x04disk\x88\x01\x01B\a\n" +
+	"\x05_disk\"\xc2\x01\n" +
+	"\x11UpdateDiskRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12A\n" +
+	"\x04disk\x18\x02 \x01(\tB-\xe2A\x01\x02\xfa\xbb\x18%\n" +
+	"#com.vmware.vcenter.vm.hardware.DiskR\x04disk\x12@\n" +
 	"\x04spec\x18\x03 \x01(\v2&.vcenter.vm.hardware.v1.DiskUpdateSpecB\x04\xe2A\x01\x02R\x04spec\"\x14\n" +
-	"\x12UpdateDiskResponse\"C\n" +
-	"\x11DeleteDiskRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x18\n" +
-	"\x04disk\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x04disk\"\x14\n" +
-	"\x12DeleteDiskResponse\"/\n" +
-	"\vDiskSummary\x12\x17\n" +
-	"\x04disk\x18\x01 \x01(\tH\x00R\x04disk\x88\x01\x01B\a\n" +
+	"\x12UpdateDiskResponse\"\x80\x01\n" +
+	"\x11DeleteDiskRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12A\n" +
+	"\x04disk\x18\x02 \x01(\tB-\xe2A\x01\x02\xfa\xbb\x18%\n" +
+	"#com.vmware.vcenter.vm.hardware.DiskR\x04disk\"\x14\n" +
+	"\x12DeleteDiskResponse\"Z\n" +
+	"\vDiskSummary\x12B\n" +
+	"\x04disk\x18\x01 \x01(\tB)\xfa\xbb\x18%\n" +
+	"#com.vmware.vcenter.vm.hardware.DiskH\x00R\x04disk\x88\x01\x01B\a\n" +
 	"\x05_disk\"\xa5\x04\n" +
 	"\bDiskInfo\x12\x19\n" +
 	"\x05label\x18\x01 \x01(\tH\x00R\x05label\x88\x01\x01\x12G\n" +
@@ -1284,9 +1294,10 @@ const file_vcenter_vm_hardware_v1_disk_service_proto_rawDesc = "" +
 	"\bcapacity\x18\x02 \x01(\x03B\x04\xe2A\x01\x01H\x01R\bcapacity\x88\x01\x01\x12Z\n" +
 	"\x0estorage_policy\x18\x03 \x01(\v2-.vcenter.vm.hardware.v1.DiskStoragePolicySpecB\x04\xe2A\x01\x01R\rstoragePolicyB\a\n" +
 	"\x05_nameB\v\n" +
-	"\t_capacity\"E\n" +
-	"\x15DiskStoragePolicySpec\x12!\n" +
-	"\x06policy\x18\x01 \x01(\tB\x04\xe2A\x01\x02H\x00R\x06policy\x88\x01\x01B\t\n" +
+	"\t_capacity\"k\n" +
+	"\x15DiskStoragePolicySpec\x12G\n" +
+	"\x06policy\x18\x01 \x01(\tB*\xe2A\x01\x02\xfa\xbb\x18\"\n" +
+	" com.vmware.vcenter.StoragePolicyH\x00R\x06policy\x88\x01\x01B\t\n" +
 	"\a_policy*\xd7\x01\n" +
 	"\x16DiskHostBusAdapterType\x12*\n" +
 	"&DISK_HOST_BUS_ADAPTER_TYPE_UNSPECIFIED\x10\x00\x12\"\n" +

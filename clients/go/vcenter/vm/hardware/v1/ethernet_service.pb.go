@@ -1574,41 +1574,55 @@ var File_vcenter_vm_hardware_v1_ethernet_service_proto protoreflect.FileDescript
 
 const file_vcenter_vm_hardware_v1_ethernet_service_proto_rawDesc = "" +
 	"\n" +
-	"-vcenter/vm/hardware/v1/ethernet_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a#vcenter/vm/hardware/v1/common.proto\",\n" +
-	"\x14ListEthernetsRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"T\n" +
+	"-vcenter/vm/hardware/v1/ethernet_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a#vcenter/vm/hardware/v1/common.proto\"@\n" +
+	"\x14ListEthernetsRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"T\n" +
 	"\x15ListEthernetsResponse\x12;\n" +
-	"\x04nics\x18\x01 \x03(\v2'.vcenter.vm.hardware.v1.EthernetSummaryR\x04nics\"B\n" +
-	"\x12GetEthernetRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x16\n" +
-	"\x03nic\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x03nic\"M\n" +
+	"\x04nics\x18\x01 \x03(\v2'.vcenter.vm.hardware.v1.EthernetSummaryR\x04nics\"\x83\x01\n" +
+	"\x12GetEthernetRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12C\n" +
+	"\x03nic\x18\x02 \x01(\tB1\xe2A\x01\x02\xfa\xbb\x18)\n" +
+	"'com.vmware.vcenter.vm.hardware.EthernetR\x03nic\"M\n" +
 	"\x13GetEthernetResponse\x126\n" +
-	"\x03nic\x18\x01 \x01(\v2$.vcenter.vm.hardware.v1.EthernetInfoR\x03nic\"s\n" +
-	"\x15CreateEthernetRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12D\n" +
-	"\x04spec\x18\x02 \x01(\v2*.vcenter.vm.hardware.v1.EthernetCreateSpecB\x04\xe2A\x01\x02R\x04spec\"7\n" +
-	"\x16CreateEthernetResponse\x12\x15\n" +
-	"\x03nic\x18\x01 \x01(\tH\x00R\x03nic\x88\x01\x01B\x06\n" +
-	"\x04_nic\"\x8b\x01\n" +
-	"\x15UpdateEthernetRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x16\n" +
-	"\x03nic\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x03nic\x12D\n" +
+	"\x03nic\x18\x01 \x01(\v2$.vcenter.vm.hardware.v1.EthernetInfoR\x03nic\"\x87\x01\n" +
+	"\x15CreateEthernetRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12D\n" +
+	"\x04spec\x18\x02 \x01(\v2*.vcenter.vm.hardware.v1.EthernetCreateSpecB\x04\xe2A\x01\x02R\x04spec\"f\n" +
+	"\x16CreateEthernetResponse\x12D\n" +
+	"\x03nic\x18\x01 \x01(\tB-\xfa\xbb\x18)\n" +
+	"'com.vmware.vcenter.vm.hardware.EthernetH\x00R\x03nic\x88\x01\x01B\x06\n" +
+	"\x04_nic\"\xcc\x01\n" +
+	"\x15UpdateEthernetRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12C\n" +
+	"\x03nic\x18\x02 \x01(\tB1\xe2A\x01\x02\xfa\xbb\x18)\n" +
+	"'com.vmware.vcenter.vm.hardware.EthernetR\x03nic\x12D\n" +
 	"\x04spec\x18\x03 \x01(\v2*.vcenter.vm.hardware.v1.EthernetUpdateSpecB\x04\xe2A\x01\x02R\x04spec\"\x18\n" +
-	"\x16UpdateEthernetResponse\"E\n" +
-	"\x15DeleteEthernetRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x16\n" +
-	"\x03nic\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x03nic\"\x18\n" +
-	"\x16DeleteEthernetResponse\"F\n" +
-	"\x16ConnectEthernetRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x16\n" +
-	"\x03nic\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x03nic\"\x19\n" +
-	"\x17ConnectEthernetResponse\"I\n" +
-	"\x19DisconnectEthernetRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x16\n" +
-	"\x03nic\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x03nic\"\x1c\n" +
-	"\x1aDisconnectEthernetResponse\"0\n" +
-	"\x0fEthernetSummary\x12\x15\n" +
-	"\x03nic\x18\x01 \x01(\tH\x00R\x03nic\x88\x01\x01B\x06\n" +
+	"\x16UpdateEthernetResponse\"\x86\x01\n" +
+	"\x15DeleteEthernetRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12C\n" +
+	"\x03nic\x18\x02 \x01(\tB1\xe2A\x01\x02\xfa\xbb\x18)\n" +
+	"'com.vmware.vcenter.vm.hardware.EthernetR\x03nic\"\x18\n" +
+	"\x16DeleteEthernetResponse\"\x87\x01\n" +
+	"\x16ConnectEthernetRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12C\n" +
+	"\x03nic\x18\x02 \x01(\tB1\xe2A\x01\x02\xfa\xbb\x18)\n" +
+	"'com.vmware.vcenter.vm.hardware.EthernetR\x03nic\"\x19\n" +
+	"\x17ConnectEthernetResponse\"\x8a\x01\n" +
+	"\x19DisconnectEthernetRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12C\n" +
+	"\x03nic\x18\x02 \x01(\tB1\xe2A\x01\x02\xfa\xbb\x18)\n" +
+	"'com.vmware.vcenter.vm.hardware.EthernetR\x03nic\"\x1c\n" +
+	"\x1aDisconnectEthernetResponse\"_\n" +
+	"\x0fEthernetSummary\x12D\n" +
+	"\x03nic\x18\x01 \x01(\tB-\xfa\xbb\x18)\n" +
+	"'com.vmware.vcenter.vm.hardware.EthernetH\x00R\x03nic\x88\x01\x01B\x06\n" +
 	"\x04_nic\"\x92\b\n" +
 	"\fEthernetInfo\x12\x19\n" +
 	"\x05label\x18\x01 \x01(\tH\x00R\x05label\x88\x01\x01\x12F\n" +
@@ -1643,10 +1657,11 @@ const file_vcenter_vm_hardware_v1_ethernet_service_proto_rawDesc = "" +
 	"\x06_stateB\x12\n" +
 	"\x10_start_connectedB\x16\n" +
 	"\x14_allow_guest_controlB\x1f\n" +
-	"\x1d_upt_v2_compatibility_enabled\"\xf2\x06\n" +
+	"\x1d_upt_v2_compatibility_enabled\"\x81\a\n" +
 	"\x13EthernetBackingInfo\x12D\n" +
-	"\x04type\x18\x01 \x01(\x0e2+.vcenter.vm.hardware.v1.EthernetBackingTypeH\x00R\x04type\x88\x01\x01\x12\x1d\n" +
-	"\anetwork\x18\x02 \x01(\tH\x01R\anetwork\x88\x01\x01\x12&\n" +
+	"\x04type\x18\x01 \x01(\x0e2+.vcenter.vm.hardware.v1.EthernetBackingTypeH\x00R\x04type\x88\x01\x01\x12,\n" +
+	"\anetwork\x18\x02 \x01(\tB\r\xfa\xbb\x18\t\n" +
+	"\aNetworkH\x01R\anetwork\x88\x01\x01\x12&\n" +
 	"\fnetwork_name\x18\x03 \x01(\tH\x02R\vnetworkName\x88\x01\x01\x12$\n" +
 	"\vhost_device\x18\x04 \x01(\tH\x03R\n" +
 	"hostDevice\x88\x01\x01\x12;\n" +
@@ -1720,10 +1735,11 @@ const file_vcenter_vm_hardware_v1_ethernet_service_proto_rawDesc = "" +
 	"\x14_wake_on_lan_enabledB\x12\n" +
 	"\x10_start_connectedB\x16\n" +
 	"\x14_allow_guest_controlB\x1f\n" +
-	"\x1d_upt_v2_compatibility_enabled\"\xf1\x02\n" +
+	"\x1d_upt_v2_compatibility_enabled\"\xfe\x02\n" +
 	"\x13EthernetBackingSpec\x12J\n" +
-	"\x04type\x18\x01 \x01(\x0e2+.vcenter.vm.hardware.v1.EthernetBackingTypeB\x04\xe2A\x01\x02H\x00R\x04type\x88\x01\x01\x12#\n" +
-	"\anetwork\x18\x02 \x01(\tB\x04\xe2A\x01\x01H\x01R\anetwork\x88\x01\x01\x124\n" +
+	"\x04type\x18\x01 \x01(\x0e2+.vcenter.vm.hardware.v1.EthernetBackingTypeB\x04\xe2A\x01\x02H\x00R\x04type\x88\x01\x01\x120\n" +
+	"\anetwork\x18\x02 \x01(\tB\x11\xe2A\x01\x01\xfa\xbb\x18\t\n" +
+	"\aNetworkH\x01R\anetwork\x88\x01\x01\x124\n" +
 	"\x10distributed_port\x18\x03 \x01(\tB\x04\xe2A\x01\x01H\x02R\x0fdistributedPort\x88\x01\x01:\x88\x01\xf2\xbb\x18\x83\x01\n" +
 	"\x04type\x12\x1d\n" +
 	"\x12STANDARD_PORTGROUP\x12\anetwork\x122\n" +

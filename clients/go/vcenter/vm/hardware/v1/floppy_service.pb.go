@@ -1189,41 +1189,55 @@ var File_vcenter_vm_hardware_v1_floppy_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_hardware_v1_floppy_service_proto_rawDesc = "" +
 	"\n" +
-	"+vcenter/vm/hardware/v1/floppy_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a#vcenter/vm/hardware/v1/common.proto\"+\n" +
-	"\x13ListFloppiesRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"Y\n" +
+	"+vcenter/vm/hardware/v1/floppy_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a#vcenter/vm/hardware/v1/common.proto\"?\n" +
+	"\x13ListFloppiesRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"Y\n" +
 	"\x14ListFloppiesResponse\x12A\n" +
-	"\bfloppies\x18\x01 \x03(\v2%.vcenter.vm.hardware.v1.FloppySummaryR\bfloppies\"F\n" +
-	"\x10GetFloppyRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x1c\n" +
-	"\x06floppy\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x06floppy\"O\n" +
+	"\bfloppies\x18\x01 \x03(\v2%.vcenter.vm.hardware.v1.FloppySummaryR\bfloppies\"\x85\x01\n" +
+	"\x10GetFloppyRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12G\n" +
+	"\x06floppy\x18\x02 \x01(\tB/\xe2A\x01\x02\xfa\xbb\x18'\n" +
+	"%com.vmware.vcenter.vm.hardware.FloppyR\x06floppy\"O\n" +
 	"\x11GetFloppyResponse\x12:\n" +
-	"\x06floppy\x18\x01 \x01(\v2\".vcenter.vm.hardware.v1.FloppyInfoR\x06floppy\"o\n" +
-	"\x13CreateFloppyRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12B\n" +
-	"\x04spec\x18\x02 \x01(\v2(.vcenter.vm.hardware.v1.FloppyCreateSpecB\x04\xe2A\x01\x02R\x04spec\">\n" +
-	"\x14CreateFloppyResponse\x12\x1b\n" +
-	"\x06floppy\x18\x01 \x01(\tH\x00R\x06floppy\x88\x01\x01B\t\n" +
-	"\a_floppy\"\x8d\x01\n" +
-	"\x13UpdateFloppyRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x1c\n" +
-	"\x06floppy\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x06floppy\x12B\n" +
+	"\x06floppy\x18\x01 \x01(\v2\".vcenter.vm.hardware.v1.FloppyInfoR\x06floppy\"\x83\x01\n" +
+	"\x13CreateFloppyRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12B\n" +
+	"\x04spec\x18\x02 \x01(\v2(.vcenter.vm.hardware.v1.FloppyCreateSpecB\x04\xe2A\x01\x02R\x04spec\"k\n" +
+	"\x14CreateFloppyResponse\x12H\n" +
+	"\x06floppy\x18\x01 \x01(\tB+\xfa\xbb\x18'\n" +
+	"%com.vmware.vcenter.vm.hardware.FloppyH\x00R\x06floppy\x88\x01\x01B\t\n" +
+	"\a_floppy\"\xcc\x01\n" +
+	"\x13UpdateFloppyRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12G\n" +
+	"\x06floppy\x18\x02 \x01(\tB/\xe2A\x01\x02\xfa\xbb\x18'\n" +
+	"%com.vmware.vcenter.vm.hardware.FloppyR\x06floppy\x12B\n" +
 	"\x04spec\x18\x03 \x01(\v2(.vcenter.vm.hardware.v1.FloppyUpdateSpecB\x04\xe2A\x01\x02R\x04spec\"\x16\n" +
-	"\x14UpdateFloppyResponse\"I\n" +
-	"\x13DeleteFloppyRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x1c\n" +
-	"\x06floppy\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x06floppy\"\x16\n" +
-	"\x14DeleteFloppyResponse\"J\n" +
-	"\x14ConnectFloppyRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x1c\n" +
-	"\x06floppy\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x06floppy\"\x17\n" +
-	"\x15ConnectFloppyResponse\"M\n" +
-	"\x17DisconnectFloppyRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x1c\n" +
-	"\x06floppy\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x06floppy\"\x1a\n" +
-	"\x18DisconnectFloppyResponse\"7\n" +
-	"\rFloppySummary\x12\x1b\n" +
-	"\x06floppy\x18\x01 \x01(\tH\x00R\x06floppy\x88\x01\x01B\t\n" +
+	"\x14UpdateFloppyResponse\"\x88\x01\n" +
+	"\x13DeleteFloppyRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12G\n" +
+	"\x06floppy\x18\x02 \x01(\tB/\xe2A\x01\x02\xfa\xbb\x18'\n" +
+	"%com.vmware.vcenter.vm.hardware.FloppyR\x06floppy\"\x16\n" +
+	"\x14DeleteFloppyResponse\"\x89\x01\n" +
+	"\x14ConnectFloppyRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12G\n" +
+	"\x06floppy\x18\x02 \x01(\tB/\xe2A\x01\x02\xfa\xbb\x18'\n" +
+	"%com.vmware.vcenter.vm.hardware.FloppyR\x06floppy\"\x17\n" +
+	"\x15ConnectFloppyResponse\"\x8c\x01\n" +
+	"\x17DisconnectFloppyRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12G\n" +
+	"\x06floppy\x18\x02 \x01(\tB/\xe2A\x01\x02\xfa\xbb\x18'\n" +
+	"%com.vmware.vcenter.vm.hardware.FloppyR\x06floppy\"\x1a\n" +
+	"\x18DisconnectFloppyResponse\"d\n" +
+	"\rFloppySummary\x12H\n" +
+	"\x06floppy\x18\x01 \x01(\tB+\xfa\xbb\x18'\n" +
+	"%com.vmware.vcenter.vm.hardware.FloppyH\x00R\x06floppy\x88\x01\x01B\t\n" +
 	"\a_floppy\"\xd3\x02\n" +
 	"\n" +
 	"FloppyInfo\x12\x19\n" +

@@ -353,13 +353,15 @@ var File_vcenter_vm_hardware_v1_memory_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_hardware_v1_memory_service_proto_rawDesc = "" +
 	"\n" +
-	"+vcenter/vm/hardware/v1/memory_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"(\n" +
-	"\x10GetMemoryRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"O\n" +
+	"+vcenter/vm/hardware/v1/memory_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"<\n" +
+	"\x10GetMemoryRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"O\n" +
 	"\x11GetMemoryResponse\x12:\n" +
-	"\x06memory\x18\x01 \x01(\v2\".vcenter.vm.hardware.v1.MemoryInfoR\x06memory\"o\n" +
-	"\x13UpdateMemoryRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12B\n" +
+	"\x06memory\x18\x01 \x01(\v2\".vcenter.vm.hardware.v1.MemoryInfoR\x06memory\"\x83\x01\n" +
+	"\x13UpdateMemoryRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12B\n" +
 	"\x04spec\x18\x02 \x01(\v2(.vcenter.vm.hardware.v1.MemoryUpdateSpecB\x04\xe2A\x01\x02R\x04spec\"\x16\n" +
 	"\x14UpdateMemoryResponse\"\xa8\x02\n" +
 	"\n" +

@@ -1185,41 +1185,55 @@ var File_vcenter_vm_hardware_v1_parallel_service_proto protoreflect.FileDescript
 
 const file_vcenter_vm_hardware_v1_parallel_service_proto_rawDesc = "" +
 	"\n" +
-	"-vcenter/vm/hardware/v1/parallel_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a#vcenter/vm/hardware/v1/common.proto\",\n" +
-	"\x14ListParallelsRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"V\n" +
+	"-vcenter/vm/hardware/v1/parallel_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a#vcenter/vm/hardware/v1/common.proto\"@\n" +
+	"\x14ListParallelsRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"V\n" +
 	"\x15ListParallelsResponse\x12=\n" +
-	"\x05ports\x18\x01 \x03(\v2'.vcenter.vm.hardware.v1.ParallelSummaryR\x05ports\"D\n" +
-	"\x12GetParallelRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x18\n" +
-	"\x04port\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x04port\"O\n" +
+	"\x05ports\x18\x01 \x03(\v2'.vcenter.vm.hardware.v1.ParallelSummaryR\x05ports\"\x89\x01\n" +
+	"\x12GetParallelRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12I\n" +
+	"\x04port\x18\x02 \x01(\tB5\xe2A\x01\x02\xfa\xbb\x18-\n" +
+	"+com.vmware.vcenter.vm.hardware.ParallelPortR\x04port\"O\n" +
 	"\x13GetParallelResponse\x128\n" +
-	"\x04port\x18\x01 \x01(\v2$.vcenter.vm.hardware.v1.ParallelInfoR\x04port\"s\n" +
-	"\x15CreateParallelRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12D\n" +
-	"\x04spec\x18\x02 \x01(\v2*.vcenter.vm.hardware.v1.ParallelCreateSpecB\x04\xe2A\x01\x02R\x04spec\":\n" +
-	"\x16CreateParallelResponse\x12\x17\n" +
-	"\x04port\x18\x01 \x01(\tH\x00R\x04port\x88\x01\x01B\a\n" +
-	"\x05_port\"\x8d\x01\n" +
-	"\x15UpdateParallelRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x18\n" +
-	"\x04port\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x04port\x12D\n" +
+	"\x04port\x18\x01 \x01(\v2$.vcenter.vm.hardware.v1.ParallelInfoR\x04port\"\x87\x01\n" +
+	"\x15CreateParallelRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12D\n" +
+	"\x04spec\x18\x02 \x01(\v2*.vcenter.vm.hardware.v1.ParallelCreateSpecB\x04\xe2A\x01\x02R\x04spec\"m\n" +
+	"\x16CreateParallelResponse\x12J\n" +
+	"\x04port\x18\x01 \x01(\tB1\xfa\xbb\x18-\n" +
+	"+com.vmware.vcenter.vm.hardware.ParallelPortH\x00R\x04port\x88\x01\x01B\a\n" +
+	"\x05_port\"\xd2\x01\n" +
+	"\x15UpdateParallelRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12I\n" +
+	"\x04port\x18\x02 \x01(\tB5\xe2A\x01\x02\xfa\xbb\x18-\n" +
+	"+com.vmware.vcenter.vm.hardware.ParallelPortR\x04port\x12D\n" +
 	"\x04spec\x18\x03 \x01(\v2*.vcenter.vm.hardware.v1.ParallelUpdateSpecB\x04\xe2A\x01\x02R\x04spec\"\x18\n" +
-	"\x16UpdateParallelResponse\"G\n" +
-	"\x15DeleteParallelRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x18\n" +
-	"\x04port\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x04port\"\x18\n" +
-	"\x16DeleteParallelResponse\"H\n" +
-	"\x16ConnectParallelRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x18\n" +
-	"\x04port\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x04port\"\x19\n" +
-	"\x17ConnectParallelResponse\"K\n" +
-	"\x19DisconnectParallelRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x18\n" +
-	"\x04port\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x04port\"\x1c\n" +
-	"\x1aDisconnectParallelResponse\"3\n" +
-	"\x0fParallelSummary\x12\x17\n" +
-	"\x04port\x18\x01 \x01(\tH\x00R\x04port\x88\x01\x01B\a\n" +
+	"\x16UpdateParallelResponse\"\x8c\x01\n" +
+	"\x15DeleteParallelRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12I\n" +
+	"\x04port\x18\x02 \x01(\tB5\xe2A\x01\x02\xfa\xbb\x18-\n" +
+	"+com.vmware.vcenter.vm.hardware.ParallelPortR\x04port\"\x18\n" +
+	"\x16DeleteParallelResponse\"\x8d\x01\n" +
+	"\x16ConnectParallelRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12I\n" +
+	"\x04port\x18\x02 \x01(\tB5\xe2A\x01\x02\xfa\xbb\x18-\n" +
+	"+com.vmware.vcenter.vm.hardware.ParallelPortR\x04port\"\x19\n" +
+	"\x17ConnectParallelResponse\"\x90\x01\n" +
+	"\x19DisconnectParallelRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12I\n" +
+	"\x04port\x18\x02 \x01(\tB5\xe2A\x01\x02\xfa\xbb\x18-\n" +
+	"+com.vmware.vcenter.vm.hardware.ParallelPortR\x04port\"\x1c\n" +
+	"\x1aDisconnectParallelResponse\"f\n" +
+	"\x0fParallelSummary\x12J\n" +
+	"\x04port\x18\x01 \x01(\tB1\xfa\xbb\x18-\n" +
+	"+com.vmware.vcenter.vm.hardware.ParallelPortH\x00R\x04port\x88\x01\x01B\a\n" +
 	"\x05_port\"\xd7\x02\n" +
 	"\fParallelInfo\x12\x19\n" +
 	"\x05label\x18\x01 \x01(\tH\x00R\x05label\x88\x01\x01\x12E\n" +

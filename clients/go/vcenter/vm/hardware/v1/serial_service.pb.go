@@ -1333,41 +1333,55 @@ var File_vcenter_vm_hardware_v1_serial_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_hardware_v1_serial_service_proto_rawDesc = "" +
 	"\n" +
-	"+vcenter/vm/hardware/v1/serial_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a#vcenter/vm/hardware/v1/common.proto\"*\n" +
-	"\x12ListSerialsRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"R\n" +
+	"+vcenter/vm/hardware/v1/serial_service.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a#vcenter/vm/hardware/v1/common.proto\">\n" +
+	"\x12ListSerialsRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"R\n" +
 	"\x13ListSerialsResponse\x12;\n" +
-	"\x05ports\x18\x01 \x03(\v2%.vcenter.vm.hardware.v1.SerialSummaryR\x05ports\"B\n" +
-	"\x10GetSerialRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x18\n" +
-	"\x04port\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x04port\"K\n" +
+	"\x05ports\x18\x01 \x03(\v2%.vcenter.vm.hardware.v1.SerialSummaryR\x05ports\"\x85\x01\n" +
+	"\x10GetSerialRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12G\n" +
+	"\x04port\x18\x02 \x01(\tB3\xe2A\x01\x02\xfa\xbb\x18+\n" +
+	")com.vmware.vcenter.vm.hardware.SerialPortR\x04port\"K\n" +
 	"\x11GetSerialResponse\x126\n" +
-	"\x04port\x18\x01 \x01(\v2\".vcenter.vm.hardware.v1.SerialInfoR\x04port\"o\n" +
-	"\x13CreateSerialRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12B\n" +
-	"\x04spec\x18\x02 \x01(\v2(.vcenter.vm.hardware.v1.SerialCreateSpecB\x04\xe2A\x01\x02R\x04spec\"8\n" +
-	"\x14CreateSerialResponse\x12\x17\n" +
-	"\x04port\x18\x01 \x01(\tH\x00R\x04port\x88\x01\x01B\a\n" +
-	"\x05_port\"\x89\x01\n" +
-	"\x13UpdateSerialRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x18\n" +
-	"\x04port\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x04port\x12B\n" +
+	"\x04port\x18\x01 \x01(\v2\".vcenter.vm.hardware.v1.SerialInfoR\x04port\"\x83\x01\n" +
+	"\x13CreateSerialRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12B\n" +
+	"\x04spec\x18\x02 \x01(\v2(.vcenter.vm.hardware.v1.SerialCreateSpecB\x04\xe2A\x01\x02R\x04spec\"i\n" +
+	"\x14CreateSerialResponse\x12H\n" +
+	"\x04port\x18\x01 \x01(\tB/\xfa\xbb\x18+\n" +
+	")com.vmware.vcenter.vm.hardware.SerialPortH\x00R\x04port\x88\x01\x01B\a\n" +
+	"\x05_port\"\xcc\x01\n" +
+	"\x13UpdateSerialRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12G\n" +
+	"\x04port\x18\x02 \x01(\tB3\xe2A\x01\x02\xfa\xbb\x18+\n" +
+	")com.vmware.vcenter.vm.hardware.SerialPortR\x04port\x12B\n" +
 	"\x04spec\x18\x03 \x01(\v2(.vcenter.vm.hardware.v1.SerialUpdateSpecB\x04\xe2A\x01\x02R\x04spec\"\x16\n" +
-	"\x14UpdateSerialResponse\"E\n" +
-	"\x13DeleteSerialRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x18\n" +
-	"\x04port\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x04port\"\x16\n" +
-	"\x14DeleteSerialResponse\"F\n" +
-	"\x14ConnectSerialRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x18\n" +
-	"\x04port\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x04port\"\x17\n" +
-	"\x15ConnectSerialResponse\"I\n" +
-	"\x17DisconnectSerialRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12\x18\n" +
-	"\x04port\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x04port\"\x1a\n" +
-	"\x18DisconnectSerialResponse\"1\n" +
-	"\rSerialSummary\x12\x17\n" +
-	"\x04port\x18\x01 \x01(\tH\x00R\x04port\x88\x01\x01B\a\n" +
+	"\x14UpdateSerialResponse\"\x88\x01\n" +
+	"\x13DeleteSerialRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12G\n" +
+	"\x04port\x18\x02 \x01(\tB3\xe2A\x01\x02\xfa\xbb\x18+\n" +
+	")com.vmware.vcenter.vm.hardware.SerialPortR\x04port\"\x16\n" +
+	"\x14DeleteSerialResponse\"\x89\x01\n" +
+	"\x14ConnectSerialRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12G\n" +
+	"\x04port\x18\x02 \x01(\tB3\xe2A\x01\x02\xfa\xbb\x18+\n" +
+	")com.vmware.vcenter.vm.hardware.SerialPortR\x04port\"\x17\n" +
+	"\x15ConnectSerialResponse\"\x8c\x01\n" +
+	"\x17DisconnectSerialRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12G\n" +
+	"\x04port\x18\x02 \x01(\tB3\xe2A\x01\x02\xfa\xbb\x18+\n" +
+	")com.vmware.vcenter.vm.hardware.SerialPortR\x04port\"\x1a\n" +
+	"\x18DisconnectSerialResponse\"b\n" +
+	"\rSerialSummary\x12H\n" +
+	"\x04port\x18\x01 \x01(\tB/\xfa\xbb\x18+\n" +
+	")com.vmware.vcenter.vm.hardware.SerialPortH\x00R\x04port\x88\x01\x01B\a\n" +
 	"\x05_port\"\x8e\x03\n" +
 	"\n" +
 	"SerialInfo\x12\x19\n" +

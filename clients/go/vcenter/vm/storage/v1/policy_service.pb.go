@@ -545,43 +545,51 @@ var File_vcenter_vm_storage_v1_policy_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_storage_v1_policy_service_proto_rawDesc = "" +
 	"\n" +
-	"*vcenter/vm/storage/v1/policy_service.proto\x12\x15vcenter.vm.storage.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"(\n" +
-	"\x10GetPolicyRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"N\n" +
+	"*vcenter/vm/storage/v1/policy_service.proto\x12\x15vcenter.vm.storage.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"<\n" +
+	"\x10GetPolicyRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"N\n" +
 	"\x11GetPolicyResponse\x129\n" +
-	"\x06policy\x18\x01 \x01(\v2!.vcenter.vm.storage.v1.PolicyInfoR\x06policy\"n\n" +
-	"\x13UpdatePolicyRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\x12A\n" +
+	"\x06policy\x18\x01 \x01(\v2!.vcenter.vm.storage.v1.PolicyInfoR\x06policy\"\x82\x01\n" +
+	"\x13UpdatePolicyRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12A\n" +
 	"\x04spec\x18\x02 \x01(\v2'.vcenter.vm.storage.v1.PolicyUpdateSpecB\x04\xe2A\x01\x02R\x04spec\"\x16\n" +
-	"\x14UpdatePolicyResponse\"\xb4\x01\n" +
+	"\x14UpdatePolicyResponse\"\xae\x02\n" +
 	"\n" +
-	"PolicyInfo\x12\x1c\n" +
-	"\avm_home\x18\x01 \x01(\tH\x00R\x06vmHome\x88\x01\x01\x12B\n" +
-	"\x05disks\x18\x02 \x03(\v2,.vcenter.vm.storage.v1.PolicyInfo.DisksEntryR\x05disks\x1a8\n" +
+	"PolicyInfo\x12D\n" +
+	"\avm_home\x18\x01 \x01(\tB&\xfa\xbb\x18\"\n" +
+	" com.vmware.vcenter.StoragePolicyH\x00R\x06vmHome\x88\x01\x01\x12\x93\x01\n" +
+	"\x05disks\x18\x02 \x03(\v2,.vcenter.vm.storage.v1.PolicyInfo.DisksEntryBO\xfa\xbb\x18\"\n" +
+	" com.vmware.vcenter.StoragePolicy\x82\xbc\x18%\n" +
+	"#com.vmware.vcenter.vm.hardware.DiskR\x05disks\x1a8\n" +
 	"\n" +
 	"DisksEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\n" +
 	"\n" +
-	"\b_vm_home\"\x97\x02\n" +
+	"\b_vm_home\"\xc0\x02\n" +
 	"\x10PolicyUpdateSpec\x12L\n" +
-	"\avm_home\x18\x01 \x01(\v2-.vcenter.vm.storage.v1.PolicyVmHomePolicySpecB\x04\xe2A\x01\x01R\x06vmHome\x12N\n" +
-	"\x05disks\x18\x02 \x03(\v22.vcenter.vm.storage.v1.PolicyUpdateSpec.DisksEntryB\x04\xe2A\x01\x01R\x05disks\x1ae\n" +
+	"\avm_home\x18\x01 \x01(\v2-.vcenter.vm.storage.v1.PolicyVmHomePolicySpecB\x04\xe2A\x01\x01R\x06vmHome\x12w\n" +
+	"\x05disks\x18\x02 \x03(\v22.vcenter.vm.storage.v1.PolicyUpdateSpec.DisksEntryB-\xe2A\x01\x01\x82\xbc\x18%\n" +
+	"#com.vmware.vcenter.vm.hardware.DiskR\x05disks\x1ae\n" +
 	"\n" +
 	"DisksEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12A\n" +
-	"\x05value\x18\x02 \x01(\v2+.vcenter.vm.storage.v1.PolicyDiskPolicySpecR\x05value:\x028\x01\"\xdf\x01\n" +
+	"\x05value\x18\x02 \x01(\v2+.vcenter.vm.storage.v1.PolicyDiskPolicySpecR\x05value:\x028\x01\"\x85\x02\n" +
 	"\x16PolicyVmHomePolicySpec\x12L\n" +
-	"\x04type\x18\x01 \x01(\x0e2-.vcenter.vm.storage.v1.PolicyVmHomePolicyTypeB\x04\xe2A\x01\x02H\x00R\x04type\x88\x01\x01\x12!\n" +
-	"\x06policy\x18\x02 \x01(\tB\x04\xe2A\x01\x01H\x01R\x06policy\x88\x01\x01:@\xf2\xbb\x18<\n" +
+	"\x04type\x18\x01 \x01(\x0e2-.vcenter.vm.storage.v1.PolicyVmHomePolicyTypeB\x04\xe2A\x01\x02H\x00R\x04type\x88\x01\x01\x12G\n" +
+	"\x06policy\x18\x02 \x01(\tB*\xe2A\x01\x01\xfa\xbb\x18\"\n" +
+	" com.vmware.vcenter.StoragePolicyH\x01R\x06policy\x88\x01\x01:@\xf2\xbb\x18<\n" +
 	"\x04type\x12\x1e\n" +
 	"\x14USE_SPECIFIED_POLICY\x12\x06policy\x12\x14\n" +
 	"\x12USE_DEFAULT_POLICYB\a\n" +
 	"\x05_typeB\t\n" +
-	"\a_policy\"\xdb\x01\n" +
+	"\a_policy\"\x81\x02\n" +
 	"\x14PolicyDiskPolicySpec\x12J\n" +
-	"\x04type\x18\x01 \x01(\x0e2+.vcenter.vm.storage.v1.PolicyDiskPolicyTypeB\x04\xe2A\x01\x02H\x00R\x04type\x88\x01\x01\x12!\n" +
-	"\x06policy\x18\x02 \x01(\tB\x04\xe2A\x01\x01H\x01R\x06policy\x88\x01\x01:@\xf2\xbb\x18<\n" +
+	"\x04type\x18\x01 \x01(\x0e2+.vcenter.vm.storage.v1.PolicyDiskPolicyTypeB\x04\xe2A\x01\x02H\x00R\x04type\x88\x01\x01\x12G\n" +
+	"\x06policy\x18\x02 \x01(\tB*\xe2A\x01\x01\xfa\xbb\x18\"\n" +
+	" com.vmware.vcenter.StoragePolicyH\x01R\x06policy\x88\x01\x01:@\xf2\xbb\x18<\n" +
 	"\x04type\x12\x1e\n" +
 	"\x14USE_SPECIFIED_POLICY\x12\x06policy\x12\x14\n" +
 	"\x12USE_DEFAULT_POLICYB\a\n" +

@@ -333,16 +333,19 @@ var File_vcenter_vm_tools_v1_installer_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_tools_v1_installer_service_proto_rawDesc = "" +
 	"\n" +
-	"+vcenter/vm/tools/v1/installer_service.proto\x12\x13vcenter.vm.tools.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"+\n" +
-	"\x13GetInstallerRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"X\n" +
+	"+vcenter/vm/tools/v1/installer_service.proto\x12\x13vcenter.vm.tools.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"?\n" +
+	"\x13GetInstallerRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"X\n" +
 	"\x14GetInstallerResponse\x12@\n" +
-	"\tinstaller\x18\x01 \x01(\v2\".vcenter.vm.tools.v1.InstallerInfoR\tinstaller\"/\n" +
-	"\x17ConnectInstallerRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"\x1a\n" +
-	"\x18ConnectInstallerResponse\"2\n" +
-	"\x1aDisconnectInstallerRequest\x12\x14\n" +
-	"\x02vm\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x02vm\"\x1d\n" +
+	"\tinstaller\x18\x01 \x01(\v2\".vcenter.vm.tools.v1.InstallerInfoR\tinstaller\"C\n" +
+	"\x17ConnectInstallerRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"\x1a\n" +
+	"\x18ConnectInstallerResponse\"F\n" +
+	"\x1aDisconnectInstallerRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"\x1d\n" +
 	"\x1bDisconnectInstallerResponse\"H\n" +
 	"\rInstallerInfo\x12&\n" +
 	"\fis_connected\x18\x01 \x01(\bH\x00R\visConnected\x88\x01\x01B\x0f\n" +

@@ -19,7 +19,9 @@ import io.grpc.InsecureChannelCredentials;
 import io.grpc.MethodDescriptor;
 import io.grpc.MethodDescriptor.PrototypeMarshaller;
 import io.grpc.ServiceDescriptor;
+import io.grpc.StatusException;
 import io.grpc.StatusRuntimeException;
+import io.grpc.stub.BlockingClientCall;
 import io.grpc.stub.ClientCalls;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
@@ -45,26 +47,60 @@ public final class Conformance {
                     .allowingPlaintext())
             .connect()) {
       for (String line = requests.readLine(); line != null; line = requests.readLine()) {
-        answers.println(answer(gateway, JsonParser.parseString(line).getAsJsonObject()));
+        answer(gateway, JsonParser.parseString(line).getAsJsonObject(), answers);
       }
     }
   }
 
-  private static JsonObject answer(VCenterGateway gateway, JsonObject line) throws Exception {
+  private static void answer(VCenterGateway gateway, JsonObject line, PrintStream answers)
+      throws Exception {
     MethodDescriptor<Message, Message> method = method(line.get("rpc").getAsString());
     PrototypeMarshaller<Message> requests =
         (PrototypeMarshaller<Message>) method.getRequestMarshaller();
     Message.Builder request = requests.getMessagePrototype().newBuilderForType();
     JsonFormat.parser().merge(line.get("request").toString(), request);
-    JsonObject answer = new JsonObject();
     try {
-      Message response =
-          ClientCalls.blockingUnaryCall(gateway, method, CallOptions.DEFAULT, request.build());
-      answer.add("response", json(response));
-    } catch (StatusRuntimeException e) {
-      answer.add("error", json(VCenterException.from(e)));
+      if (line.has("stream")) {
+        int cancelAfter = line.has("cancel_after") ? line.get("cancel_after").getAsInt() : 0;
+        stream(gateway, method, request.build(), cancelAfter, answers);
+        answers.println(object("end", new JsonObject()));
+      } else {
+        Message response =
+            ClientCalls.blockingUnaryCall(gateway, method, CallOptions.DEFAULT, request.build());
+        answers.println(object("response", json(response)));
+      }
+    } catch (StatusException | StatusRuntimeException e) {
+      answers.println(object("error", json(VCenterException.from(e))));
     }
-    return answer;
+  }
+
+  /** Writes the messages of a stream as they arrive. Returns when it has ended well. */
+  private static void stream(
+      VCenterGateway gateway,
+      MethodDescriptor<Message, Message> method,
+      Message request,
+      int cancelAfter,
+      PrintStream answers)
+      throws Exception {
+    BlockingClientCall<Message, Message> messages =
+        ClientCalls.blockingV2ServerStreamingCall(gateway, method, CallOptions.DEFAULT, request);
+    for (int arrived = 1; messages.hasNext(); arrived++) {
+      answers.println(object("message", json(messages.read())));
+      if (arrived == cancelAfter) {
+        messages.cancel("the case says so", null);
+      }
+    }
+    // Tells how the stream ended: null when it ended well.
+    Message after = messages.read();
+    if (after != null) {
+      throw new IllegalStateException("a message follows the end");
+    }
+  }
+
+  private static JsonObject object(String key, JsonElement value) {
+    JsonObject object = new JsonObject();
+    object.add(key, value);
+    return object;
   }
 
   /** The method of a name such as {@code vcenter.v1.VmService/ListVms}. */
@@ -72,7 +108,9 @@ public final class Conformance {
   private static MethodDescriptor<Message, Message> method(String rpc)
       throws ReflectiveOperationException {
     String service = rpc.substring(0, rpc.indexOf('/'));
-    String stubs = VCenterGateway.class.getPackageName() + "." + service + "Grpc";
+    // gRPC's own services are not in the contract.
+    String root = service.startsWith("grpc.") ? "io" : VCenterGateway.class.getPackageName();
+    String stubs = root + "." + service + "Grpc";
     ServiceDescriptor descriptor =
         (ServiceDescriptor) Class.forName(stubs).getMethod("getServiceDescriptor").invoke(null);
     return (MethodDescriptor<Message, Message>)
@@ -86,6 +124,7 @@ public final class Conformance {
     JsonObject json = new JsonObject();
     json.addProperty("code", error.getCode().name());
     json.addProperty("reason", error.getReason());
+    json.addProperty("gateway_reason", error.getGatewayReason().name());
     json.addProperty("error_type", error.getErrorType().name());
     json.addProperty("message", error.getDescription());
     JsonArray messages = new JsonArray();

@@ -159,11 +159,13 @@ var File_vcenter_vm_hardware_boot_v1_device_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_hardware_boot_v1_device_proto_rawDesc = "" +
 	"\n" +
-	"(vcenter/vm/hardware/boot/v1/device.proto\x12\x1bvcenter.vm.hardware.boot.v1\x1a\x15vapi/v1/options.proto\"\xcc\x01\n" +
+	"(vcenter/vm/hardware/boot/v1/device.proto\x12\x1bvcenter.vm.hardware.boot.v1\x1a\x15vapi/v1/options.proto\"\xa6\x02\n" +
 	"\vDeviceEntry\x12@\n" +
-	"\x04type\x18\x01 \x01(\x0e2'.vcenter.vm.hardware.boot.v1.DeviceTypeH\x00R\x04type\x88\x01\x01\x12\x15\n" +
-	"\x03nic\x18\x02 \x01(\tH\x01R\x03nic\x88\x01\x01\x12\x14\n" +
-	"\x05disks\x18\x03 \x03(\tR\x05disks:=\xf2\xbb\x189\n" +
+	"\x04type\x18\x01 \x01(\x0e2'.vcenter.vm.hardware.boot.v1.DeviceTypeH\x00R\x04type\x88\x01\x01\x12D\n" +
+	"\x03nic\x18\x02 \x01(\tB-\xfa\xbb\x18)\n" +
+	"'com.vmware.vcenter.vm.hardware.EthernetH\x01R\x03nic\x88\x01\x01\x12?\n" +
+	"\x05disks\x18\x03 \x03(\tB)\xfa\xbb\x18%\n" +
+	"#com.vmware.vcenter.vm.hardware.DiskR\x05disks:=\xf2\xbb\x189\n" +
 	"\x04type\x12\x0f\n" +
 	"\bETHERNET\x12\x03nic\x12\r\n" +
 	"\x04DISK\x12\x05disks\x12\a\n" +

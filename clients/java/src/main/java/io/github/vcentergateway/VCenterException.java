@@ -1,6 +1,7 @@
 package io.github.vcentergateway;
 
 import com.google.protobuf.Any;
+import com.google.protobuf.Descriptors.EnumValueDescriptor;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Message;
 import com.google.protobuf.Struct;
@@ -11,12 +12,14 @@ import com.google.rpc.RetryInfo;
 import io.github.vcentergateway.vapi.std.errors.v1.Error;
 import io.github.vcentergateway.vapi.std.errors.v1.ErrorType;
 import io.github.vcentergateway.vapi.std.v1.LocalizableMessage;
+import io.github.vcentergateway.vcenter.gateway.v1.Reason;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -40,7 +43,8 @@ import java.util.Optional;
  */
 @SuppressWarnings("serial") // like its superclass it is an exception, but not made to be serialized
 public final class VCenterException extends StatusRuntimeException {
-  private static final String MAY_HAVE_EXECUTED = "may_have_executed";
+  static final String MAY_HAVE_EXECUTED = "may_have_executed";
+  private static final String GATEWAY = "vcenter-gateway";
 
   private final List<Any> details;
   private final ErrorInfo info;
@@ -100,6 +104,28 @@ public final class VCenterException extends StatusRuntimeException {
   }
 
   /**
+   * The reason of an error that the gateway itself reports. {@code REASON_UNSPECIFIED} when vCenter
+   * reported the error, when the gateway is newer than this client and gives a reason that it does
+   * not know, and when neither of them answered; {@link #getReason} has the text. A program that
+   * does not know a reason should go by {@link #getCode}.
+   */
+  public Reason getGatewayReason() {
+    EnumValueDescriptor value =
+        Reason.getDescriptor().findValueByName("REASON_" + info.getReason());
+    return value == null || !info.getDomain().equals(GATEWAY)
+        ? Reason.REASON_UNSPECIFIED
+        : Reason.valueOf(value);
+  }
+
+  /**
+   * Further facts about the failed call, for instance its {@code operation} in vCenter and the
+   * {@code http_status} of the answer.
+   */
+  public Map<String, String> getMetadata() {
+    return info.getMetadataMap();
+  }
+
+  /**
    * {@code vcenter.vmware.com} when vCenter reported the error, {@code vcenter-gateway} when the
    * gateway did.
    */
@@ -137,8 +163,9 @@ public final class VCenterException extends StatusRuntimeException {
    * Whether the operation may have run although the call failed: look at the machine before you
    * repeat it.
    *
-   * <p>The gateway says so. When no answer of the gateway arrived at all, {@link #getReason} is
-   * empty and nothing is known.
+   * <p>The gateway says so for calls that it sent to vCenter. When the gateway did not answer, this
+   * is true for every call that may change something, unless it certainly was not sent. It is never
+   * true for a call that only reads.
    */
   public boolean mayHaveExecuted() {
     return "true".equals(info.getMetadataMap().get(MAY_HAVE_EXECUTED));

@@ -39,8 +39,9 @@ import java.util.function.Consumer;
  * }</pre>
  *
  * <p>Connects with the first call, and anew when needed. Calls that only read are repeated up to
- * three times while the gateway is unavailable, calls that change something never are. Make one,
- * share it between all threads, and keep it as long as the program runs.
+ * three times while the gateway is unavailable, streams until they are open; calls that change
+ * something never are. Make one, share it between all threads, and keep it as long as the program
+ * runs.
  */
 public final class VCenterGateway extends Channel implements AutoCloseable {
   private static final Duration SHORTEST_KEEP_ALIVE_TIME = Duration.ofSeconds(30);
@@ -90,7 +91,10 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
     }
   }
 
-  /** Begins a call. Adds the credentials and the deadline, if it has none of its own. */
+  /**
+   * Begins a call. Adds the credentials, and the deadline to a call that has none of its own,
+   * unless it answers with a stream.
+   */
   @Override
   public <RequestT, ResponseT> ClientCall<RequestT, ResponseT> newCall(
       MethodDescriptor<RequestT, ResponseT> method, CallOptions options) {
@@ -98,11 +102,12 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
       options = options.withCallCredentials(credentials);
     }
     if (!defaultDeadline.isZero()
+        && method.getType().serverSendsOneMessage()
         && options.getDeadline() == null
         && Context.current().getDeadline() == null) {
       options = options.withDeadlineAfter(defaultDeadline.toNanos(), NANOSECONDS);
     }
-    return channel.newCall(method, options);
+    return GatewayCall.on(channel, method, options);
   }
 
   @Override
@@ -110,7 +115,10 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
     return channel.authority();
   }
 
-  /** The channel underneath, to watch its state. Calls made on it directly lack the credentials. */
+  /**
+   * The channel underneath, to watch its state. Calls made on it directly lack the credentials, the
+   * deadline, and what {@link VCenterException#mayHaveExecuted} tells when the gateway is lost.
+   */
   public ManagedChannel getManagedChannel() {
     return channel;
   }
@@ -160,7 +168,8 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
     }
 
     /**
-     * Deadline for calls that have none; 60 seconds by default, zero for no such deadline.
+     * Deadline for calls that have none; 60 seconds by default, zero for no such deadline. Does not
+     * apply to streams.
      *
      * <p>A deadline of the stub or of the current {@link Context} is kept, be it shorter or longer.
      *

@@ -2,6 +2,9 @@ package io.github.vcentergateway;
 
 import static java.util.concurrent.TimeUnit.MILLISECONDS;
 
+import io.github.vcentergateway.vcenter.gateway.v1.GatewayServiceGrpc;
+import io.github.vcentergateway.vcenter.gateway.v1.WatchGatewayRequest;
+import io.github.vcentergateway.vcenter.gateway.v1.WatchGatewayResponse;
 import io.github.vcentergateway.vcenter.v1.ListVmsRequest;
 import io.github.vcentergateway.vcenter.v1.ListVmsResponse;
 import io.github.vcentergateway.vcenter.v1.VmServiceGrpc;
@@ -20,17 +23,30 @@ import io.grpc.ServerInterceptors;
 import io.grpc.StatusRuntimeException;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.protobuf.services.HealthStatusManager;
+import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.Queue;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 
 /** A gRPC server on a port of its own, which notes the calls that arrive. */
 final class FakeGateway implements AutoCloseable {
+  // What gRPC says of calls that tests let fail. Loggers that nobody holds forget their level.
+  private static final Logger GRPC = Logger.getLogger("io.grpc");
+
+  static {
+    GRPC.setLevel(Level.SEVERE);
+  }
+
   /** What the next calls fail with; calls succeed when there is nothing more. */
   final Queue<StatusRuntimeException> failures = new ConcurrentLinkedQueue<>();
 
@@ -39,6 +55,12 @@ final class FakeGateway implements AutoCloseable {
 
   /** Time that each of them had left when it arrived. */
   final List<Optional<Duration>> deadlines = new CopyOnWriteArrayList<>();
+
+  /** The streams that were opened, for the test to feed. */
+  final BlockingQueue<Stream> streams = new LinkedBlockingQueue<>();
+
+  /** Whether calls get no answer. */
+  volatile boolean silent;
 
   private final HealthStatusManager health = new HealthStatusManager();
   private final Server server;
@@ -49,6 +71,7 @@ final class FakeGateway implements AutoCloseable {
         Grpc.newServerBuilderForPort(0, security)
             .addService(ServerInterceptors.intercept(new VmService(), new Recorder()))
             .addService(ServerInterceptors.intercept(new CdromService(), new Recorder()))
+            .addService(ServerInterceptors.intercept(new GatewayService(), new Recorder()))
             .addService(health.getHealthService())
             .build()
             .start();
@@ -75,6 +98,9 @@ final class FakeGateway implements AutoCloseable {
 
   private <T> void answer(T response, StreamObserver<T> caller) {
     StatusRuntimeException failure = failures.poll();
+    if (silent) {
+      return;
+    }
     if (failure != null) {
       caller.onError(failure);
     } else {
@@ -95,6 +121,30 @@ final class FakeGateway implements AutoCloseable {
     public void createCdrom(
         CreateCdromRequest request, StreamObserver<CreateCdromResponse> caller) {
       answer(CreateCdromResponse.getDefaultInstance(), caller);
+    }
+  }
+
+  private final class GatewayService extends GatewayServiceGrpc.GatewayServiceImplBase {
+    @Override
+    public void watchGateway(
+        WatchGatewayRequest request, StreamObserver<WatchGatewayResponse> caller) {
+      StatusRuntimeException failure = failures.poll();
+      if (failure != null) {
+        caller.onError(failure);
+      } else {
+        streams.add(new Stream((ServerCallStreamObserver<WatchGatewayResponse>) caller));
+      }
+    }
+  }
+
+  /** A stream that is open until the test ends it, or the client cancels it. */
+  static final class Stream {
+    final StreamObserver<WatchGatewayResponse> observer;
+    final CountDownLatch cancelled = new CountDownLatch(1);
+
+    private Stream(ServerCallStreamObserver<WatchGatewayResponse> caller) {
+      observer = caller;
+      caller.setOnCancelHandler(cancelled::countDown);
     }
   }
 

@@ -17,6 +17,7 @@ import com.google.rpc.RetryInfo;
 import io.github.vcentergateway.vapi.std.errors.v1.Error;
 import io.github.vcentergateway.vapi.std.errors.v1.ErrorType;
 import io.github.vcentergateway.vapi.std.v1.LocalizableMessage;
+import io.github.vcentergateway.vcenter.gateway.v1.Reason;
 import io.github.vcentergateway.vcenter.v1.ListVmsRequest;
 import io.github.vcentergateway.vcenter.v1.VmServiceGrpc;
 import io.github.vcentergateway.vcenter.vm.guest.v1.ProcessErrorDetails;
@@ -28,10 +29,13 @@ import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class VCenterExceptionTest {
   private static final ErrorInfo INFO =
@@ -90,6 +94,8 @@ class VCenterExceptionTest {
     assertEquals("Device 16000 is connected.", error.getDescription());
     assertEquals("ALREADY_IN_DESIRED_STATE", error.getReason());
     assertEquals("vcenter.vmware.com", error.getDomain());
+    assertEquals(Map.of("may_have_executed", "true"), error.getMetadata());
+    assertEquals(Reason.REASON_UNSPECIFIED, error.getGatewayReason());
     assertEquals(ErrorType.ERROR_TYPE_ALREADY_IN_DESIRED_STATE, error.getErrorType());
     assertEquals(List.of(MESSAGE), error.getMessages());
     assertEquals(List.of(VIOLATION), error.getFieldViolations());
@@ -108,6 +114,8 @@ class VCenterExceptionTest {
   private static void assertEmpty(VCenterException error) {
     assertEquals("", error.getReason());
     assertEquals("", error.getDomain());
+    assertEquals(Map.of(), error.getMetadata());
+    assertEquals(Reason.REASON_UNSPECIFIED, error.getGatewayReason());
     assertEquals(ErrorType.ERROR_TYPE_UNSPECIFIED, error.getErrorType());
     assertEquals(List.of(), error.getMessages());
     assertEquals(List.of(), error.getFieldViolations());
@@ -204,6 +212,23 @@ class VCenterExceptionTest {
     VCenterException error = VCenterException.from(failure(newer));
     assertEquals(ErrorType.ERROR_TYPE_UNSPECIFIED, error.getErrorType());
     assertEquals(List.of(MESSAGE), error.getMessages());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "vcenter-gateway, REQUEST_INVALID, REASON_REQUEST_INVALID",
+    "vcenter-gateway, TOO_MANY_STREAMS, REASON_TOO_MANY_STREAMS",
+    "vcenter-gateway, UNSPECIFIED, REASON_UNSPECIFIED",
+    "vcenter-gateway, OF_A_LATER_RELEASE, REASON_UNSPECIFIED",
+    "vcenter-gateway, '', REASON_UNSPECIFIED",
+    "vcenter.vmware.com, REQUEST_INVALID, REASON_UNSPECIFIED",
+    "'', REQUEST_INVALID, REASON_UNSPECIFIED",
+  })
+  void aReasonOfTheGatewaysOwnIsTyped(String domain, String reason, Reason expected) {
+    ErrorInfo info = ErrorInfo.newBuilder().setDomain(domain).setReason(reason).build();
+    VCenterException error = VCenterException.from(failure(Any.pack(info)));
+    assertEquals(expected, error.getGatewayReason());
+    assertEquals(reason, error.getReason());
   }
 
   @Test

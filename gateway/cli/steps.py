@@ -1,20 +1,18 @@
-"""The steps of `check`: from the name in the URL to a list of virtual machines, each with advice when it fails.
-
-Every step rests on the one before it, so the first failure is the one to mend and the rest is not tried.
-"""
+"""The steps of `check` from the name in the URL to a list of virtual machines, each with advice when it fails."""
 
 from __future__ import annotations
 
+import enum
 import socket
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from google.rpc import code_pb2
 
-from gateway.cli.exits import Exit
-from gateway.cli.step import State, Step, StepError, take
-from gateway.cli.tls_check import check_tls
+from gateway.cli.output import Exit
 from gateway.contract import Contract
 from gateway.errors import Failure, GatewayError
 from gateway.transcoding import RestRequest, compile_bindings
@@ -24,49 +22,62 @@ from gateway.vcenter.credential import SESSION_HEADER, Credential, SessionId
 from gateway.vcenter.failures import TransportError
 from gateway.vcenter.options import VCenterOptions
 
-__all__ = ["run_checks"]
+__all__ = ["State", "Step", "StepError", "VCenterSteps", "take"]
 
 _LIST = "vcenter.v1.VmService/ListVms"
 _SESSION = RestRequest("GET", "/api/session", None)
 
 
-def run_checks(options: VCenterOptions, identity: Credential | None, contract: Contract) -> Iterator[Step]:
-    """Takes the steps one after the other and yields each as soon as it is done."""
-    checks = _Checks(options, contract)
-    steps: list[tuple[str, Callable[[], str]]] = [
-        ("DNS", checks.dns),
-        ("TCP", checks.tcp),
-        ("TLS", checks.tls),
-        ("API", checks.api),
-        ("login", lambda: checks.login(identity)),
-        ("list", checks.list),
-    ]
-    skip = ""
+class State(enum.StrEnum):
+    """How a step went."""
+
+    OK = "OK"
+    WARNING = "WARNING"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One finished step. `exit` is how the command ends when the step failed."""
+
+    name: str
+    state: State
+    text: str
+    advice: str = ""
+    seconds: float = 0.0
+    exit: Exit = Exit.OK
+
+
+class StepError(Exception):
+    """What a step found amiss. With `Exit.OK` it is a warning: the step worked, but should not stay as it is."""
+
+    def __init__(self, text: str, advice: str, code: Exit = Exit.OK) -> None:
+        super().__init__(text)
+        self.text, self.advice, self.exit = text, advice, code
+
+
+def take(name: str, check: Callable[[], str]) -> Step:
+    """Takes one step: `check` returns what it found, or raises StepError."""
+    started = time.monotonic()
     try:
-        for name, check in steps:
-            if name == "login" and identity is None and not skip:
-                skip = "no user was given: add --user NAME to test the login too"
-            if skip:
-                yield Step(name, State.SKIPPED, skip)
-                continue
-            step = take(name, check)
-            if step.state is State.FAILED:
-                skip = f"not tried, since {name} failed"
-            yield step
-    finally:
-        checks.close()
+        step = Step(name, State.OK, check())
+    except StepError as error:
+        state = State.WARNING if error.exit is Exit.OK else State.FAILED
+        step = Step(name, state, error.text, error.advice, exit=error.exit)
+    return replace(step, seconds=time.monotonic() - started)
 
 
-class _Checks:
-    """The steps. Each returns what it found; raises StepError."""
+class VCenterSteps:
+    """The steps to one vCenter, in their order. Each returns what it found; raises StepError."""
 
     def __init__(self, options: VCenterOptions, contract: Contract) -> None:
         self._options = options
         self._contract = contract
         self._errors = error_reader(contract)
         parts = urlsplit(options.url)
-        self._host = parts.hostname or ""
-        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self.place = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        self._host, self._port = self.place
         self._addresses: list[str] = []
         self._vcenter: BlockingVCenter | None = None
 
@@ -115,9 +126,6 @@ class _Checks:
             "Nothing came back: look for a firewall or a missing route between this machine and vCenter.",
             Exit.UNREACHABLE,
         )
-
-    def tls(self) -> str:
-        return check_tls(self._options, self._host, self._port)
 
     def api(self) -> str:
         """Asks without identity: vCenter says that it wants one, anything else is not vCenter."""
@@ -190,6 +198,6 @@ class _Checks:
 
 
 def _unanswered(error: TransportError) -> StepError:
-    return StepError(
-        str(error), "The connection works, the answer does not come: see vCenter's services.", Exit.TIMEOUT
-    )
+    late = error.code == code_pb2.DEADLINE_EXCEEDED
+    code = Exit.TIMEOUT if late else Exit.FAILED if error.was_sent else Exit.UNREACHABLE
+    return StepError(str(error), "The connection works, the answer does not come: see vCenter's services.", code)

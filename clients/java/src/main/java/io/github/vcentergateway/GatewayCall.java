@@ -1,0 +1,159 @@
+package io.github.vcentergateway;
+
+import com.google.protobuf.Any;
+import com.google.rpc.ErrorInfo;
+import io.grpc.CallOptions;
+import io.grpc.Channel;
+import io.grpc.ClientCall;
+import io.grpc.ClientStreamTracer;
+import io.grpc.ForwardingClientCall.SimpleForwardingClientCall;
+import io.grpc.ForwardingClientCallListener.SimpleForwardingClientCallListener;
+import io.grpc.Metadata;
+import io.grpc.MethodDescriptor;
+import io.grpc.Status;
+import io.grpc.protobuf.ProtoUtils;
+import io.grpc.protobuf.StatusProto;
+import java.io.IOException;
+import java.security.GeneralSecurityException;
+import java.util.EnumSet;
+import java.util.Objects;
+import java.util.Set;
+import java.util.stream.Stream;
+
+/**
+ * A call that completes its status where the gateway did not send it.
+ *
+ * <p>A call that changes something may have done so although no answer came. Its trailers then say
+ * that as the gateway says it, in an {@code ErrorInfo}, so that {@link VCenterException} reads both
+ * in one place. Only here is it known which method was called, and whether anything was sent.
+ *
+ * <p>A certificate that is not trusted ends the call: gRPC would connect again, in vain, as often
+ * as the service config says.
+ */
+final class GatewayCall<RequestT, ResponseT>
+    extends SimpleForwardingClientCall<RequestT, ResponseT> {
+  /** Codes with which a call ends when something breaks between the client and the gateway. */
+  private static final Set<Status.Code> UNCERTAIN =
+      EnumSet.of(
+          Status.Code.CANCELLED,
+          Status.Code.UNKNOWN,
+          Status.Code.DEADLINE_EXCEEDED,
+          Status.Code.INTERNAL,
+          Status.Code.UNAVAILABLE);
+
+  private static final Metadata.Key<com.google.rpc.Status> DETAILS =
+      Metadata.Key.of(
+          "grpc-status-details-bin",
+          ProtoUtils.metadataMarshaller(com.google.rpc.Status.getDefaultInstance()));
+
+  private final boolean mayChange;
+  private final Attempts attempts;
+
+  private GatewayCall(ClientCall<RequestT, ResponseT> call, boolean mayChange, Attempts attempts) {
+    super(call);
+    this.mayChange = mayChange;
+    this.attempts = attempts;
+    attempts.call = call;
+  }
+
+  /** Begins a call on a channel. */
+  static <RequestT, ResponseT> ClientCall<RequestT, ResponseT> on(
+      Channel channel, MethodDescriptor<RequestT, ResponseT> method, CallOptions options) {
+    Attempts attempts = new Attempts();
+    // gRPC's own services, health and reflection, are not in the contract and only read.
+    boolean mayChange = !method.isSafe() && !method.getFullMethodName().startsWith("grpc.");
+    return new GatewayCall<>(
+        channel.newCall(method, options.withStreamTracerFactory(attempts)), mayChange, attempts);
+  }
+
+  @Override
+  public void start(Listener<ResponseT> listener, Metadata headers) {
+    super.start(
+        new SimpleForwardingClientCallListener<>(listener) {
+          @Override
+          public void onClose(Status closed, Metadata trailers) {
+            Status refused = attempts.refused;
+            if (refused != null) {
+              super.onClose(refused, trailers);
+            } else {
+              Status status = unavailableIfLost(closed);
+              super.onClose(status, complete(status, trailers));
+            }
+          }
+        },
+        headers);
+  }
+
+  /**
+   * Corrects the code of a call whose connection was lost. It is {@code UNKNOWN} where gRPC noticed
+   * the loss when it wrote, and {@code UNAVAILABLE} where it noticed when it read.
+   */
+  static Status unavailableIfLost(Status status) {
+    boolean lost =
+        status.getCode() == Status.Code.UNKNOWN
+            && causes(status.getCause()).anyMatch(IOException.class::isInstance);
+    return lost
+        ? Status.UNAVAILABLE.withDescription(status.getDescription()).withCause(status.getCause())
+        : status;
+  }
+
+  private static Stream<Throwable> causes(Throwable failure) {
+    return Stream.iterate(failure, Objects::nonNull, Throwable::getCause);
+  }
+
+  private Metadata complete(Status status, Metadata trailers) {
+    if (!mayChange || !attempts.sent || !UNCERTAIN.contains(status.getCode())) {
+      return trailers;
+    }
+    com.google.rpc.Status.Builder details = details(status, trailers).toBuilder();
+    if (details.getDetailsList().stream().anyMatch(detail -> detail.is(ErrorInfo.class))) {
+      return trailers;
+    }
+    details.addDetails(
+        Any.pack(
+            ErrorInfo.newBuilder()
+                .putMetadata(VCenterException.MAY_HAVE_EXECUTED, "true")
+                .build()));
+    Metadata completed = new Metadata();
+    completed.merge(trailers);
+    completed.discardAll(DETAILS);
+    completed.put(DETAILS, details.build());
+    return completed;
+  }
+
+  private static com.google.rpc.Status details(Status status, Metadata trailers) {
+    try {
+      return StatusProto.fromStatusAndTrailers(status, trailers);
+    } catch (IllegalArgumentException e) { // not a google.rpc.Status, or that of another code
+      return StatusProto.fromStatusAndTrailers(status, new Metadata());
+    }
+  }
+
+  /** What happens to the attempts of a call, of which there are several when gRPC retries it. */
+  private static final class Attempts extends ClientStreamTracer.Factory {
+    volatile boolean sent;
+    volatile Status refused;
+    ClientCall<?, ?> call;
+
+    @Override
+    public ClientStreamTracer newClientStreamTracer(
+        ClientStreamTracer.StreamInfo info, Metadata headers) {
+      return new ClientStreamTracer() {
+        @Override
+        public void outboundHeaders() {
+          sent = true;
+        }
+
+        @Override
+        public void streamClosed(Status status) {
+          // What all that is wrong with certificates throws.
+          if (causes(status.getCause()).anyMatch(GeneralSecurityException.class::isInstance)) {
+            refused = status;
+            // Cancelling is the only way to keep gRPC from another attempt.
+            call.cancel("the gateway's certificate is not trusted", status.getCause());
+          }
+        }
+      };
+    }
+  }
+}

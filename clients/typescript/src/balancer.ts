@@ -1,0 +1,58 @@
+import { experimental, Metadata } from "@grpc/grpc-js";
+
+/**
+ * The load balancer of this package: round_robin, but reads are not repeated while the gateway's certificate is not
+ * trusted. It will not be trusted in a second either.
+ */
+export const balancerName = "vcenter_gateway_round_robin";
+
+/** How grpc-js is told not to repeat a call. */
+const noRetry = new Metadata();
+noRetry.set("grpc-retry-pushback-ms", "-1");
+
+const roundRobin = experimental.parseLoadBalancingConfig({ round_robin: {} });
+
+class Config implements experimental.TypedLoadBalancingConfig {
+  static createFromJson(): Config {
+    return new Config();
+  }
+
+  getLoadBalancerName(): string {
+    return balancerName;
+  }
+
+  toJsonObject(): object {
+    return { [balancerName]: {} };
+  }
+}
+
+class Balancer extends experimental.ChildLoadBalancerHandler implements experimental.LoadBalancer {
+  constructor(helper: experimental.ChannelControlHelper) {
+    const updateState: typeof helper.updateState = (state, picker, message) => {
+      const untrusted = isAboutCertificate(message);
+      helper.updateState(
+        state,
+        untrusted ? new experimental.UnavailablePicker({ details: message, metadata: noRetry }) : picker,
+        message,
+      );
+    };
+    super(experimental.createChildChannelControlHelper(helper, { updateState }));
+  }
+
+  override updateAddressList(
+    ...[endpoints, , options, note]: Parameters<experimental.LoadBalancer["updateAddressList"]>
+  ): boolean {
+    return super.updateAddressList(endpoints, roundRobin, options, note);
+  }
+
+  override getTypeName(): string {
+    return balancerName;
+  }
+}
+
+/** Whether this is why there is no connection. OpenSSL and Node.js name the certificate in each such message. */
+function isAboutCertificate(message: string | null): message is string {
+  return message !== null && /\bcertificate\b/i.test(message);
+}
+
+experimental.registerLoadBalancerType(balancerName, Balancer, Config);

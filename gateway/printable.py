@@ -1,0 +1,52 @@
+"""Which texts fit a header field, and how a text that others wrote is shown to a person.
+
+Names, messages and certificates of other systems may hold escape sequences and bidirectional overrides: on a terminal
+they would clear the screen, write to the clipboard, or make one word look like another.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TypeGuard
+
+__all__ = ["escaped", "escaped_json", "is_printable_ascii", "is_word"]
+
+_KEPT = "\n\t"
+
+
+def is_printable_ascii(text: str) -> bool:
+    """Whether a text can be the value of a header field as it is."""
+    return text.isascii() and text.isprintable()
+
+
+def is_word(value: object, most: int) -> TypeGuard[str]:
+    """Whether a value is a text of 1 to `most` printable ASCII characters without blanks."""
+    return isinstance(value, str) and 0 < len(value) <= most and is_printable_ascii(value) and " " not in value
+
+
+def escaped(text: str) -> str:
+    r"""The text with what cannot be seen written out, for instance `\x1b` or `\u202e`. Line ends and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(character if _is_harmless(character) else _escape(character) for character in text)
+
+
+def escaped_json(text: str) -> str:
+    r"""A JSON document with the same content, and with what cannot be seen written as `\u` and four digits."""
+    if text.isprintable():
+        return text
+    return "".join(character if _is_harmless(character) else _json_escape(character) for character in text)
+
+
+def _is_harmless(character: str) -> bool:
+    # Blanks other than the space are not printable to Python; texts in French and Japanese have them.
+    return character.isprintable() or character in _KEPT or unicodedata.category(character) == "Zs"
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[place : place + 2].hex()}" for place in range(0, len(units), 2))

@@ -1,0 +1,233 @@
+"""Bounds what a peer can make this process hold: requests that it does not finish, answers that it does not take.
+
+gRPC's server waits for both without an end, and without counting. A handler is started once the headers of a call are
+there, and reads the request itself, so that one that never comes is answered all the same; and the bytes of an answer
+count from when the handler has returned it until the peer has taken it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import grpc
+from google.rpc import code_pb2
+
+from gateway.errors import Failure, GatewayError, Reason, status_of
+from gateway.server.connections import EOF, close_connections
+
+__all__ = ["BoundedHandler", "Peers"]
+
+REQUEST_SECONDS = 30.0
+# What has not arrived so soon after its headers, as nearly every request has, is late. How much of a late one is there
+# cannot be seen, so that each counts as the largest, and their number is bounded.
+_LATE_SECONDS = 0.5
+_LATE_BYTES = 32 * 1024 * 1024
+_MIN_LATE_REQUESTS = 8
+_ANSWER_SECONDS = 60.0
+# Under pressure, what is stuck for so long has to go.
+STUCK_SECONDS = 5.0
+_SWEEP_SECONDS = 1.0
+# Of each call there is one at a time, so the number of streams bounds them.
+_SMALL_ANSWER = 16 * 1024
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+_log = logging.getLogger(__name__)
+
+BoundedHandler = Callable[[Any, Any], Awaitable[bytes]]
+"""The handler of an rpc that gRPC takes for one with a stream of requests."""
+
+
+_Answer = tuple[int, float, Any, str]
+"""An answer on its way: its bytes, since when, the call's context, and the connection that is charged with it, which is
+empty for a small one. No class, since there is one for each call."""
+
+
+class Peers:
+    """What all peers hold at the moment."""
+
+    def __init__(
+        self,
+        max_unsent_bytes: int,
+        max_request_bytes: int,
+        *,
+        answer_seconds: float = _ANSWER_SECONDS,
+    ) -> None:
+        """`max_unsent_bytes` is that of all connections together, one may hold half of it."""
+        self._max_unsent = max_unsent_bytes
+        self._max_late = max(_MIN_LATE_REQUESTS, _LATE_BYTES // max_request_bytes)
+        self._request_seconds = REQUEST_SECONDS
+        self._answer_seconds = answer_seconds
+        self._requests: dict[asyncio.Task[Any], float] = {}
+        """The calls whose request has not arrived, with the time of their headers, the oldest first."""
+        self._late: dict[asyncio.Task[Any], tuple[int, str]] = {}
+        """Those that are being refused, and why."""
+        self._looking = False
+        self._answers: dict[asyncio.Task[Any], _Answer] = {}
+        self._unsent: defaultdict[str, int] = defaultdict(int)
+        """Bytes by connection, small answers apart."""
+        self._total = 0
+        self._refused = 0
+        """Calls since the last look."""
+        self._missing = 0
+        """Bytes for which there was no room since the last look."""
+        self._sweeping = False
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes of answers that peers have not taken."""
+        return self._total
+
+    def check_room(self, peer: str, size: int) -> None:
+        """Raises GatewayError (RESOURCE_EXHAUSTED, OVERLOADED) where an answer of `size` bytes would be too many for a
+        peer that does not read its answers. Not to be asked for a change, whose answer tells how it ended."""
+        if size > _SMALL_ANSWER and self._is_full(peer, size):
+            self._refused += 1
+            text = "too many bytes of earlier answers have not been read; read them, or ask for fewer at once"
+            raise GatewayError(Failure.of(Reason.OVERLOADED, text))
+
+    def bounded(self, handle: Callable[[bytes, Any], Awaitable[bytes]]) -> BoundedHandler:
+        """The same handler, for a registration with a stream of requests of which it reads the first."""
+
+        requests, answers = self._requests, self._answers
+
+        async def handle_bounded(_: Any, context: Any) -> bytes:
+            task = cast("asyncio.Task[Any]", asyncio.current_task())
+            requests[task] = time.monotonic()
+            if not self._sweeping:
+                self._sweep_later()
+            if len(requests) > self._max_late and not self._looking:
+                self._look_soon()
+            try:
+                data = await context.read()
+            except asyncio.CancelledError:
+                await self._cancelled(task, context)
+                raise
+            finally:
+                del requests[task]
+            if data is EOF:
+                await _refuse(context, code_pb2.INVALID_ARGUMENT, "the call has no complete request message")
+            answer = await handle(data, context)
+            size, peer = len(answer), ""
+            if size > _SMALL_ANSWER:
+                peer = context.peer()
+                self._unsent[peer] += size
+            self._total += size
+            answers[task] = (size, time.monotonic(), context, peer)
+            task.add_done_callback(self._forget)
+            return answer
+
+        return handle_bounded
+
+    async def taken(self) -> None:
+        """Returns when no answer is on its way."""
+        while self._answers:
+            await asyncio.wait(list(self._answers))
+
+    async def _cancelled(self, task: asyncio.Task[Any], context: Any) -> None:
+        """Refuses a call whose request is late; returns where it was not for that that it was cancelled."""
+        if refusal := self._late.pop(task, None):
+            task.uncancel()
+            await _refuse(context, *refusal)
+
+    def _is_full(self, peer: str, size: int) -> bool:
+        """Whether the bytes of a further answer would be too many, for one connection or for all. One answer may be as
+        large as it likes where nothing else waits."""
+        if self._total and self._total + size > self._max_unsent:
+            self._missing = max(self._missing, self._total + size - self._max_unsent)
+            return True
+        held = self._unsent.get(peer, 0)
+        return held > 0 and held + size > self._max_unsent // 2
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        size, _, _, peer = self._answers.pop(task)
+        self._total -= size
+        if peer:
+            self._unsent[peer] -= size
+            if not self._unsent[peer]:
+                del self._unsent[peer]
+
+    def _sweep_later(self) -> None:
+        if not self._sweeping:
+            self._sweeping = True
+            asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
+        """Looks for what takes too long, once a second while there is anything."""
+        self._sweeping = False
+        now = time.monotonic()
+        late = [task for task, since in self._requests.items() if since <= now - self._request_seconds]
+        text = f"the request has not arrived completely within {self._request_seconds:g} seconds"
+        self._refuse_requests(late, code_pb2.INVALID_ARGUMENT, text)
+        if self._refused:
+            _log.warning("refused %d calls of peers that do not read their answers", self._refused)
+            self._refused = 0
+        chosen = self._stuck_since(now - self._answer_seconds)
+        if self._missing > 0:
+            chosen |= self._largest(self._stuck_since(now - STUCK_SECONDS), self._missing)
+            self._missing = 0
+        if chosen and (count := close_connections(chosen)):
+            _log.warning("closed %d connections that do not read their answers", count)
+        if self._requests or self._answers:
+            self._sweep_later()
+
+    def _look_soon(self) -> None:
+        self._looking = True
+        asyncio.get_running_loop().call_later(_LATE_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Chooses the oldest of too many late requests."""
+        self._looking = False
+        before = time.monotonic() - _LATE_SECONDS
+        late = [task for task, since in self._requests.items() if since <= before]
+        if len(late) > self._max_late:
+            # Not those that have arrived while the event loop was busy: it looks at the network once more before.
+            loop = asyncio.get_running_loop()
+            loop.call_later(0.001, loop.call_soon, self._refuse_oldest, late[: -self._max_late])
+        if len(self._requests) > self._max_late:
+            self._look_soon()
+
+    def _refuse_oldest(self, late: list[asyncio.Task[Any]]) -> None:
+        text = "too many requests have not arrived completely, and this is one of the oldest"
+        self._refuse_requests(late, code_pb2.RESOURCE_EXHAUSTED, text)
+
+    def _refuse_requests(self, late: list[asyncio.Task[Any]], code: int, text: str) -> None:
+        if chosen := [task for task in late if task in self._requests and task not in self._late]:
+            for task in chosen:
+                self._late[task] = (code, text)
+                task.cancel()
+            _log.warning("refused %d calls whose requests do not arrive", len(chosen))
+
+    def _stuck_since(self, when: float) -> set[str]:
+        """The connections with an answer that has not been taken since then."""
+        stuck = itertools.takewhile(lambda answer: answer[1] <= when, self._answers.values())  # The oldest first.
+        return {context.peer() for _, _, context, _ in stuck}
+
+    def _largest(self, peers: set[str], size: int) -> set[str]:
+        """Those of some connections that hold most, until they hold `size` bytes."""
+        chosen = set()
+        for peer in sorted(peers, key=lambda peer: self._unsent.get(peer, 0), reverse=True):
+            if size <= 0:
+                break
+            chosen.add(peer)
+            size -= self._unsent.get(peer, 0)
+        return chosen
+
+
+async def _refuse(context: Any, code: int, text: str) -> None:
+    """Ends the call with a status, and does not return."""
+    context.set_trailing_metadata((("grpc-status-details-bin", _details(code, text)),))
+    await context.abort(_CODES[code], text)
+
+
+@functools.lru_cache(maxsize=8)
+def _details(code: int, text: str) -> bytes:
+    """The status in full. There are few, and a flood of calls is refused with one of them."""
+    reason = Reason.OVERLOADED if code == code_pb2.RESOURCE_EXHAUSTED else Reason.REQUEST_INVALID
+    return bytes(status_of(Failure.of(reason, text)).SerializeToString())

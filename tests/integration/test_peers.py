@@ -1,0 +1,325 @@
+"""What a caller can make the gateway hold: requests that do not arrive, answers that are not read, connections,
+streams, metadata."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from gateway.errors import GatewayError
+from gateway.server import ServerOptions, peers
+from gateway.server.arrival import refuse
+from gateway.server.connections import close_connections
+from gateway.server.listener import quiet_library
+from gateway.server.peers import Peers
+from tests.integration.harness import READ, READ_REQUEST, System, eventually, failure, running_system
+from tests.integration.raw_http2 import (
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    INITIAL_WINDOW_SIZE,
+    Connection,
+    connection,
+    frame,
+    message,
+    request_head,
+    setting,
+)
+from tests.integration.test_server import CREDENTIALS, options
+
+KIB = 1024
+HEAD = request_head(f"/{READ}".encode(), [(b"vmware-api-session-id", b"x")])
+WHOLE = message(b"\x0a\x07vm-1001")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(None, id="no-data"),
+        pytest.param(b"", id="empty-data"),
+        pytest.param(WHOLE[:3], id="part-of-the-prefix"),
+        pytest.param(WHOLE[:7], id="part-of-the-message"),
+    ],
+)
+async def test_a_request_that_ends_too_early(system: System, data: bytes | None) -> None:
+    """It is refused at once, and vCenter is not called."""
+    async with connection(system.address) as peer:
+        if data is None:
+            await peer.send(frame(HEADERS, END_HEADERS | END_STREAM, 1, HEAD))
+        else:
+            await peer.send(frame(HEADERS, END_HEADERS, 1, HEAD), frame(DATA, END_STREAM, 1, data))
+        assert b"grpc-status\x013" in await peer.end_of(1)
+    assert len(system.simulator.record) == 0
+
+
+async def test_a_call_without_a_request(system: System) -> None:
+    """The status says what is wrong."""
+    call: Any = system.client.channel.stream_unary(f"/{READ}")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call(iter([]), metadata=CREDENTIALS, timeout=10)
+    found = failure(caught.value, system.gateway.contract)
+    assert (found.code, found.reason) == ("INVALID_ARGUMENT", "REQUEST_INVALID")
+    assert "request message" in found.message
+
+
+@pytest.mark.parametrize("data", [b"", WHOLE[:7]], ids=["nothing", "half"])
+async def test_a_request_that_does_not_arrive(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    """A call whose request is not complete in time is refused, while others are answered."""
+    monkeypatch.setattr(peers, "REQUEST_SECONDS", 0.5)
+    async with running_system() as system, connection(system.address) as peer:
+        await peer.send(frame(HEADERS, END_HEADERS, 1, HEAD), frame(DATA, 0, 1, data))
+        await system.client.call(READ, READ_REQUEST)
+        assert b"grpc-status\x013" in await peer.end_of(1)
+        await peer.send(frame(HEADERS, END_HEADERS, 3, HEAD), frame(DATA, END_STREAM, 3, WHOLE))
+        await peer.end_of(3)
+
+
+@pytest.mark.parametrize(("count", "refused"), [(7, 0), (8, 0), (9, 1), (12, 4)])
+async def test_how_many_requests_may_be_late(count: int, refused: int) -> None:
+    """Those that are late at once are as many as their largest size allows; beyond, the oldest ones are refused."""
+    async with running_system() as system, connection(system.address) as peer:
+        streams = [2 * number + 1 for number in range(count)]
+        for stream in streams:
+            await peer.send(frame(HEADERS, END_HEADERS, stream, HEAD), frame(DATA, 0, stream, WHOLE[:7]))
+        for stream in streams[:refused]:
+            assert b"have not arrived" in await peer.end_of(stream)
+        # The others can still be completed.
+        for stream in streams[refused:]:
+            await peer.send(frame(DATA, END_STREAM, stream, WHOLE[7:]))
+            assert b"have not arrived" not in await peer.end_of(stream)
+
+
+class Echo:
+    """A server whose answers are as large as asked for."""
+
+    def __init__(self, port: int, held: Peers) -> None:
+        self.address = f"127.0.0.1:{port}"
+        self.peers = held
+
+
+@asynccontextmanager
+async def answering(max_unsent: int, *, is_read_only: bool = True, answer_seconds: float = 60) -> AsyncIterator[Echo]:
+    """A server of one rpc, whose answers peers may hold up to `max_unsent`."""
+    quiet_library()
+    held = Peers(max_unsent, 4 * KIB * KIB, answer_seconds=answer_seconds)
+
+    async def answer(data: bytes, context: Any) -> bytes:
+        if is_read_only:
+            try:
+                held.check_room(context.peer(), int(data))
+            except GatewayError as error:
+                await refuse(context, error.failure, "")
+        return bytes(int(data))
+
+    handler = grpc.stream_unary_rpc_method_handler(held.bounded(answer))
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Echo", {"Get": handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield Echo(port, held)
+    finally:
+        await server.stop(None)
+        async with asyncio.timeout(10):
+            await held.taken()
+    assert held.unsent_bytes == 0
+
+
+async def ask(peer: Connection, stream: int, size: int) -> None:
+    """Asks for an answer of that size."""
+    await peer.send(
+        frame(HEADERS, END_HEADERS, stream, request_head(b"/test.Echo/Get")),
+        frame(DATA, END_STREAM, stream, message(b"%d" % size)),
+    )
+
+
+CLOSED_WINDOW = setting(INITIAL_WINDOW_SIZE, 0)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(64 * KIB - 1, True), (64 * KIB, True), (64 * KIB + 1, False)])
+async def test_unread_answers_of_a_connection(size: int, fits: bool) -> None:
+    """One connection may hold half of what all may; a further answer is refused, and other connections get theirs."""
+    async with answering(256 * KIB) as server, connection(server.address, CLOSED_WINDOW) as peer:
+        await ask(peer, 1, 64 * KIB)
+        await eventually(lambda: server.peers.unsent_bytes == 64 * KIB, "the first answer")
+        await ask(peer, 3, size)
+        if fits:
+            await eventually(lambda: server.peers.unsent_bytes == 64 * KIB + size, "the second answer")
+        else:
+            assert b"grpc-status\x018" in await peer.end_of(3)
+            assert server.peers.unsent_bytes == 64 * KIB
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            assert len(await channel.unary_unary("/test.Echo/Get")(b"100000", timeout=10)) == 100_000
+    assert server.peers.unsent_bytes == 0
+
+
+async def test_one_answer_may_be_larger() -> None:
+    """A connection that holds nothing gets its answer, however large."""
+    async with answering(64 * KIB) as server, grpc.aio.insecure_channel(server.address) as channel:
+        for _ in range(3):
+            assert len(await channel.unary_unary("/test.Echo/Get")(b"1000000", timeout=10)) == 1_000_000
+            await server.peers.taken()
+
+
+async def test_the_answer_to_a_change_is_not_refused() -> None:
+    """It tells how the change ended, however much is held."""
+    async with answering(64 * KIB, is_read_only=False) as server, connection(server.address, CLOSED_WINDOW) as peer:
+        for stream in (1, 3, 5):
+            await ask(peer, stream, 64 * KIB)
+        await eventually(lambda: server.peers.unsent_bytes == 192 * KIB, "three answers")
+
+
+async def test_unread_answers_of_all_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When connections that do not read leave no room for others, those that hold most are closed."""
+    monkeypatch.setattr(peers, "STUCK_SECONDS", 0.1)
+    async with (
+        answering(128 * KIB) as server,
+        connection(server.address, CLOSED_WINDOW) as most,
+        connection(server.address, CLOSED_WINDOW) as least,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        await ask(most, 1, 64 * KIB)
+        await ask(least, 1, 60 * KIB)
+        await eventually(lambda: server.peers.unsent_bytes == 124 * KIB, "both answers")
+
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await channel.unary_unary("/test.Echo/Get")(b"30000", timeout=10)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        async with asyncio.timeout(20):
+            await most.is_closed.wait()
+        await eventually(lambda: server.peers.unsent_bytes == 60 * KIB, "the end of what the closed connection held")
+        assert len(await channel.unary_unary("/test.Echo/Get")(b"30000", timeout=10)) == 30_000
+        assert not least.is_closed.is_set()
+
+
+@pytest.mark.parametrize("size", [100, 64 * KIB], ids=["small", "large"])
+async def test_an_answer_that_is_never_read(caplog: pytest.LogCaptureFixture, size: int) -> None:
+    """The connection is closed after a while, and what it held is free; the log says so, without a traceback."""
+    async with (
+        answering(256 * KIB, answer_seconds=0.2) as server,
+        connection(server.address) as reads,
+        connection(server.address, CLOSED_WINDOW) as peer,
+    ):
+        await ask(reads, 1, 100)
+        await reads.end_of(1)
+        await ask(peer, 1, size)
+        async with asyncio.timeout(20):
+            await peer.is_closed.wait()
+            await server.peers.taken()
+        assert not reads.is_closed.is_set()
+    assert [record.getMessage() for record in caplog.records] == ["closed 1 connections that do not read their answers"]
+
+
+@pytest.mark.parametrize("peer", ["unix:/tmp/x", "ipv4:nonsense", "", "ipv4:192.0.2.1:1"])
+def test_a_peer_that_cannot_be_found(peer: str) -> None:
+    """Nothing is closed."""
+    assert close_connections({peer}) == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "[::]"])
+async def test_peers_of_each_family(host: str) -> None:
+    """Connections are found by IPv4, by IPv6, and by IPv4 through a socket for both."""
+    peer = ""
+
+    async def who(_: Any, context: Any) -> bytes:
+        nonlocal peer
+        peer = context.peer()
+        assert close_connections({peer}) == 1
+        await asyncio.Event().wait()
+        return b""
+
+    server = grpc.aio.server()
+    handler = grpc.unary_unary_rpc_method_handler(who)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Who", {"Get": handler}),))
+    port = server.add_insecure_port(f"{host}:0")
+    await server.start()
+    try:
+        address = f"127.0.0.1:{port}" if host == "[::]" else f"{host}:{port}"
+        async with grpc.aio.insecure_channel(address) as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await channel.unary_unary("/test.Who/Get")(b"", timeout=10)
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    finally:
+        await server.stop(None)
+    assert peer
+
+
+@pytest.mark.parametrize("limit", [8 * KIB, 32 * KIB])
+async def test_the_size_of_metadata(limit: int) -> None:
+    """Up to the limit each call is taken, beyond it each is refused with a status that says by how much."""
+    async with running_system(server=options(max_metadata_bytes=limit)) as system:
+        rpc = system.client.channel.unary_unary(f"/{READ}")
+
+        async def call(size: int) -> grpc.aio.AioRpcError:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await rpc(b"", metadata=(("authorization", "x" * size),))  # A timeout is metadata too.
+            return caught.value
+
+        refused = await call(limit - 100)
+        sizes = re.search(r"\((\d+) vs. (\d+)\)", refused.details() or "")
+        assert sizes
+        assert int(sizes[2]) == limit + 1, "gRPC names the first size that it refuses"
+        largest = limit - 100 - (int(sizes[1]) - limit)
+        # At random, were there a soft limit: so often that it would show.
+        for size, code in ((largest - 1, "UNAUTHENTICATED"), (largest, "UNAUTHENTICATED")):
+            assert {(await call(size)).code().name for _ in range(20)} == {code}
+        assert {(await call(largest + 1)).code().name for _ in range(20)} == {"RESOURCE_EXHAUSTED"}
+
+
+async def test_more_calls_than_streams() -> None:
+    """A client holds back what is more than the streams of its connection, and none of its calls fails."""
+    async with running_system(server=options(max_concurrent_streams=10)) as system:
+        await asyncio.gather(*(system.client.call(READ, READ_REQUEST) for _ in range(500)))
+
+
+@pytest.mark.parametrize(("count", "refused"), [(2, 0), (3, 0), (4, 1)])
+async def test_streams_of_a_connection(count: int, refused: int) -> None:
+    """Streams beyond the limit are refused by reset, which tells a client that nothing was executed."""
+    async with running_system(server=options(max_concurrent_streams=3)) as system, connection(system.address) as peer:
+        await peer.send(*(frame(HEADERS, END_HEADERS, 2 * number + 1, HEAD) for number in range(count)))
+        for number in range(count - refused):
+            await peer.send(frame(DATA, END_STREAM, 2 * number + 1, WHOLE))
+        for number in range(count):
+            ended = await peer.end_of(2 * number + 1)
+            assert ended.startswith(b"reset") is (number >= count - refused)
+
+
+@pytest.mark.parametrize(("count", "closed"), [(1, 0), (2, 0), (3, 1)])
+async def test_connections(count: int, closed: int) -> None:
+    """Connections beyond the limit are closed at once; the place of one that ends is free."""
+    async with running_system(server=ServerOptions("127.0.0.1:0", max_connections=2)) as system:
+        async with connection(system.address) as first:
+            await answered(first, 1)
+            others = [connection(system.address) for _ in range(count - 1)]
+            found = [await other.__aenter__() for other in others]
+            for number, peer in enumerate(found, 1):
+                if number >= count - closed:
+                    async with asyncio.timeout(10):
+                        await peer.is_closed.wait()
+                else:
+                    await answered(peer, 1)
+            for other in others:
+                await other.__aexit__(None, None, None)
+            await answered(first, 3)
+        async with asyncio.timeout(10):
+            while True:
+                async with connection(system.address) as another:
+                    try:
+                        await answered(another, 1, seconds=1)
+                    except (TimeoutError, OSError):
+                        continue
+                    return
+
+
+async def answered(peer: Connection, stream: int, seconds: float = 10) -> None:
+    """Makes one call on a connection."""
+    await peer.send(frame(HEADERS, END_HEADERS, stream, HEAD), frame(DATA, END_STREAM, stream, WHOLE))
+    await peer.end_of(stream, seconds)
