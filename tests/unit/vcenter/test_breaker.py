@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
 from gateway.errors import Failure, GatewayError
 from gateway.events import BreakerChanged, Events
-from gateway.vcenter.breaker import Breaker, BreakerState
+from gateway.transcoding import RestRequest, RestResponse
+from gateway.vcenter.breaker import Breaker, BreakerState, guarded
+from gateway.vcenter.exchange import Exchange
+from gateway.vcenter.failures import (
+    AnswerTimeoutError,
+    AnswerTooLargeError,
+    CertificateError,
+    ConnectionLostError,
+    ConnectTimeoutError,
+    NotSentError,
+    TransportError,
+)
 from tests.held_vcenter import idle
 
 
@@ -205,3 +217,80 @@ def test_the_cause_is_told(breaker: Breaker) -> None:
         breaker.admit()
         breaker.failed("Connection refused")
     assert refusal(breaker).cause == "Connection refused"
+
+
+JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("end", "is_quick", "answering", "silent"),
+    [
+        pytest.param(NotSentError("refused"), True, "open", "open", id="no-connection"),
+        pytest.param(ConnectTimeoutError("no connection"), True, "open", "open", id="no-connection-in-time"),
+        pytest.param(ConnectionLostError("reset"), True, "closed", "open", id="lost"),
+        pytest.param(ConnectionLostError("reset"), False, "closed", "open", id="change-lost"),
+        pytest.param(RestResponse(502, {}, b"<html>"), True, "closed", "open", id="502"),
+        pytest.param(RestResponse(503, {}, b"<html>"), False, "closed", "open", id="503"),
+        pytest.param(RestResponse(504, {}, b"<html>"), True, "closed", "open", id="504"),
+        pytest.param(RestResponse(504, {}, b"<html>"), False, "closed", "closed", id="504-for-a-change"),
+        pytest.param(RestResponse(500, {}, b"<html>"), True, "closed", "closed", id="500"),
+        pytest.param(RestResponse(503, JSON, b"{}"), True, "closed", "closed", id="vcenters-own-503"),
+        pytest.param(RestResponse(200, JSON, b"{}"), True, "closed", "closed", id="answer"),
+        pytest.param(AnswerTooLargeError("large"), True, "closed", "closed", id="large-answer"),
+        pytest.param(CertificateError("untrusted"), True, "closed", "closed", id="certificate"),
+        pytest.param(AnswerTimeoutError("late"), True, "closed", "closed", id="no-answer-for-a-moment"),
+    ],
+)
+async def test_how_calls_end(end: RestResponse | Exception, is_quick: bool, answering: str, silent: str) -> None:
+    """What opens the breaker by itself, and what does so only when vCenter does not answer a question either."""
+
+    async def send(exchange: Exchange) -> RestResponse:
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+    async def answer(says: bool) -> bool:
+        return says
+
+    for says, state in ((True, answering), (False, silent)):
+        breaker = Breaker(2, answers=partial(answer, says))
+        for _ in range(2):
+            exchange = Exchange(RestRequest("GET", "/", None), {}, 0.0, None, is_quick)
+            await asyncio.gather(guarded(breaker, send)(exchange), return_exceptions=True)
+            await idle()
+        assert breaker.state == state
+
+
+async def test_silence_of_one_operation(clock: Clock) -> None:
+    """Nothing but calls that get no answer: where vCenter answers the question, the breaker stays closed."""
+
+    async def answers() -> bool:
+        return True
+
+    breaker = Breaker(3, silence=10.0, clock=clock, answers=answers)
+    since = [breaker.admit() for _ in range(3)]
+    clock.now += 60
+    for admitted in since:
+        breaker.gave_up(admitted)
+    await idle()
+    assert breaker.state is BreakerState.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("end", "state"),
+    [(CertificateError("untrusted"), BreakerState.OPEN), (AnswerTooLargeError("large"), BreakerState.CLOSED)],
+    ids=["certificate", "large-answer"],
+)
+async def test_how_a_probe_ends(breaker: Breaker, clock: Clock, end: TransportError, state: BreakerState) -> None:
+    """An answer, however large, closes the breaker; a certificate says nothing about that, and the next call is a
+    probe again, immediately."""
+
+    async def send(exchange: Exchange) -> RestResponse:
+        raise end
+
+    fail(breaker, 3)
+    clock.now += 2.0
+    with pytest.raises(type(end)):
+        await guarded(breaker, send)(Exchange(RestRequest("GET", "/", None), {}, 0.0))
+    assert breaker.state is state
+    breaker.admit()

@@ -11,8 +11,10 @@ import pytest
 from gateway.calls import Call
 from gateway.contract import load_contract
 from gateway.errors import GatewayError
-from gateway.transcoding import compile_bindings
-from gateway.vcenter.limiter import Limiter
+from gateway.transcoding import RestRequest, RestResponse, compile_bindings
+from gateway.vcenter.exchange import Exchange
+from gateway.vcenter.failures import NotSentTimeoutError
+from gateway.vcenter.limiter import Limiter, limited, path_of
 from tests.calls import call_of
 
 
@@ -128,6 +130,46 @@ async def test_room_is_shared(waiting: list[str], newcomer: str, displaced: int 
     refused = [number for number, end in enumerate(ends) if isinstance(end, GatewayError)]
     assert refused == [len(waiting) if displaced is None else displaced]
     assert (limiter.active, limiter.waiting, limiter.refused) == (0, 0, 1)
+
+
+async def test_a_shared_read_makes_no_room() -> None:
+    """What callers of several connections wait for is left to them; the call before it makes room."""
+    limiter = Limiter(1, 2)
+    binding = compile_bindings(load_contract())["vcenter.vm.v1.PowerService/GetPower"]
+    read = call_of(binding)
+    await limiter.enter(("x", "first"), deadline())
+    tasks = [asyncio.create_task(limiter.enter(("a", ""), deadline(), call)) for call in (None, read)]
+    await idle()
+    limiter.lend(read, ("c", ""))
+    other = asyncio.create_task(limiter.enter(("b", ""), deadline()))
+    await idle()
+    assert isinstance(tasks[0].exception(), GatewayError)
+    for waiting in (tasks[1], other):
+        limiter.leave()
+        await waiting
+    limiter.leave()
+    assert (limiter.active, limiter.waiting) == (0, 0)
+
+
+@pytest.mark.parametrize("left", [0.0, -1.0])
+async def test_a_deadline_that_is_over(left: float) -> None:
+    """A call whose time is over is not sent, although there is a place."""
+    limiter = Limiter(1, 1)
+
+    async def send(exchange: Exchange) -> RestResponse:
+        raise AssertionError("it was sent")
+
+    with pytest.raises(NotSentTimeoutError):
+        await limited(limiter, send)(Exchange(RestRequest("GET", "/", None), {}, deadline(left)))
+    assert limiter.active == 0
+
+
+async def test_a_call_stands_in_the_queue_of_its_connection() -> None:
+    """The peer comes first, then the identity."""
+    call = call_of(
+        compile_bindings(load_contract())["vcenter.vm.v1.PowerService/GetPower"], peer="ipv4:192.0.2.1:1", identity="a"
+    )
+    assert path_of(call) == ("ipv4:192.0.2.1:1", call.caller.identity)
 
 
 @pytest.mark.parametrize("cancelled", ["before", "after"])

@@ -200,9 +200,9 @@ class Logins:
             raise self.ends_in
         return self.ends_in
 
-    async def failure(self) -> Failure:
+    async def failure(self, credential: Basic = USERS[0]) -> Failure:
         with pytest.raises(GatewayError) as caught:
-            await self.pool.get(USERS[0])
+            await self.pool.get(credential)
         return caught.value.failure
 
 
@@ -220,6 +220,7 @@ class Logins:
             id="sessions-in-all",
         ),
         pytest.param(refusal("SERVICE_UNAVAILABLE", f"{FULL}cis.ServerUnavailable"), "UNAVAILABLE", id="other-words"),
+        pytest.param(refusal("SERVICE_UNAVAILABLE", "com.vmware.other"), "UNAVAILABLE", id="of-a-service"),
         pytest.param(refusal("INTERNAL_SERVER_ERROR"), "INTERNAL", id="another-error"),
         pytest.param(RestResponse(503, {}, b"<html>"), "UNAVAILABLE", id="a-page"),
         pytest.param(RestResponse(200, {}, b"{}"), "INTERNAL", id="no-session-id"),
@@ -235,6 +236,7 @@ async def test_a_login_that_fails_is_put_off(ends_in: RestResponse | Exception, 
         for _ in range(2):
             failure = await logins.failure()
             assert (failure.code_name, failure.retry_delay, logins.tried) == (code, wait, tried)
+            assert not failure.is_lasting, "else clients would not come back"
         logins.clock.now += wait - 0.25
         assert (await logins.failure()).retry_delay == 0.25
         logins.clock.now += 0.25
@@ -279,6 +281,25 @@ async def test_a_login_that_was_not_sent(ends_in: Exception) -> None:
         with pytest.raises(type(ends_in)):
             await logins.pool.get(USERS[0])
     assert logins.tried == 2
+
+
+@pytest.mark.parametrize(
+    ("ends_in", "counts"),
+    [
+        pytest.param(ConnectionLostError("reset"), True, id="lost"),
+        pytest.param(AnswerTimeoutError("late"), True, id="no-answer"),
+        pytest.param(RestResponse(504, {}, b"<html>"), True, id="a-proxy-gave-up-waiting"),
+        pytest.param(RestResponse(503, {}, b"no healthy upstream"), False, id="a-proxy-did-not-pass-it-on"),
+        pytest.param(refusal("SERVICE_UNAVAILABLE"), False, id="vcenter-says-something-else"),
+    ],
+)
+async def test_logins_whose_end_nobody_knows(ends_in: RestResponse | Exception, counts: bool) -> None:
+    """Where vCenter may have refused an unknown password, the login counts for the account."""
+    logins = Logins(ends_in)
+    for number in range(3):
+        await logins.failure(Basic("alice", str(number)))
+    found = await logins.failure(Basic("alice", "another one"))
+    assert (found.reason == "CREDENTIALS_REJECTED", logins.tried) == (counts, 3 if counts else 4)
 
 
 async def test_a_proven_password() -> None:
@@ -328,6 +349,7 @@ class Operations:
         """Sessions that are open, and with which operations are refused."""
         self.refusal = RestResponse(401, {}, UNAUTHENTICATED)
         self.wrong_guest_password = False
+        self.loses_probes = False
         self.requests: list[RestRequest] = []
         self.clock = Clock()
         self._numbers = count(1)
@@ -347,6 +369,8 @@ class Operations:
             session = f"session-{next(self._numbers)}"
             self.open.add(session)
             return RestResponse(201, {}, f'"{session}"'.encode())
+        if request is PROBE and self.loses_probes:
+            raise ConnectionLostError("reset")
         if session not in self.open:
             return self.refusal
         if request is LOGOUT:
@@ -440,8 +464,21 @@ async def test_wrong_passwords_of_guests(operations: Operations) -> None:
     assert await operations.call(GUEST) == 200
     operations.wrong_guest_password = True
     for logins in (1, 1, 2):
+        sent = len(operations.requests)
         assert await operations.call(GUEST) == 401
         assert operations.sent(LOGIN) == logins
+        if logins == 1:
+            assert len(operations.requests) == sent + 2, "the call and the question, and no call again"
+            assert await operations.call(READ) == 200, "which says nothing about the service for guests"
+
+
+async def test_a_probe_that_is_lost(operations: Operations) -> None:
+    """vCenter has refused the call, so that its caller learns that it did not run."""
+    operations.open.clear()
+    operations.loses_probes = True
+    with pytest.raises(ConnectionLostError) as caught:
+        await operations.call(READ)
+    assert not caught.value.was_sent
 
 
 async def test_a_half_dead_session_for_guests(operations: Operations) -> None:
