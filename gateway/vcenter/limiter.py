@@ -189,15 +189,12 @@ def limited(limiter: Limiter, send: Send) -> Send:
 
     async def enter(exchange: Exchange) -> RestResponse:
         deadline, call = exchange.deadline, exchange.call
-        loop = asyncio.get_running_loop()
-        if loop.time() >= deadline:
-            raise NotSentTimeoutError("the deadline passed before vCenter was called")
         try:
             await limiter.enter(_OWN if call is None else path_of(call), deadline, call)
         except TimeoutError:
             raise NotSentTimeoutError("the deadline passed while the call waited for its turn") from None
         try:
-            if loop.time() >= deadline:
+            if asyncio.get_running_loop().time() >= deadline:
                 raise NotSentTimeoutError("the deadline passed before vCenter was called")
             return await send(exchange)
         finally:

@@ -24,6 +24,8 @@ def with_session(sessions: SessionPool, send: Send) -> Send:
         call = exchange.call
         if call is None:
             raise TypeError("only the exchange of a call has a session")
+        if asyncio.get_running_loop().time() >= call.deadline:
+            raise NotSentTimeoutError("the deadline passed before vCenter was called")
         credential = call.caller.credential
         if isinstance(credential, SessionId):
             return await send(exchange.with_headers({SESSION_HEADER: credential.value}))

@@ -262,6 +262,16 @@ async def test_each_operation_has_its_own_budget() -> None:
     assert await calls(OTHER_READ, 1) == 3
 
 
+async def test_calls_fill_the_budget() -> None:
+    """Each call, and no retry, is worth a part of one."""
+    vcenter, budget = VCenter(*[page(503)] * 1000), RetryBudget(ratio=0.25, reserve=1)
+    send = retrying(SOON, budget, Events())(vcenter)
+    for _ in range(20):
+        with pytest.raises(GatewayError):
+            await send(call_of(READ))
+    assert vcenter.calls == 20 + 1 + 19 // 4
+
+
 def test_budget_bounds_repetition() -> None:
     """In an outage about a tenth of the calls is repeated, beside a small reserve."""
     budget = RetryBudget(0.1, 10)
