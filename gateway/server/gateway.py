@@ -34,6 +34,7 @@ from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.client import VCenter
 from gateway.vcenter.limiter import path_of
 from gateway.vcenter.options import VCenterOptions
+from gateway.vcenter.retry import RetryPolicy
 from gateway.vcenter.version import VersionReader
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Gateway(Events):
         admission: Admission,
         *,
         options: ServerOptions | None = None,
+        retries: RetryPolicy | None = None,
         events: Events | None = None,
         audit: AuditLog | None = None,
         tracing: Tracing | None = None,
@@ -111,6 +113,7 @@ class Gateway(Events):
         self.tls = tls
         self._vcenter_options = vcenter
         self._admission = admission
+        self._retries = retries
         self._events = events or Events()
         self.audit = audit
         self._tracing = tracing
@@ -219,7 +222,9 @@ class Gateway(Events):
         )
         audit = self.audit
         events = combined(TraceEvents(), self._events, self, service, *([audit] if audit else []))
-        vcenter = self.vcenter = VCenter(timeouts, self.contract, events=events, tracing=self._tracing)
+        vcenter = self.vcenter = VCenter(
+            timeouts, self.contract, policy=self._retries, events=events, tracing=self._tracing
+        )
         reads = self.reads = SharedReads(
             vcenter.call,
             longest=timeouts.max_timeout,

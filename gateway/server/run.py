@@ -29,6 +29,7 @@ from gateway.vcenter import Basic
 from gateway.vcenter.failures import TransportError
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.probe import VCenterProbe
+from gateway.vcenter.retry import RetryPolicy
 from gateway.worker_link import WorkerLink
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ async def run(
         gateway = Gateway(
             vcenter,
             access.admission,
+            retries=RetryPolicy.of(settings.vcenter.retries),
             options=_server_options(settings.server, reuse_port=worker is not None),
             events=combined(*(admin.subscribers if admin else ()), EventLog()),
             audit=access.audit,
