@@ -24,7 +24,7 @@ class RetrySettings(Section):
     )
     backoff_seconds: float = setting(
         0.1,
-        "The longest wait before the second try, which doubles with each further one. The wait is drawn at random below it.",
+        "The longest wait before the second try; it doubles with each further one. The wait is random, up to this.",
         f"{SECONDS}; more than 0",
         gt=0,
         le=60,
