@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from gateway.configuration import SettingsError, load_settings
 from gateway.server import ServerOptions
-from gateway.server.run import _server_options
 from gateway.server.streams import StreamLimits
+from gateway.serving import _server_options
 from gateway.settings import (
     ServerSettings,
     Settings,

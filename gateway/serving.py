@@ -20,7 +20,8 @@ from gateway.events import combined
 from gateway.events.log import EventLog
 from gateway.files import look_at_files
 from gateway.server.access import account_file, make_access
-from gateway.server.gateway import Gateway, ServerOptions
+from gateway.server.gateway import Gateway
+from gateway.server.options import ServerOptions
 from gateway.server.streams import StreamLimits
 from gateway.settings import ServerSettings, Settings
 from gateway.signals import on_hangup, stop_event
