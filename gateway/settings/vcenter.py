@@ -23,7 +23,7 @@ class RetrySettings(Section):
         le=10,
     )
     backoff_seconds: float = setting(
-        0.1,
+        0.2,
         "The longest wait before the second try; it doubles with each further one. The wait is random, up to this.",
         f"{SECONDS}; more than 0",
         gt=0,

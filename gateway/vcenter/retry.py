@@ -74,7 +74,7 @@ class RetryPolicy:
         that, and the deadline."""
         if attempt >= self.tries or not _may_repeat(failure, call.binding.is_read_only):
             return None
-        wait = self.jitter(0, min(self.max_backoff, self.backoff * 2**attempt))
+        wait = self.jitter(0, min(self.max_backoff, self.backoff * 2 ** (attempt - 1)))
         return wait if failure.retry_delay is None else max(wait, failure.retry_delay)
 
     def next_login(self, failures: int, advised: float | None) -> float:
