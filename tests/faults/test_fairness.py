@@ -130,7 +130,7 @@ async def test_made_up_passwords_hold_up_nobody() -> None:
 
 
 async def test_made_up_sessions_hold_up_nobody() -> None:
-    """While two thousand calls with as many session ids wait on one connection, a call on another one waits for one
+    """While nine hundred calls with as many session ids wait on one connection, a call on another one waits for one
     place."""
     async with held_vcenter(places=4) as (vcenter, crowd, other):
         limiter = crowd.gateway.vcenter.limiter  # type: ignore[union-attr]
@@ -139,18 +139,18 @@ async def test_made_up_sessions_hold_up_nobody() -> None:
             asyncio.create_task(
                 end(crowd, READ, READ_REQUEST, user=None, metadata=(("vmware-api-session-id", f"{n}"),))
             )
-            for n in range(2000)
+            for n in range(900)
         ]
-        await eventually(lambda: limiter.waiting == 2000 - 4, "the queue", 30)
+        await eventually(lambda: limiter.waiting == 900 - 4, "the queue", 30)
         good = asyncio.create_task(other.call(READ, {"vm": "vm-good"}, user=GOOD))
-        await eventually(lambda: limiter.waiting == 2000 - 3, "the call in the queue")
+        await eventually(lambda: limiter.waiting == 900 - 3, "the call in the queue")
         for _ in range(2):
             vcenter.let_one_go()
         await eventually(lambda: len(vcenter.reads) == 4 + 2, "the next calls")
         assert "/api/vcenter/vm/vm-good/power" in vcenter.reads[4:]
         vcenter.let_all_go()
         await good
-        assert count(await asyncio.gather(*made_up)) == {("OK", ""): 2000}
+        assert count(await asyncio.gather(*made_up)) == {("OK", ""): 900}
 
 
 async def test_a_joiner_lends_its_turn() -> None:

@@ -115,6 +115,26 @@ async def test_a_read_is_not_repeated_in_vain(system: System, error: str) -> Non
     assert len(system.simulator.record.of(READ_ID)) == 1
 
 
+IDENTITY, IDENTITY_ID = "vcenter.vm.guest.v1.IdentityService/GetIdentity", "com.vmware.vcenter.vm.guest.identity.get"
+OFF = {"vm": "vm-1002"}
+
+
+async def test_a_lasting_state_is_not_repeated(system: System) -> None:
+    """That the tools of a guest do not run lasts: vCenter is asked once for each read, clients are told not to repeat
+    it, and reads that can succeed a moment later are repeated as ever."""
+    options = [("grpc.service_config", json.dumps(RETRYING))]
+    async with grpc.aio.insecure_channel(system.address, options=options) as channel:
+        for _ in range(15):
+            with pytest.raises(Failure) as caught:
+                await system.client.on(channel).call(IDENTITY, OFF)
+            assert (caught.value.code, caught.value.reason) == ("UNAVAILABLE", "SERVICE_UNAVAILABLE")
+            assert caught.value.trailing.get("grpc-retry-pushback-ms") == "-1"
+    assert len(system.simulator.record.of(IDENTITY_ID)) == 15
+    system.simulator.faults.add(RESET_BEFORE, operation=IDENTITY_ID, times=2)
+    assert await system.client.call(IDENTITY, READ_REQUEST)
+    assert len(system.simulator.record.of(IDENTITY_ID)) == 15 + 3
+
+
 async def test_a_change_after_a_lost_login(system: System) -> None:
     """A login whose connection broke is repeated: the call itself had not been sent yet."""
     system.simulator.faults.add(RESET_BEFORE, times=1)
