@@ -4,11 +4,12 @@ While vCenter restarts, every call would wait for a connection that does not com
 it when it is back. After several failures in a row the breaker opens: calls are refused immediately, with the time
 after which to try again. Then a call is let through now and then as a probe; the first that gets any answer closes it.
 
-Connections that cannot be made are sure signs. A connection that breaks under a call is not: one operation, or one
-caller's request, may do that to a vCenter that is well. Before the breaker opens for such a reason, it asks vCenter a
-harmless question of its own. A vCenter that takes calls and never answers is away too. But one call whose time is over
-does not tell that: its deadline may be short, or its operation slow. So it counts as a failure only where it changes
-nothing, which is quick, has waited for long, and nobody got an answer from vCenter in all that time.
+Connections that cannot be made are sure signs. A connection that breaks under a call is not, nor is the page of a
+proxy: one operation, or one caller's request, may bring that about while vCenter is well. Before the breaker opens for
+such a reason, it asks vCenter a harmless question of its own. A vCenter that takes calls and never answers is away too.
+But one call whose time is over does not tell that: its deadline may be short, or its operation slow. So it counts, as a
+reason to ask, only where it changes nothing, which is quick, has waited for long, and nobody got an answer from vCenter
+in all that time.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Breaker:
         """Lets a call through and gives the time, for `gave_up`; or raises GatewayError (UNAVAILABLE, with the time
         after which to try again).
 
-        Each call that was let through has to be followed by `succeeded`, `failed`, `lost` or `gave_up`.
+        Each call that was let through has to be followed by `succeeded`, `failed`, `doubted` or `gave_up`.
         """
         now = self._clock()
         if self.state is BreakerState.CLOSED:
@@ -115,7 +116,7 @@ class Breaker:
         self._become(BreakerState.CLOSED)
 
     def failed(self, cause: str = "") -> None:
-        """There was no connection, or the proxy in front of vCenter said that it is down."""
+        """There was no connection."""
         self._failures += 1
         if self.state is BreakerState.HALF_OPEN:
             self._wait = min(self._wait * 2, self._max_wait)
@@ -124,8 +125,9 @@ class Breaker:
         self._next_probe = self._clock() + self._wait
         self._become(BreakerState.OPEN, cause)
 
-    def lost(self, cause: str = "") -> None:
-        """A connection broke under a call, which may be the call's own fault."""
+    def doubted(self, cause: str = "") -> None:
+        """The connection broke under a call, or the proxy in front of vCenter said that the service behind it is down,
+        which may be so for this call alone."""
         if self.state is not BreakerState.CLOSED or self._failures + 1 < self._limit:
             self.failed(cause)
         elif self._asking is None:
@@ -135,7 +137,7 @@ class Breaker:
         """The call ended without an answer: its time was over, or its caller left. `since` is when it was let through,
         None where that it took long says nothing about vCenter. A probe that says nothing is taken again."""
         if since is not None and self._last_answer <= since <= self._clock() - self.silence:
-            self.failed("vCenter takes calls and does not answer them")
+            self.doubted("vCenter takes calls and does not answer them")
         elif self.state is BreakerState.HALF_OPEN:
             self._next_probe = self._clock()
             self._become(BreakerState.OPEN, self.cause)
@@ -175,7 +177,7 @@ def guarded(breaker: Breaker, send: Send) -> Send:
             breaker.failed(str(error))
             raise
         except ConnectionLostError as error:
-            breaker.lost(str(error))
+            breaker.doubted(str(error))
             raise
         except AnswerTooLargeError:
             breaker.succeeded()
@@ -188,7 +190,7 @@ def guarded(breaker: Breaker, send: Send) -> Send:
         elif response.status == 504 and not exchange.is_quick:
             breaker.gave_up()  # A change may well take its time.
         else:
-            breaker.failed(f"the proxy in front of vCenter answered HTTP {response.status}")
+            breaker.doubted(f"the proxy in front of vCenter answered HTTP {response.status}")
         return response
 
     return guard

@@ -4,7 +4,8 @@ vCenter is easily overrun: beyond a few dozen calls at a time, all of them get s
 within its own deadline. Places are given in turn to the connections whose calls wait, and within a connection to its
 identities: a caller can make up any number of users, but not of connections. So one caller with a thousand calls delays
 another's single call by one place and not by a thousand. When too many wait, further calls are refused immediately: a
-queue that nobody will be served from only wastes everybody's time.
+queue that nobody will be served from only wastes everybody's time. The room to wait is shared as the places are: a call
+for which there is none takes that of the last call of the connection, or else the identity, of which the most wait.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Limiter:
         lend their turn to.
 
         Raises TimeoutError when the deadline passes before there is a place, and GatewayError (RESOURCE_EXHAUSTED, with
-        the time after which to try again) when too many wait already.
+        the time after which to try again) when too many wait.
         """
         if self.active < self.limit and not self.waiting:
             self.active += 1
@@ -82,9 +83,13 @@ class Limiter:
 
     async def _wait(self, path: Path, deadline: float, call: Call | None) -> None:
         if self.waiting >= self.max_waiting:
-            self.refused += 1
-            text = f"{self.active} calls are with vCenter and {self.waiting} wait for their turn, which is the limit"
-            raise GatewayError(Failure.of(Reason.OVERLOADED, text, retry_delay=_RETRY_DELAY))
+            displaced = self._queues.displaced_by(path)
+            if displaced is None:
+                raise self._refusal()
+            self._queues.remove(displaced)
+            self.waiting -= 1
+            if not displaced.came.done():  # Else its call has given up, and has not run since.
+                displaced.came.set_exception(self._refusal())
         turn = _Turn(asyncio.get_running_loop().create_future())
         for each in dict.fromkeys((path, *(self._lent.pop(call, ()) if call is not None else ()))):
             self._queues.add(turn, each)
@@ -95,7 +100,7 @@ class Limiter:
             async with asyncio.timeout_at(deadline):
                 await turn.came
         except BaseException:
-            if turn.came.done() and not turn.came.cancelled():
+            if turn.came.done() and not turn.came.cancelled() and not turn.came.exception():
                 self.leave()  # The place came in the same moment in which the call gave up: it goes to the next.
             elif turn.paths:
                 self._queues.remove(turn)
@@ -104,6 +109,11 @@ class Limiter:
         finally:
             if call is not None:
                 self._turns.pop(call, None)
+
+    def _refusal(self) -> GatewayError:
+        self.refused += 1
+        text = f"{self.active} calls are with vCenter and {self.waiting} wait for their turn, which is the limit"
+        return GatewayError(Failure.of(Reason.OVERLOADED, text, retry_delay=_RETRY_DELAY))
 
 
 class _Turn:
@@ -116,11 +126,17 @@ class _Turn:
         self.paths: list[Path] = []
 
 
+_NO_CALLS: deque[_Turn] = deque()
+_NO_IDENTITIES: OrderedDict[Hashable, deque[_Turn]] = OrderedDict()
+
+
 class _Queues:
     """Connections in the order of their turns; in each its identities, likewise; in each of these its calls."""
 
     def __init__(self) -> None:
         self._connections: OrderedDict[Hashable, OrderedDict[Hashable, deque[_Turn]]] = OrderedDict()
+        self._sizes: dict[Hashable, int] = {}
+        """How many calls wait in the queues of each connection."""
 
     def __bool__(self) -> bool:
         return bool(self._connections)
@@ -129,6 +145,7 @@ class _Queues:
         connection, identity = path
         identities = self._connections.setdefault(connection, OrderedDict())
         identities.setdefault(identity, deque()).append(turn)
+        self._sizes[connection] = self._sizes.get(connection, 0) + 1
         turn.paths.append(path)
 
     def pop(self) -> _Turn:
@@ -141,15 +158,29 @@ class _Queues:
         self.remove(turn)
         return turn
 
+    def displaced_by(self, path: Path) -> _Turn | None:
+        """The call that has to make room for one more in the queue of `path`; None where no other queue is longer."""
+        own, identity = path
+        longest = max(self._sizes, key=self._sizes.__getitem__, default=own)
+        if self._sizes.get(longest, 0) <= self._sizes.get(own, 0) + 1:
+            longest = own
+        identities = self._connections.get(longest, _NO_IDENTITIES)
+        calls = max(reversed(identities.values()), key=len, default=_NO_CALLS)
+        if longest == own and len(calls) <= len(identities.get(identity, _NO_CALLS)) + 1:
+            return None
+        # What several wait for is left to them.
+        return next((turn for turn in reversed(calls) if len(turn.paths) == 1), None)
+
     def remove(self, turn: _Turn) -> None:
         """Takes a call that waits out of all its queues."""
         for connection, identity in turn.paths:
             identities = self._connections[connection]
             identities[identity].remove(turn)
+            self._sizes[connection] -= 1
             if not identities[identity]:
                 del identities[identity]
             if not identities:
-                del self._connections[connection]
+                del self._connections[connection], self._sizes[connection]
         turn.paths.clear()
 
 

@@ -24,7 +24,7 @@ from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events, LoginEnded
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.transcoding.answer_json import NotJsonError, TooManyElementsError, parse
-from gateway.transcoding.error_response import ErrorReader
+from gateway.transcoding.error_response import ErrorReader, leaves_open
 from gateway.vcenter.credential import SESSION_HEADER, Basic, is_session_id
 from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import TransportError
@@ -49,7 +49,7 @@ LOGIN, PROBE, LOGOUT = (
 _TOO_MANY_SESSIONS = (b"failedToLoginMaxUserSessionCountReached", b"failedToLoginMaxSessionCountReached")
 """vCenter has as many sessions as it takes, of one user or in all."""
 _DOUBTS = 3
-"""So many refusals that can be about a user of the guest are taken to be about the session."""
+"""So many refusals in a row that can be about a user of the guest are taken to be about the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Session:
     verified: float
     """When vCenter last said that it is alive."""
     doubts: int = 0
-    """How often vCenter refused a call with it, and then said that it is alive."""
+    """How often in a row vCenter refused calls with it, and then said that it is alive."""
 
 
 @dataclass(slots=True, eq=False)
@@ -164,12 +164,13 @@ class SessionPool:
                 return session
             self.counts.renewed += 1
             self._retire(entry)
-        return await self._login(entry, credential, call)
+        return await self._single_flight(entry, lambda: self._open(entry, credential, call))
 
     def was_refused(self, response: RestResponse) -> bool:
         """Whether an answer says that the session is not accepted. vCenter's error type decides; the HTTP status only
         where there is none."""
-        if response.status < 400 or (response.status != 401 and b"UNAUTHENTICATED" not in response.body):
+        # Most errors are read only once, where they are translated.
+        if response.status < 400 or (response.status != 401 and b"unauthenticated" not in response.body.lower()):
             return False
         read = self._errors.read("", response.status, response.headers, response.body)
         return bool(read.code == code_pb2.UNAUTHENTICATED)
@@ -186,14 +187,15 @@ class SessionPool:
         if entry.session is not stale:
             return await self.get(credential, call)
         # Alive as vCenter says, and yet refused. Where the call brought no other password, the session is half dead.
-        stale.doubts += 1 if call.binding.carries_secrets else _DOUBTS
         now = self._clock()
-        if stale.doubts < _DOUBTS or now - entry.replaced < self._times.between_replacements:
+        if call.binding.carries_secrets and stale.doubts < _DOUBTS:
+            return stale
+        if now - entry.replaced < self._times.between_replacements:
             return stale
         entry.replaced = now
         self.counts.expired += 1
         self._retire(entry)
-        return await self._login(entry, credential, call)
+        return await self._single_flight(entry, lambda: self._open(entry, credential, call))
 
     def now(self) -> float:
         """The pool's clock, for `renew`."""
@@ -236,17 +238,6 @@ class SessionPool:
             self.counts.displaced += displaced.session is not None
             self._retire(displaced)
 
-    async def _login(self, entry: _Entry, credential: Basic, call: Call | None) -> Session:
-        if entry.login is None:
-            remaining = entry.not_before - self._clock()
-            if entry.failure is not None and remaining > 0:
-                raise GatewayError(entry.failure.with_(retry_delay=remaining))
-            if refused := self._guard.seconds_refused(credential):
-                raise GatewayError(_rejected(refused))
-            if wait := self._guard.seconds_to_wait(credential, is_proven=entry.is_proven):
-                raise GatewayError(_not_tried(wait))
-        return await self._single_flight(entry, lambda: self._open(entry, credential, call))
-
     async def _single_flight(self, entry: _Entry, action: Callable[[], Awaitable[Session]]) -> Session:
         """Runs one action an entry at a time; it goes on when the caller who started it gives up."""
         if entry.login is None:
@@ -257,9 +248,13 @@ class SessionPool:
         return await asyncio.shield(entry.login)
 
     async def _check(self, entry: _Entry, credential: Basic, stale: Session, call: Call) -> Session:
-        probe = await self._session_call(PROBE, {SESSION_HEADER: stale.id}, call)
+        try:
+            probe = await self._session_call(PROBE, {SESSION_HEADER: stale.id}, call)
+        except TransportError as error:
+            raise error.before_call() from None  # vCenter refused the call that needs the session.
         if 200 <= probe.status < 300:
             stale.verified = self._clock()
+            stale.doubts += 1
             return stale
         if entry.session is stale:
             if self.was_refused(probe):
@@ -269,26 +264,24 @@ class SessionPool:
                 self._retire(entry)  # Nobody knows whether it is alive, so it is not left open.
         return await self._open(entry, credential, call)
 
+    def _require_leave(self, entry: _Entry, credential: Basic) -> None:
+        """Raises GatewayError where no login may be tried now."""
+        remaining = entry.not_before - self._clock()
+        if entry.failure is not None and remaining > 0:
+            raise GatewayError(entry.failure.with_(retry_delay=remaining))
+        if refused := self._guard.seconds_refused(credential):
+            raise GatewayError(_rejected(refused))
+        if wait := self._guard.seconds_to_wait(credential, is_proven=entry.is_proven):
+            raise GatewayError(_not_tried(wait))
+
     async def _open(self, entry: _Entry, credential: Basic, call: Call | None) -> Session:
-        self._guard.begins(credential)
-        settled = False
+        self._require_leave(entry, credential)
         try:
-            response = await self._session_call(LOGIN, {"authorization": credential.header}, call)
-            if not 200 <= response.status < 300:
-                failure = login_refused(self._errors, response)
-                settled = failure.reason == Reason.CREDENTIALS_REJECTED
-                failure = self._refused(entry, credential, failure) if settled else self._put_off(entry, failure)
-                raise GatewayError(failure)
-            session_id = read_session_id(response)
-            settled = True
-            self._guard.accepted(credential)
+            session_id = await self._log_in(entry, credential, call)
         except (GatewayError, TransportError) as error:
             told = error.failure if isinstance(error, GatewayError) else Failure.of(error.reason, str(error))
             self._events.login_ended(LoginEnded(call, told))
             raise
-        finally:
-            if not settled:
-                self._guard.ended(credential)
         self.counts.logins += 1
         entry.failures, entry.failure, entry.is_proven = 0, None, True
         now = self._clock()
@@ -297,26 +290,53 @@ class SessionPool:
         self._events.login_ended(LoginEnded(call))
         return session
 
-    def _refused(self, entry: _Entry, credential: Basic, failure: Failure) -> Failure:
-        """vCenter refused the password: it is not tried again for a while."""
-        self.counts.rejected += 1
-        wait = self._guard.refused(credential, is_proven=entry.is_proven)
-        return _rejected(wait).with_(metadata=failure.metadata, details=failure.details)
+    async def _log_in(self, entry: _Entry, credential: Basic, call: Call | None) -> str:
+        """One login, which gives the session id. The guard learns of its beginning before anything else runs: however
+        many passwords of a user come at once, each counts for the next one."""
+        attempt = self._guard.begins(credential, is_proven=entry.is_proven)
+        try:
+            response = await self._session_call(LOGIN, {"authorization": credential.header}, call)
+        except TransportError as error:
+            if not error.was_sent:
+                attempt.ended()
+                raise
+            attempt.unanswered()
+            failure = Failure.of(error.reason, str(error), metadata={"operation": LOGIN.operation})
+            raise GatewayError(self._put_off(entry, failure)) from None
+        except GatewayError:
+            attempt.ended()  # The gateway itself refused to send it.
+            raise
+        except BaseException:
+            attempt.unanswered()
+            raise
+        if 200 <= response.status < 300:
+            attempt.accepted()
+            try:
+                return read_session_id(response)
+            except GatewayError as error:
+                raise GatewayError(self._put_off(entry, error.failure)) from None
+        failure = login_refused(self._errors, response)
+        if failure.reason == Reason.CREDENTIALS_REJECTED:
+            self.counts.rejected += 1
+            rejected = _rejected(attempt.refused())
+            raise GatewayError(rejected.with_(metadata=failure.metadata, details=failure.details))
+        if response.is_json or not leaves_open(response.status, response.body):
+            attempt.ended()
+        else:
+            attempt.unanswered()
+        raise GatewayError(self._put_off(entry, failure))
 
     def _put_off(self, entry: _Entry, failure: Failure) -> Failure:
-        """The login failed for another reason: no further one is tried for a moment."""
+        """The login failed for another reason than the password: no further one is tried for a moment."""
         entry.failures += 1
         wait = self._policy.next_login(entry.failures, failure.retry_delay)
         entry.not_before = self._clock() + wait
-        entry.failure = failure.with_(retry_delay=wait)
+        entry.failure = failure.with_(retry_delay=wait, is_lasting=False)  # Another login is the only way to know.
         return entry.failure
 
     async def _session_call(self, request: RestRequest, headers: dict[str, str], call: Call | None) -> RestResponse:
         deadline = asyncio.get_running_loop().time() + self._times.max_call
-        try:
-            return await self._send(Exchange(request, headers, deadline, call))
-        except TransportError as error:
-            raise error.before_call() from None  # The call that needs the session was not sent, or was refused.
+        return await self._send(Exchange(request, headers, deadline, call))
 
     def _retire(self, entry: _Entry) -> None:
         """Takes the session out of use and closes it at vCenter in the background."""

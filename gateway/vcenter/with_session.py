@@ -31,6 +31,8 @@ def with_session(sessions: SessionPool, send: Send) -> Send:
         sent = sessions.now()
         response = await send(exchange.with_headers({SESSION_HEADER: session.id}))
         if not sessions.was_refused(response):
+            if session.doubts and call.binding.carries_secrets:
+                session.doubts = 0  # Refusals were about the passwords of users of the guest.
             return response
         renewed = await _within(call.deadline, sessions.renew(credential, session, sent, call))
         if renewed is session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from gateway.transcoding import compile_bindings
 from gateway.vcenter import Basic, VCenterOptions
 from gateway.vcenter.client import VCenter
 from gateway.vcenter.retry import RetryPolicy
+from tests.calls import call_of
 from tests.faults.scenario import count, end, ends
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
@@ -27,11 +29,15 @@ from tests.integration.harness import (
     READ,
     READ_ID,
     READ_REQUEST,
+    START,
+    START_REQUEST,
     Failure,
     System,
     eventually,
+    running_gateway,
     running_system,
 )
+from tests.integration.raw_vcenter import http, raw_vcenter
 
 MINUTES, HOURS = 60, 3600
 LIST_PROCESSES_ID = "com.vmware.vcenter.vm.guest.processes.list"
@@ -114,9 +120,8 @@ class Pool:
 
     async def call(self) -> None:
         """Makes a call that only reads."""
-        message = self._binding.request_class(**READ_REQUEST)
-        identity = Basic(ADMINISTRATOR, PASSWORD)
-        await self._vcenter.call(self._binding, message, identity, 10.0, "call")
+        credential = Basic(ADMINISTRATOR, PASSWORD)
+        await self._vcenter.call(call_of(self._binding, READ_REQUEST, credential=credential))
 
 
 @pytest.fixture
@@ -247,6 +252,100 @@ async def test_no_room_for_sessions() -> None:
         found = await ends(system.client, [(READ, READ_REQUEST)] * 200, 200)
         assert count(found) == {OK: 200}
         assert logins(system.simulator) == 4
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 500])
+async def test_an_ended_session_whatever_the_status(system: System, status: int) -> None:
+    """An ended session is replaced by what vCenter calls the error, whatever HTTP status it gives it."""
+    await system.client.call(READ, READ_REQUEST)
+    system.simulator.sessions.expire_all()
+    ended = Fault.answer({"error_type": "UNAUTHENTICATED", "messages": []}, status)
+    system.simulator.faults.add(ended, operation=READ_ID)
+    assert await system.client.call(READ, READ_REQUEST)
+    assert logins(system.simulator) == 2
+    assert len(system.simulator.record.of(READ_ID)) == 3
+
+
+async def test_a_half_dead_session_is_replaced(system: System) -> None:
+    """vCenter says that a session is alive, and refuses all operations with it: callers get a new session unseen. Where
+    that does not help either, they are told, and no further session is opened for a minute."""
+    await system.client.call(READ, READ_REQUEST)
+    refused = Fault.answer({"error_type": "UNAUTHENTICATED", "messages": []}, 401)
+    system.simulator.faults.add(refused, operation=READ_ID)
+    assert await system.client.call(READ, READ_REQUEST)
+    assert logins(system.simulator) == 2
+    await eventually(lambda: system.simulator.sessions.counts()["open"] == 1, "the end of the old session")
+    system.simulator.faults.add(refused, operation=READ_ID, times=None)
+    found = await ends(system.client, [(READ, READ_REQUEST)] * 50, 5)
+    assert count(found) == {("UNAUTHENTICATED", "UNAUTHENTICATED"): 50}
+    assert logins(system.simulator) == 2
+
+
+async def test_spellings_of_a_user(system: System) -> None:
+    """Callers who spell the name of one user in many ways share one session."""
+    names = [ADMINISTRATOR[:number].upper() + ADMINISTRATOR[number:] for number in range(len(ADMINISTRATOR))]
+    await asyncio.gather(*(system.client.call(READ, READ_REQUEST, user=name) for name in names))
+    assert logins(system.simulator) == 1
+
+
+async def test_passwords_that_are_made_up_lock_no_account(system: System) -> None:
+    """However many passwords are tried for a user, at once and under many spellings, the account is not locked: the
+    caller who knows the right one, and has used it before, goes on."""
+    await system.client.call(READ, READ_REQUEST)
+    names = (ADMINISTRATOR, ADMINISTRATOR.upper(), ADMINISTRATOR.title())
+    guesses = [end(system.client, READ, READ_REQUEST, user=names[n % 3], password=f"guess {n}") for n in range(60)]
+    assert count(await asyncio.gather(*guesses)) == {REJECTED: 60}
+    assert system.simulator.sessions.counts()["rejected_logins"] == 3
+    system.simulator.sessions.expire_all()
+    assert await system.client.call(READ, READ_REQUEST)
+
+
+async def test_a_proven_password_that_is_refused_once() -> None:
+    """After a restart of vCenter its identity source may refuse a right password for a moment: one that has worked
+    before is tried again after 5 seconds."""
+    clock = ManualClock()
+    async with Simulator(SimulatorOptions(clock=clock)) as simulator:
+        vcenter = VCenter(VCenterOptions(simulator.url), load_contract(), clock=lambda: clock().timestamp())
+        call = call_of(
+            compile_bindings(load_contract())[READ], READ_REQUEST, credential=Basic(simulator.user, simulator.password)
+        )
+        await vcenter.call(call)
+        simulator.sessions.expire_all()
+        simulator.sessions.set_password(simulator.user, "not here yet")
+        with pytest.raises(GatewayError, match="rejected"):
+            await vcenter.call(call)
+        simulator.sessions.set_password(simulator.user, simulator.password)
+        clock.advance(4.9)
+        with pytest.raises(GatewayError, match="rejected"):
+            await vcenter.call(call)
+        clock.advance(0.1)
+        await vcenter.call(call)
+        assert simulator.sessions.counts()["rejected_logins"] == 1
+        await vcenter.close()
+
+
+@pytest.mark.parametrize("message_id", ["failedToLoginMaxSessionCountReached", "cis.ServerUnavailable"])
+async def test_logins_that_vcenter_refuses_for_now(message_id: str) -> None:
+    """Whatever words vCenter has for it, fifty callers who go on calling cost a few logins."""
+    body = json.dumps({"error_type": "SERVICE_UNAVAILABLE", "messages": [{"id": f"com.vmware.{message_id}"}]})
+    async with (
+        raw_vcenter(http("503 Service Unavailable", body.encode())) as vcenter,
+        running_gateway(VCenterOptions(vcenter.url)) as client,
+    ):
+        until = asyncio.get_running_loop().time() + 2
+
+        async def caller() -> int:
+            calls = 0
+            while asyncio.get_running_loop().time() < until:
+                found = await end(client, START, START_REQUEST)
+                assert isinstance(found, Failure)
+                assert found.reason == "SERVICE_UNAVAILABLE"
+                assert "google.rpc.RetryInfo" in found.details
+                calls += 1
+            return calls
+
+        assert sum(await asyncio.gather(*(caller() for _ in range(50)))) >= 50
+        assert len(vcenter.heads) <= 4, "the first, after 0.5 to 1 s, after 1 to 2 s more"
 
 
 async def test_a_session_in_doubt_is_not_left_open(system: System) -> None:

@@ -219,7 +219,7 @@ async def test_no_room_for_a_session() -> None:
         failure = await refused(system)
         assert (failure.code, failure.reason) == ("RESOURCE_EXHAUSTED", "SERVICE_UNAVAILABLE")
         assert failure.message_ids == ("com.vmware.vapi.endpoint.failedToLoginMaxUserSessionCountReached",)
-        assert failure.details["google.rpc.RetryInfo"] == {"retry_delay": "1s"}
+        assert 0 < float(failure.details["google.rpc.RetryInfo"]["retry_delay"].removesuffix("s")) <= 1
         assert (await refused(system)).reason == "SERVICE_UNAVAILABLE"
         assert system.simulator.sessions.counts()["refused_by_cap"] == 1
         system.simulator.sessions.logout(other.identifier)

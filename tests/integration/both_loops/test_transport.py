@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import os
 import random
 import socket
@@ -16,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from gateway.files import look_at_files
+from gateway.simulator.tls import server_context
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.vcenter import VCenterOptions, transport
 from gateway.vcenter.connection import MAX_HEAD_BYTES
@@ -603,3 +606,56 @@ async def test_nobody_listens() -> None:
         async with Transport(VCenterOptions(f"http://127.0.0.1:{unused.getsockname()[1]}")) as client:
             with pytest.raises(NotSentError, match="Connection refused"):
                 await send(client)
+
+
+async def test_a_connection_that_is_closed_as_soon_as_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent on it, so that the call may be sent again; and it is not counted."""
+
+    class Closed(transport.Connection):
+        def connection_made(self, made: asyncio.BaseTransport) -> None:
+            super().connection_made(made)
+            self.abort()
+
+    async with wire(OK) as (server, client):
+        with monkeypatch.context() as patched:
+            patched.setattr(transport, "Connection", Closed)
+            with pytest.raises(NotSentError, match="closes connections"):
+                await send(client)
+        await eventually(lambda: client.connections == 0, "the end of the connection")
+        assert not server.requests
+        assert (await send(client)).status == 200
+
+
+async def test_a_connection_that_was_made_by_what_is_not_trusted_any_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not used again once the file of authorities has another content, also when its call ends after that."""
+    context, certificate, _ = server_context(("127.0.0.1",))
+    _, other, _ = server_context(("127.0.0.1",))
+    file = tmp_path / "authorities"
+    file.write_text(certificate)
+    caplog.set_level(logging.INFO)
+    release = asyncio.Event()
+
+    async def held(writer: asyncio.StreamWriter) -> None:
+        await release.wait()
+        writer.write(OK)
+
+    server = Server(held, OK, OK)
+    async with await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=context) as listener:
+        url = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        async with Transport(VCenterOptions(url, ca_file=str(file))) as client:
+            first = asyncio.ensure_future(send(client))
+            await eventually(lambda: len(server.requests) == 1, "the request")
+            file.write_text(certificate + other)
+            look_at_files()
+            await eventually(lambda: "is in use now" in caplog.text, "the new authorities")
+            await send(client)
+            assert len(server.connections) == 2
+            release.set()
+            await first
+            await eventually(lambda: client.connections == 1, "the end of the old connection")
+            await send(client)
+            assert len(server.connections) == 2
+        for writer in server.connections:
+            writer.close()

@@ -146,13 +146,14 @@ def test_a_probe_without_an_end(breaker: Breaker, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(("waited", "state"), [(9.9, "closed"), (10.0, "open"), (60.0, "open")])
-def test_silence(breaker: Breaker, clock: Clock, waited: float, state: str) -> None:
+async def test_silence(breaker: Breaker, clock: Clock, waited: float, state: str) -> None:
     """Calls that gave up count as failures when they have waited for long, as often as others do."""
     since = [breaker.admit() for _ in range(3)]
     clock.now += waited
     for number, admitted in enumerate(since):
         assert breaker.state is BreakerState.CLOSED, number
         breaker.gave_up(admitted)
+    await idle()
     assert breaker.state == state
 
 
@@ -191,7 +192,7 @@ async def test_connections_that_break_under_calls(clock: Clock, answers: bool, s
     breaker = Breaker(3, clock=clock, answers=ask)
     for _ in range(4):
         breaker.admit()
-        breaker.lost("broken pipe")
+        breaker.doubted("broken pipe")
     assert breaker.state is BreakerState.CLOSED
     await idle()
     assert (breaker.state, asked) == (state, 1)

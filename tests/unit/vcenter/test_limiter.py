@@ -97,6 +97,60 @@ async def test_full_queue(room: int, refused: bool) -> None:
         assert limiter.waiting == 0
 
 
+@pytest.mark.parametrize(
+    ("waiting", "newcomer", "displaced"),
+    [
+        pytest.param(["a/1", "a/1", "b/1"], "b/1", None, id="one-more-than-its-own"),
+        pytest.param(["a/1", "a/2", "a/3"], "b/1", 2, id="another-connection"),
+        pytest.param(["a/1", "b/1", "a/2", "a/2"], "b/2", 3, id="the-longest-identity-of-the-longest-connection"),
+        pytest.param(["a/1", "a/1", "a/1"], "a/2", 2, id="another-identity"),
+        pytest.param(["a/1", "a/2", "a/3"], "a/4", None, id="identities-that-are-made-up"),
+    ],
+)
+async def test_room_is_shared(waiting: list[str], newcomer: str, displaced: int | None) -> None:
+    """Where the queue is full, a call of a connection, or else an identity, of which few wait is let in for the last
+    one of those of which many do, and that one is refused."""
+    limiter = Limiter(1, len(waiting))
+
+    async def call(path: str) -> None:
+        connection, identity = path.split("/")
+        await limiter.enter((connection, identity), deadline())
+        limiter.leave()
+
+    await limiter.enter(("x", "first"), deadline())
+    tasks = []
+    for path in (*waiting, newcomer):
+        tasks.append(asyncio.create_task(call(path)))
+        await idle()
+    assert limiter.waiting == len(waiting)
+    limiter.leave()
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+    refused = [number for number, end in enumerate(ends) if isinstance(end, GatewayError)]
+    assert refused == [len(waiting) if displaced is None else displaced]
+    assert (limiter.active, limiter.waiting, limiter.refused) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("cancelled", ["before", "after"])
+async def test_a_displaced_call_that_gives_up(cancelled: str) -> None:
+    """A call that has to make room in the moment in which it gives up takes no place and leaves none behind."""
+    limiter = Limiter(1, 2)
+    await limiter.enter(("x", "first"), deadline())
+    first, last = (asyncio.create_task(limiter.enter(("a", ""), deadline())) for _ in range(2))
+    await idle()
+    other = asyncio.create_task(limiter.enter(("b", ""), deadline()))
+    if cancelled == "after":
+        await asyncio.sleep(0)
+    last.cancel()
+    await idle()
+    assert last.cancelled()
+    assert (limiter.active, limiter.waiting) == (1, 2)
+    for waiting in (first, other):
+        limiter.leave()
+        await waiting
+    limiter.leave()
+    assert (limiter.active, limiter.waiting) == (0, 0)
+
+
 async def test_identities_take_turns(queue: Callable[..., Awaitable[list[str]]]) -> None:
     """One call of another identity waits for one place, not for all calls that came before it."""
     assert await queue("a", "a", "a", "b", "a", "c") == ["a", "b", "c", "a", "a", "a"]
