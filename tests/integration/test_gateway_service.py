@@ -308,7 +308,7 @@ async def test_an_unforeseen_error(
     and its text, which may hold anything, is not."""
 
     def fail(*_: Any) -> None:
-        raise ZeroDivisionError("secret")
+        raise ZeroDivisionError(PASSWORD)
 
     monkeypatch.setattr(GatewayService, method, fail)
     async with running_system() as system:
@@ -319,7 +319,7 @@ async def test_an_unforeseen_error(
     assert caught.value.metadata == {}
     assert caught.value.request_id in caplog.text
     assert "ZeroDivisionError" in caplog.text
-    assert "secret" not in caplog.text
+    assert PASSWORD not in caplog.text
 
 
 async def test_a_caller_who_leaves(system: System) -> None:
