@@ -77,10 +77,15 @@ class RetryPolicy:
         wait = self.jitter(0, min(self.max_backoff, self.backoff * 2 ** (attempt - 1)))
         return wait if failure.retry_delay is None else max(wait, failure.retry_delay)
 
-    def next_login(self, failures: int, advised: float | None) -> float:
+    def next_login(self, failures: int, advised: float | None, *, was_answered: bool = True) -> float:
         """How long no login of the same credential is tried after `failures` in a row that were not about the password.
-        `advised` is what vCenter asks for; a vCenter that asks for an hour is asked again sooner."""
-        longest = min(self.max_login_backoff, self.login_backoff * 2 ** min(failures - 1, 16))
+        `advised` is what vCenter asks for; a vCenter that asks for an hour is asked again sooner. After a login that
+        was not answered the wait is that of a call: the connection broke, which the next one may not, and the breaker
+        sees to it where none holds."""
+        first, most = self.login_backoff, self.max_login_backoff
+        if not was_answered:
+            first, most = self.backoff, self.max_backoff
+        longest = min(most, first * 2 ** min(failures - 1, 16))
         wait = self.jitter(longest / 2, longest)
         return wait if advised is None else min(max(wait, advised), self.max_login_backoff)
 
