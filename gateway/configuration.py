@@ -61,10 +61,13 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str] | None = 
 
 
 def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
-    values: dict[str, dict[str, Any]] = {}
+    values: dict[str, Any] = {}
     for key, item in given.items():
-        section, field = key.split(".")
-        values.setdefault(section, {})[field] = item.value
+        *sections, field = key.split(".")
+        below = values
+        for section in sections:
+            below = below.setdefault(section, {})
+        below[field] = item.value
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
@@ -78,7 +81,8 @@ def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
                 origins = [given[key].origin for key in context["concerns"] if key in given]
                 problems.append(entry["msg"] + (f"; set by {' and '.join(origins)}" if origins else ""))
                 continue
-            setting = by_key[".".join(map(str, entry["loc"][:2]))]
+            places = [".".join(map(str, entry["loc"][:depth])) for depth in range(len(entry["loc"]), 0, -1)]
+            setting = next(by_key[place] for place in places if place in by_key)
             item = given[setting.key]
             why = f" ({_shown(str(context['error']))})" if entry["type"] == "value_error" else ""
             problems.append(f"{item.origin}: {_shown(repr(item.value))} is not valid{why}; it takes {setting.takes}")
@@ -131,22 +135,26 @@ def _from_file(path: str, origin: str, problems: list[str]) -> dict[str, _Given]
     return dict(_from_sections(path, values or {}, problems))
 
 
-def _from_sections(path: str, content: Mapping[Any, Any], problems: list[str]) -> Iterator[tuple[str, _Given]]:
-    sections = list(Settings.model_fields)
-    for section, values in content.items():
-        if section not in sections:
-            problems.append(f"{path}:{section} (file): there is no such section{_hint(str(section), sections)}")
-            continue
-        fields = [setting.field for setting in all_settings() if setting.section == section]
-        if values is not None and not isinstance(values, dict):
-            problems.append(f"{path}:{section} (file): it takes keys below it: {', '.join(fields)}")
-            continue
-        for field, value in (values or {}).items():
-            key = f"{section}.{field}"
-            if field in fields:
-                yield key, _Given(f"{path}:{key} (file)", value)
-            else:
-                problems.append(f"{path}:{key} (file): there is no such setting{_hint(str(field), fields)}")
+def _from_sections(
+    path: str, content: Mapping[Any, Any], problems: list[str], above: str = ""
+) -> Iterator[tuple[str, _Given]]:
+    """The settings below a section; `above` is its path with a dot, empty for the whole file."""
+    keys = [setting.key.removeprefix(above) for setting in all_settings() if setting.key.startswith(above)]
+    sections = list(dict.fromkeys(key.partition(".")[0] for key in keys if "." in key))
+    fields = [key for key in keys if "." not in key]
+    for name, value in content.items():
+        key = f"{above}{name}"
+        if name in fields:
+            yield key, _Given(f"{path}:{key} (file)", value)
+        elif name not in sections:
+            what = "setting" if above else "section"
+            hint = _hint(str(name), [*fields, *sections])
+            problems.append(f"{path}:{key} (file): there is no such {what}{hint}")
+        elif value is None or isinstance(value, dict):
+            yield from _from_sections(path, value or {}, problems, f"{key}.")
+        else:
+            below = [item.removeprefix(f"{name}.").partition(".")[0] for item in keys if item.startswith(f"{name}.")]
+            problems.append(f"{path}:{key} (file): it takes keys below it: {', '.join(dict.fromkeys(below))}")
 
 
 def _hint(name: str, known: list[str], prefix: str = "") -> str:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pydantic import ValidationError
 
 from gateway.files import look_at_files
-from gateway.server.run import Backend, introduce, simulator
+from gateway.serving import Backend, introduce, simulator
 from gateway.settings import Settings, join_address, split_address
 from gateway.signals import on_hangup
 from gateway.vcenter.options import VCenterOptions

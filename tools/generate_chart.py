@@ -194,17 +194,21 @@ def _schema(value: Any, path: tuple[str, ...], texts: dict[str, str]) -> Schema:
 
 def _config_schema() -> Schema:
     """What gateway.yaml takes, from the gateway's settings."""
-    sections: dict[str, Schema] = {}
-    for section in Settings.model_fields:
-        fields = {setting.field: _setting_schema(setting) for setting in all_settings() if setting.section == section}
-        sections[section] = {"type": ["object", "null"], "additionalProperties": False, "properties": fields}
-    return {"type": "object", "additionalProperties": False, "properties": sections}
+    schema: Schema = {"type": "object", "additionalProperties": False, "properties": {}}
+    for setting in all_settings():
+        below = schema
+        for section in setting.section.split("."):
+            empty = {"type": ["object", "null"], "additionalProperties": False, "properties": {}}
+            below = below["properties"].setdefault(section, empty)
+        below["properties"][setting.field] = _setting_schema(setting)
+    return schema
 
 
 def _setting_schema(setting: Setting) -> Schema:
     """A setting as JSON schema: what pydantic says of it, and the other ways of writing a value that are accepted."""
-    model = Settings.model_fields[setting.section].annotation
-    assert model is not None  # noqa: S101 - for mypy
+    model: Any = Settings
+    for section in setting.section.split("."):
+        model = model.model_fields[section].annotation
     found = dict(model.model_json_schema()["properties"][setting.field])
     options = [option for option in found.pop("anyOf", [found]) if option.get("type") != "null"]
     if any(option.get("type") == "array" for option in options):

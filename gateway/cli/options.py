@@ -33,7 +33,8 @@ class SettingsCommand(click.Command):
     """A command whose help has the main options first, and the others by the section of the settings."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        titles = {setting.name: f"{_TITLES[setting.section]} options" for setting in all_settings()}
+        sections = {setting.name: setting.section.partition(".")[0] for setting in all_settings()}
+        titles = {name: f"{_TITLES[section]} options" for name, section in sections.items()}
         groups: dict[str, list[tuple[str, str]]] = {"Options": []}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)

@@ -21,7 +21,7 @@ from gateway.contract import ContractError
 from gateway.files import UnusableFileError
 from gateway.logs import configure_logs
 from gateway.server.access import Access, make_access
-from gateway.server.run import ServerEndedError, run
+from gateway.serving import ServerEndedError, run
 from gateway.settings import ServerSettings, Settings, is_loopback, join_address, split_address
 from gateway.settings.address import reachable
 from gateway.signals import ignore_hangups

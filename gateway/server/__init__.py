@@ -1,5 +1,6 @@
 """The gRPC server: handlers made from the bindings, health, reflection, and a graceful stop."""
 
-from gateway.server.gateway import Gateway, ServerOptions
+from gateway.server.gateway import Gateway
+from gateway.server.options import ServerOptions
 
 __all__ = ["Gateway", "ServerOptions"]

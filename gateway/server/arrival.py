@@ -145,7 +145,9 @@ class Arrival:
 
     def unanswered(self, reason: Reason, text: str) -> Failure:
         """The failure of a call that vCenter may have carried out all the same."""
-        failure = Failure.of(reason, text, metadata={"operation": self.binding.method.operation})
+        operation = self.binding.method.operation
+        # The gateway's own rpcs have none.
+        failure = Failure.of(reason, text, metadata={"operation": operation} if operation else {})
         return failure if self.binding.is_read_only else failure.leaving_open()
 
 

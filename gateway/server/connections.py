@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Awaitable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -21,7 +21,7 @@ from urllib.parse import unquote
 import grpc
 import grpc.aio
 
-__all__ = ["EOF", "Places", "close_connections", "read", "write"]
+__all__ = ["EOF", "Places", "close_connections", "read", "taken", "write"]
 
 WRITE_SECONDS = 60.0
 _CLOSE_SECONDS = 5.0
@@ -74,13 +74,21 @@ async def read(context: Any) -> bytes | None:
 async def write(context: Any, message: bytes, seconds: float | None = None) -> None:
     """Writes to a stream; closes the connection of a peer that does not take the message within `seconds`, a minute by
     default, and ends the call."""
+    if not await taken(context, context.write(message), seconds):
+        await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the stream was not read")
+
+
+async def taken(context: Any, sending: Awaitable[None], seconds: float | None = None) -> bool:
+    """Whether the peer takes what `sending` sends within `seconds`, a minute by default; closes its connection
+    otherwise."""
     try:
         async with asyncio.timeout(WRITE_SECONDS if seconds is None else seconds):
-            await context.write(message)
+            await sending
     except TimeoutError:
         _log.warning("closed %d connections that do not read a stream", close_connections({context.peer()}))
         await asyncio.sleep(_CLOSE_SECONDS)  # Cancelled by gRPC as soon as the connection is gone.
-        await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the stream was not read")
+        return False
+    return True
 
 
 def close_connections(peers: Collection[str]) -> int:

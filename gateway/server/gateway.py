@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -23,17 +22,18 @@ from gateway.server.arrival import Door
 from gateway.server.drain import Drain
 from gateway.server.health import Health
 from gateway.server.listener import channel_arguments, quiet_library
+from gateway.server.options import ServerOptions
 from gateway.server.peers import Peers
 from gateway.server.reflection import add_reflection
 from gateway.server.registrar import service_handlers
-from gateway.server.streams import OpenStreams, StreamLimits
-from gateway.settings import ServerSettings
+from gateway.server.streams import OpenStreams
 from gateway.tracing import TraceEvents, Tracing
 from gateway.transcoding import Binding, compile_bindings
 from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.client import VCenter
 from gateway.vcenter.limiter import path_of
 from gateway.vcenter.options import VCenterOptions
+from gateway.vcenter.retry import RetryPolicy
 from gateway.vcenter.version import VersionReader
 
 if TYPE_CHECKING:
@@ -51,40 +51,6 @@ replicas that they know: so it is the last to say NOT_SERVING, when names had ti
 # Long enough for the way to any client; short, since one that has a single address makes no calls meanwhile.
 _LEAVE_SECONDS = 0.5
 
-# Each default is stated once, where it is documented.
-_DEFAULTS = ServerSettings()
-
-
-@dataclass(frozen=True, slots=True)
-class ServerOptions:
-    """How the gRPC side listens and stops."""
-
-    listen: str = _DEFAULTS.listen
-    """Host and port; port 0 takes a free one."""
-    reuse_port: bool = False
-    """Whether several processes may listen on the same port. Off, a second gateway on the port fails to start."""
-    max_request_bytes: int = _DEFAULTS.max_request_bytes
-    max_response_bytes: int = _DEFAULTS.max_response_bytes
-    max_metadata_bytes: int = _DEFAULTS.max_metadata_bytes
-    """Of a call's metadata, counted as HTTP/2 does: each field with 32 bytes more than its name and value."""
-    max_unsent_bytes: int = _DEFAULTS.max_unsent_bytes
-    """Of answers that callers have not taken yet, over all connections. One connection may hold half of it."""
-    max_concurrent_streams: int = _DEFAULTS.max_concurrent_streams
-    """Calls at once on one connection; clients hold further ones back until one has ended."""
-    max_connections: int = _DEFAULTS.max_connections
-    """Further connections are closed immediately."""
-    keepalive_seconds: float = _DEFAULTS.keepalive_seconds
-    """An idle connection is probed this often, and closed when the client does not answer within 20 seconds."""
-    max_connection_age_seconds: float | None = _DEFAULTS.max_connection_age_seconds
-    """Connections are closed in an orderly way after about this long, so that clients find new replicas."""
-    settle_seconds: float = _DEFAULTS.settle_seconds
-    """How long new calls are still taken after a stop began, until load balancers have noticed."""
-    grace_seconds: float = _DEFAULTS.grace_seconds
-    """How long calls under way may take to finish after a stop began."""
-    reflection: bool = _DEFAULTS.reflection
-    health: bool = _DEFAULTS.health
-    streams: StreamLimits = field(default_factory=StreamLimits)
-
 
 class Gateway(Events):
     """One gateway in one process. Start and stop it within the same event loop."""
@@ -95,6 +61,7 @@ class Gateway(Events):
         admission: Admission,
         *,
         options: ServerOptions | None = None,
+        retries: RetryPolicy | None = None,
         events: Events | None = None,
         audit: AuditLog | None = None,
         tracing: Tracing | None = None,
@@ -111,6 +78,7 @@ class Gateway(Events):
         self.tls = tls
         self._vcenter_options = vcenter
         self._admission = admission
+        self._retries = retries
         self._events = events or Events()
         self.audit = audit
         self._tracing = tracing
@@ -219,7 +187,9 @@ class Gateway(Events):
         )
         audit = self.audit
         events = combined(TraceEvents(), self._events, self, service, *([audit] if audit else []))
-        vcenter = self.vcenter = VCenter(timeouts, self.contract, events=events, tracing=self._tracing)
+        vcenter = self.vcenter = VCenter(
+            timeouts, self.contract, policy=self._retries, events=events, tracing=self._tracing
+        )
         reads = self.reads = SharedReads(
             vcenter.call,
             longest=timeouts.max_timeout,

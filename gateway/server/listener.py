@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gateway.server.gateway import ServerOptions
+    from gateway.server.options import ServerOptions
 
 __all__ = ["channel_arguments", "quiet_library"]
 

@@ -22,7 +22,7 @@ from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events
 from gateway.server.arrival import REQUEST_ID_HEADER, Arrival, Door, refuse
 from gateway.server.calls import CANCELLED
-from gateway.server.connections import read, write
+from gateway.server.connections import read, taken, write
 from gateway.settings import ServerSettings
 from gateway.transcoding import Binding
 
@@ -175,7 +175,8 @@ def stream_handler(
             writing.add_done_callback(_looked_at)
             await asyncio.wait((writing,), timeout=_LAST_WRITE_SECONDS)
         if failure is not None:
-            await refuse(context, failure, arrival.request_id)
+            # The status waits behind a message that the caller does not read.
+            await taken(context, refuse(context, failure, arrival.request_id))
 
     return handle
 

@@ -117,11 +117,15 @@ class Settings(Section):
 @cache
 def all_settings() -> tuple[Setting, ...]:
     """Every setting, in the order of the model."""
-    return tuple(
-        Setting(section, field, info)
-        for section, section_info in Settings.model_fields.items()
-        for field, info in cast(type[BaseModel], section_info.annotation).model_fields.items()
-    )
+    return tuple(_settings_below("", Settings))
+
+
+def _settings_below(path: str, model: type[BaseModel]) -> Iterator[Setting]:
+    for field, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Section):
+            yield from _settings_below(f"{path}.{field}".lstrip("."), info.annotation)
+        else:
+            yield Setting(path, field, info)
 
 
 def reference_table() -> str:

@@ -74,6 +74,7 @@ class Setting:
     """One setting, under all its names."""
 
     section: str
+    """The path of its section, for instance `vcenter` or `vcenter.retries`."""
     field: str
     info: FieldInfo
 

@@ -9,7 +9,47 @@ from pydantic import ByteSize, field_validator
 from gateway.settings.address import checked_thumbprint, checked_url
 from gateway.settings.section import BYTES, SECONDS, SWITCH, ReadableFile, Section, setting
 
-__all__ = ["SimulatorSettings", "VCenterSettings"]
+__all__ = ["RetrySettings", "SimulatorSettings", "VCenterSettings"]
+
+
+class RetrySettings(Section):
+    """How often and when a call is sent to vCenter again."""
+
+    tries: int = setting(
+        3,
+        "How often a call is sent, the first time included. 1 switches retries off.",
+        "a whole number from 1 to 10",
+        ge=1,
+        le=10,
+    )
+    backoff_seconds: float = setting(
+        0.2,
+        "The longest wait before the second try; it doubles with each further one. The wait is random, up to this.",
+        f"{SECONDS}; more than 0",
+        gt=0,
+        le=60,
+    )
+    max_backoff_seconds: float = setting(
+        2.0, "The longest wait before any try.", f"{SECONDS}; more than 0", gt=0, le=600
+    )
+    budget_ratio: float = setting(
+        0.1,
+        "The share of an operation's calls that may be sent again, beside a reserve of ten calls.",
+        "a number from 0 to 1",
+        ge=0,
+        le=1,
+    )
+    login_backoff_seconds: float = setting(
+        1.0,
+        "How long no login is tried after one that failed for another reason than the password. It doubles with each "
+        "further failure; the wait is drawn at random from its upper half.",
+        f"{SECONDS}; more than 0",
+        gt=0,
+        le=60,
+    )
+    max_login_backoff_seconds: float = setting(
+        30.0, "The longest wait between two logins.", f"{SECONDS}; more than 0", gt=0, le=600
+    )
 
 
 class VCenterSettings(Section):
@@ -75,6 +115,7 @@ class VCenterSettings(Section):
     max_response_bytes: ByteSize = setting(
         32 * 1024**2, "Largest answer of vCenter that is read.", BYTES, ge=1024, lt=2**31
     )
+    retries: RetrySettings = RetrySettings()
 
     @field_validator("url")
     @classmethod

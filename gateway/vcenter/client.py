@@ -27,7 +27,7 @@ from gateway.vcenter.failures import ConnectionLostError, TransportError
 from gateway.vcenter.limiter import Limiter, limited
 from gateway.vcenter.observing import observing
 from gateway.vcenter.options import VCenterOptions
-from gateway.vcenter.retry import RetryBudget, RetryPolicy
+from gateway.vcenter.retry import RetryPolicy
 from gateway.vcenter.retrying import retrying
 from gateway.vcenter.sessions import PROBE, SessionPool
 from gateway.vcenter.translating import translating
@@ -80,7 +80,7 @@ class VCenter:
         )
         in_turn = limited(self.limiter, guarded_send)
         translated = translating(with_session(self.sessions, in_turn), events)
-        self.call: Unary = retrying(policy, RetryBudget(), events)(translated)
+        self.call: Unary = retrying(policy, policy.budget(), events)(translated)
         """Has vCenter carry out a call."""
 
     @property

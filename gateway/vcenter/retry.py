@@ -16,6 +16,7 @@ from google.rpc import code_pb2
 
 from gateway.calls import Call
 from gateway.errors import VCENTER_DOMAIN, Failure, Reason
+from gateway.settings.vcenter import RetrySettings
 
 __all__ = ["CLIENT_RETRIES", "ClientRetries", "RetryBudget", "RetryPolicy"]
 
@@ -24,6 +25,7 @@ _TRANSIENT_STATUSES = frozenset({"502", "503"})
 _NO_ANSWER = frozenset({Reason.VCENTER_UNREACHABLE, Reason.VCENTER_CONNECTION_LOST, Reason.VCENTER_TIMEOUT})
 _BUSY = "RESOURCE_BUSY"
 _BUSY_SECONDS = 1.0
+_DEFAULTS = RetrySettings()
 
 
 class RetryBudget:
@@ -54,14 +56,16 @@ class RetryBudget:
 class RetryPolicy:
     """How often and after which time a call is sent again. Times are in seconds."""
 
-    tries: int = 3
+    tries: int = _DEFAULTS.tries
     """How often a call is sent, the first time included."""
-    backoff: float = 0.2
+    backoff: float = _DEFAULTS.backoff_seconds
     """The longest wait before the second try; it doubles with each further one."""
-    max_backoff: float = 2.0
-    login_backoff: float = 1.0
+    max_backoff: float = _DEFAULTS.max_backoff_seconds
+    budget_ratio: float = _DEFAULTS.budget_ratio
+    """The share of an operation's calls that may be sent again, beside a small reserve."""
+    login_backoff: float = _DEFAULTS.login_backoff_seconds
     """How long no login is tried after one that failed; it doubles with each further one."""
-    max_login_backoff: float = 30.0
+    max_login_backoff: float = _DEFAULTS.max_login_backoff_seconds
     jitter: Callable[[float, float], float] = random.uniform
     """Picks a wait between the two."""
 
@@ -73,12 +77,33 @@ class RetryPolicy:
         wait = self.jitter(0, min(self.max_backoff, self.backoff * 2 ** (attempt - 1)))
         return wait if failure.retry_delay is None else max(wait, failure.retry_delay)
 
-    def next_login(self, failures: int, advised: float | None) -> float:
+    def next_login(self, failures: int, advised: float | None, *, was_answered: bool = True) -> float:
         """How long no login of the same credential is tried after `failures` in a row that were not about the password.
-        `advised` is what vCenter asks for; a vCenter that asks for an hour is asked again sooner."""
-        longest = min(self.max_login_backoff, self.login_backoff * 2 ** min(failures - 1, 16))
+        `advised` is what vCenter asks for; a vCenter that asks for an hour is asked again sooner. After a login that
+        was not answered the wait is that of a call: the connection broke, which the next one may not, and the breaker
+        sees to it where none holds."""
+        first, most = self.login_backoff, self.max_login_backoff
+        if not was_answered:
+            first, most = self.backoff, self.max_backoff
+        longest = min(most, first * 2 ** min(failures - 1, 16))
         wait = self.jitter(longest / 2, longest)
         return wait if advised is None else min(max(wait, advised), self.max_login_backoff)
+
+    @classmethod
+    def of(cls, settings: RetrySettings) -> RetryPolicy:
+        """The policy that the settings describe."""
+        return cls(
+            tries=settings.tries,
+            backoff=settings.backoff_seconds,
+            max_backoff=settings.max_backoff_seconds,
+            budget_ratio=settings.budget_ratio,
+            login_backoff=settings.login_backoff_seconds,
+            max_login_backoff=settings.max_login_backoff_seconds,
+        )
+
+    def budget(self) -> RetryBudget:
+        """A budget of its own for one vCenter."""
+        return RetryBudget(self.budget_ratio)
 
     @staticmethod
     def advised(failure: Failure) -> Failure:

@@ -302,7 +302,7 @@ class SessionPool:
                 raise
             attempt.unanswered()
             failure = Failure.of(error.reason, str(error), metadata={"operation": LOGIN.operation})
-            raise GatewayError(self._put_off(entry, failure)) from None
+            raise GatewayError(self._put_off(entry, failure, was_answered=False)) from None
         except GatewayError:
             attempt.ended()  # The gateway itself refused to send it.
             raise
@@ -326,10 +326,10 @@ class SessionPool:
             attempt.unanswered()
         raise GatewayError(self._put_off(entry, failure))
 
-    def _put_off(self, entry: _Entry, failure: Failure) -> Failure:
+    def _put_off(self, entry: _Entry, failure: Failure, *, was_answered: bool = True) -> Failure:
         """The login failed for another reason than the password: no further one is tried for a moment."""
         entry.failures += 1
-        wait = self._policy.next_login(entry.failures, failure.retry_delay)
+        wait = self._policy.next_login(entry.failures, failure.retry_delay, was_answered=was_answered)
         entry.not_before = self._clock() + wait
         entry.failure = failure.with_(retry_delay=wait, is_lasting=False)  # Another login is the only way to know.
         return entry.failure

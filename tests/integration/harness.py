@@ -20,7 +20,8 @@ from gateway.access import Admission, AuditLog, passthrough
 from gateway.contract import Contract, load_contract
 from gateway.events import CallEnded, Events, combined
 from gateway.server.access import make_access
-from gateway.server.gateway import Gateway, ServerOptions
+from gateway.server.gateway import Gateway
+from gateway.server.options import ServerOptions
 from gateway.server.tls import ServerTls
 from gateway.settings import Settings
 from gateway.simulator import ManualClock, Simulator, SimulatorOptions

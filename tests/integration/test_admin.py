@@ -32,7 +32,8 @@ from gateway.admin.summary import quantile
 from gateway.configuration import SettingsError, load_settings
 from gateway.contract import load_contract
 from gateway.events import combined
-from gateway.server.gateway import Gateway, ServerOptions
+from gateway.server.gateway import Gateway
+from gateway.server.options import ServerOptions
 from gateway.server.tls import ServerTls
 from gateway.simulator import Fault, Simulator, SimulatorOptions
 from gateway.vcenter import Basic, VCenterOptions

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from gateway import __version__
 from gateway.access import Admission, parse_policy, passthrough
+from gateway.live import GatewayService
 from gateway.server import ServerOptions
 from gateway.server.streams import StreamLimits
 from gateway.settings import Settings
-from gateway.simulator import Fault
+from gateway.simulator import Fault, SimulatorOptions
 from gateway.vcenter import Basic, VCenterOptions
 from tests.held_vcenter import idle
 from tests.integration.cases import ADMINISTRATOR
@@ -176,6 +178,31 @@ def _seconds(timestamp: str) -> float:
     return datetime.fromisoformat(timestamp).timestamp()
 
 
+async def test_the_policy() -> None:
+    """The policy decides about the gateway's own rpcs like about all others."""
+    policy = parse_policy(b'rules: [{identities: ["administrator@*"], rpcs: ["*/GetGateway"]}]')
+    async with running_system(admission=Admission(passthrough(), lambda: policy)) as system:
+        assert await system.client.call(GET)
+        failure = await refusal(system.client.call(GET, user="readonly@vsphere.local"))
+        assert (failure.code, failure.reason) == ("PERMISSION_DENIED", "POLICY_DENIED")
+        with pytest.raises(Failure) as caught:
+            await system.client.stream(WATCH).next()
+        assert caught.value.reason == "POLICY_DENIED"
+
+
+async def test_vcenters_certificate() -> None:
+    """Where vCenter is called over TLS, the state says when its certificate ends."""
+    async with running_system(SimulatorOptions(tls=True), verify=False) as system:
+        stream = system.client.stream(WATCH)
+        state = (await stream.next())["state"]
+        vcenter = system.gateway.vcenter
+        assert vcenter is not None
+        assert vcenter.certificate is not None
+        expiry = x509.load_der_x509_certificate(vcenter.certificate).not_valid_after_utc
+        assert _seconds(state["vcenter_certificate_expires"]) == expiry.timestamp()
+        stream.cancel()
+
+
 async def test_logins(system: System) -> None:
     """Each login that succeeds or is refused is a message with the whole state."""
     stream = system.client.stream(WATCH)
@@ -202,6 +229,7 @@ async def test_the_breaker(system: System) -> None:
     late = system.client.stream(WATCH)
     assert (await late.next())["state"]["circuit_cause"] == state["circuit_cause"]
     late.cancel()
+    assert (await system.client.call(GET))["gateway"]["version"] == __version__
     system.simulator.faults.clear()
 
     async def served() -> None:
@@ -270,6 +298,28 @@ async def test_intervals_of_heartbeats(system: System, interval: str | None, all
         "field_violations": [{"field": "heartbeat_interval", "description": "must be from 1 to 300 seconds"}]
     }
     assert len(system.simulator.record) == 0
+
+
+@pytest.mark.parametrize(("rpc", "method"), [(GET, "_features"), (WATCH, "_told")])
+async def test_an_unforeseen_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, rpc: str, method: str
+) -> None:
+    """A mistake in an rpc of the gateway's own is GATEWAY_BUG, without an operation of vCenter's; its place is logged
+    and its text, which may hold anything, is not."""
+
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError(PASSWORD)
+
+    monkeypatch.setattr(GatewayService, method, fail)
+    async with running_system() as system:
+        with pytest.raises(Failure) as caught:
+            await system.client.stream(rpc).next()
+        assert not len(system.gateway.streams)
+    assert (caught.value.code, caught.value.reason) == ("INTERNAL", "GATEWAY_BUG")
+    assert caught.value.metadata == {}
+    assert caught.value.request_id in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+    assert PASSWORD not in caplog.text
 
 
 async def test_a_caller_who_leaves(system: System) -> None:

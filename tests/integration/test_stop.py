@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.server import ServerOptions
 from gateway.server.gateway import CLIENTS_HEALTH, Gateway
-from gateway.server.run import ServerEndedError, run
+from gateway.serving import ServerEndedError, run
 from gateway.settings import ServerSettings, Settings, SimulatorSettings
 from gateway.simulator import Fault
 from gateway.vcenter import Basic
@@ -194,7 +194,7 @@ async def test_a_server_that_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> 
             started.append(self)
             return await super().start()
 
-    monkeypatch.setattr("gateway.server.run.Gateway", Noted)
+    monkeypatch.setattr("gateway.serving.Gateway", Noted)
     ready = asyncio.Event()
     settings = Settings(server=ServerSettings(listen=LISTEN), simulator=SimulatorSettings(enabled=True))
     running = asyncio.create_task(run(settings, lambda port: ready.set()))

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import io
 import json
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,6 +27,7 @@ from prometheus_client import CollectorRegistry
 from gateway.access import AuditLog
 from gateway.admin.metrics import PREFIX, Metrics
 from gateway.calls import Call
+from gateway.contract import load_contract
 from gateway.events import Events
 from gateway.events.log import EventLog
 from gateway.server import ServerOptions
@@ -45,9 +47,11 @@ from tests.integration.harness import (
     Stream,
     System,
     eventually,
+    failure,
     log_lines,
     running_system,
 )
+from tests.integration.processes import running
 from tests.integration.service_account import BEARER, TOKEN, guarded, service_settings
 
 WATCH = "vcenter.gateway.v1.GatewayService/WatchGateway"
@@ -91,10 +95,10 @@ async def connections(system: System) -> AsyncIterator[Any]:
         yield connect
 
 
-def assert_too_many(failure: Failure, text: str) -> None:
-    assert (failure.code, failure.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_STREAMS")
-    assert failure.message == text
-    assert failure.details["google.rpc.RetryInfo"] == {"retry_delay": "5s"}
+def assert_too_many(refusal: Failure, text: str) -> None:
+    assert (refusal.code, refusal.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_STREAMS")
+    assert refusal.message == text
+    assert refusal.details["google.rpc.RetryInfo"] == {"retry_delay": "5s"}
 
 
 async def test_limit_of_an_identity() -> None:
@@ -117,8 +121,8 @@ async def test_limit_of_a_connection() -> None:
     """Whoever has many names on one connection has no more streams for it."""
     async with running_system(server=options(StreamLimits(max_streams_per_caller=2))) as system:
         streams = [await opened(system.client, user=user) for user in USERS[:2]]
-        failure = await refused(system.client, user=USERS[2])
-        assert_too_many(failure, "the caller has 2 streams open, which is the limit")
+        refusal = await refused(system.client, user=USERS[2])
+        assert_too_many(refusal, "the caller has 2 streams open, which is the limit")
         for stream in streams:
             stream.cancel()
 
@@ -141,8 +145,8 @@ async def test_limit_of_all() -> None:
     """All callers together may have so many streams open; one that has ended makes room."""
     async with running_system(server=options(StreamLimits(max_streams=3))) as system:
         streams = [await opened(system.client, user=user) for user in USERS]
-        failure = await refused(system.client)
-        assert_too_many(failure, "all callers together have 3 streams open, which is the limit")
+        refusal = await refused(system.client)
+        assert_too_many(refusal, "all callers together have 3 streams open, which is the limit")
         await system.client.call(READ, READ_REQUEST)
         streams.pop().cancel()
         await eventually(lambda: len(system.gateway.streams) == 2, "the end of the stream")
@@ -167,9 +171,9 @@ async def test_the_stop_ends_streams_before_calls() -> None:
         under_way = asyncio.ensure_future(system.client.call(READ, READ_REQUEST))
         await eventually(lambda: system.simulator.record.of(READ_ID), "the slow call")
         stopping = asyncio.ensure_future(system.gateway.stop())
-        failure = await stream.failed()
-        assert (failure.code, failure.reason) == ("UNAVAILABLE", "GATEWAY_STOPPING")
-        assert failure.request_id
+        refusal = await stream.failed()
+        assert (refusal.code, refusal.reason) == ("UNAVAILABLE", "GATEWAY_STOPPING")
+        assert refusal.request_id
         assert not under_way.done()
         assert await under_way
         await stopping
@@ -179,8 +183,8 @@ async def test_a_stream_that_comes_during_the_stop() -> None:
     """While the last calls finish, new streams are refused with the same reason."""
     async with running_system(server=options(grace_seconds=60)) as system:
         system.gateway.streams.end_all()
-        failure = await refused(system.client)
-        assert (failure.code, failure.reason) == ("UNAVAILABLE", "GATEWAY_STOPPING")
+        refusal = await refused(system.client)
+        assert (refusal.code, refusal.reason) == ("UNAVAILABLE", "GATEWAY_STOPPING")
 
 
 @pytest.mark.parametrize("is_read", [True, False], ids=["idle", "unread"])
@@ -198,6 +202,61 @@ async def test_no_stream_holds_up_the_stop(is_read: bool) -> None:
         [ended] = await eventually(lambda: [call for call in system.calls if call.rpc == WATCH], "the end")
         assert ended.reason == "GATEWAY_STOPPING"
         del stream
+
+
+async def test_a_caller_who_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection of a caller who does not take a message in time is closed, and the stream ends with it."""
+    monkeypatch.setattr("gateway.server.connections.WRITE_SECONDS", 0.3)
+    async with running_system(server=options()) as system:
+        stream = await opened(system.client)
+        await stuff(system)
+        [ended] = await eventually(lambda: [call for call in system.calls if call.rpc == WATCH], "the end")
+        assert ended.code == "CANCELLED"
+        assert not len(system.gateway.streams)
+        assert (await stream.failed()).code == "UNAVAILABLE"
+
+
+async def test_a_refusal_that_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller who reads nothing does not read either that the stream has ended: the connection is closed then."""
+    monkeypatch.setattr("gateway.server.connections.WRITE_SECONDS", 3.0)
+    settings = service_settings(tmp_path)
+    async with guarded(settings, server=options(QUICK)) as system:
+        stream = await opened(system.client, user=None, metadata=BEARER)
+        await stuff(system)
+        (tmp_path / "tokens.yaml").write_text("tokens: []")
+        [ended] = await eventually(lambda: [call for call in system.calls if call.rpc == WATCH], "the end")
+        assert ended.reason == "CALLER_REJECTED"
+        assert not len(system.gateway.streams)
+        state = system.client.channel.get_state()
+        async with asyncio.timeout(20):
+            await system.client.channel.wait_for_state_change(state)
+        assert (await stream.failed()).code == "UNAVAILABLE"
+
+
+async def test_sigterm(tmp_path: Path) -> None:
+    """A process that is told to stop ends its streams, and does not wait for them."""
+    arguments = ("serve", "--simulator", "--listen", "127.0.0.1:0", "--grace-seconds", "60", "--log-format", "json")
+    async with running(tmp_path, *arguments) as gateway:
+        port = (await gateway.wait_for(r" on 127\.0\.0\.1:(\d+)\."))[1]
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            stream = channel.unary_stream(f"/{WATCH}")(b"")
+            assert await stream.read()
+            ended = asyncio.ensure_future(gateway.end(signal.SIGTERM))
+            refusal = failure(await last_error(stream), load_contract())
+            assert (refusal.reason, refusal.message[:12]) == ("GATEWAY_STOPPING", "this replica")
+            async with asyncio.timeout(30):
+                assert await ended == 0
+        [line] = [line for line in gateway.logs() if line["event"] == "call"]
+    assert (line["rpc"], line["code"], line["level"]) == (WATCH, "UNAVAILABLE", "warning")
+
+
+async def last_error(stream: Any) -> grpc.aio.AioRpcError:
+    """What a stream ends in, after whatever it still has."""
+    try:
+        while True:
+            await stream.read()
+    except grpc.aio.AioRpcError as error:
+        return error
 
 
 async def stuff(system: System) -> int:
@@ -230,8 +289,8 @@ async def test_a_token_that_is_revoked(tmp_path: Path) -> None:
         stream = await opened(system.client, user=None, metadata=BEARER)
         (tmp_path / "tokens.yaml").write_text("tokens: []")
         async with asyncio.timeout(10):
-            failure = await stream.failed()
-        assert (failure.code, failure.reason) == ("UNAUTHENTICATED", "CALLER_REJECTED")
+            refusal = await stream.failed()
+        assert (refusal.code, refusal.reason) == ("UNAUTHENTICATED", "CALLER_REJECTED")
 
 
 async def test_a_token_that_changes_hands(tmp_path: Path) -> None:
@@ -241,8 +300,8 @@ async def test_a_token_that_changes_hands(tmp_path: Path) -> None:
         digest = hashlib.sha256(TOKEN.encode()).hexdigest()
         (tmp_path / "tokens.yaml").write_text(f"tokens: [{{identity: other, sha256: '{digest}'}}]")
         async with asyncio.timeout(10):
-            failure = await stream.failed()
-        assert (failure.code, failure.reason) == ("UNAUTHENTICATED", "CALLER_REJECTED")
+            refusal = await stream.failed()
+        assert (refusal.code, refusal.reason) == ("UNAUTHENTICATED", "CALLER_REJECTED")
 
 
 async def test_a_jwt_that_expires(tmp_path: Path) -> None:
@@ -260,8 +319,8 @@ async def test_a_jwt_that_expires(tmp_path: Path) -> None:
         token = jwt.encode(claims, key, algorithm="ES256", headers={"kid": "e"})
         stream = await opened(system.client, user=None, metadata=(("authorization", f"Bearer {token}"),))
         async with asyncio.timeout(20):
-            failure = await stream.failed()
-        assert (failure.code, failure.reason) == ("UNAUTHENTICATED", "CALLER_REJECTED")
+            refusal = await stream.failed()
+        assert (refusal.code, refusal.reason) == ("UNAUTHENTICATED", "CALLER_REJECTED")
         assert time.time() >= int(expiry) + LEEWAY
 
 
@@ -273,8 +332,8 @@ async def test_a_policy_that_changes(tmp_path: Path) -> None:
         stream = await opened(system.client, user=None, metadata=BEARER)
         policy.write_text('{"rules": []}')
         async with asyncio.timeout(10):
-            failure = await stream.failed()
-        assert (failure.code, failure.reason) == ("PERMISSION_DENIED", "POLICY_DENIED")
+            refusal = await stream.failed()
+        assert (refusal.code, refusal.reason) == ("PERMISSION_DENIED", "POLICY_DENIED")
         assert (await refused(system.client, user=None, metadata=BEARER)).reason == "POLICY_DENIED"
 
 

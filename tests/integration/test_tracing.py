@@ -314,8 +314,8 @@ async def test_the_audit_log_names_the_trace(collector: Collector) -> None:
     async with traced_system(audit=AuditLog(records.append)) as system:
         await call(system, START, START_REQUEST, ("traceparent", SAMPLED))
     (rpc,) = collector.named(START)
-    [fields] = records
-    assert (fields["trace_id"], fields["span_id"]) == (TRACE, rpc.span_id)
+    assert [record["event"] for record in records] == ["change_started", "change_ended"]
+    assert {(record["trace_id"], record["span_id"]) for record in records} == {(TRACE, rpc.span_id)}
 
 
 async def test_without_tracing_the_callers_trace_is_passed_on() -> None:

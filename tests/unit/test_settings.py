@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from gateway.configuration import SettingsError, load_settings
 from gateway.server import ServerOptions
-from gateway.server.run import _server_options
 from gateway.server.streams import StreamLimits
+from gateway.serving import _server_options
 from gateway.settings import (
     ServerSettings,
     Settings,
@@ -30,8 +30,10 @@ from gateway.settings import (
 )
 from gateway.settings.address import reachable
 from gateway.settings.section import Section
+from gateway.settings.vcenter import RetrySettings
 from gateway.simulator import SimulatorOptions
 from gateway.vcenter import VCenterOptions
+from gateway.vcenter.retry import RetryPolicy
 
 VCENTER = {"GATEWAY_VCENTER": "https://vc.example.com"}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -93,7 +95,7 @@ def test_options_have_every_setting() -> None:
     given |= {"connect_timeout_seconds": 1, "read_timeout_seconds": 2, "change_timeout_seconds": 3}
     given |= {"max_timeout_seconds": 4, "max_concurrent_calls": 5, "max_response_bytes": 2048}
     settings = VCenterSettings.model_validate(given)
-    options = {name.removesuffix("_seconds"): value for name, value in settings.model_dump().items()}
+    options = {name.removesuffix("_seconds"): value for name, value in settings.model_dump(exclude={"retries"}).items()}
     assert asdict(VCenterOptions.of(settings)) == options
     assert VCenterOptions.of(VCenterSettings(), "https://vc.example.com") == VCenterOptions("https://vc.example.com")
 
@@ -439,3 +441,33 @@ def test_names_are_distinct_and_described() -> None:
 def test_document_has_every_setting() -> None:
     """docs/configuration.md holds the table of all settings as the model has it (gateway.settings.reference_table)."""
     assert reference_table() in DOCUMENT.read_text()
+
+
+def test_retries_have_every_setting(tmp_path: Path) -> None:
+    """Each setting of retries reaches the policy, whichever way it was given."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text("vcenter:\n  url: https://vc\n  retries:\n    tries: 5\n    backoff_seconds: 0.5\n")
+    environ = {"GATEWAY_VCENTER_RETRIES_MAX_BACKOFF_SECONDS": "7", "GATEWAY_VCENTER_RETRIES_BUDGET_RATIO": "0.5"}
+    flags = {"config": str(path), "vcenter-retries-login-backoff-seconds": "2", "vcenter-retries-tries": "4"}
+    flags["vcenter-retries-max-login-backoff-seconds"] = "9"
+    policy = RetryPolicy.of(load_settings(flags, environ).vcenter.retries)
+    assert policy == RetryPolicy(4, 0.5, 7.0, 0.5, 2.0, 9.0)
+    assert RetryPolicy.of(RetrySettings()) == RetryPolicy()
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("vcenter: {retries: {trys: 3}}", "vcenter.retries.trys (file): there is no such setting; did you mean tries?"),
+        ("vcenter: {retries: 3}", "vcenter.retries (file): it takes keys below it: tries, backoff_seconds"),
+        ("vcenter: {retries: {tries: 0}}", "vcenter.retries.tries (file): 0 is not valid"),
+        ("vcenter: {retries: {tries: 11}}", "vcenter.retries.tries (file): 11 is not valid"),
+    ],
+)
+def test_wrong_settings_of_a_section_in_a_section(tmp_path: Path, content: str, problem: str) -> None:
+    """Mistakes below `vcenter.retries` are told with their whole path."""
+    path = tmp_path / "gateway.yaml"
+    path.write_text(content)
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"config": str(path), "vcenter": "https://vc"}, {})
+    assert any(problem in found for found in caught.value.problems), caught.value.problems

@@ -151,6 +151,16 @@ def test_logins(failures: int, advised: float | None, shortest: float, longest: 
 
 
 @pytest.mark.parametrize(
+    ("failures", "shortest", "longest"), [(1, 0.1, 0.2), (2, 0.2, 0.4), (4, 0.8, 1.6), (5, 1, 2), (10_000, 1, 2)]
+)
+def test_logins_without_an_answer(failures: int, shortest: float, longest: float) -> None:
+    """They wait as calls do, 2 s at most, and never for nothing."""
+    waits = [RetryPolicy().next_login(failures, None, was_answered=False) for _ in range(100)]
+    assert all(shortest <= wait <= longest for wait in waits)
+    assert len(set(waits)) > 50
+
+
+@pytest.mark.parametrize(
     ("failure", "delay"),
     [
         pytest.param(answered("RESOURCE_BUSY", 500), 1.0, id="busy"),

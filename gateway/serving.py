@@ -20,7 +20,8 @@ from gateway.events import combined
 from gateway.events.log import EventLog
 from gateway.files import look_at_files
 from gateway.server.access import account_file, make_access
-from gateway.server.gateway import Gateway, ServerOptions
+from gateway.server.gateway import Gateway
+from gateway.server.options import ServerOptions
 from gateway.server.streams import StreamLimits
 from gateway.settings import ServerSettings, Settings
 from gateway.signals import on_hangup, stop_event
@@ -29,6 +30,7 @@ from gateway.vcenter import Basic
 from gateway.vcenter.failures import TransportError
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.probe import VCenterProbe
+from gateway.vcenter.retry import RetryPolicy
 from gateway.worker_link import WorkerLink
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ async def run(
         gateway = Gateway(
             vcenter,
             access.admission,
+            retries=RetryPolicy.of(settings.vcenter.retries),
             options=_server_options(settings.server, reuse_port=worker is not None),
             events=combined(*(admin.subscribers if admin else ()), EventLog()),
             audit=access.audit,
