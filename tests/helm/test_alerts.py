@@ -99,6 +99,8 @@ CASES = (
     Case("VCenterGatewayCertificateExpires", "both of them", 90, 2,
          [series("certificate_expiry_timestamp_seconds", f"{86400}x100", certificate=name)
           for name in ("gateway", "vcenter")]),
+    Case("VCenterGatewayAuditRecordsLost", "none", 5, 0, [series("audit_records_lost_total", "0x10")]),
+    Case("VCenterGatewayAuditRecordsLost", "one", 3, 1, [series("audit_records_lost_total", "0 0 1x10")]),
     Case("VCenterGatewaySchemaDrift", "none", 5, 0, []),
     Case("VCenterGatewaySchemaDrift", "seen for the first time", 5, 1,
          [series("schema_drift_total", "_ _ 1x20", message="m", field="f")]),
