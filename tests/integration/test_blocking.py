@@ -65,7 +65,7 @@ async def raw_refusal(answer: Answer, timeout: float = 10.0, **options: Any) -> 
     """The error of a read that is answered with raw bytes."""
     async with raw_vcenter(answer) as vcenter:
         identity = SessionId("of-the-caller")
-        error = await refused(vcenter.url, lambda client: read(client, timeout=timeout), identity=identity, **options)
+        error = await refused(vcenter.url, lambda client: read(client, timeout=timeout), credential=identity, **options)
         assert len(vcenter.heads) == 1, "nothing is repeated"
     return error
 
@@ -82,14 +82,14 @@ async def test_one_session_for_all_calls(simulator: Simulator) -> None:
 async def test_a_session_of_the_callers_own(simulator: Simulator) -> None:
     """A session that was given is used and left open."""
     session = simulator.sessions.login(ADMINISTRATOR, PASSWORD).identifier
-    await with_client(simulator.url, read, identity=SessionId(session))
+    await with_client(simulator.url, read, credential=SessionId(session))
     assert [call.operation for call in simulator.record] == [READ_ID]
     assert simulator.sessions.counts()["open"] == 1
 
 
 async def test_wrong_password(simulator: Simulator) -> None:
     """A refused login ends the call before it is sent."""
-    error = await refused(simulator.url, start, identity=Basic(ADMINISTRATOR, "wrong"))
+    error = await refused(simulator.url, start, credential=Basic(ADMINISTRATOR, "wrong"))
     assert (error.code, error.reason) == (code_pb2.UNAUTHENTICATED, Reason.CREDENTIALS_REJECTED)
     assert simulator.record.of(START_ID) == []
 
@@ -133,16 +133,18 @@ async def test_a_change_is_sent_once(
 
 @pytest.mark.parametrize("kind", ["reset_before", "reset_after", "cut_body"])
 async def test_a_read_executes_nothing(simulator: Simulator, kind: str) -> None:
-    """A read whose answer did not come says nothing of an execution."""
+    """A read whose answer did not come is sent again, as the gateway would do; it says nothing of an execution."""
     simulator.faults.add(Fault(kind), operation=READ_ID)
+    await with_client(simulator.url, read)
+    simulator.faults.add(Fault(kind), operation=READ_ID, times=3)
     error = await refused(simulator.url, read)
     assert (error.code, error.reason) == (UNAVAILABLE, LOST)
     assert "may_have_executed" not in error.metadata
 
 
 async def test_a_lost_login_executes_nothing(simulator: Simulator) -> None:
-    """When the connection broke at the login, the call itself had not been sent."""
-    simulator.faults.add(Fault("reset_before"))
+    """When the connection broke at the login, the call itself had not been sent: it is tried again, three times."""
+    simulator.faults.add(Fault("reset_before"), times=3)
     error = await refused(simulator.url, start)
     assert (error.code, error.reason) == (UNAVAILABLE, LOST)
     assert "may_have_executed" not in error.metadata
@@ -185,7 +187,7 @@ async def test_the_timeout_covers_the_connection() -> None:
     """A handshake that does not end within the timeout ends the call, which was not sent."""
     async with raw_vcenter(silence) as vcenter:
         url, identity = vcenter.url.replace("http:", "https:"), SessionId("of-the-caller")
-        error = await refused(url, lambda client: start(client, timeout=0.5), identity=identity)
+        error = await refused(url, lambda client: start(client, timeout=0.5), credential=identity)
     assert (error.code, error.reason) == (code_pb2.DEADLINE_EXCEEDED, Reason.VCENTER_TIMEOUT)
     assert "may_have_executed" not in error.metadata
 

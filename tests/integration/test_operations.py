@@ -128,7 +128,7 @@ async def test_expired_session(system: System, rpc: str) -> None:
 def test_every_rpc_succeeds_somewhere() -> None:
     """No rpc is left without a success whose result is looked at."""
     looked_at = {case.rpc for case in SUCCESSES if case.response is not None or case.check is not None}
-    assert set(METHODS) - looked_at == set()
+    assert {rpc for rpc, method in METHODS.items() if method.operation} - looked_at == set()
 
 
 def test_every_documented_error_is_provoked() -> None:

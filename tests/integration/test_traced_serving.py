@@ -63,7 +63,8 @@ async def test_every_line_of_a_call_names_its_trace(tmp_path: Path) -> None:
 
             async def reports() -> list[dict[str, str]]:
                 await call(channel, READ, READ_REQUEST, PARENT, CREDENTIAL)
-                return [line for line in process.logs() if line["event"] == "the circuit breaker of vCenter is open"]
+                opened = "the circuit breaker of vCenter is open: vCenter cannot be reached: Connection refused"
+                return [line for line in process.logs() if line["event"] == opened]
 
             while not (found := await reports()):
                 pass

@@ -14,6 +14,7 @@ import pytest
 from gateway.transcoding import RestRequest
 from gateway.vcenter import VCenterOptions
 from gateway.vcenter.connection import Connection
+from gateway.vcenter.exchange import Exchange
 from gateway.vcenter.failures import NotSentError
 from gateway.vcenter.transport import Transport
 from tests.integration.certificates import Authority
@@ -111,4 +112,4 @@ async def test_tickets_of_tls(tmp_path: Path) -> None:
         url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         for _ in range(20):
             async with Transport(VCenterOptions(url, verify=False)) as transport:
-                assert (await transport.send(GET, {}, 20)).body == b"mine"
+                assert (await transport.send(Exchange(GET, {}, asyncio.get_running_loop().time() + 20))).body == b"mine"

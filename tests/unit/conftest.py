@@ -8,10 +8,13 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from gateway.tracing.context import CURRENT
+
 
 @pytest.fixture(autouse=True)
 def restored_logging() -> Iterator[None]:
-    """Gives the process's logging back as it was."""
+    """Gives the process's logging back as it was. No trace is under way, whatever ran before."""
+    CURRENT.set(None)
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
