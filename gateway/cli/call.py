@@ -22,7 +22,7 @@ from gateway.cli.options import Seconds, settings_options
 from gateway.cli.output import echo, echo_json
 from gateway.cli.request_json import RequestError, parse_request
 from gateway.cli.target import Call, Tls, call_gateway, call_vcenter, vcenter_options
-from gateway.contract import load_contract
+from gateway.contract import Method, Rest, Streaming, load_contract
 from gateway.settings import ServerSettings
 from gateway.transcoding import Binding, compile_bindings
 from gateway.vcenter import Credential
@@ -143,6 +143,7 @@ def call(
     """Calls one RPC and prints the answer as JSON."""
     contract = load_contract()
     name = _resolve(rpc, list(contract.methods))
+    _check_callable(contract.methods[name], vcenter)
     try:
         request = parse_request(_read(request_text), contract.methods[name].input_type, contract)
     except RequestError as error:
@@ -167,6 +168,15 @@ def call(
         caller = read_token(token_file) if token_file else credential
         make_call = call_gateway(target, Tls.choose(target, tls, ca, cert, key), caller, contract, further)
     _print(make_call, compile_bindings(contract)[name], request, deadline, as_json, verbose)
+
+
+def _check_callable(method: Method, vcenter: str | None) -> None:
+    """Raises click.UsageError for an rpc that this command cannot call, or not without a gateway."""
+    if method.streaming is not Streaming.UNARY:
+        text = "streams its responses, and this command prints one answer; grpcurl and the clients read streams"
+        raise click.UsageError(f"{method.full_name} {text}")
+    if vcenter is not None and not isinstance(method.backing, Rest):
+        raise click.UsageError(f"{method.full_name} is answered by the gateway itself; leave out --vcenter")
 
 
 def _print(make_call: Call, binding: Binding, request: Message, deadline: float, as_json: bool, verbose: bool) -> None:
