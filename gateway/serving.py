@@ -59,10 +59,10 @@ async def simulator(settings: Settings, stack: AsyncExitStack) -> Backend:
     # Only here, since a gateway in front of a real vCenter has no use for it.
     from gateway.simulator import Simulator, SimulatorOptions
 
-    vcenter = Simulator(SimulatorOptions(vms=settings.simulator.vms))
-    await vcenter.start()
-    stack.push_async_callback(vcenter.stop)
-    return Backend(vcenter.url, vcenter.user, vcenter.password)
+    started = Simulator(SimulatorOptions(vms=settings.simulator.vms))
+    await started.start()
+    stack.push_async_callback(started.stop)
+    return Backend(started.url, started.user, started.password)
 
 
 async def run(

@@ -49,7 +49,9 @@ def passthrough(anonymous: Basic | None = None) -> Identify:
             return Caller(CallerIdentity(Kind.VCENTER, credential.user), credential, peer)
         if anonymous is not None:
             return Caller(ANONYMOUS, anonymous, peer)
-        text = "the call carries no identity: send vmware-api-session-id, or authorization: Basic ... in the metadata"
+        text = (
+            "the call carries no credentials: send vmware-api-session-id, or authorization: Basic ... in the metadata"
+        )
         raise GatewayError(Failure.of(Reason.CREDENTIALS_MISSING, text))
 
     return identify

@@ -53,7 +53,7 @@ class Callers:
             if self.certificates is None:
                 raise _refused("the client certificate is not on the gateway's list")
             return CallerIdentity(Kind.CERT, self.certificates.name(pem))
-        text = "the call carries no identity: " + " or ".join(self._ways())
+        text = "the call carries no credentials: " + " or ".join(self._ways())
         raise GatewayError(Failure.of(Reason.CREDENTIALS_MISSING, text))
 
     def _by_token(self, token: str) -> CallerIdentity:

@@ -1,7 +1,8 @@
 """One call is one value, and what is done with it are layers.
 
 A `Call` is made once, in the server, and passed whole. An endpoint takes a call and gives a reply; a layer makes an
-endpoint of another one. `gateway.server.gateway` composes them.
+endpoint of another one. `gateway.vcenter.client` composes those on the way to vCenter, `gateway.server` those around
+them: shared reads, and admission.
 """
 
 from gateway.calls.call import Call, Caller

@@ -8,7 +8,7 @@ nor joined any more. Which reads these are, `read_index` tells.
 
     key -> slot: the newest answer, and the newest read on its way
 
-What is shared is what vCenter answers to one vCenter identity, whoever calls under it: whether a caller may ask at all
+What is shared is what vCenter answers to one credential, whoever calls with it: whether a caller may ask at all
 is decided before, for each call. Errors reach those who wait for them and are not kept.
 """
 

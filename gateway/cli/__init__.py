@@ -61,7 +61,7 @@ Exit codes:
   1  the call was answered with an error, a check failed, or the server did not start
   2  the command line, the configuration or the request is wrong; nothing was called
   3  gateway or vCenter cannot be reached; nothing was executed
-  4  no identity was given, or it was refused
+  4  no credentials were given, or they were refused
   5  there was no answer within the deadline
   130  interrupted by Ctrl-C
 """,

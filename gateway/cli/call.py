@@ -16,13 +16,13 @@ from click.shell_completion import CompletionItem
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from gateway.cli.credentials import credential_options, read_credential, read_metadata, read_token
 from gateway.cli.failure import CallError
-from gateway.cli.identity import identity_options, read_identity, read_metadata, read_token
 from gateway.cli.options import Seconds, settings_options
 from gateway.cli.output import echo, echo_json
 from gateway.cli.request_json import RequestError, parse_request
 from gateway.cli.target import Call, Tls, call_gateway, call_vcenter, vcenter_options
-from gateway.contract import load_contract
+from gateway.contract import Method, Rest, Streaming, load_contract
 from gateway.settings import ServerSettings
 from gateway.transcoding import Binding, compile_bindings
 from gateway.vcenter import Credential
@@ -64,8 +64,8 @@ Examples:
   vcenter-gateway call -v -H 'cache-control: max-age=5' GetPower '{"vm": "vm-1001"}'
 
 \b
-Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 identity missing or refused, 5 timeout,
-130 interrupted
+Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 credentials missing or refused,
+5 timeout, 130 interrupted
 """
 )
 @click.argument("rpc", shell_complete=_complete_rpc)
@@ -80,7 +80,7 @@ Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 
 )
 @click.option("--vcenter", metavar="URL", help="Calls this vCenter itself, without a gateway.")
 @settings_options(lambda setting: setting.key in _VCENTER_FLAGS)
-@identity_options
+@credential_options
 @click.option(
     "--token-file",
     type=_FILE,
@@ -143,12 +143,13 @@ def call(
     """Calls one RPC and prints the answer as JSON."""
     contract = load_contract()
     name = _resolve(rpc, list(contract.methods))
+    _check_callable(contract.methods[name], vcenter)
     try:
         request = parse_request(_read(request_text), contract.methods[name].input_type, contract)
     except RequestError as error:
         raise click.UsageError(str(error)) from None
     further = read_metadata(metadata)
-    identity = read_identity(user, password_file, session_id)
+    credential = read_credential(user, password_file, session_id)
     if vcenter is not None:
         if tls is not None or cert or key or token_file or metadata or verbose:
             raise click.UsageError(
@@ -158,15 +159,24 @@ def call(
         ca_file = vcenter_ca_file or (str(ca) if ca else None)
         verify = vcenter_verify is not False and not no_verify
         options = vcenter_options(vcenter, ca_file, vcenter_thumbprint or thumbprint, verify)
-        make_call = call_vcenter(options, _required(identity), contract)
+        make_call = call_vcenter(options, _required(credential), contract)
     else:
         if vcenter_ca_file or vcenter_thumbprint or vcenter_verify is not None or thumbprint or no_verify:
             raise click.UsageError("the options --vcenter-... are about a vCenter; give --vcenter URL too")
-        if token_file and identity is not None:
+        if token_file and credential is not None:
             raise click.UsageError("--token-file, --user and --session-id exclude each other")
-        caller = read_token(token_file) if token_file else identity
+        caller = read_token(token_file) if token_file else credential
         make_call = call_gateway(target, Tls.choose(target, tls, ca, cert, key), caller, contract, further)
     _print(make_call, compile_bindings(contract)[name], request, deadline, as_json, verbose)
+
+
+def _check_callable(method: Method, vcenter: str | None) -> None:
+    """Raises click.UsageError for an rpc that this command cannot call, or not without a gateway."""
+    if method.streaming is not Streaming.UNARY:
+        text = "streams its responses, and this command prints one answer; grpcurl and the clients read streams"
+        raise click.UsageError(f"{method.full_name} {text}")
+    if vcenter is not None and not isinstance(method.backing, Rest):
+        raise click.UsageError(f"{method.full_name} is answered by the gateway itself; leave out --vcenter")
 
 
 def _print(make_call: Call, binding: Binding, request: Message, deadline: float, as_json: bool, verbose: bool) -> None:
@@ -234,7 +244,7 @@ def _read(text: str) -> str:
     return text
 
 
-def _required(identity: Credential | None) -> Credential:
-    if identity is None:
+def _required(credential: Credential | None) -> Credential:
+    if credential is None:
         raise click.UsageError("vCenter wants to know who calls: give --user NAME, or --session-id ID")
-    return identity
+    return credential

@@ -14,12 +14,11 @@ from cryptography import x509
 
 from gateway.access import Policy
 from gateway.access.patterns import fits
-from gateway.cli.identity import identity_options, read_identity
+from gateway.cli.credentials import credential_options, read_credential
 from gateway.cli.options import SettingsCommand, checked_settings, config_option, settings_options
 from gateway.cli.output import Exit, echo, echo_json, wrapped
 from gateway.cli.serve import load
 from gateway.cli.steps import State, Step, StepError, VCenterSteps, take
-from gateway.cli.tls_check import check_tls
 from gateway.contract import load_contract
 from gateway.server.access import account_file
 from gateway.settings import Settings
@@ -50,7 +49,7 @@ Exit codes: 0 all well, 1 another failure, 2 wrong settings, 3 not reachable or 
 )
 @settings_options(lambda setting: setting.section == "vcenter")
 @config_option
-@identity_options
+@credential_options
 @click.option("--json", "as_json", is_flag=True, help="Prints the steps as JSON.")
 def check(user: str | None, password_file: Path | None, session_id: str | None, as_json: bool, **flags: Any) -> None:
     """Tests a configuration and the way to its vCenter step by step.
@@ -61,11 +60,11 @@ def check(user: str | None, password_file: Path | None, session_id: str | None, 
     settings = checked_settings(flags)
     if settings.vcenter.url is None:
         raise click.UsageError("the configuration serves the simulator; there is no vCenter to test")
-    identity = read_identity(user, password_file, session_id)
+    credential = read_credential(user, password_file, session_id)
     if not as_json:
         echo(f"Checking {settings.vcenter.url}\n")
     steps = []
-    for step in _steps(settings, identity):
+    for step in _steps(settings, credential):
         steps.append(step)
         if not as_json:
             _print(step)
@@ -79,13 +78,13 @@ def check(user: str | None, password_file: Path | None, session_id: str | None, 
     sys.exit(failed[0].exit if failed else Exit.OK)
 
 
-def _steps(settings: Settings, identity: Credential | None) -> Iterator[Step]:
+def _steps(settings: Settings, credential: Credential | None) -> Iterator[Step]:
     """Takes the steps one after the other and yields each as soon as it is done.
 
     Every step rests on the one before it, so the first failure is the one to mend and the rest is not tried.
     """
     options = VCenterOptions.of(settings.vcenter)
-    account = identity
+    account = credential
 
     def config() -> str:
         nonlocal account
@@ -104,7 +103,7 @@ def _steps(settings: Settings, identity: Credential | None) -> Iterator[Step]:
         ("config", config),
         ("DNS", vcenter.dns),
         ("TCP", vcenter.tcp),
-        ("TLS", lambda: check_tls(options, *vcenter.place)),
+        ("TLS", vcenter.tls),
         ("API", vcenter.api),
         ("login", lambda: vcenter.login(account)),
         ("list", vcenter.list),

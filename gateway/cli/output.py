@@ -28,7 +28,7 @@ class Exit(enum.IntEnum):
     UNREACHABLE = 3
     """Gateway or vCenter cannot be reached, or its certificate is not trusted; nothing was executed."""
     IDENTITY = 4
-    """No identity was given, or it was refused."""
+    """No credentials were given, or they were refused."""
     TIMEOUT = 5
     """There was no answer within the deadline."""
     INTERRUPTED = 130

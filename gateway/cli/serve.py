@@ -52,7 +52,7 @@ Examples:
 def serve(**flags: Any) -> None:
     """Serves vCenter's operations over gRPC.
 
-    Needs a vCenter (--vcenter) or the embedded one (--simulator). Callers bring their identity with each call; only
+    Needs a vCenter (--vcenter) or the embedded one (--simulator). Callers bring their credentials with each call; only
     with --simulator on a loopback address they need none. It stops at SIGTERM or Ctrl-C, when calls
     under way have ended. SIGHUP makes it read its files again.
     """

@@ -18,8 +18,9 @@ from gateway.errors import Failure, GatewayError
 from gateway.transcoding import RestRequest, compile_bindings
 from gateway.transcoding.error_response import error_reader
 from gateway.vcenter.blocking import BlockingVCenter
+from gateway.vcenter.certificate import CertificateFindingError, check_certificate
 from gateway.vcenter.credential import SESSION_HEADER, Credential, SessionId
-from gateway.vcenter.failures import TransportError
+from gateway.vcenter.failures import AnswerTimeoutError, TransportError
 from gateway.vcenter.options import VCenterOptions
 
 __all__ = ["State", "Step", "StepError", "VCenterSteps", "take"]
@@ -76,8 +77,7 @@ class VCenterSteps:
         self._contract = contract
         self._errors = error_reader(contract)
         parts = urlsplit(options.url)
-        self.place = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-        self._host, self._port = self.place
+        self._host, self._port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         self._addresses: list[str] = []
         self._vcenter: BlockingVCenter | None = None
 
@@ -127,8 +127,16 @@ class VCenterSteps:
             Exit.UNREACHABLE,
         )
 
+    def tls(self) -> str:
+        """What the server's certificate says. One that is not trusted, or should change, is an error of the step."""
+        try:
+            return check_certificate(self._options, self._host, self._port)
+        except CertificateFindingError as finding:
+            code = Exit.OK if finding.usable else Exit.UNREACHABLE
+            raise StepError(finding.text, finding.advice, code) from None
+
     def api(self) -> str:
-        """Asks without identity: vCenter says that it wants one, anything else is not vCenter."""
+        """Asks without credentials: vCenter says that it wants some, anything else is not vCenter."""
         self._vcenter = BlockingVCenter(self._options, SessionId("none"), self._contract)
         failure = self._get(self._vcenter, {})
         if failure is None or failure.reason == "UNAUTHENTICATED":
@@ -138,12 +146,12 @@ class VCenterSteps:
             advice = "vCenter may still be starting: try again in some minutes; then look at its services."
         raise StepError(failure.message, advice, Exit.FAILED)
 
-    def login(self, identity: Credential | None) -> str:
-        assert identity is not None  # noqa: S101 - the step is skipped otherwise
+    def login(self, credential: Credential | None) -> str:
+        assert credential is not None  # noqa: S101 - the step is skipped otherwise
         self.close()
-        vcenter = self._vcenter = BlockingVCenter(self._options, identity, self._contract)
-        if isinstance(identity, SessionId):
-            failure = self._get(vcenter, {SESSION_HEADER: identity.value})
+        vcenter = self._vcenter = BlockingVCenter(self._options, credential, self._contract)
+        if isinstance(credential, SessionId):
+            failure = self._get(vcenter, {SESSION_HEADER: credential.value})
             if failure is None:
                 return "not needed: the session id that was given is valid"
             raise StepError(
@@ -158,14 +166,14 @@ class VCenterSteps:
         except GatewayError as error:
             if error.failure.code == code_pb2.UNAUTHENTICATED:
                 raise StepError(
-                    f"vCenter rejected the user name {identity.user} or the password",
+                    f"vCenter rejected the user name {credential.user} or the password",
                     "User names have their domain: administrator@vsphere.local. Do not try too often: after five "
                     "wrong passwords within minutes vCenter locks the account for a while.",
                     Exit.IDENTITY,
                 ) from None
             advice = "See the message; when vCenter has too many sessions, wait until some of them have ended."
             raise StepError(f"the login failed: {error.failure.message}", advice, Exit.FAILED) from None
-        return f"{identity.user} logged in"
+        return f"{credential.user} logged in"
 
     def list(self) -> str:
         """A call as the gateway makes it, through the whole translation."""
@@ -198,6 +206,6 @@ class VCenterSteps:
 
 
 def _unanswered(error: TransportError) -> StepError:
-    late = error.code == code_pb2.DEADLINE_EXCEEDED
+    late = isinstance(error, AnswerTimeoutError)
     code = Exit.TIMEOUT if late else Exit.FAILED if error.was_sent else Exit.UNREACHABLE
     return StepError(str(error), "The connection works, the answer does not come: see vCenter's services.", code)

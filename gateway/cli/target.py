@@ -13,8 +13,8 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
+from gateway.cli.credentials import Bearer
 from gateway.cli.failure import CallError
-from gateway.cli.identity import Bearer
 from gateway.contract import Contract
 from gateway.errors import GatewayError, Reason, status_of
 from gateway.settings import is_loopback, split_address
@@ -114,7 +114,7 @@ def _check_authorities(path: str) -> None:
 def call_gateway(
     address: str,
     tls: Tls | None,
-    identity: Credential | Bearer | None,
+    credential: Credential | Bearer | None,
     contract: Contract,
     further: tuple[tuple[str, str], ...] = (),
 ) -> Call:
@@ -128,10 +128,10 @@ def call_gateway(
         ("grpc.enable_http_proxy", 0),
     ]
     metadata = further
-    if isinstance(identity, SessionId):
-        metadata += ((SESSION_HEADER, identity.value),)
-    elif identity is not None:
-        metadata += (("authorization", identity.header),)
+    if isinstance(credential, SessionId):
+        metadata += ((SESSION_HEADER, credential.value),)
+    elif credential is not None:
+        metadata += (("authorization", credential.header),)
 
     def call(binding: Binding, message: Message, timeout: float) -> Answer:
         with (
@@ -154,12 +154,12 @@ def call_gateway(
     return call
 
 
-def call_vcenter(options: VCenterOptions, identity: Credential, contract: Contract) -> Call:
+def call_vcenter(options: VCenterOptions, credential: Credential, contract: Contract) -> Call:
     """Calls vCenter itself, with the gateway's translation but no gateway."""
 
     def call(binding: Binding, message: Message, timeout: float) -> Answer:
         try:
-            with BlockingVCenter(options, identity, contract) as vcenter:
+            with BlockingVCenter(options, credential, contract) as vcenter:
                 return Answer(vcenter.call(binding, message, timeout))
         except GatewayError as error:
             hint = ""

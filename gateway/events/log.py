@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.events.events import BreakerChanged, CallEnded, Events, LoginEnded, Retried
 from gateway.logs import line_writer
 from gateway.tracing.context import trace_fields
+
+if TYPE_CHECKING:
+    from gateway.calls import Call
 
 __all__ = ["EventLog"]
 
@@ -67,7 +70,7 @@ class EventLog(Events):
                 "reason": failure.reason,
                 "message": failure.message[:_MAX_TEXT],
                 "delay_ms": round(retried.delay * 1000, 3),
-                "request_id": call.request_id,
+                **_whose(call),
             },
         )
 
@@ -83,9 +86,7 @@ class EventLog(Events):
             return
         fields: dict[str, Any] = {"reason": failure.reason, "message": failure.message[:_MAX_TEXT]}
         if call is not None:
-            fields["identity"] = str(call.caller.identity)[:_MAX_IDENTITY]
-            fields["peer"] = call.caller.peer
-            fields["request_id"] = call.request_id
+            fields |= _whose(call)
         self._write(logging.WARNING, "login to vCenter failed", fields)
 
     def unknown_field(self, message: str, field: str) -> None:
@@ -111,3 +112,13 @@ class EventLog(Events):
         if key not in self._unknown and len(self._unknown) < _MAX_UNKNOWN:
             self._unknown.add(key)
             _log.warning("vCenter sends %s: %s %s", what, *key)
+
+
+def _whose(call: Call) -> dict[str, str]:
+    """By which a line is found beside that of the call, and whom it concerns."""
+    return {
+        "rpc": call.binding.method.full_name,
+        "identity": str(call.caller.identity)[:_MAX_IDENTITY],
+        "peer": call.caller.peer,
+        "request_id": call.request_id,
+    }

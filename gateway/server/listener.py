@@ -1,6 +1,6 @@
 """Arguments of gRPC's listener: what the core grants a peer before any code of the gateway runs.
 
-Whoever reaches the port can open connections and streams without an identity. gRPC's own defaults bound neither, so
+Whoever reaches the port can open connections and streams without credentials. gRPC's own defaults bound neither, so
 each bound is set here, with its reason. Two things cannot be bounded from Python: the memory of the core as a whole
 (its resource quota takes a C pointer), and the bytes of a request that has not arrived completely, other than by their
 size and number.

@@ -24,7 +24,7 @@ __all__ = ["service_handlers"]
 def service_handlers(
     bindings: Mapping[str, Binding],
     door: Door,
-    vcenter: Unary,
+    rest: Unary,
     local: Mapping[str, Callable[..., Any]],
     events: Events,
     streams: OpenStreams,
@@ -32,7 +32,7 @@ def service_handlers(
     peers: Peers,
     max_response_bytes: int,
 ) -> list[Any]:
-    """One generic handler a service. `vcenter` answers the rpcs that stand for a REST call, `local` has the others.
+    """One generic handler a service. `rest` answers the rpcs that stand for a REST call, `local` has the others.
 
     All are registered with a stream of requests, since gRPC itself never answers a unary call without a message.
     """
@@ -43,7 +43,7 @@ def service_handlers(
             stream = stream_handler(door, binding, local[name], events, streams)
             handler = grpc.stream_stream_rpc_method_handler(stream)
         else:
-            answer = vcenter if isinstance(method.backing, Rest) else _serializing(local[name])
+            answer = rest if isinstance(method.backing, Rest) else _serializing(local[name])
             unary = admitted(door.admit, answer, events)
             room = peers.check_room if method.is_read_only else None
             handle = unary_handler(door, binding, unary, events, max_response_bytes, room)

@@ -91,7 +91,7 @@ class Settings(Section):
                 if getattr(auth, name)
             ]
             if given:
-                text = "callers bring their own vCenter identity; this needs --auth-mode service-account"
+                text = "callers bring their own vCenter credentials; this needs --auth-mode service-account"
                 yield text, *(f"auth.{name}" for name in given)
         elif not self.simulator.enabled and not (auth.user and auth.password_file):
             yield "a service account has a name and a password: give --auth-user and --auth-password-file", "auth.mode"
@@ -110,7 +110,7 @@ class Settings(Section):
 
     @property
     def anonymous_allowed(self) -> bool:
-        """Whether callers need no identity: with the simulator only, and only where no other machine can call."""
+        """Whether callers need no credentials: with the simulator only, and only where no other machine can call."""
         return self.simulator.enabled and self.is_local and self.auth.mode == "passthrough"
 
 

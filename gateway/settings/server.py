@@ -102,8 +102,10 @@ class ServerSettings(Section):
     grace_seconds: float = setting(
         30.0, "How long calls under way may take to finish after the stop began.", SECONDS, ge=0, le=3600
     )
-    reflection: bool = setting(True, "Lets tools such as grpcurl ask for the services. It needs no identity.", SWITCH)
-    health: bool = setting(True, "Answers health checks (grpc.health.v1), which need no identity either.", SWITCH)
+    reflection: bool = setting(
+        True, "Lets tools such as grpcurl ask for the services. It needs no credentials.", SWITCH
+    )
+    health: bool = setting(True, "Answers health checks (grpc.health.v1), which need no credentials either.", SWITCH)
 
 
 class TlsSettings(Section):

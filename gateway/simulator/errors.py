@@ -32,7 +32,6 @@ __all__ = [
     "unable_to_allocate",
     "unauthenticated",
     "unauthorized",
-    "unexpected_input",
     "unknown_url",
     "unsupported",
 ]
@@ -150,11 +149,6 @@ def already_in_desired_state(message_id: str, text: str, *args: str) -> VapiErro
 def invalid_argument(message_id: str, text: str, *args: str, data: dict[str, Any] | None = None) -> VapiError:
     """INVALID_ARGUMENT: a value the operation cannot take."""
     return of_type("INVALID_ARGUMENT", message_id, text, *args, data=data)
-
-
-def unexpected_input(message_id: str, text: str, *args: str) -> VapiError:
-    """UNEXPECTED_INPUT: something in the request the operation does not know."""
-    return of_type("UNEXPECTED_INPUT", message_id, text, *args)
 
 
 def resource_in_use(message_id: str, text: str, *args: str) -> VapiError:

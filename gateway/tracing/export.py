@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 class ExportedSpans(Spans):
     """Spans that are sent in the background, in batches. Raises ValueError for a variable that cannot be used."""
 
-    def __init__(self, vcenter: str) -> None:
+    def __init__(self, vcenter_url: str) -> None:
         # The SDK quotes what it cannot read of the collector's headers, which hold secrets.
         logging.getLogger("opentelemetry.util.re").addFilter(_without_values)
         self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
@@ -38,7 +38,7 @@ class ExportedSpans(Spans):
         if os.environ.get("OTEL_TRACES_EXPORTER") != "none":
             self._exporter = _Reporting()
             self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
-        super().__init__(self._provider, vcenter)
+        super().__init__(self._provider, vcenter_url)
 
     async def stop(self) -> None:
         """Sends what is left, for three seconds at most: a collector that is down delays the stop no longer."""

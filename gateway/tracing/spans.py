@@ -38,9 +38,9 @@ _MAX_REASON = 100
 class Spans:
     """Makes spans with a provider's tracer, for a gateway in front of the vCenter at this URL."""
 
-    def __init__(self, provider: TracerProvider, vcenter: str) -> None:
+    def __init__(self, provider: TracerProvider, vcenter_url: str) -> None:
         self._tracer = provider.get_tracer("vcenter-gateway", __version__)
-        url = urlsplit(vcenter)
+        url = urlsplit(vcenter_url)
         self._server: dict[str, str | int] = {
             "server.address": url.hostname or "",
             "server.port": url.port or _PORTS[url.scheme],

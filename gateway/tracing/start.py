@@ -46,7 +46,7 @@ def check_tracing(settings: TracingSettings) -> None:
             break
 
 
-def start_tracing(settings: TracingSettings, vcenter: str) -> Tracing:
+def start_tracing(settings: TracingSettings, vcenter_url: str) -> Tracing:
     """What follows the calls of this process, in front of the vCenter at this URL. Raises TracingError."""
     check_tracing(settings)
     if not _wanted(settings):
@@ -54,7 +54,7 @@ def start_tracing(settings: TracingSettings, vcenter: str) -> Tracing:
     try:
         from gateway.tracing.export import ExportedSpans
 
-        return ExportedSpans(vcenter)
+        return ExportedSpans(vcenter_url)
     except ImportError:
         raise TracingError(_NOT_INSTALLED) from None
     except ValueError as error:

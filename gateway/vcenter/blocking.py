@@ -44,7 +44,7 @@ _CHUNK = 64 * 1024
 
 
 class BlockingVCenter:
-    """A session with one vCenter for one identity. A context manager: leaving it logs out."""
+    """A session with one vCenter for one credential. A context manager: leaving it logs out."""
 
     def __init__(self, options: VCenterOptions, credential: Credential, contract: Contract | None = None) -> None:
         contract = contract or load_contract()

@@ -1,4 +1,8 @@
-"""Decides whether, when and how often something is tried again. Nothing else in the gateway does.
+"""Decides whether, when and how often something is tried again.
+
+Nothing else in the gateway does, but for two cases that need no decision: a call that met an ended session, which
+vCenter did not run, is sent once more with a new one (`with_session`); and a logout takes another connection when its
+own turns out to be dead (`client`).
 
 A change is sent again only when vCenter certainly did not run it: there was no connection. A call without side effects
 is also sent again after a lost connection, 502, 503 and RESOURCE_BUSY. What vCenter itself calls a lasting state is

@@ -278,7 +278,7 @@ def test_helm_test_with_a_token() -> None:
 
 
 def test_helm_test_without_an_account() -> None:
-    """The call has to be refused as one without an identity: the gateway answers, and lets nobody in."""
+    """The call has to be refused as one without credentials: the gateway answers, and lets nobody in."""
     container = only(render(), "Pod")["spec"]["containers"][0]
     assert container["command"][:2] == ["python", "-c"]
     assert "env" not in container

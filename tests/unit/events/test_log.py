@@ -93,13 +93,14 @@ def test_long_identities(log: io.StringIO, length: int) -> None:
 
 
 async def test_a_refused_login(log: io.StringIO) -> None:
-    """It says whose login it was, and from where."""
+    """It says whose login it was, from where, and for which rpc."""
     EventLog().login_ended(LoginEnded(await a_call(), Failure.of(Reason.CREDENTIALS_REJECTED, "refused")))
     assert only(log) == {
         "level": "warning",
         "event": "login to vCenter failed",
         "reason": "CREDENTIALS_REJECTED",
         "message": "refused",
+        "rpc": START,
         "identity": "vcenter:alice",
         "peer": PEER,
         "request_id": "r-1",
@@ -113,7 +114,7 @@ async def test_a_login_that_succeeds(log: io.StringIO) -> None:
 
 
 async def test_a_repeated_call(log: io.StringIO) -> None:
-    """It says why, and when the next try comes."""
+    """It says whose call it is, why, and when the next try comes."""
     EventLog().retried(Retried(await a_call(), LOST, 0.05))
     assert only(log) == {
         "level": "info",
@@ -122,6 +123,9 @@ async def test_a_repeated_call(log: io.StringIO) -> None:
         "reason": "VCENTER_CONNECTION_LOST",
         "message": "it broke",
         "delay_ms": 50.0,
+        "rpc": START,
+        "identity": "vcenter:alice",
+        "peer": PEER,
         "request_id": "r-1",
     }
 

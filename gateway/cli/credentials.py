@@ -1,4 +1,4 @@
-"""What a call carries: the caller's identity and further metadata. No message repeats a secret."""
+"""What a call carries: credentials and further metadata. No message repeats a secret."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import click
 from gateway.printable import is_printable_ascii
 from gateway.vcenter.credential import SESSION_HEADER, Basic, Credential, SessionId, is_session_id
 
-__all__ = ["Bearer", "identity_options", "read_identity", "read_metadata", "read_token"]
+__all__ = ["Bearer", "credential_options", "read_credential", "read_metadata", "read_token"]
 
 _PASSWORD_VARIABLE = "VCENTER_PASSWORD"  # noqa: S105 - the name of it
 _MAX_SECRET = 64 * 1024
@@ -24,7 +24,7 @@ _NAME = re.compile(r"(?!grpc-)[a-z0-9_.-]+(?<!-bin)")
 _INSTEAD = {"authorization": "--user or --token-file", SESSION_HEADER: "the variable VCENTER_SESSION_ID"}
 
 
-def identity_options(function: Any) -> Any:
+def credential_options(function: Any) -> Any:
     """Adds --user, --password-file and --session-id to a command."""
     for option in (
         click.option(
@@ -48,8 +48,8 @@ def identity_options(function: Any) -> Any:
     return function
 
 
-def read_identity(user: str | None, password_file: Path | None, session_id: str | None) -> Credential | None:
-    """The identity that the options describe, None where they describe none. Asks for a missing password."""
+def read_credential(user: str | None, password_file: Path | None, session_id: str | None) -> Credential | None:
+    """The credential that the options describe, None where they describe none. Asks for a missing password."""
     if session_id:
         if not is_session_id(session_id):
             raise click.UsageError("a session id is printable ASCII characters without blanks, 1024 at most")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from gateway.cli.identity import read_identity, read_token
+from gateway.cli.credentials import read_credential, read_token
 from gateway.vcenter.credential import Basic
 
 LIMIT = 64 * 1024
@@ -45,10 +45,10 @@ def test_passwords(tmp_path: Path, content: bytes, password: str) -> None:
     """A password may have any letters, and blanks around it are its own; the line end is not."""
     path = tmp_path / "password"
     path.write_bytes(content)
-    assert read_identity("root", path, None) == Basic("root", password)
+    assert read_credential("root", path, None) == Basic("root", password)
 
 
 def test_endless_files() -> None:
     """A device that has no end is no password."""
     with pytest.raises(click.UsageError, match="/dev/zero does not hold a password"):
-        read_identity("root", Path("/dev/zero"), None)
+        read_credential("root", Path("/dev/zero"), None)
