@@ -42,8 +42,8 @@ _NAME_AND_SECRET = re.compile(
     r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&)}\]]+)""",
     re.IGNORECASE,
 )
-# `token:ci` is who calls; it looks like a secret with its name.
-_PLAIN_NAMES = frozenset({"identity"})
+# `token:ci` is who calls; it looks like a secret with its name. A peer is an address that gRPC writes.
+_PLAIN_NAMES = frozenset({"identity", "peer"})
 _MAX_DEPTH = 4
 
 EventDict = structlog.typing.EventDict

@@ -25,7 +25,7 @@ class Exchange(NamedTuple):
 
     def with_headers(self, headers: Mapping[str, str]) -> Exchange:
         """The same exchange with further header fields."""
-        return self._replace(headers={**self.headers, **headers})
+        return Exchange(self.request, {**self.headers, **headers}, self.deadline, self.call, self.is_quick)
 
 
 Send = Callable[[Exchange], Awaitable[RestResponse]]
