@@ -6,12 +6,17 @@ they would clear the screen, write to the clipboard, or make one word look like 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TypeGuard
 
-__all__ = ["escaped", "escaped_json", "is_printable_ascii", "is_word"]
+__all__ = ["OTHER_NAME", "escaped", "escaped_json", "is_name", "is_printable_ascii", "is_word", "name_or_other"]
+
+OTHER_NAME = "(not a name)"
+"""What stands in a label or a log line for a text that does not look like a name."""
 
 _KEPT = "\n\t"
+_NAME = re.compile(r"[A-Za-z0-9_.]{1,64}")
 
 
 def is_printable_ascii(text: str) -> bool:
@@ -22,6 +27,17 @@ def is_printable_ascii(text: str) -> bool:
 def is_word(value: object, most: int) -> TypeGuard[str]:
     """Whether a value is a text of 1 to `most` printable ASCII characters without blanks."""
     return isinstance(value, str) and 0 < len(value) <= most and is_printable_ascii(value) and " " not in value
+
+
+def is_name(value: object) -> TypeGuard[str]:
+    """Whether a value of another system looks like the name of a type, a field or an enum value: 1 to 64 letters,
+    digits, `_` and `.` of ASCII. Anything else may be a secret that was echoed, and becomes no label, reason or key."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
+def name_or_other(text: str) -> str:
+    """The text where it looks like a name, else OTHER_NAME."""
+    return text if is_name(text) else OTHER_NAME
 
 
 def escaped(text: str) -> str:

@@ -25,6 +25,7 @@ from gateway.contract import Streaming
 from gateway.errors import Reason
 from gateway.events import CallEnded, Events, Exchanged, Retried
 from gateway.log_stream import dropped_lines
+from gateway.printable import OTHER_NAME
 from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.client import VCenter
 
@@ -144,7 +145,8 @@ FAMILIES = (
         "counter",
         ("message", "field"),
         "Fields of vCenter's answers that the contract does not know or that cannot be read, and values of enums: then "
-        "the enum and the value. At most 1000 different ones for each worker.",
+        "the enum and the value. What is not 1 to 64 letters, digits, `_` and `.` may be a secret, and counts as "
+        f"`{OTHER_NAME}`. At most 1000 different ones for each worker.",
     ),
     Family(
         "certificate_expiry_timestamp_seconds",

@@ -29,6 +29,8 @@ from gateway.vcenter import Credential
 
 __all__ = ["call"]
 
+# In characters. A gateway takes 4 MiB by default.
+_MAX_REQUEST = 16 * 1024**2
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -231,9 +233,10 @@ def _read(text: str) -> str:
     path = text.removeprefix("@")
     try:
         if text == "-":
-            return sys.stdin.read()
+            return _bounded("standard input", sys.stdin.read(_MAX_REQUEST + 1))
         if text != path or os.path.isfile(path):  # noqa: PTH113 - Path.is_file fails for texts that can be no names
-            return Path(path).read_text(encoding="utf-8")
+            with Path(path).open(encoding="utf-8") as file:
+                return _bounded(path, file.read(_MAX_REQUEST + 1))
         json.loads(text)
     except OSError as error:
         raise click.UsageError(f"{path} cannot be read: {error.strerror}") from None
@@ -241,6 +244,15 @@ def _read(text: str) -> str:
         raise click.UsageError("the request is not UTF-8 text") from None
     except ValueError:
         raise click.UsageError("the request is neither JSON nor a file that is there") from None
+    except RecursionError:
+        pass  # Whoever parses it says so.
+    return text
+
+
+def _bounded(where: str, text: str) -> str:
+    """The text, unless it is longer than any request, as that of a device may be, which has no end."""
+    if len(text) > _MAX_REQUEST:
+        raise click.UsageError(f"{where} holds more than {_MAX_REQUEST} characters, which is more than any request")
     return text
 
 

@@ -28,7 +28,7 @@ def unary_handler(
     unary: Unary,
     events: Events,
     max_response_bytes: int,
-    check_room: Callable[[str, int], None] | None = None,
+    take_room: Callable[[Any, int], None] | None = None,
 ) -> Handler:
     """The handler of one rpc. It takes and returns serialized messages, so that a request that is no message of the
     rpc's type, and a response that is too large for gRPC to send, are answered like every other mistake."""
@@ -42,8 +42,8 @@ def unary_handler(
             if len(response) > max_response_bytes:
                 text = f"the response has {len(response)} bytes; the gateway sends at most {max_response_bytes}"
                 raise GatewayError(arrival.unanswered(Reason.VCENTER_RESPONSE_TOO_LARGE, text))
-            if check_room is not None:
-                check_room(arrival.peer, len(response))
+            if take_room is not None:
+                take_room(context, len(response))
             if age is not None:
                 await context.send_initial_metadata(((_AGE_HEADER, str(age)),))
             context.set_trailing_metadata(((REQUEST_ID_HEADER, arrival.request_id),))
@@ -55,6 +55,7 @@ def unary_handler(
         finally:
             events.call_ended(arrival.ended(failure, age))
         if failure is not None:
+            response = b""  # Not to be held while a peer that does not read takes the status.
             await refuse(context, failure, arrival.request_id)
         return response
 

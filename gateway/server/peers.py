@@ -2,7 +2,7 @@
 
 gRPC's server waits for both without an end, and without counting. A handler is started once the headers of a call are
 there, and reads the request itself, so that one that never comes is answered all the same; and the bytes of an answer
-count from when the handler has returned it until the peer has taken it.
+count from when the handler has it until the peer has taken it.
 """
 
 from __future__ import annotations
@@ -84,13 +84,15 @@ class Peers:
         """Bytes of answers that peers have not taken."""
         return self._total
 
-    def check_room(self, peer: str, size: int) -> None:
-        """Raises GatewayError (RESOURCE_EXHAUSTED, OVERLOADED) where an answer of `size` bytes would be too many for a
-        peer that does not read its answers. Not to be asked for a change, whose answer tells how it ended."""
-        if size > _SMALL_ANSWER and self._is_full(peer, size):
+    def take_room(self, context: Any, size: int) -> None:
+        """Counts an answer of `size` bytes from now on: what is sent before it may have to wait already. Raises
+        GatewayError (RESOURCE_EXHAUSTED, OVERLOADED) where it would be too many for a peer that does not read its
+        answers. Not to be asked for a change, whose answer tells how it ended."""
+        if size > _SMALL_ANSWER and self._is_full(context.peer(), size):
             self._refused += 1
             text = "too many bytes of earlier answers have not been read; read them, or ask for fewer at once"
             raise GatewayError(Failure.of(Reason.OVERLOADED, text))
+        self._count(context, size)
 
     def bounded(self, handle: Callable[[bytes, Any], Awaitable[bytes]]) -> BoundedHandler:
         """The same handler, for a registration with a stream of requests of which it reads the first."""
@@ -114,13 +116,8 @@ class Peers:
             if data is EOF:
                 await _refuse(context, code_pb2.INVALID_ARGUMENT, "the call has no complete request message")
             answer = await handle(data, context)
-            size, peer = len(answer), ""
-            if size > _SMALL_ANSWER:
-                peer = context.peer()
-                self._unsent[peer] += size
-            self._total += size
-            answers[task] = (size, time.monotonic(), context, peer)
-            task.add_done_callback(self._forget)
+            if task not in answers:
+                self._count(context, len(answer))
             return answer
 
         return handle_bounded
@@ -144,6 +141,17 @@ class Peers:
             return True
         held = self._unsent.get(peer, 0)
         return held > 0 and held + size > self._max_unsent // 2
+
+    def _count(self, context: Any, size: int) -> None:
+        """Counts the answer of the call that runs, until the peer has taken it."""
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        peer = ""
+        if size > _SMALL_ANSWER:
+            peer = context.peer()
+            self._unsent[peer] += size
+        self._total += size
+        self._answers[task] = (size, time.monotonic(), context, peer)
+        task.add_done_callback(self._forget)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         size, _, _, peer = self._answers.pop(task)

@@ -45,7 +45,7 @@ def service_handlers(
         else:
             answer = rest if isinstance(method.backing, Rest) else _serializing(local[name])
             unary = admitted(door.admit, answer, events)
-            room = peers.check_room if method.is_read_only else None
+            room = peers.take_room if method.is_read_only else None
             handle = unary_handler(door, binding, unary, events, max_response_bytes, room)
             handler = grpc.stream_unary_rpc_method_handler(peers.bounded(drain.watched(handle)))
         services.setdefault(method.service, {})[method.name] = handler

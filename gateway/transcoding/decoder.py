@@ -22,6 +22,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.struct_pb2 import Struct
 
 from gateway.contract.contract import ContractError, map_value, wire_name
+from gateway.printable import name_or_other
 from gateway.transcoding.encoder import FLOATS, INTEGERS, TIMESTAMP_SECONDS, enum_wire_names
 
 __all__ = ["MAX_DEPTH", "Decode", "Decoders", "Drift", "MismatchError", "NoDrift"]
@@ -46,10 +47,10 @@ class Drift(Protocol):
     """Is told what vCenter sends beyond the contract."""
 
     def unknown_field(self, message: str, field: str) -> None:
-        """vCenter sent the field `field` in a message of this full name."""
+        """vCenter sent the field `field` in a message of this full name; OTHER_NAME for what looks like no name."""
 
     def unknown_enum_value(self, enum: str, value: str) -> None:
-        """vCenter sent the value `value` of the enum of this full name."""
+        """vCenter sent the value `value` of the enum of this full name; OTHER_NAME for what looks like no name."""
 
     def unreadable_value(self, message: str, field: str, why: str) -> None:
         """What vCenter sent in the field `field` of a message of this full name cannot be read, and is left unset."""
@@ -129,7 +130,7 @@ class Decoders:
                     continue
                 field = fields.get(key)
                 if field is None:
-                    drift.unknown_field(full_name, key)
+                    drift.unknown_field(full_name, name_or_other(key))
                     continue
                 name, plain, decode_field = field
                 if type(item) is plain:
@@ -281,7 +282,7 @@ def _enum_decoder(descriptor: EnumDescriptor) -> Decode:
             raise MismatchError("the name of an enum value", value)
         number = numbers.get(value)
         if number is None:
-            drift.unknown_enum_value(full_name, value)
+            drift.unknown_enum_value(full_name, name_or_other(value))
             return 0
         return number
 

@@ -16,6 +16,7 @@ from google.rpc import code_pb2, error_details_pb2
 from gateway.contract import Contract
 from gateway.contract.contract import wire_name
 from gateway.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, VCENTER_DOMAIN, Failure
+from gateway.printable import is_name
 from gateway.transcoding.answer_json import NotJsonError, TooManyElementsError, first_values, parse
 from gateway.transcoding.decoder import MAX_DEPTH, Decode, Decoders, MismatchError, NoDrift
 from gateway.transcoding.lasting import is_lasting
@@ -62,8 +63,8 @@ class ErrorReader:
         if len(body) > _MOST_VALUES:
             payload = {name: first_values(value, _MOST_VALUES) for name, value in payload.items()}
         error_type = payload.get("error_type")
-        if not isinstance(error_type, str) or not error_type:
-            error_type = None
+        if not is_name(error_type):
+            error_type = None  # It becomes a reason, which logs, audit log and traces show.
         code = BY_ERROR_TYPE.get(error_type or "")
         if code is None:
             code = BY_HTTP_STATUS.get(status, code_pb2.UNKNOWN)

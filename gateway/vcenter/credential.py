@@ -43,8 +43,10 @@ class Basic:
 
     @property
     def account(self) -> str:
-        """The user name as vCenter compares it: whatever its letters' case."""
-        return self.user.casefold()
+        """The user name as vCenter compares it: whatever its letters' case, and `DOMAIN\\user` like `user@domain`."""
+        folded = self.user.casefold()
+        domain, backslash, name = folded.partition("\\")
+        return f"{name}@{domain}" if backslash else folded
 
     @property
     def header(self) -> str:

@@ -185,7 +185,7 @@ class _Queues:
 
 
 def limited(limiter: Limiter, send: Send) -> Send:
-    """Sends each exchange when it has a place."""
+    """Sends each exchange when it has a place, which it keeps until its answer has been read."""
 
     async def enter(exchange: Exchange) -> RestResponse:
         deadline, call = exchange.deadline, exchange.call
@@ -196,7 +196,10 @@ def limited(limiter: Limiter, send: Send) -> Send:
         try:
             if asyncio.get_running_loop().time() >= deadline:
                 raise NotSentTimeoutError("the deadline passed before vCenter was called")
-            return await send(exchange)
+            response = await send(exchange)
+            if exchange.read is not None:
+                await exchange.read(response)
+            return response
         finally:
             limiter.leave()
 

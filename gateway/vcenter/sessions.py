@@ -19,7 +19,7 @@ from typing import cast
 
 from google.rpc import code_pb2
 
-from gateway.calls import Call
+from gateway.calls import Call, Kind
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events, LoginEnded
 from gateway.transcoding import RestRequest, RestResponse
@@ -164,7 +164,7 @@ class SessionPool:
                 return session
             self.counts.renewed += 1
             self._retire(entry)
-        return await self._single_flight(entry, lambda: self._open(entry, credential, call))
+        return await self._single_flight(entry, lambda: self._open(entry, credential, call), call)
 
     def was_refused(self, response: RestResponse) -> bool:
         """Whether an answer says that the session is not accepted. vCenter's error type decides; the HTTP status only
@@ -183,7 +183,7 @@ class SessionPool:
         """
         entry = self._entry(credential)
         if entry.session is stale and stale.verified <= since:
-            await self._single_flight(entry, lambda: self._check(entry, credential, stale, call))
+            await self._single_flight(entry, lambda: self._check(entry, credential, stale, call), call)
         if entry.session is not stale:
             return await self.get(credential, call)
         # Alive as vCenter says, and yet refused. Where the call brought no other password, the session is half dead.
@@ -195,7 +195,7 @@ class SessionPool:
         entry.replaced = now
         self.counts.expired += 1
         self._retire(entry)
-        return await self._single_flight(entry, lambda: self._open(entry, credential, call))
+        return await self._single_flight(entry, lambda: self._open(entry, credential, call), call)
 
     def now(self) -> float:
         """The pool's clock, for `renew`."""
@@ -238,14 +238,20 @@ class SessionPool:
             self.counts.displaced += displaced.session is not None
             self._retire(displaced)
 
-    async def _single_flight(self, entry: _Entry, action: Callable[[], Awaitable[Session]]) -> Session:
-        """Runs one action an entry at a time; it goes on when the caller who started it gives up."""
+    async def _single_flight(
+        self, entry: _Entry, action: Callable[[], Awaitable[Session]], call: Call | None
+    ) -> Session:
+        """Runs one action an entry at a time, for `call` and all that come meanwhile; it goes on when the caller who
+        started it gives up."""
         if entry.login is None:
             entry.login = asyncio.ensure_future(action())
             self._logins.add(entry.login)
             entry.login.add_done_callback(self._logins.discard)
             entry.login.add_done_callback(lambda task: _finished(entry, task))
-        return await asyncio.shield(entry.login)
+        try:
+            return await asyncio.shield(entry.login)
+        except GatewayError as error:
+            raise GatewayError(_as_told(error.failure, call)) from None
 
     async def _check(self, entry: _Entry, credential: Basic, stale: Session, call: Call) -> Session:
         try:
@@ -379,6 +385,14 @@ def _finished(entry: _Entry, task: asyncio.Task[Session]) -> None:
     entry.login = None
     if not task.cancelled():
         task.exception()  # Seen here, since every waiting caller may have given up.
+
+
+def _as_told(failure: Failure, call: Call | None) -> Failure:
+    """The failure of a login as the caller of `call` reads it, who has to know whose password was refused."""
+    if failure.reason != Reason.CREDENTIALS_REJECTED or call is None or call.caller.identity.kind is Kind.VCENTER:
+        return failure
+    text = "not your fault: the gateway's own account cannot log in, which its operator has to mend; "
+    return failure.with_(message=text + failure.message)
 
 
 def _rejected(seconds: float) -> Failure:

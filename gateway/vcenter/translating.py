@@ -24,14 +24,22 @@ def translating(send: Send, events: Events) -> Unary:
         binding = call.binding
         request = binding.encode(call.message)
         headers = {"X-Request-ID": call.request_id}
+        large: list[Reply] = []
+
+        async def read(response: RestResponse) -> None:
+            if response.status < 300 and len(response.body) >= _LARGE:
+                # A thread of its own, since the event loop would stand still for as long as this takes.
+                large.append(await asyncio.to_thread(decoded, binding, response))
+
         try:
-            response = await send(Exchange(request, headers, call.deadline, call, binding.is_read_only))
+            response = await send(Exchange(request, headers, call.deadline, call, binding.is_read_only, read))
         except TransportError as error:
             raise GatewayError(error.failure(binding.method)) from None
+        if large:
+            return large[0]
         if len(response.body) < _LARGE:
             return decoded(binding, response)
-        # A thread of its own, since the event loop would stand still for as long as this takes.
-        return await asyncio.to_thread(decoded, binding, response)
+        return await asyncio.to_thread(decoded, binding, response)  # A long error.
 
     def decoded(binding: Binding, response: RestResponse) -> Reply:
         return Reply(binding.decode(response, events).SerializeToString())

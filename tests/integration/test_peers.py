@@ -114,7 +114,7 @@ async def answering(max_unsent: int, *, is_read_only: bool = True, answer_second
     async def answer(data: bytes, context: Any) -> bytes:
         if is_read_only:
             try:
-                held.check_room(context.peer(), int(data))
+                held.take_room(context, int(data))
             except GatewayError as error:
                 await refuse(context, error.failure, "")
         return bytes(int(data))

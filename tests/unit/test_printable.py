@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gateway.printable import escaped, escaped_json, is_printable_ascii, is_word
+from gateway.printable import OTHER_NAME, escaped, escaped_json, is_name, is_printable_ascii, is_word, name_or_other
 
 DANGEROUS = {
     "\x1b[2J": r"\x1b[2J",
@@ -66,3 +66,23 @@ def test_words(value: object, expected: bool) -> None:
 def test_printable_ascii(text: str, expected: bool) -> None:
     """A header value may have blanks, but neither control characters nor other letters."""
     assert is_printable_ascii(text) is expected
+
+
+@pytest.mark.parametrize("text", ["A", "NOT_FOUND", "com.vmware.vapi.X_1", "x" * 64])
+def test_names(text: str) -> None:
+    """What looks like a name of vCenter's is shown as one."""
+    assert is_name(text)
+    assert name_or_other(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "x" * 65, "a-b", "two words", "pass:word", "line\n", "é", "\x1b"])
+def test_texts_that_are_no_names(text: str) -> None:
+    """Anything else may be a secret, and is not shown."""
+    assert not is_name(text)
+    assert name_or_other(text) == OTHER_NAME
+
+
+@pytest.mark.parametrize("value", [None, 7, b"NAME", ["NAME"]])
+def test_values_that_are_no_texts(value: object) -> None:
+    """Nor is what is no text."""
+    assert not is_name(value)

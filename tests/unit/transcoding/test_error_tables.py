@@ -99,10 +99,15 @@ def test_error_types(error_type: str, code: str) -> None:
         pytest.param({"error_type": 7, "messages": []}, "HTTP_{}", id="no-text"),
         pytest.param({"error_type": "QUOTA_EXCEEDED"}, "QUOTA_EXCEEDED", id="unknown"),
         pytest.param({"error_type": "not_found"}, "not_found", id="lower-case"),
+        pytest.param({"error_type": "X" * 64}, "X" * 64, id="longest"),
+        pytest.param({"error_type": "X" * 65}, "HTTP_{}", id="too-long"),
+        pytest.param({"error_type": "session 1234-abcd", "messages": []}, "HTTP_{}", id="no-name"),
+        pytest.param({"error_type": "NEW\n", "messages": []}, "HTTP_{}", id="line-end"),
     ],
 )
 def test_http_statuses(status: int, code: str, payload: dict[str, object], reason: str) -> None:
-    """Where the error type is missing or unknown the HTTP status decides; an unknown type stays the reason."""
+    """Where the error type is missing or unknown the HTTP status decides. An unknown type stays the reason where it
+    looks like a type: anything else may be a secret that vCenter echoes."""
     error = answered(status, payload)
     assert code_pb2.Code.Name(error.code) == code
     assert (error.reason, error.domain) == (reason.format(status), VCENTER_DOMAIN)

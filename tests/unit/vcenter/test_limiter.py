@@ -10,7 +10,7 @@ import pytest
 
 from gateway.calls import Call
 from gateway.contract import load_contract
-from gateway.errors import GatewayError
+from gateway.errors import Failure, GatewayError, Reason
 from gateway.transcoding import RestRequest, RestResponse, compile_bindings
 from gateway.vcenter.exchange import Exchange
 from gateway.vcenter.failures import NotSentTimeoutError
@@ -325,3 +325,43 @@ async def test_a_place_that_comes_when_the_call_gives_up() -> None:
     assert served == ["waits"]
     assert gives_up.cancelled()
     assert (limiter.active, limiter.waiting) == (0, 0)
+
+
+async def test_an_answer_is_read_before_its_place_is_free() -> None:
+    """Answers that have come and wait to be read are never more than there are places."""
+    sent, may_read = [], asyncio.Event()
+
+    async def send(exchange: Exchange) -> RestResponse:
+        sent.append(exchange)
+        return RestResponse(200, {}, b"{}")
+
+    async def read(response: RestResponse) -> None:
+        await may_read.wait()
+
+    limiter = Limiter(2, 10)
+    enter = limited(limiter, send)
+    request = RestRequest("GET", "/api/x", None, "GET /api/x")
+    exchanges = [enter(Exchange(request, {}, deadline(), read=read)) for _ in range(5)]
+    tasks = [asyncio.ensure_future(exchange) for exchange in exchanges]
+    await idle()
+    assert (len(sent), limiter.active, limiter.waiting) == (2, 2, 3)
+    may_read.set()
+    await asyncio.gather(*tasks)
+    assert (len(sent), limiter.active, limiter.waiting) == (5, 0, 0)
+
+
+async def test_an_answer_that_cannot_be_read() -> None:
+    """Its place is free."""
+
+    async def send(exchange: Exchange) -> RestResponse:
+        return RestResponse(200, {}, b"{}")
+
+    async def read(response: RestResponse) -> None:
+        raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, "no answer"))
+
+    limiter = Limiter(1, 0)
+    request = RestRequest("GET", "/api/x", None, "GET /api/x")
+    for _ in range(2):
+        with pytest.raises(GatewayError, match="no answer"):
+            await limited(limiter, send)(Exchange(request, {}, deadline(), read=read))
+    assert limiter.active == 0

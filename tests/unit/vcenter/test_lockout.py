@@ -87,6 +87,16 @@ def test_the_last_try(scene: Scene, first: bool) -> None:
         assert scene.guard.seconds_to_wait(password(5), is_proven=is_proven) == WINDOW
 
 
+def test_spellings_of_a_user(scene: Scene) -> None:
+    """vCenter takes an account by several names: all of them together have the tries of one."""
+    names = ["alice@lab.local", "ALICE@lab.local", "LAB.LOCAL\\Alice"]
+    assert len({Basic(name, "secret").digest for name in names}) == 1
+    for number, name in enumerate(names):
+        scene.refuse(password(number, name))
+    assert not any(scene.may_try(password(9, name)) for name in names)
+    assert scene.may_try(password(9, "alice@other.local"))
+
+
 def test_logins_under_way(scene: Scene) -> None:
     """Each counts as one that will be refused, until it has ended in another way."""
     logins = [scene.guard.begins(password(number), is_proven=False) for number in range(3)]
