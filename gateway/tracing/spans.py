@@ -31,8 +31,6 @@ __all__ = ["Spans"]
 
 _NO_PARENT = Context()
 _PORTS = {"http": 80, "https": 443}
-# A reason is vCenter's word, of any length.
-_MAX_REASON = 100
 
 
 class Spans:
@@ -98,7 +96,7 @@ class _Rpc:
     def end(self, code: str, reason: str) -> None:
         self._span.set_attribute("rpc.response.status_code", code)
         if reason:
-            self._span.set_attribute("gateway.reason", str(reason)[:_MAX_REASON])
+            self._span.set_attribute("gateway.reason", str(reason))
         if code in SERVER_FAULTS:
             _failed(self._span, code)
         self._span.end()

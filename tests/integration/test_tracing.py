@@ -188,13 +188,13 @@ async def test_a_call_that_never_reaches_vcenter(collector: Collector) -> None:
     assert [(span.name, shown(span)) for span in collector.spans] == [(START, ("UNSET", None))]
 
 
-async def test_a_long_reason_is_cut(collector: Collector) -> None:
-    """It is vCenter's word, of any length: the first 100 characters are kept."""
+async def test_a_long_reason(collector: Collector) -> None:
+    """It is vCenter's word, as long as it looks like the name of a type: of up to 64 characters."""
     async with traced_system() as system:
-        for length in (100, 101):
+        for length in (63, 64, 65):
             system.simulator.faults.add(Fault.error("X" * length), operation=START_ID)
             await call(system, START, START_REQUEST)
-    assert [span.attributes["gateway.reason"] for span in collector.named(START)] == ["X" * 100] * 2
+    assert [span.attributes["gateway.reason"] for span in collector.named(START)] == ["X" * 63, "X" * 64, "HTTP_500"]
 
 
 async def test_retries_are_numbered(collector: Collector) -> None:
