@@ -122,8 +122,8 @@ class OpenStreams:
 
 
 def _callers_of(call: Call) -> list[Hashable]:
-    """As whom a stream counts. A caller can make up identities, but not connections; and callers whose names nobody
-    knows are many, and must not use up each other's streams."""
+    """As whom a stream counts. A caller can make up identities, but pays for connections; and callers whose names
+    nobody knows are many, and must not use up each other's streams."""
     identity = call.caller.identity
     connection = ("connection", call.caller.peer)
     return [connection] if identity.kind is Kind.GATEWAY else [connection, ("identity", identity)]

@@ -2,10 +2,11 @@
 
 vCenter is easily overrun: beyond a few dozen calls at a time, all of them get slower. Further calls wait here, each
 within its own deadline. Places are given in turn to the connections whose calls wait, and within a connection to its
-identities: a caller can make up any number of users, but pays for each connection. So one caller with a thousand calls delays
-another's single call by one place and not by a thousand. When too many wait, further calls are refused immediately: a
-queue that nobody will be served from only wastes everybody's time. The room to wait is shared as the places are: a call
-for which there is none takes that of the last call of the connection, or else the identity, of which the most wait.
+identities: a caller can make up any number of users, but pays for each connection. So one caller with a thousand calls
+delays another's single call by one place and not by a thousand. When too many wait, further calls are refused
+immediately: a queue that nobody will be served from only wastes everybody's time. The room to wait is shared as the
+places are: a call for which there is none takes that of the last call of the connection, or else the identity, of which
+the most wait.
 """
 
 from __future__ import annotations
