@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.simulator import errors
+from gateway.simulator.data_sets import DataSets
 from gateway.simulator.guest import Guest, PowerState
 
 __all__ = [
@@ -204,6 +205,7 @@ class VirtualMachine:
     compute_policies: dict[str, str] = field(default_factory=dict)
     # Storage policy of the machine's home directory; those of its disks stand with the disks.
     home_storage_policy: str | None = None
+    data_sets: DataSets = field(default_factory=DataSets)
     tools_installer: ToolsInstaller | None = None
     # The devices that were connected when the machine was suspended, and are again when it resumes.
     connected_at_suspension: list[Device] = field(default_factory=list)
