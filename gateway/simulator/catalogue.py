@@ -1,8 +1,7 @@
 """The facts of vCenter's REST API, loaded from the packaged catalogue into typed, immutable values.
 
 The simulator knows its operations, structures and errors from here and from nowhere else: sharing a description with
-the gateway would let one mistake cancel out another. The catalogue has far more operations than the simulator serves;
-of these, nothing is kept.
+the gateway would let one mistake cancel out another. Sessions are not among them: the endpoint itself handles them.
 """
 
 import json
@@ -17,11 +16,7 @@ __all__ = ["Catalogue", "Enumeration", "Field", "Operation", "Structure", "Type"
 # A type as the catalogue writes it: a name, or {"list": T}, {"set": T}, {"map": [K, V]}.
 Type = str | Mapping[str, Any]
 
-# Beside the documented services, without these nobody could find a virtual machine or change its power state.
-_EXTRA_OPERATIONS = {
-    "com.vmware.vcenter.VM": frozenset({"list", "get"}),
-    "com.vmware.vcenter.vm.power": frozenset({"get", "start", "stop", "suspend", "reset"}),
-}
+_SESSIONS = "com.vmware.cis.session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +57,7 @@ class Enumeration:
 class Operation:
     """One operation with its REST call.
 
-    `body` is a structure, inline fields under the operation's own name, or None.
+    `body` is a structure, inline fields under the operation's own name, the type of a bare value, or None.
     """
 
     service: str
@@ -71,20 +66,20 @@ class Operation:
     path: str
     fixed_query: Mapping[str, str]
     query: Mapping[str, Field]
-    body: Structure | None
+    body: Structure | str | None
     status: int
     result: Type | None
+    result_is_optional: bool
     errors: frozenset[str]
+    reads_only: bool
+    """Whether the operation changes nothing, whatever its verb: vCenter posts guest credentials even to read."""
+    since: str | None
+    """The version of the vSphere API that brought it; None where that is not known."""
 
     @property
     def id(self) -> str:
         """The name by which logs, faults and the call record know it: service and operation."""
         return f"{self.service}.{self.name}"
-
-    @property
-    def reads_only(self) -> bool:
-        """Whether the operation changes nothing, whatever its verb: vCenter posts guest credentials even to read."""
-        return self.name in {"get", "list"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +93,11 @@ class Catalogue:
 
 
 def _fields(raw: list[dict[str, Any]]) -> dict[str, Field]:
-    # The type of a newer field has the name of a structure or an enumeration beside it.
-    return {item["name"]: Field(item["name"], item.get("ref", item["type"]), item["required"]) for item in raw}
+    # The name of a newer field's type stands beside it; so does the type that vCenter really uses.
+    return {
+        item["name"]: Field(item["name"], item.get("sdk_type", item.get("ref", item["type"])), item["required"])
+        for item in raw
+    }
 
 
 def _structure(name: str, raw: dict[str, Any]) -> Structure:
@@ -116,35 +114,32 @@ def _structure(name: str, raw: dict[str, Any]) -> Structure:
     return Structure(name, _fields(raw["fields"] + raw.get("fields_in_9_1", [])), unions)
 
 
-def _body(operation_id: str, raw: dict[str, Any] | None, structures: Mapping[str, Structure]) -> Structure | None:
+def _body(operation_id: str, raw: dict[str, Any] | None, structures: Mapping[str, Structure]) -> Structure | str | None:
     if raw is None:
         return None
     if "is" in raw:
-        return structures[raw["is"]]
+        name: str = raw["is"]
+        return structures.get(name, name)
     return Structure(operation_id, _fields(raw["fields"]), ())
 
 
-def _operation(service: str, raw: dict[str, Any], structures: Mapping[str, Structure]) -> Operation:
+def _operation(service: Mapping[str, Any], raw: dict[str, Any], structures: Mapping[str, Structure]) -> Operation:
     http = raw["http"]
     return Operation(
-        service=service,
+        service=service["id"],
         name=raw["name"],
         method=http["method"],
         path=http["path"],
         fixed_query=http["query"],
         query=_fields(raw["query_params"]),
-        body=_body(f"{service}.{raw['name']}", raw["body"], structures),
+        body=_body(f"{service['id']}.{raw['name']}", raw["body"], structures),
         status=raw["result"]["status"],
         result=raw["result"]["type"],
+        result_is_optional=raw["result"].get("optional", False),
         errors=frozenset(raw["errors"]),
+        reads_only=raw.get("idempotency") == "NO_SIDE_EFFECTS",
+        since=raw.get("since", service.get("since")),
     )
-
-
-def _is_served(service: dict[str, Any], operation: dict[str, Any]) -> bool:
-    """Whether the simulator carries it out: the documented services as of 7.0.3, and a few operations beside them."""
-    if service["documented"]:
-        return "source" not in operation
-    return operation["name"] in _EXTRA_OPERATIONS.get(service["id"], frozenset())
 
 
 def _names(of: Type) -> Iterator[str]:
@@ -162,9 +157,9 @@ def _reached(operations: Iterable[Operation], structures: Mapping[str, Structure
     names: set[str] = set()
     types: list[Type] = []
     for operation in operations:
-        types += [item.type for item in (operation.body.fields.values() if operation.body else ())]
         types += [item.type for item in operation.query.values()]
-        types += [operation.body.name] if operation.body else []
+        if isinstance(operation.body, Structure):
+            types += [operation.body.name, *(item.type for item in operation.body.fields.values())]
         types += [operation.result] if operation.result is not None else []
     while types:
         for name in _names(types.pop()):
@@ -180,10 +175,10 @@ def load() -> Catalogue:
     raw = json.loads(resources.files("gateway.simulator").joinpath("vcenter-api.json").read_bytes())
     structures = {name: _structure(name, value) for name, value in raw["structs"].items()}
     operations = [
-        _operation(service["id"], item, structures)
+        _operation(service, item, structures)
         for service in raw["services"]
         for item in service["operations"]
-        if _is_served(service, item)
+        if service["id"] != _SESSIONS
     ]
     reached = _reached(operations, structures)
     return Catalogue(

@@ -19,7 +19,6 @@ import heapq
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from random import Random
@@ -41,6 +40,8 @@ from gateway.simulator.machine import (
     SerialPort,
     VirtualMachine,
 )
+from gateway.simulator.places import DiskFiles, Network, Places
+from gateway.simulator.tasks import Tasks
 
 __all__ = [
     "BUSY",
@@ -82,12 +83,12 @@ _COMPUTE_POLICIES = {
     "c3f7d9a4-5c0e-4c57-9b5e-2f90b1d7e6a2": "NOT_COMPLIANT",
 }
 
-# Datacenter, cluster (None: a standalone host), hosts, folder of machines, resource pool.
-_SITES: tuple[tuple[str, str | None, tuple[str, ...], str, str], ...] = (
-    ("datacenter-3", "domain-c8", ("host-10", "host-13"), "group-v4", "resgroup-9"),
-    ("datacenter-3", "domain-c8", ("host-10", "host-13"), "group-v31", "resgroup-33"),
-    ("datacenter-21", "domain-c26", ("host-28",), "group-v22", "resgroup-27"),
-    ("datacenter-21", None, ("host-29",), "group-v22", "resgroup-30"),
+# Datacenter, cluster (None: a standalone host), hosts, folder of machines, resource pool, name of the datastore.
+_SITES: tuple[tuple[str, str | None, tuple[str, ...], str, str, str], ...] = (
+    ("datacenter-3", "domain-c8", ("host-10", "host-13"), "group-v4", "resgroup-9", "datastore1"),
+    ("datacenter-3", "domain-c8", ("host-10", "host-13"), "group-v31", "resgroup-33", "datastore1"),
+    ("datacenter-21", "domain-c26", ("host-28",), "group-v22", "resgroup-27", "datastore3"),
+    ("datacenter-21", None, ("host-29",), "group-v22", "resgroup-30", "datastore3"),
 )
 
 _ROLES = ("web", "db", "app", "build", "cache", "mail", "proxy")
@@ -95,16 +96,6 @@ _GUESTS = ("UBUNTU_64", "RHEL_8_64", "DEBIAN_11_64", "WINDOWS_SERVER_2019", "SLE
 _POWER: tuple[PowerState, ...] = ("POWERED_ON", "POWERED_OFF", "POWERED_ON", "POWERED_ON", "SUSPENDED", "POWERED_OFF")
 _GIB = 1 << 30
 _HOST_MEMORY_MIB = 512 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A network nics can be attached to; `type` is the nic backing type it takes."""
-
-    network: str
-    name: str
-    type: str
-    switch_uuid: str | None = None
 
 
 def device_id(address: Address) -> str:
@@ -118,34 +109,27 @@ class Inventory:
 
     def __init__(self, vms: int, seed: int, started: datetime, transition: timedelta) -> None:
         self.transition = transition
-        self.networks = {
-            network.network: network
-            for network in (
-                Network("network-12", "VM Network", "STANDARD_PORTGROUP"),
-                Network("network-14", "Backup Network", "STANDARD_PORTGROUP"),
-                Network(
-                    "dvportgroup-17",
-                    "Production",
-                    "DISTRIBUTED_PORTGROUP",
-                    "50 2e 1d 4c 6b 8a 9f 70-12 3d 5e 6f 80 91 a2 b3",
-                ),
-                Network("network-o23", "segment-a", "OPAQUE_NETWORK", "9f2d7f0e-6a86-4d8f-b5a3-0f7a2a5f6f31"),
-            )
-        }
+        self.places = Places()
+        self.networks: dict[str, Network] = self.places.networks
         self.storage_policies = dict(STORAGE_POLICIES)
         self.compute_policies = set(_COMPUTE_POLICIES)
         self.console_ticket_types = {"VMRC", "WEBMKS"}
         self.customization_specs = dict(STORED_SPECS)
         self.files = {*ISO_FILES, *_OTHER_FILES}
-        self.disk_files = dict(_SPARE_DISKS)
+        self.disk_files = DiskFiles(self.places)
+        for file, capacity in _SPARE_DISKS.items():
+            self.disk_files[file] = capacity
         self._macs = count()
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._agenda_order = count()
+        self.tasks = Tasks(self.schedule)
         self.machines: dict[str, VirtualMachine] = {}
         total = vms + 1 if vms >= _SPECIALS_FROM else vms
         for index in range(total):
             machine = _build(self, index, total, Random(f"{seed}/{index}"), started)  # noqa: S311 - not a secret
             self.machines[machine.vm] = machine
+        for datastore in self.places.datastores.values():
+            datastore.capacity = max(datastore.capacity, 2 * datastore.used)
         self.host_memory_mib = self._host_memory()
         """What each host has for its virtual machines."""
 
@@ -154,8 +138,7 @@ class Inventory:
         needed: Counter[str] = Counter()
         for machine in self.machines.values():
             needed[machine.placement.host] += machine.memory.size_mib
-        hosts = {host for _, _, site_hosts, _, _ in _SITES for host in site_hosts}
-        return {host: max(_HOST_MEMORY_MIB, 2 * needed[host]) for host in hosts}
+        return {host: max(_HOST_MEMORY_MIB, 2 * needed[host]) for host in self.places.hosts}
 
     def memory_in_use_mib(self, host: str) -> int:
         """The memory of the machines that are on."""
@@ -195,7 +178,7 @@ def _build(inventory: Inventory, index: int, total: int, rng: Random, started: d
     if special is not None:
         guest_os = "WINDOWS_SERVER_2019" if special == WINDOWS else "UBUNTU_64"
         power = {TEMPLATE: "POWERED_OFF", SUSPENDED: "SUSPENDED"}.get(special, "POWERED_ON")  # type: ignore[assignment]
-    datacenter, cluster, hosts, folder, pool = _SITES[index % len(_SITES)]
+    datacenter, cluster, hosts, folder, pool, datastore = _SITES[index % len(_SITES)]
     machine = VirtualMachine(
         vm=f"vm-{1001 + index}",
         name=name,
@@ -204,6 +187,7 @@ def _build(inventory: Inventory, index: int, total: int, rng: Random, started: d
         guest=Guest.build(index, name, guest_os, rng, inventory.transition),
         instance_uuid=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
         bios_uuid=str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+        datastore=datastore,
         boot=Boot(type="EFI" if "WINDOWS" in guest_os else "BIOS"),
         home_storage_policy=rng.choice([None, *STORAGE_POLICIES]),
         compute_policies=dict(_COMPUTE_POLICIES) if index % 2 == 0 else {},

@@ -176,6 +176,8 @@ class VirtualMachine:
     guest: Guest
     instance_uuid: str
     bios_uuid: str
+    datastore: str = "datastore1"
+    """Name of the datastore that holds the machine's own files."""
     hardware_version: str = "VMX_19"
     power_state: PowerState = "POWERED_OFF"
     clean_power_off: bool = True
@@ -209,7 +211,7 @@ class VirtualMachine:
     @property
     def directory(self) -> str:
         """The datastore folder that holds the machine's files."""
-        return f"[datastore1] {self.name}"
+        return f"[{self.datastore}] {self.name}"
 
     def connectable(self) -> list[Device]:
         """Every device that has a connection state."""

@@ -5,7 +5,7 @@ authorized and checked against the catalogue before it is called; what it raises
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +32,8 @@ class Call:
     body: Json
     user: User
     clock: Callable[[], datetime]
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Header fields by lower-case name."""
 
     def now(self) -> datetime:
         """The simulator's time, in UTC; tests inject it."""

@@ -1,4 +1,7 @@
-"""Finds the operation for a request: by the raw path, the verb, and the `action` in the query.
+"""Finds the operation for a request: by the raw path, the verb, and the query.
+
+Of the query, `action` and `vmw-task` are part of the operation's address. Where two operations share all of that, one
+has a parameter that it requires, and a request with this parameter means that one.
 
 Paths are matched segment by segment before anything is decoded, so an encoded slash stays inside its identifier.
 """
@@ -11,6 +14,8 @@ from gateway.simulator import errors
 from gateway.simulator.catalogue import Operation
 
 __all__ = ["AmbiguousPathError", "Match", "Router"]
+
+_IN_ADDRESS = ("action", "vmw-task")
 
 
 class AmbiguousPathError(Exception):
@@ -70,15 +75,26 @@ class Router:
         same_method = [(names, operation) for names, operation in node.operations if operation.method == method]
         if not same_method:
             raise errors.unknown_url()
-        action = query.get("action")
-        for names, operation in same_method:
-            expected = operation.fixed_query.get("action")
-            if action == (None if expected is None else [expected]):
-                return Match(operation, dict(zip(names, values, strict=True)))
+        address = {name: query[name] for name in _IN_ADDRESS if name in query}
+        found = [
+            (names, operation)
+            for names, operation in same_method
+            if {name: [value] for name, value in operation.fixed_query.items()} == address
+        ]
+        if found:
+            # The most particular one whose required parameters are there; without any, the one that says what lacks.
+            names, operation = max(found, key=lambda item: _fit(item[1], query))
+            return Match(operation, dict(zip(names, values, strict=True)))
         service = same_method[0][1].service
         raise errors.operation_not_found(
             "vapi.method.input.invalid.method",
             "Cannot find operation '{0}' in service '{1}'",
-            ",".join(action or ["(none)"]),
+            ",".join(query.get("action", ["(none)"])),
             service,
         )
+
+
+def _fit(operation: Operation, query: Mapping[str, list[str]]) -> int:
+    """How many required parameters a request has; -1 when it lacks one."""
+    required = [name for name, parameter in operation.query.items() if parameter.required]
+    return len(required) if all(name in query for name in required) else -1

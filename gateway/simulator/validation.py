@@ -16,6 +16,7 @@ __all__ = ["Mismatch", "Validator"]
 
 _INT64 = range(-(2**63), 2**63)
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_INTEGER = re.compile(r"-?\d{1,19}")
 _STRINGS = frozenset({"string", "uri", "password"})
 
 
@@ -50,12 +51,17 @@ class Validator:
             if operation.body is not None:
                 if not has_body:
                     raise Mismatch("", errors.Message("com.vmware.vapi.rest.missing_body", "The request has no body."))
-                self._structure(operation.body, body, "")
+                if isinstance(operation.body, Structure):
+                    self._structure(operation.body, body, "")
+                else:
+                    self._value(operation.body, body, "")
         except Mismatch as found:
             raise _rejection(operation, found) from None
 
     def result(self, operation: Operation, value: Any) -> None:
         """Raises `Mismatch` when the result is not what the catalogue promises, or has null for what is not set."""
+        if value is None and operation.result_is_optional:
+            return
         _require_no_nulls(value, "")
         if operation.result is not None:
             self._value(operation.result, value, "")
@@ -74,9 +80,16 @@ class Validator:
             if isinstance(kind, str):
                 if len(values) > 1:
                     raise _mismatch(name, kind.upper(), values)
-                self._value(kind, values[0], name)
+                self._value(kind, _query_value(kind, values[0]), name)
             else:
                 self._value(kind, values, name)
+        for parameter in operation.query.values():
+            if parameter.required and parameter.name not in query:
+                text = f"Required parameter '{parameter.name}' is missing."
+                raise Mismatch(
+                    parameter.name,
+                    errors.Message("com.vmware.vapi.rest.missing_parameter", text, (parameter.name,)),
+                )
 
     def _value(self, kind: Type, value: Any, path: str) -> None:
         if not isinstance(kind, str):
@@ -164,10 +177,21 @@ class Validator:
             fits = isinstance(value, int | float) and not isinstance(value, bool)
         elif kind == "date-time":
             fits = isinstance(value, str) and _DATE_TIME.fullmatch(value) is not None
+        elif kind == "dynamic":
+            fits = True
         else:
             raise LookupError(f"the catalogue names a type nobody knows: {kind}")
         if not fits:
             raise _mismatch(path, kind.upper(), value)
+
+
+def _query_value(kind: str, text: str) -> Any:
+    """What a text of the query means: a boolean or an integer where the parameter is one."""
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if kind == "int64" and _INTEGER.fullmatch(text):
+        return int(text)
+    return text
 
 
 def _require_no_nulls(value: Any, path: str) -> None:

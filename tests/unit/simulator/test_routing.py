@@ -29,6 +29,7 @@ def test_every_operation_has_a_route_of_its_own(router: Router, operation: Opera
             values[segment[1:-1]] = f"{segment[1:-1]}-1"
             path = path.replace(segment, f"{segment[1:-1]}-1")
     query = {name: [value] for name, value in operation.fixed_query.items()}
+    query |= {name: ["x"] for name, parameter in operation.query.items() if parameter.required}
     match = router.match(operation.method, path, query)
     assert match.operation is operation
     assert match.path == values
@@ -53,7 +54,7 @@ def test_identifiers_are_decoded_once_and_whole(router: Router, identifier: str)
         "//api/vcenter/vm",
         "/API/vcenter/vm",
         "/api/vcenter/vm/vm-1/power/more",
-        "/api/vcenter/vm/vm-1/hardware",
+        "/api/vcenter/vm/vm-1/hardwares",
         "/api/vcenter/vm/vm%2F1%2Fpower/nothing",
         "*",
         "",

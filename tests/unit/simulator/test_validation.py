@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.simulator import errors
-from gateway.simulator.catalogue import Type, load
+from gateway.simulator.catalogue import Structure, Type, load
 from gateway.simulator.validation import Mismatch, Validator
 from tests.unit.simulator.harness import Api
 
@@ -174,7 +174,10 @@ def test_every_type_that_the_catalogue_uses_is_known() -> None:
                 walk(field.type)
 
     for operation in CATALOGUE.operations.values():
-        fields = [*operation.query.values(), *(operation.body.fields.values() if operation.body else ())]
+        fields = [
+            *operation.query.values(),
+            *(operation.body.fields.values() if isinstance(operation.body, Structure) else ()),
+        ]
         for kind in [field.type for field in fields] + ([operation.result] if operation.result is not None else []):
             walk(kind)
     assert used - known - CATALOGUE.structures.keys() - CATALOGUE.enumerations.keys() == set()
