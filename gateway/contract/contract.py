@@ -22,6 +22,7 @@ __all__ = [
     "Idempotency",
     "Local",
     "Method",
+    "Moved",
     "Rest",
     "Streaming",
     "Union",
@@ -66,6 +67,18 @@ class Local:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """Where newer releases of vCenter expect a query parameter: in a header field, or under another name."""
+
+    since: str
+    """First version of the vSphere API that expects it there."""
+    header: str
+    """Name of the header field; empty when the parameter only has a new name."""
+    query: str
+    """The new name."""
+
+
+@dataclass(frozen=True, slots=True)
 class UnionCase:
     """The fields that a tag's value requires and allows, by proto field name."""
 
@@ -100,6 +113,10 @@ class Method:
     idempotency: Idempotency
     errors: tuple[str, ...]
     """Documented vAPI error types, for instance `NOT_FOUND`."""
+    since: str
+    """Version of the vSphere API that brought the operation, empty where that is not known."""
+    result_is_optional: bool
+    """Whether the operation can succeed without a result."""
     resources: NamedResources = field(repr=False, compare=False)
     """Gives the resources that a request names."""
     full_name: str = field(init=False)
@@ -143,6 +160,8 @@ class Contract:
     """Full names of the fields that hold JSON as text."""
     resource_types: frozenset[str] = field(repr=False)
     """All types of resources that identifiers stand for, as vAPI spells them."""
+    moved: Mapping[str, Moved] = field(repr=False)
+    """Parameters that newer releases expect in another place, by the full names of their fields."""
     open_enums: Mapping[str, str] = field(repr=False)
     """What enums have in front of vCenter's names, by the full names of the text fields that hold their values."""
 
@@ -239,6 +258,7 @@ def build_contract(descriptor_set: bytes) -> Contract:
         _error_data=frozenset(reader.error_data),
         json_texts=frozenset(reader.json_texts),
         resource_types=frozenset(reader.resources.types),
+        moved=reader.moved,
         open_enums=reader.open_enums,
     )
 
@@ -266,6 +286,9 @@ class _Reader:
         self._json_text_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.json_text")
         self._resource_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.resource")
         self._key_resource_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.key_resource")
+        self._since = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.since")
+        self._optional_result = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.optional_result")
+        self._moved_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.moved")
         self._open_enum_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.open_enum")
         self.services: dict[str, ServiceDescriptor] = {}
         self.methods: dict[str, Method] = {}
@@ -275,6 +298,7 @@ class _Reader:
         self.error_data: set[str] = set()
         self.json_texts: set[str] = set()
         self.resources = Resources()
+        self.moved: dict[str, Moved] = {}
         self.open_enums: dict[str, str] = {}
 
     def read_file(self, file: Any) -> None:
@@ -303,6 +327,9 @@ class _Reader:
         for item in message.field:
             if item.HasField("options"):
                 self._read_resources(descriptor, item)
+                if item.options.HasExtension(self._moved_option):
+                    told = item.options.Extensions[self._moved_option]
+                    self.moved[f"{full_name}.{item.name}"] = Moved(told.since, told.header, told.query)
         for text in [item for item in message.field if item.options.Extensions[self._open_enum_option]]:
             self.open_enums[f"{full_name}.{text.name}"] = self._open_enum(f"{full_name}.{text.name}", text)
         if message.options.Extensions[self._error_data_option]:
@@ -368,6 +395,8 @@ class _Reader:
                 error_types.values_by_number[number].name.removeprefix(prefix)
                 for number in method.options.Extensions[self._errors]
             ),
+            since=method.options.Extensions[self._since],
+            result_is_optional=method.options.Extensions[self._optional_result],
             resources=self.resources.of(descriptor.input_type),
         )
 

@@ -4,12 +4,13 @@ Everything is compiled once from the contract: `compile_bindings` gives one bind
 message into a REST call and decodes the answer into a response message or a failure.
 """
 
-from gateway.transcoding.binding import Binding, RestRequest, RestResponse, compile_bindings
+from gateway.transcoding.binding import Binding, NewerRequest, RestRequest, RestResponse, compile_bindings
 from gateway.transcoding.decoder import Drift
 
 __all__ = [
     "Binding",
     "Drift",
+    "NewerRequest",
     "RestRequest",
     "RestResponse",
     "compile_bindings",

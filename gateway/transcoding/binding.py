@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, cast
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, unquote
 
 import orjson
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from gateway.contract import Contract, ContractError, Method, Rest, Variable
+from gateway.contract import Contract, ContractError, Method, Moved, Rest, Variable
 from gateway.contract.contract import wire_name
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.transcoding.answer_json import MAX_ELEMENTS, NotJsonError, TooManyElementsError, parse
@@ -24,10 +24,13 @@ from gateway.transcoding.decoder import MAX_DEPTH, Decoders, Drift, MismatchErro
 from gateway.transcoding.encoder import INTEGERS, Encode, Encoders, Violation
 from gateway.transcoding.error_response import ErrorReader, error_reader, leaves_open, media_type
 
-__all__ = ["MAX_TARGET_BYTES", "Binding", "RestRequest", "RestResponse", "compile_bindings"]
+__all__ = ["MAX_TARGET_BYTES", "Binding", "NewerRequest", "RestRequest", "RestResponse", "compile_bindings"]
 
 MAX_TARGET_BYTES = 16 * 1024
 """Longest path with query that is sent. vCenter's proxy refuses longer request heads with a bare page."""
+
+# vCenter answers a second request with the same token as it answered the first.
+_REPEATABLE_BY = "client_token"
 
 # What RFC 3986 has nothing to escape in, which is all but any identifier of vCenter's.
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII).fullmatch
@@ -44,6 +47,19 @@ class RestRequest:
     """JSON, None where the operation takes no body. May hold guest passwords."""
     operation: str = field(default="", compare=False)
     """The call in vCenter's own words, for metrics. Has no identifiers in it."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Header fields that are part of the operation."""
+    newer: NewerRequest | None = field(default=None, repr=False)
+    """The same call as newer releases expect it; None where all releases expect the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewerRequest:
+    """A call in the form that a release of vCenter introduced."""
+
+    since: str
+    """First version of the vSphere API that has this form."""
+    request: RestRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +89,18 @@ class Binding:
     _encode: Callable[[Message], RestRequest] = field(repr=False)
     _decode: Callable[[Any, Drift], dict[str, Any]] | None = field(repr=False)
     _errors: ErrorReader = field(repr=False)
+    _token: str | None = field(repr=False)
+    """The field that makes a call repeatable, None where no field does."""
 
     @property
     def is_read_only(self) -> bool:
         """Whether the rpc has no side effects, so that it may be sent again."""
         return self.method.is_read_only
+
+    def is_repeatable(self, message: Message) -> bool:
+        """Whether sending the call again does no harm: it has no side effects, or carries a token by which vCenter
+        recognizes it."""
+        return self.is_read_only or (self._token is not None and bool(getattr(message, self._token)))
 
     def encode(self, message: Message) -> RestRequest:
         """The REST call for a request. Raises GatewayError (INVALID_ARGUMENT, with field violations)."""
@@ -91,7 +114,7 @@ class Binding:
             if not self.is_read_only and error.reason == f"HTTP_{status}" and leaves_open(status, response.body):
                 error = error.leaving_open()
             raise GatewayError(error)
-        if _is_blank(response.body) and (self._decode is None or status in (202, 204)):
+        if _is_blank(response.body) and (self._decode is None or status == 204 or self.method.result_is_optional):
             return self.response_class()
         try:
             value, was_mended = parse(response.body)
@@ -152,6 +175,7 @@ def compile_bindings(contract: Contract) -> Mapping[str, Binding]:
                 _encode=_request_encoder(contract, method, encoders) if is_rest else _no_rest_call,
                 _decode=_result_decoder(method, decoders) if is_rest else None,
                 _errors=errors,
+                _token=_REPEATABLE_BY if is_rest and _REPEATABLE_BY in method.input_type.fields_by_name else None,
             )
         except ContractError as error:
             raise ContractError(f"rpc {name}: {error}") from None
@@ -199,8 +223,9 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
     if rule.body not in ("", "*") and (rule.body not in fields or rule.body in rule.variables):
         raise ContractError(f"body names {rule.body!r}, which is no free field of {method.input_type.full_name}")
     query = {wire_name(f): f for name, f in fields.items() if name not in (*rule.variables, rule.body)}
+    moved = {wire: contract.moved[f.full_name] for wire, f in query.items() if f.full_name in contract.moved}
     if rule.body == "*":
-        query = {}
+        query = {wire: query[wire] for wire in moved}
     for wire, _ in parse_qsl(rule.query):
         if wire in query:
             raise ContractError(f"the query has {wire!r} already, which {query[wire].name!r} would fill as well")
@@ -221,28 +246,52 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
         path = [variable(message, violations) for variable in variables]
         if violations:
             raise GatewayError(Failure.of_request(_distinct(violations)))
-        target = template.format(*path)
+        resource = template.format(*path)
         for wire in path_wires:
             values.pop(wire, None)
-        query = [literal_query] if literal_query else []
-        for wire, parameter in parameters.items():
-            if wire in values:
-                query.extend(f"{wire}={text}" for text in parameter(values[wire]))
-        if query:
-            target = f"{target}?{'&'.join(query)}"
+        given = {wire: parameter(values.pop(wire)) for wire, parameter in parameters.items() if wire in values}
+        target = _with_query(resource, literal_query, given)
         if len(target) > MAX_TARGET_BYTES:
             text = f"makes the URL {len(target)} bytes long; vCenter takes at most {MAX_TARGET_BYTES}"
             longest = max((*rule.variables, *query_names), key=lambda name: len(str(getattr(message, name))))
             raise GatewayError(Failure.of_request([Violation(longest, text)]))
-        if whole_body:
-            return RestRequest(verb, target, orjson.dumps(values), operation)
-        body = orjson.dumps(values[body_wire]) if body_wire in values else None
-        return RestRequest(verb, target, body, operation)
+        content = values if whole_body else values.get(body_wire)
+        body = None if content is None else orjson.dumps(content)
+        request = RestRequest(verb, target, body, operation)
+        if moved and not moved.keys().isdisjoint(given):
+            return replace(request, newer=_newer(request, resource, literal_query, given, moved))
+        return request
 
     query_names = [f.name for f in query.values()]
     if body_wire and rule.body not in contract.required(method.input_type):
         raise ContractError(f"the body {rule.body!r} must be marked REQUIRED")
     return encode
+
+
+def _with_query(resource: str, literal: str, given: Mapping[str, list[str]]) -> str:
+    """The path with the rule's literal query and the parameters behind it."""
+    query = [literal] if literal else []
+    for wire, texts in given.items():
+        query.extend(f"{wire}={text}" for text in texts)
+    return f"{resource}?{'&'.join(query)}" if query else resource
+
+
+def _newer(
+    request: RestRequest, resource: str, literal: str, given: Mapping[str, list[str]], moved: Mapping[str, Moved]
+) -> NewerRequest:
+    """The same call with the parameters where newer releases expect them."""
+    headers, query, since = {}, {}, ""
+    for wire, texts in given.items():
+        move = moved.get(wire)
+        if move is None:
+            query[wire] = texts
+            continue
+        since = move.since
+        if move.header:
+            headers[move.header] = ",".join(unquote(text) for text in texts)
+        else:
+            query[move.query] = texts
+    return NewerRequest(since, replace(request, target=_with_query(resource, literal, query), headers=headers))
 
 
 def _distinct(violations: list[Violation]) -> list[Violation]:

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import orjson
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
-from google.protobuf.struct_pb2 import Struct
+from google.protobuf.struct_pb2 import Struct, Value
 
 from gateway.contract.contract import ContractError, map_value, wire_name
 from gateway.printable import name_or_other
@@ -108,6 +108,7 @@ class Decoders:
         self._messages: dict[str, Decode] = {
             "google.protobuf.Timestamp": _decode_timestamp,
             "google.protobuf.Struct": _decode_struct,
+            "google.protobuf.Value": _decode_value,
         }
 
     def message(self, descriptor: Descriptor) -> Decode:
@@ -319,6 +320,13 @@ def _decode_struct(value: Any, drift: Drift, depth: int) -> Struct:
     struct = Struct()
     _fill_struct(struct, value, depth - 1)
     return struct
+
+
+def _decode_value(value: Any, drift: Drift, depth: int) -> Value:
+    decoded = Value()
+    _check_depth(depth - 1, value)
+    _fill_value(decoded, value, depth - 1)
+    return decoded
 
 
 def _fill_struct(struct: Any, value: Any, depth: int) -> None:

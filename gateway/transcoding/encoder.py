@@ -77,6 +77,7 @@ class Encoders:
         self._messages: dict[str, Encode] = {
             "google.protobuf.Timestamp": _encode_timestamp,
             "google.protobuf.Struct": _encode_struct,
+            "google.protobuf.Value": _encode_dynamic,
         }
 
     def value(self, field: FieldDescriptor) -> Encode:

@@ -35,12 +35,15 @@ from gateway.vcenter.failures import (
     thumbprint_text,
 )
 from gateway.vcenter.options import USER_AGENT, VCenterOptions, ssl_context
+from gateway.vcenter.releases import form_for, with_release
 from gateway.vcenter.retry import RetryPolicy
 from gateway.vcenter.sessions import LOGIN, LOGOUT, login_refused, read_session_id
+from gateway.vcenter.version import VERSIONS, read_releases
 
 __all__ = ["BlockingVCenter"]
 
 _CHUNK = 64 * 1024
+_RELEASE_SECONDS = 2.0
 
 
 class BlockingVCenter:
@@ -108,10 +111,24 @@ class BlockingVCenter:
                     self.login(call.deadline - time.monotonic())
                 except TransportError as error:
                     raise error.before_call() from None
-            headers = {SESSION_HEADER: self._session_id or "", "X-Request-ID": call.request_id}
+            if request.newer is not None:
+                request = form_for(self.release(), request)
+            headers = {SESSION_HEADER: self._session_id or "", "X-Request-ID": call.request_id, **request.headers}
             return binding.decode(self.send(request, headers, call.deadline - time.monotonic()))
         except TransportError as error:
             raise GatewayError(error.failure(binding.method)) from None
+        except GatewayError as error:
+            if error.failure.reason == "OPERATION_NOT_FOUND" and binding.method.since:
+                raise GatewayError(with_release(error.failure, binding.method, self.release())) from None
+            raise
+
+    def release(self) -> str | None:
+        """The version of vCenter's API, for instance `8.0.3.0`; None when vCenter does not tell it."""
+        try:
+            answer = self.send(VERSIONS, {}, _RELEASE_SECONDS)
+        except TransportError:
+            return None
+        return next(iter(read_releases(answer.body)), None)
 
     def login(self, timeout: float) -> None:
         """Opens the session. Raises GatewayError when vCenter refuses it, TransportError when it is not reached."""

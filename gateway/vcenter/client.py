@@ -32,7 +32,7 @@ from gateway.vcenter.retrying import retrying
 from gateway.vcenter.sessions import PROBE, SessionPool
 from gateway.vcenter.translating import translating
 from gateway.vcenter.transport import Transport
-from gateway.vcenter.version import VERSIONS
+from gateway.vcenter.version import VERSIONS, VersionReader
 from gateway.vcenter.with_session import with_session
 
 __all__ = ["VCenter"]
@@ -58,10 +58,12 @@ class VCenter:
         policy: RetryPolicy | None = None,
         events: Events | None = None,
         tracing: Tracing | None = None,
+        version: VersionReader | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         policy, events = policy or RetryPolicy(), events or Events()
         self._transport = Transport(options)
+        self._version = version or VersionReader(options)
         self._send = observing(self._transport.send, events, tracing)
         self.breaker = Breaker(events=events, answers=self.answers)
         self.limiter = Limiter(options.max_concurrent_calls, options.max_waiting_calls)
@@ -79,7 +81,7 @@ class VCenter:
             clock=clock,
         )
         in_turn = limited(self.limiter, guarded_send)
-        translated = translating(with_session(self.sessions, in_turn), events)
+        translated = translating(with_session(self.sessions, in_turn), events, self.release)
         self.call: Unary = retrying(policy, policy.budget(), events)(translated)
         """Has vCenter carry out a call."""
 
@@ -115,11 +117,16 @@ class VCenter:
             if error.failure.code == code_pb2.UNAUTHENTICATED:
                 raise
 
+    async def release(self) -> str | None:
+        """The version of vCenter's API, for instance `8.0.3.0`; None when vCenter does not tell it."""
+        return (await self._version.current()).api
+
     async def close(self) -> None:
         """Logs every session out and closes the connections."""
         self.breaker.close()
         await self.sessions.close()
         await self._transport.close()
+        await self._version.close()
 
     async def answers(self) -> bool:
         """Whether vCenter answers a question that needs no session and does nothing."""

@@ -4,8 +4,9 @@ Nothing else in the gateway does, but for two cases that need no decision: a cal
 vCenter did not run, is sent once more with a new one (`with_session`); and a logout takes another connection when its
 own turns out to be dead (`client`).
 
-A change is sent again only when vCenter certainly did not run it: there was no connection. A call without side effects
-is also sent again after a lost connection, 502, 503 and RESOURCE_BUSY. What vCenter itself calls a lasting state is
+A change is sent again only when vCenter certainly did not run it: there was no connection. A call without side effects,
+or with a client token by which vCenter recognizes it, is also sent again after a lost connection, 502, 503 and
+RESOURCE_BUSY. What vCenter itself calls a lasting state is
 not. Every wait is jittered, grows, and ends before the caller's deadline; and a budget bounds how many calls are sent
 again, so that an outage is not multiplied.
 """
@@ -76,7 +77,7 @@ class RetryPolicy:
     def next(self, failure: Failure, call: Call, attempt: int) -> float | None:
         """How long to wait after try number `attempt` ended in `failure`; None for never. A budget has its say after
         that, and the deadline."""
-        if attempt >= self.tries or not _may_repeat(failure, call.binding.is_read_only):
+        if attempt >= self.tries or not _may_repeat(failure, call.binding.is_repeatable(call.message)):
             return None
         wait = self.jitter(0, min(self.max_backoff, self.backoff * 2 ** (attempt - 1)))
         return wait if failure.retry_delay is None else max(wait, failure.retry_delay)
@@ -122,11 +123,11 @@ class RetryPolicy:
         return -1 if failure.may_have_executed or failure.is_lasting else None
 
 
-def _may_repeat(failure: Failure, is_read_only: bool) -> bool:
+def _may_repeat(failure: Failure, is_repeatable: bool) -> bool:
     """Whether the same call may well succeed a moment later, and does no harm when it is sent again."""
     if failure.reason in _NO_ANSWER:
-        return failure.code == code_pb2.UNAVAILABLE and not failure.may_have_executed
-    if not is_read_only or failure.is_lasting:
+        return failure.code == code_pb2.UNAVAILABLE and (is_repeatable or not failure.may_have_executed)
+    if not is_repeatable or failure.is_lasting:
         return False
     return failure.reason == _BUSY or (
         failure.code == code_pb2.UNAVAILABLE and failure.metadata.get("http_status") in _TRANSIENT_STATUSES

@@ -1,8 +1,12 @@
-"""Where a call becomes a REST call, and the answer a reply."""
+"""Where a call becomes a REST call, and the answer a reply.
+
+A few calls depend on vCenter's release, which is asked for only then.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from gateway.calls import Call, Reply, Unary
 from gateway.errors import GatewayError
@@ -10,20 +14,24 @@ from gateway.events import Events
 from gateway.transcoding import Binding, RestResponse
 from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import TransportError
+from gateway.vcenter.releases import form_for, with_release
 
 __all__ = ["translating"]
 
+_OPERATION_NOT_FOUND = "OPERATION_NOT_FOUND"
 _LARGE = 256 * 1024
 """Size of an answer in bytes from which on its translation takes milliseconds."""
 
 
-def translating(send: Send, events: Events) -> Unary:
-    """The endpoint that has vCenter carry out a call by `send`."""
+def translating(send: Send, events: Events, release: Callable[[], Awaitable[str | None]]) -> Unary:
+    """The endpoint that has vCenter carry out a call by `send`. `release` gives the version of vCenter's API."""
 
     async def translate(call: Call) -> Reply:
         binding = call.binding
         request = binding.encode(call.message)
-        headers = {"X-Request-ID": call.request_id}
+        if request.newer is not None:
+            request = form_for(await release(), request)
+        headers = {"X-Request-ID": call.request_id, **request.headers}
         large: list[Reply] = []
 
         async def read(response: RestResponse) -> None:
@@ -37,6 +45,14 @@ def translating(send: Send, events: Events) -> Unary:
             raise GatewayError(error.failure(binding.method)) from None
         if large:
             return large[0]
+        try:
+            return await read_reply(binding, response)
+        except GatewayError as error:
+            if error.failure.reason == _OPERATION_NOT_FOUND and binding.method.since:
+                raise GatewayError(with_release(error.failure, binding.method, await release())) from None
+            raise
+
+    async def read_reply(binding: Binding, response: RestResponse) -> Reply:
         if len(response.body) < _LARGE:
             return decoded(binding, response)
         return await asyncio.to_thread(decoded, binding, response)  # A long error.

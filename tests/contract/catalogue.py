@@ -22,8 +22,8 @@ Type = str | tuple[str, str]
 # Enums to which each release adds: the protos have them as strings.
 OPEN = frozenset({"VcenterVmGuestOS", "VcenterVmHardwareVersion"})
 
-# What the protos have beyond the documented services, so that a machine can be found and switched on.
-BEYOND = {"com.vmware.vcenter.VM": {"list", "get"}, "com.vmware.vcenter.vm.power": None}
+SESSIONS = "com.vmware.cis.session"
+"""The gateway opens and ends sessions itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class Field:
     """Of the value, of each element of a list, or of a map's values."""
     key_resource: Resource | None = None
     """Of a map's keys."""
+    since: str = ""
+    """The version that brought it, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,12 @@ class Operation:
     """The fields of a body that is no structure with a name."""
     status: int
     result: Field | None
+    result_is_optional: bool
     errors: tuple[str, ...]
-
-    @property
-    def verb(self) -> str:
-        return self.name.partition("/")[2]
+    idempotency: str
+    since: str
+    headers: tuple[Field, ...]
+    """Parameters that newer releases expect in the head of the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class Catalogue:
     structs: Mapping[str, Struct]
     enums: Mapping[str, tuple[str, ...]]
     """Values of all releases."""
+    value_since: Mapping[str, Mapping[str, str]]
+    """By enum and value: the version that brought the value, where that is known."""
     unreached: tuple[Struct, ...]
     """Structures of the documented packages that no operation uses."""
     error_types: tuple[str, ...]
@@ -108,24 +113,17 @@ def catalogue() -> Catalogue:
     structs = {name: _struct(name, item, enums) for name, item in data["structs"].items()}
     return Catalogue(
         operations=tuple(
-            _operation(service["id"], operation, enums)
+            _operation(service, operation, enums)
             for service in data["services"]
             for operation in service["operations"]
-            if _is_covered(service, operation)
+            if service["id"] != SESSIONS
         ),
         structs=structs,
         enums=enums,
+        value_since={name: enum.get("value_since", {}) for name, enum in data["enums"].items()},
         unreached=tuple(_struct(name, item, enums) for name, item in data["documented_unreached"].items()),
         error_types=tuple(data["error_types"]),
     )
-
-
-def _is_covered(service: Any, operation: Any) -> bool:
-    """Whether the protos should have the operation: the documented services as of 7.0.3, and what they have beyond."""
-    names = BEYOND.get(service["id"], ())
-    if service["documented"]:
-        return "source" not in operation
-    return names is None or operation["name"] in names
 
 
 def _type(data: Any, enums: dict[str, tuple[str, ...]]) -> Type:
@@ -154,6 +152,7 @@ def _field(data: Any, enums: dict[str, tuple[str, ...]]) -> Field:
         data["required"],
         _resource(data, "value_resource" if "value_resource" in data else "resource"),
         _resource(data, "key_resource"),
+        data.get("since", ""),
     )
 
 
@@ -175,10 +174,10 @@ def _struct(name: str, data: Any, enums: dict[str, tuple[str, ...]]) -> Struct:
     return Struct(name, _fields([*data["fields"], *data.get("fields_in_9_1", ())], enums), unions)
 
 
-def _operation(service: str, data: Any, enums: dict[str, tuple[str, ...]]) -> Operation:
+def _operation(service: Any, data: Any, enums: dict[str, tuple[str, ...]]) -> Operation:
     body, result = data["body"] or {}, {"name": "", "required": False, **data["result"]}
     return Operation(
-        name=f"{service}/{data['name']}",
+        name=f"{service['id']}/{data['name']}",
         method=data["http"]["method"],
         path=data["http"]["path"],
         query=data["http"]["query"],
@@ -193,5 +192,9 @@ def _operation(service: str, data: Any, enums: dict[str, tuple[str, ...]]) -> Op
         body_fields=_fields(body["fields"], enums) if "fields" in body else None,
         status=data["result"]["status"],
         result=None if result["type"] is None else _field(result, enums),
+        result_is_optional=data["result"].get("optional", False),
         errors=tuple(data["errors"]),
+        idempotency=data.get("idempotency", "IDEMPOTENCY_UNKNOWN"),
+        since=data.get("since", service.get("since", "")),
+        headers=_fields(data.get("header_params", ()), enums),
     )

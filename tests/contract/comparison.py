@@ -25,7 +25,13 @@ SCALARS = {
     "boolean": F.TYPE_BOOL,
     "double": F.TYPE_DOUBLE,
 }
-WELL_KNOWN = {"date-time": ".google.protobuf.Timestamp", "dynamic": ".google.protobuf.Struct"}
+WELL_KNOWN = {
+    "date-time": (".google.protobuf.Timestamp",),
+    # A Value where the type of a result decides whether it is a structure at all.
+    "dynamic": (".google.protobuf.Struct", ".google.protobuf.Value"),
+}
+NEW_NAMES = {("com.vmware.vcenter.ovf.import_flag/list", "rp"): "resource_pool"}
+"""Names of query parameters that release 9.0 changed."""
 OWN_PACKAGE = "vcenter.gateway."
 """What the gateway implements itself mirrors nothing."""
 LEVELS = ("IDEMPOTENCY_UNKNOWN", "NO_SIDE_EFFECTS", "IDEMPOTENT")
@@ -117,7 +123,11 @@ class _Comparison:
             path, _, query = getattr(http, verb, "").partition("?")
             rpcs.setdefault((verb.upper(), path, *sorted(parse_qsl(query))), []).append(name)
         for operation in self.catalogue.operations:
-            names = rpcs.pop((operation.method, operation.path, *sorted(operation.query.items())), [])
+            address = (operation.method, operation.path, *sorted(operation.query.items()))
+            names = rpcs.pop(address, [])
+            if len(names) > 1 and (chosen := self.with_parameters(names, operation)):
+                rpcs[address] = [name for name in names if name != chosen]
+                names = [chosen]
             if len(names) != 1:
                 self.say(operation.name, f"has {len(names)} rpcs: {', '.join(names) or 'none'}")
             for name in names:
@@ -132,6 +142,17 @@ class _Comparison:
             ):
                 self.say(struct.name, "is no message, or not with these fields")
         return self.found
+
+    def with_parameters(self, names: list[str], operation: Operation) -> str | None:
+        """Of rpcs with one verb and path, the one whose request has exactly the parameters of the operation."""
+        wanted = {*operation.path_params, *(item.name for item in operation.query_params)}
+        fitting = [
+            name
+            for name in names
+            if operation.body is None
+            and {wire(field) for field in self.protos.messages[self.protos.methods[name].input_type].field} == wanted
+        ]
+        return fitting[0] if len(fitting) == 1 else None
 
     def say(self, place: str, what: str) -> None:
         self.found.add(f"{place.removeprefix('.')}: {what}")
@@ -149,8 +170,12 @@ class _Comparison:
         request = self.protos.messages[method.input_type]
         if (errors := self.protos.error_types(method)) != list(operation.errors):
             self.say(name, f"has the errors {errors} in place of {list(operation.errors)}")
-        if (level := LEVELS[method.options.idempotency_level]) != (expected := self.idempotency(operation)):
+        if (level := LEVELS[method.options.idempotency_level]) != (expected := operation.idempotency):
             self.say(name, f"is {level} in place of {expected}")
+        if (since := self.protos.option(method, "vapi.v1.since")) != operation.since:
+            self.say(name, f"is there since {since or 'ever'} in place of {operation.since or 'ever'}")
+        if self.protos.option(method, "vapi.v1.optional_result") is not operation.result_is_optional:
+            self.say(name, f"should {'' if operation.result_is_optional else 'not '}have an optional result")
         fields = {wire(field): field for field in request.field}
         for parameter in operation.path_params:
             if (field := fields.pop(parameter, None)) is None:
@@ -176,14 +201,19 @@ class _Comparison:
                 self.say(name, f"lacks the field {parameter.name}")
             else:
                 self.field(f"{name}.{field.name}", method.input_type, field, parameter, True)
+                new_name = NEW_NAMES.get((operation.name, parameter.name), "")
+                if self.protos.option(field, "vapi.v1.moved").query != new_name:
+                    self.say(f"{name}.{field.name}", f"should have the new name {new_name or '(none)'}")
+        for header in operation.headers:
+            parameter = header.name.lower().replace("-", "_")
+            field = fields.pop(parameter, None) or {wire(item): item for item in request.field}.get(parameter)
+            if field is None:
+                self.say(name, f"lacks the field {parameter}")
+            elif self.protos.option(field, "vapi.v1.moved").header != header.name:
+                self.say(f"{name}.{parameter}", f"should say that it moved to the header {header.name}")
         for other in fields:
             self.say(name, f"has a field that the API lacks: {other}")
         self.result(name, operation, http.response_body, method.output_type)
-
-    def idempotency(self, operation: Operation) -> str:
-        if operation.verb in ("get", "list"):
-            return "NO_SIDE_EFFECTS"
-        return "IDEMPOTENT" if operation.verb in ("update", "set") else "IDEMPOTENCY_UNKNOWN"
 
     def result(self, name: str, operation: Operation, response_body: str, response: str) -> None:
         fields = {field.name: field for field in self.protos.messages[response].field}
@@ -208,6 +238,8 @@ class _Comparison:
 
     def field(self, place: str, message: str, field: Any, expected: Field, is_request: bool) -> None:
         self.resources(place, message, field, expected)
+        if (since := self.protos.option(field, "vapi.v1.field_since")) != expected.since:
+            self.say(place, f"is there since {since or 'ever'} in place of {expected.since or 'ever'}")
         if is_request and self.protos.is_marked(field, "REQUIRED") is not expected.required:
             self.say(place, f"should {'' if expected.required else 'not '}be REQUIRED")
         if is_request and self.protos.is_marked(field, "OPTIONAL") is expected.required:
@@ -235,19 +267,20 @@ class _Comparison:
             if expected == "password" and not field.options.debug_redact:
                 self.say(place, "is a secret: should be redacted")
         elif expected in WELL_KNOWN:
-            if field.type_name != WELL_KNOWN[expected]:
-                self.say(place, f"should be {WELL_KNOWN[expected][1:]}")
+            if field.type_name not in WELL_KNOWN[expected]:
+                self.say(place, f"should be {WELL_KNOWN[expected][0][1:]}")
         elif expected in self.catalogue.enums:
             if field.type != F.TYPE_ENUM:
                 self.say(place, f"should be the enum {expected}")
             else:
-                self.enum(field.type_name, self.catalogue.enums[expected])
+                self.enum(field.type_name, expected)
         elif field.type != F.TYPE_MESSAGE:
             self.say(place, f"should be the message {expected}")
         else:
             self.struct(field.type_name, self.catalogue.structs[expected], is_request)
 
-    def enum(self, name: str, values: tuple[str, ...]) -> None:
+    def enum(self, name: str, expected: str) -> None:
+        values = self.catalogue.enums[expected]
         zero, *others = self.protos.enums[name].value
         if zero.number != 0 or not zero.name.endswith("_UNSPECIFIED"):
             self.say(name, "should begin with ..._UNSPECIFIED = 0")
@@ -258,6 +291,11 @@ class _Comparison:
             self.say(name, f"lacks the value {missing}")
         for other in have - set(values):
             self.say(name, f"has a value that the API lacks: {other}")
+        expected_since = self.catalogue.value_since.get(expected, {})
+        for value in others:
+            since = self.protos.option(value, "vapi.v1.value_since")
+            if since != (wanted := expected_since.get(value.name.removeprefix(prefix), "")):
+                self.say(f"{name}.{value.name}", f"is there since {since or 'ever'} in place of {wanted or 'ever'}")
 
     def struct(self, name: str, struct: Struct, is_request: bool) -> None:
         if (name, struct.name, is_request) in self.done:

@@ -15,10 +15,18 @@ from tests.contract.catalogue import Operation
 @pytest.fixture(scope="session")
 def binding_of() -> Callable[[Operation], Binding]:
     """Finds the binding of an operation by its REST call."""
-    found = {}
+    found: dict[tuple[object, ...], list[Binding]] = {}
     for binding in compile_bindings(load_contract()).values():
         if not binding.method.operation:
             continue  # The gateway's own.
         path, _, query = binding.method.rule.path.partition("?")
-        found[(binding.method.rule.verb, path, *sorted(parse_qsl(query)))] = binding
-    return lambda operation: found[(operation.method, operation.path, *sorted(operation.query.items()))]
+        address = (binding.method.rule.verb, path, *sorted(parse_qsl(query)))
+        found.setdefault(address, []).append(binding)
+
+    def find(operation: Operation) -> Binding:
+        """The one with the operation's parameters, where several have its verb and path."""
+        wanted = {*operation.path_params, *(item.name for item in operation.query_params)}
+        candidates = found[(operation.method, operation.path, *sorted(operation.query.items()))]
+        return min(candidates, key=lambda item: len(wanted ^ set(item.method.input_type.fields_by_name)))
+
+    return find
