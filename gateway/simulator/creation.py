@@ -32,9 +32,8 @@ _DEVICES = (
 _ADAPTERS = {"SCSI": "scsi_adapters", "SATA": "sata_adapters", "NVME": "nvme_adapters"}
 # How many devices one adapter takes.
 _UNITS = {"SCSI": 15, "SATA": 30, "NVME": 15}
-# First identifier, and first PCI slot with the distance of the next.
+# The identifier of the adapter on bus 0; those on further buses follow.
 _FIRST_KEY = {"SCSI": 1000, "SATA": 15000, "NVME": 31000}
-_SCSI_SLOTS = (160, 1184, 2208, 3232)
 
 
 def create(call: Call, spec: Mapping[str, Any], site: Site) -> VirtualMachine:
@@ -127,7 +126,7 @@ def _add_adapters(machine: VirtualMachine, lists: Mapping[str, Any], defaults: G
             match kind:
                 case "SCSI":
                     adapter = defaults.scsi if defaults else "PVSCSI"
-                    machine.scsi_adapters[key] = ScsiAdapter(bus, adapter, _SCSI_SLOTS[bus])
+                    machine.scsi_adapters[key] = ScsiAdapter(bus, adapter, None)
                 case "SATA":
                     machine.sata_adapters[key] = bus
                 case _:

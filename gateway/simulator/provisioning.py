@@ -238,7 +238,7 @@ def _twin(inventory: Inventory, source: VirtualMachine, wanted: Copy) -> Virtual
     machine.busy, machine.copies, machine.compute_policies = False, 0, {}
     machine.guest.name = wanted.name
     if machine.guest.ip_address is not None:
-        machine.guest.ip_address = guest_address(number)
+        machine.guest.ip_address, machine.guest.address_is_static = guest_address(number), False
     machine.disks = {}
     for key, disk, datastore in wanted.disks_of(source):
         file = _new_file(inventory, machine, datastore)
