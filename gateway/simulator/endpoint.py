@@ -20,7 +20,7 @@ from urllib.parse import parse_qs
 
 from gateway.simulator import errors, pages, versions
 from gateway.simulator import operations as _handlers  # noqa: F401 - importing it registers them
-from gateway.simulator.catalogue import Operation, load
+from gateway.simulator.catalogue import Operation, catalogue_of, load
 from gateway.simulator.clock import timestamp
 from gateway.simulator.exchange import Request, Response, failure_response
 from gateway.simulator.inventory import Inventory
@@ -45,12 +45,12 @@ class WrongMediaTypeError(Exception):
 
 
 class Endpoint:
-    """All operations of the catalogue over one inventory and one set of sessions."""
+    """All operations that the inventory's release has, over this inventory and one set of sessions."""
 
     def __init__(self, inventory: Inventory, sessions: Sessions, clock: Callable[[], datetime]) -> None:
-        catalogue = load()
+        catalogue = catalogue_of(inventory.release)
         self._router = Router(item for item in catalogue.operations.values() if item.id in handlers())
-        self._validator = Validator(catalogue)
+        self._validator = Validator(catalogue, load())
         self._inventory = inventory
         self._sessions = sessions
         self._clock = clock
@@ -73,7 +73,7 @@ class Endpoint:
             if path == _LEGACY_SESSION_PATH:
                 return self._legacy_session(request, query)
             if path == versions.PATH and request.method == "GET":
-                return versions.version_list()
+                return versions.version_list(self._inventory.release)
             if not f"{path}/".startswith(_API):
                 return pages.not_found(path)
             return self._operate(request, path, query)
@@ -109,6 +109,7 @@ class Endpoint:
                 failure.error_type,
                 operation.name,
             ) from None
+        result = self._validator.without_newer(operation, result)
         try:
             self._validator.result(operation, result)
         except Mismatch as found:

@@ -118,6 +118,8 @@ class Guest:
     """How long it takes to shut down, to reboot, or to start its tools."""
     accounts: dict[str, Account] = field(repr=False)
     environment: dict[str, str]
+    address_is_static: bool = False
+    """Whether a customization has set the address; it comes from DHCP otherwise."""
     mounts: dict[str, Mount] = field(default_factory=dict)
     processes: dict[int, Process] = field(default_factory=dict)
 
@@ -261,7 +263,8 @@ class Guest:
     def _apply(self, plan: Plan) -> None:
         self.host_name = plan.host_name or self.host_name
         self.domain = self.domain if plan.domain is None else plan.domain
-        self.ip_address = plan.ip_address or self.ip_address
+        if plan.ip_address is not None:
+            self.ip_address, self.address_is_static = plan.ip_address, True
         self.dns_servers = self.dns_servers if plan.dns_servers is None else list(plan.dns_servers)
         self.search_domains = self.search_domains if plan.search_domains is None else list(plan.search_domains)
         if plan.administrator_password is not None:

@@ -42,6 +42,7 @@ from gateway.simulator.machine import (
     VirtualMachine,
 )
 from gateway.simulator.places import DiskFiles, Network, Places
+from gateway.simulator.releases import NEWEST, Release
 from gateway.simulator.tasks import Tasks
 
 __all__ = [
@@ -108,7 +109,10 @@ def device_id(address: Address) -> str:
 class Inventory:
     """All machines and what they stand on; also the agenda of things that happen later."""
 
-    def __init__(self, vms: int, seed: int, started: datetime, transition: timedelta) -> None:
+    def __init__(
+        self, vms: int, seed: int, started: datetime, transition: timedelta, release: Release = NEWEST
+    ) -> None:
+        self.release = release
         self.transition = transition
         self.places = Places()
         self.networks: dict[str, Network] = self.places.networks

@@ -4,11 +4,12 @@ Operations change these plain, mutable objects directly; there is one event loop
 operation ever sees another one half done.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from gateway.simulator import errors
+from gateway.simulator.data_sets import DataSets
 from gateway.simulator.guest import Guest, PowerState
 
 __all__ = [
@@ -152,7 +153,9 @@ class ScsiAdapter:
 
     bus: int
     type: str = "PVSCSI"
-    pci_slot_number: int = 160
+    pci_slot_number: int | None = 160
+    """None until the machine is powered on."""
+    sharing: str = "NONE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +198,14 @@ class VirtualMachine:
     scsi_adapters: dict[str, ScsiAdapter] = field(default_factory=dict)
     sata_adapters: dict[str, int] = field(default_factory=dict)
     nvme_adapters: dict[str, int] = field(default_factory=dict)
+    # Slots of SATA and NVMe adapters that were added later; None until the machine is powered on.
+    pci_slots: dict[str, int | None] = field(default_factory=dict)
 
     # Compute policies by identifier, with the compliance of the machine (`COMPLIANT`, `NOT_COMPLIANT`...).
     compute_policies: dict[str, str] = field(default_factory=dict)
     # Storage policy of the machine's home directory; those of its disks stand with the disks.
     home_storage_policy: str | None = None
+    data_sets: DataSets = field(default_factory=DataSets)
     tools_installer: ToolsInstaller | None = None
     # The devices that were connected when the machine was suspended, and are again when it resumes.
     connected_at_suspension: list[Device] = field(default_factory=list)
@@ -227,9 +233,18 @@ class VirtualMachine:
         """Where disks and CD-ROM devices are attached."""
         return {disk.address for disk in self.disks.values()} | {cdrom.address for cdrom in self.cdroms.values()}
 
+    def pci_slots_in_use(self) -> set[int]:
+        """The slots of the adapters and nics that have one."""
+        slots = (
+            *(adapter.pci_slot_number for adapter in self.scsi_adapters.values()),
+            *self.pci_slots.values(),
+            *(nic.pci_slot_number for nic in self.nics.values()),
+        )
+        return {slot for slot in slots if slot is not None}
+
     def settle_nics(self) -> None:
         """Gives the nics what they need to run: free PCI slots where theirs are unset, invalid or taken; addresses."""
-        taken = {adapter.pci_slot_number for adapter in self.scsi_adapters.values()}
+        taken = {adapter.pci_slot_number for adapter in self.scsi_adapters.values()} | set(self.pci_slots.values())
         unsettled = []
         for nic in self.nics.values():
             if nic.pci_slot_number is None or nic.pci_slot_number < _FIRST_PCI_SLOT or nic.pci_slot_number in taken:
@@ -242,6 +257,22 @@ class VirtualMachine:
         for nic in self.nics.values():
             if nic.mac_address is None:
                 nic.mac_address = self.generated_mac()
+
+    def settle_adapters(self) -> None:
+        """Gives the adapters that have none, or one of the chipset's, free PCI slots."""
+        free = (slot for slot in _PCI_SLOTS if slot not in self.pci_slots_in_use())
+        for key, adapter in self.scsi_adapters.items():
+            if adapter.pci_slot_number is None or adapter.pci_slot_number < _FIRST_PCI_SLOT:
+                self.scsi_adapters[key] = replace(adapter, pci_slot_number=next(free))
+        for key, slot in self.pci_slots.items():
+            if slot is None or slot < _FIRST_PCI_SLOT:
+                self.pci_slots[key] = next(free)
+
+    def settle_if_running(self) -> None:
+        """Gives hardware that was added to a running machine what it needs to run."""
+        if self.power_state == "POWERED_ON":
+            self.settle_adapters()
+            self.settle_nics()
 
     def generated_mac(self) -> str:
         """A free address as the host makes them, from the machine's BIOS UUID."""
@@ -262,6 +293,7 @@ class VirtualMachine:
             self.boot.enter_setup_mode = False
         if state == "POWERED_ON" and before == "POWERED_OFF":
             self.memory.power_on_size_mib = self.memory.size_mib
+            self.settle_adapters()
             self.settle_nics()
             for device in self.connectable():
                 device.state = "CONNECTED" if device.start_connected else "NOT_CONNECTED"

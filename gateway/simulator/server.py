@@ -21,6 +21,7 @@ from gateway.simulator.exchange import Request, Response
 from gateway.simulator.faults import Fault, Faults
 from gateway.simulator.inventory import Inventory
 from gateway.simulator.record import Record, RecordedCall
+from gateway.simulator.releases import RELEASES
 from gateway.simulator.sessions import DEFAULT_USERS, SessionLimits, Sessions, User
 from gateway.simulator.tls import server_context
 
@@ -38,6 +39,8 @@ class SimulatorOptions:
 
     vms: int = SimulatorSettings().vms
     """Number of virtual machines."""
+    release: str = SimulatorSettings().release
+    """The release of vCenter that it is, one of `RELEASES`. What came later is not there."""
     host: str = "127.0.0.1"
     port: int = 0
     """0 takes a free one."""
@@ -63,7 +66,11 @@ class Simulator:
         self.options = options or SimulatorOptions()
         clock = self.options.clock
         self.inventory = Inventory(
-            self.options.vms, self.options.seed, clock(), timedelta(seconds=self.options.transition)
+            self.options.vms,
+            self.options.seed,
+            clock(),
+            timedelta(seconds=self.options.transition),
+            RELEASES[self.options.release],
         )
         self.sessions = Sessions(self.options.users, self.options.limits, clock)
         self.faults = Faults()

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.simulator import errors
+from gateway.simulator.adapters import nvme_info, sata_info, scsi_info
 from gateway.simulator.catalogue import load
-from gateway.simulator.machine import ScsiAdapter, VirtualMachine
+from gateway.simulator.machine import VirtualMachine
 from gateway.simulator.operations import boot, cdrom, cpu, disk, ethernet, floppy, memory, parallel, serial
 from gateway.simulator.registry import Call, Json, operation
 
@@ -93,25 +94,7 @@ def vm_info(machine: VirtualMachine) -> dict[str, Any]:
         "floppies": {key: floppy.floppy_info(item) for key, item in machine.floppies.items()},
         "parallel_ports": {key: parallel.parallel_info(item) for key, item in machine.parallel_ports.items()},
         "serial_ports": {key: serial.serial_info(item) for key, item in machine.serial_ports.items()},
-        "sata_adapters": {key: _sata_info(bus) for key, bus in machine.sata_adapters.items()},
-        "scsi_adapters": {key: _scsi_info(adapter) for key, adapter in machine.scsi_adapters.items()},
-        "nvme_adapters": {key: _nvme_info(bus) for key, bus in machine.nvme_adapters.items()},
+        "sata_adapters": {key: sata_info(machine, key) for key in machine.sata_adapters},
+        "scsi_adapters": {key: scsi_info(machine, key) for key in machine.scsi_adapters},
+        "nvme_adapters": {key: nvme_info(machine, key) for key in machine.nvme_adapters},
     }
-
-
-def _scsi_info(adapter: ScsiAdapter) -> dict[str, Any]:
-    return {
-        "label": f"SCSI controller {adapter.bus}",
-        "type": adapter.type,
-        "scsi": {"bus": adapter.bus, "unit": 7},
-        "pci_slot_number": adapter.pci_slot_number,
-        "sharing": "NONE",
-    }
-
-
-def _sata_info(bus: int) -> dict[str, Any]:
-    return {"label": f"SATA controller {bus}", "type": "AHCI", "bus": bus, "pci_slot_number": 33 + bus}
-
-
-def _nvme_info(bus: int) -> dict[str, Any]:
-    return {"label": f"NVME controller {bus}", "bus": bus, "pci_slot_number": 40 + bus}

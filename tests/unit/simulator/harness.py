@@ -13,6 +13,7 @@ from gateway.simulator import DEFAULT_USERS, ManualClock, SessionLimits, User
 from gateway.simulator.endpoint import Endpoint
 from gateway.simulator.exchange import Request, Response
 from gateway.simulator.inventory import Inventory
+from gateway.simulator.releases import NEWEST, Release
 from gateway.simulator.sessions import Sessions
 
 __all__ = ["ADMIN", "NOACCESS", "PASSWORD", "READONLY", "Answer", "Api", "basic"]
@@ -54,9 +55,10 @@ class Api:
         vms: int = 20,
         limits: SessionLimits | None = None,
         users: tuple[User, ...] = DEFAULT_USERS,
+        release: Release = NEWEST,
     ) -> None:
         self.clock = clock
-        self.inventory = Inventory(vms, 1, clock(), timedelta(seconds=2))
+        self.inventory = Inventory(vms, 1, clock(), timedelta(seconds=2), release)
         self.sessions = Sessions(users, limits or SessionLimits(), clock)
         self.endpoint = Endpoint(self.inventory, self.sessions, clock)
         self.session = ""
