@@ -41,6 +41,7 @@ from gateway.simulator.machine import (
     SerialPort,
     VirtualMachine,
 )
+from gateway.simulator.machines import Machines
 from gateway.simulator.places import DiskFiles, Network, Places
 from gateway.simulator.releases import NEWEST, Release
 from gateway.simulator.tasks import Tasks
@@ -128,10 +129,17 @@ class Inventory:
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._agenda_order = count()
         self.tasks = Tasks(self.schedule)
-        self.machines: dict[str, VirtualMachine] = {}
+        self.machines = Machines()
+        self.removal_listeners: list[Callable[[str, str], None]] = []
+        """Who wants to know of things that are gone; called with type and identifier (`VirtualMachine`, `vm-1001`)."""
+        self.newest_hardware = "VMX_21"
+        """The newest version of virtual hardware that the hosts know."""
         total = vms + 1 if vms >= _SPECIALS_FROM else vms
+        self._seed = seed
+        self._numbers = count(total)
+        self._turns = count()
         for index in range(total):
-            machine = _build(self, index, total, Random(f"{seed}/{index}"), started)  # noqa: S311 - not a secret
+            machine = _build(self, index, total, self.random(index), started)
             self.machines[machine.vm] = machine
         for datastore in self.places.datastores.values():
             datastore.capacity = max(datastore.capacity, 2 * datastore.used)
@@ -156,6 +164,23 @@ class Inventory:
             for machine in self.machines.values()
             if machine.placement.host == host and machine.power_state == "POWERED_ON"
         )
+
+    def next_number(self) -> int:
+        """The position of the next new machine in the inventory: 20 for what becomes `vm-1021`."""
+        return next(self._numbers)
+
+    def random(self, number: int) -> Random:
+        """What is random about the machine at that position; the same at each start."""
+        return Random(f"{self._seed}/{number}")  # noqa: S311 - not a secret
+
+    def next_turn(self) -> int:
+        """Counts, for what takes turns."""
+        return next(self._turns)
+
+    def removed(self, kind: str, identifier: str) -> None:
+        """Tells everybody who has to know that a thing is gone."""
+        for listener in self.removal_listeners:
+            listener(kind, identifier)
 
     def next_mac(self) -> str:
         """A free address from the range vCenter assigns from."""

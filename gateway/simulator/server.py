@@ -15,7 +15,7 @@ from aiohttp import web
 from gateway.settings import SimulatorSettings
 from gateway.settings.address import join_address, reachable
 from gateway.simulator import control
-from gateway.simulator.clock import system_clock
+from gateway.simulator.clock import system_clock, wait_until
 from gateway.simulator.endpoint import Endpoint
 from gateway.simulator.exchange import Request, Response
 from gateway.simulator.faults import Fault, Faults
@@ -166,6 +166,9 @@ class Simulator:
         response = fault.response if fault else None
         if response is None:
             response = self._endpoint.handle(request)
+        if response.later is not None:
+            await wait_until(self.options.clock, response.later.due)
+            response = response.later.response()
         call.executed = response.executed
         # The answer is late, not the operation: it has run even if the client does not wait for the answer.
         if latency:
