@@ -27,6 +27,7 @@ from typing import Any
 from gateway.simulator.customization import STORED_SPECS
 from gateway.simulator.disk_files import DiskFiles
 from gateway.simulator.guest import Guest, PowerState
+from gateway.simulator.library import Libraries
 from gateway.simulator.machine import (
     Address,
     Boot,
@@ -145,6 +146,10 @@ class Inventory:
             self.machines[machine.vm] = machine
         for datastore in self.places.datastores.values():
             datastore.capacity = max(datastore.capacity, 2 * datastore.used)
+        template = next((machine for machine in reversed(self.machines.values()) if machine.template), None)
+        self.libraries = Libraries(self.places, self.files, started, template)
+        self.client_tokens: dict[tuple[str, uuid.UUID], Any] = {}
+        """What calls with a client token resulted in, by operation and token."""
         self.host_memory_mib = self._host_memory()
         """What each host has for its virtual machines."""
         self.objects = existing(self.places, self.machines)
