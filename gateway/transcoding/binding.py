@@ -35,15 +35,17 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII).fullmatch
 
 @dataclass(frozen=True, slots=True)
 class RestRequest:
-    """A REST call without host and headers."""
+    """A call of one of vCenter's APIs, without host and headers."""
 
     method: str
     target: str
     """Path and query, percent-encoded: to be sent as it is."""
     body: bytes | None = field(repr=False)
-    """JSON, None where the operation takes no body. May hold guest passwords."""
+    """Of the media type, None where the operation takes no body. May hold guest passwords."""
     operation: str = field(default="", compare=False)
     """The call in vCenter's own words, for metrics. Has no identifiers in it."""
+    media_type: str = "application/json"
+    """Of the body, and of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
