@@ -188,7 +188,12 @@ class Gateway(Events):
         audit = self.audit
         events = combined(TraceEvents(), self._events, self, service, *([audit] if audit else []))
         vcenter = self.vcenter = VCenter(
-            timeouts, self.contract, policy=self._retries, events=events, tracing=self._tracing, version=self._version
+            timeouts,
+            self.contract,
+            policy=self._retries,
+            events=events,
+            tracing=self._tracing,
+            versions=self._version,
         )
         reads = self.reads = SharedReads(
             vcenter.call,

@@ -333,7 +333,7 @@ class Libraries:
 
 
 def require_texts(spec: Mapping[str, Any]) -> None:
-    """INVALID_ARGUMENT where a name is empty or too long, or a description is too long; unset ones are not looked at."""
+    """INVALID_ARGUMENT where a name is empty, or a name or description is too long; unset ones are not looked at."""
     name, description = spec.get("name"), spec.get("description")
     if name is not None and not name.strip():
         raise errors.invalid_argument(f"{_MESSAGES}.name_empty", "The name must not be empty.")

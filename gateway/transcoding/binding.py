@@ -38,17 +38,19 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*", re.ASCII).fullmatch
 
 @dataclass(frozen=True, slots=True)
 class RestRequest:
-    """A REST call without host and headers."""
+    """A call of one of vCenter's APIs, without host and headers."""
 
     method: str
     target: str
     """Path and query, percent-encoded: to be sent as it is."""
     body: bytes | None = field(repr=False)
-    """JSON, None where the operation takes no body. May hold guest passwords."""
+    """Of the media type, None where the operation takes no body. May hold guest passwords."""
     operation: str = field(default="", compare=False)
     """The call in vCenter's own words, for metrics. Has no identifiers in it."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Header fields that are part of the operation."""
+    media_type: str = "application/json"
+    """Of the body, and of the answer."""
     newer: NewerRequest | None = field(default=None, repr=False)
     """The same call as newer releases expect it; None where all releases expect the same."""
 

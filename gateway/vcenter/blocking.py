@@ -37,7 +37,7 @@ from gateway.vcenter.failures import (
 from gateway.vcenter.options import USER_AGENT, VCenterOptions, ssl_context
 from gateway.vcenter.releases import form_for, with_release
 from gateway.vcenter.retry import RetryPolicy
-from gateway.vcenter.sessions import LOGIN, LOGOUT, login_refused, read_session_id
+from gateway.vcenter.session_api import LOGIN, LOGOUT, login_refused, read_session_id
 from gateway.vcenter.version import VERSIONS, read_releases
 
 __all__ = ["BlockingVCenter"]
@@ -97,7 +97,7 @@ class BlockingVCenter:
                 return self._try(call)
             except GatewayError as error:
                 failure = self._policy.advised(error.failure)
-            delay = self._policy.next(failure, call, attempt)
+            delay = self._policy.next(failure, attempt, is_repeatable=binding.is_repeatable(message))
             if delay is None or time.monotonic() + delay >= end:
                 raise GatewayError(failure)
             time.sleep(delay)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from typing import cast
 
 from google.rpc import code_pb2
 
@@ -25,15 +26,18 @@ from gateway.vcenter.credential import SESSION_HEADER, SessionId
 from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import ConnectionLostError, TransportError
 from gateway.vcenter.limiter import Limiter, limited
+from gateway.vcenter.lockout import LockoutGuard
 from gateway.vcenter.observing import observing
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.retry import RetryPolicy
 from gateway.vcenter.retrying import retrying
-from gateway.vcenter.sessions import PROBE, SessionPool
+from gateway.vcenter.session_api import PROBE, RestSessions, SessionApi
+from gateway.vcenter.sessions import SessionPool
 from gateway.vcenter.translating import translating
 from gateway.vcenter.transport import Transport
 from gateway.vcenter.version import VERSIONS, VersionReader
 from gateway.vcenter.with_session import with_session
+from gateway.vim.client import Vim, VimParts
 
 __all__ = ["VCenter"]
 
@@ -47,7 +51,8 @@ _QUESTION_SECONDS = 2.0
 class VCenter:
     """To be made and closed within a running event loop.
 
-    `clock` is the time, in seconds, by which sessions grow old and refused passwords are tried again.
+    `versions` tells which releases vCenter speaks, where something else asks for them too. `clock` is the time, in
+    seconds, by which sessions grow old and refused passwords are tried again.
     """
 
     def __init__(
@@ -58,12 +63,13 @@ class VCenter:
         policy: RetryPolicy | None = None,
         events: Events | None = None,
         tracing: Tracing | None = None,
-        version: VersionReader | None = None,
+        versions: VersionReader | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         policy, events = policy or RetryPolicy(), events or Events()
+        self._own_versions = None if versions else VersionReader(options)
+        self._versions = versions or cast(VersionReader, self._own_versions)
         self._transport = Transport(options)
-        self._version = version or VersionReader(options)
         self._send = observing(self._transport.send, events, tracing)
         self.breaker = Breaker(events=events, answers=self.answers)
         self.limiter = Limiter(options.max_concurrent_calls, options.max_waiting_calls)
@@ -71,19 +77,33 @@ class VCenter:
         guarded_send = guarded(self.breaker, self._send)
         self._session_send = limited(session_calls, guarded_send)
         self._errors = error_reader(contract)
-        self.sessions = SessionPool(
-            self._session_send,
+        guard = LockoutGuard(clock=clock)
+
+        def sessions_of(api: SessionApi) -> SessionPool:
             # Past the breaker: vCenter may be back by now, and a session that is not closed takes up room.
-            limited(session_calls, _on_any_connection(self._send)),
-            self._errors,
-            policy=policy,
-            events=events,
-            clock=clock,
-        )
+            log_out = limited(session_calls, _on_any_connection(self._send))
+            return SessionPool(self._session_send, log_out, api, guard=guard, policy=policy, events=events, clock=clock)
+
+        self.sessions = sessions_of(RestSessions(self._errors))
         in_turn = limited(self.limiter, guarded_send)
         translated = translating(with_session(self.sessions, in_turn), events, self.release)
         self.call: Unary = retrying(policy, policy.budget(), events)(translated)
         """Has vCenter carry out a call."""
+        self.vim = Vim(
+            VimParts(
+                options,
+                self._errors,
+                self._versions,
+                self.sessions,
+                sessions_of,
+                in_turn,
+                self._send,
+                policy,
+                policy.budget(),
+                events,
+            )
+        )
+        """vCenter's other API, for what REST does not have."""
 
     @property
     def certificate(self) -> bytes | None:
@@ -109,7 +129,7 @@ class VCenter:
                 return
             headers = {SESSION_HEADER: credential.value}
             response = await self._session_send(Exchange(PROBE, headers, deadline, call))
-            if self.sessions.was_refused(response):
+            if self.sessions.api.was_refused(response):
                 raise GatewayError(self._errors.read(PROBE.operation, response.status, response.headers, response.body))
         except (TransportError, TimeoutError):
             return
@@ -119,14 +139,16 @@ class VCenter:
 
     async def release(self) -> str | None:
         """The version of vCenter's API, for instance `8.0.3.0`; None when vCenter does not tell it."""
-        return (await self._version.current()).api
+        return (await self._versions.current()).api
 
     async def close(self) -> None:
         """Logs every session out and closes the connections."""
         self.breaker.close()
+        await self.vim.close()
+        if self._own_versions is not None:
+            await self._own_versions.close()
         await self.sessions.close()
         await self._transport.close()
-        await self._version.close()
 
     async def answers(self) -> bool:
         """Whether vCenter answers a question that needs no session and does nothing."""

@@ -29,6 +29,7 @@ __all__ = ["MAX_HEAD_BYTES", "Connection"]
 MAX_HEAD_BYTES = 64 * 1024
 """Size of all header fields of an answer, trailers included, each with its name and four further characters."""
 _AROUND_FIELD = len(": \r\n")
+_COOKIE = "set-cookie"
 _NO_ANSWER = "the connection to vCenter broke before its answer was complete"
 _NOT_ASKED = "vCenter cannot be called: what is in its place answers before it is asked"
 _CLOSED = "vCenter cannot be reached: it closed the connection at once"
@@ -163,7 +164,9 @@ class Connection(asyncio.Protocol):
         if self._head_bytes > MAX_HEAD_BYTES:
             self.fail(ConnectionLostError(_LARGE_HEAD))
         if not self._has_head:  # A trailer says nothing about the answer that its head has not said.
-            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1").strip()
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
+            # Of several cookies each counts; of any other field the last one.
+            self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers and key == _COOKIE else text
 
     def on_headers_complete(self) -> None:
         self._has_head = True

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import os
 import ssl
-from typing import Self
+from typing import Protocol, Self
 
 from google.rpc import code_pb2
 
-from gateway.contract import Method
 from gateway.errors import BY_REASON, Failure, Reason
 
 __all__ = [
@@ -20,11 +19,24 @@ __all__ = [
     "ConnectionLostError",
     "NotSentError",
     "NotSentTimeoutError",
+    "Operation",
     "TransportError",
     "certificate_text",
     "os_text",
     "thumbprint_text",
 ]
+
+
+class Operation(Protocol):
+    """What was called, of whichever of vCenter's APIs."""
+
+    @property
+    def operation(self) -> str:
+        """Its name, for metrics and errors."""
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether it has no side effects."""
 
 
 class TransportError(Exception):
@@ -42,7 +54,7 @@ class TransportError(Exception):
         error.was_sent = False
         return error
 
-    def failure(self, method: Method) -> Failure:
+    def failure(self, method: Operation) -> Failure:
         """What a call of `method` ends in."""
         code = BY_REASON[self.reason] if self.code is None else self.code
         failure = Failure(code, self.reason, str(self), metadata={"operation": method.operation})

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 from google.rpc import code_pb2
 
-from gateway.calls import Call
 from gateway.errors import VCENTER_DOMAIN, Failure, Reason
 from gateway.settings.vcenter import RetrySettings
 
@@ -74,10 +73,10 @@ class RetryPolicy:
     jitter: Callable[[float, float], float] = random.uniform
     """Picks a wait between the two."""
 
-    def next(self, failure: Failure, call: Call, attempt: int) -> float | None:
+    def next(self, failure: Failure, attempt: int, *, is_repeatable: bool) -> float | None:
         """How long to wait after try number `attempt` ended in `failure`; None for never. A budget has its say after
         that, and the deadline."""
-        if attempt >= self.tries or not _may_repeat(failure, call.binding.is_repeatable(call.message)):
+        if attempt >= self.tries or not _may_repeat(failure, is_repeatable):
             return None
         wait = self.jitter(0, min(self.max_backoff, self.backoff * 2 ** (attempt - 1)))
         return wait if failure.retry_delay is None else max(wait, failure.retry_delay)

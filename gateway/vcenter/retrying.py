@@ -26,7 +26,7 @@ def retrying(policy: RetryPolicy, budget: RetryBudget, events: Events) -> Layer:
                     return await unary(call)
                 except GatewayError as error:
                     failure = policy.advised(error.failure)
-                delay = policy.next(failure, call, attempt)
+                delay = policy.next(failure, attempt, is_repeatable=call.binding.is_repeatable(call.message))
                 late = delay is not None and asyncio.get_running_loop().time() + delay >= call.deadline
                 if delay is None or late or not budget.take(operation):
                     raise GatewayError(failure)

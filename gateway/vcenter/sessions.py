@@ -15,39 +15,20 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import cast
-
-from google.rpc import code_pb2
 
 from gateway.calls import Call, Kind
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events, LoginEnded
-from gateway.transcoding import RestRequest, RestResponse
-from gateway.transcoding.answer_json import NotJsonError, TooManyElementsError, parse
-from gateway.transcoding.error_response import ErrorReader, leaves_open
-from gateway.vcenter.credential import SESSION_HEADER, Basic, is_session_id
+from gateway.transcoding import RestResponse
+from gateway.vcenter.credential import Basic
 from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import TransportError
 from gateway.vcenter.lockout import LockoutGuard
 from gateway.vcenter.retry import RetryPolicy
+from gateway.vcenter.session_api import SessionApi, SessionRequest
 
-__all__ = [
-    "LOGIN",
-    "LOGOUT",
-    "PROBE",
-    "Session",
-    "SessionCounts",
-    "SessionPool",
-    "SessionTimes",
-    "login_refused",
-    "read_session_id",
-]
+__all__ = ["Session", "SessionCounts", "SessionPool", "SessionTimes"]
 
-LOGIN, PROBE, LOGOUT = (
-    RestRequest(verb, "/api/session", None, f"{verb} /api/session") for verb in ("POST", "GET", "DELETE")
-)
-_TOO_MANY_SESSIONS = (b"failedToLoginMaxUserSessionCountReached", b"failedToLoginMaxSessionCountReached")
-"""vCenter has as many sessions as it takes, of one user or in all."""
 _DOUBTS = 3
 """So many refusals in a row that can be about a user of the guest are taken to be about the session."""
 
@@ -123,8 +104,9 @@ class SessionPool:
         self,
         send: Send,
         log_out: Send,
-        errors: ErrorReader,
+        api: SessionApi,
         *,
+        guard: LockoutGuard | None = None,
         limit: int = 512,
         times: SessionTimes | None = None,
         policy: RetryPolicy | None = None,
@@ -133,13 +115,13 @@ class SessionPool:
     ) -> None:
         self._send = send
         self._log_out = log_out
-        self._errors = errors
+        self.api = api
         self._limit = limit
         self._times = times or SessionTimes()
         self._policy = policy or RetryPolicy()
         self._events = events or Events()
         self._clock = clock
-        self._guard = LockoutGuard(clock=clock)
+        self._guard = guard or LockoutGuard(clock=clock)
         self._proven: OrderedDict[bytes, _Entry] = OrderedDict()
         """Credentials that have opened a session, the longest unused first."""
         self._unproven: OrderedDict[bytes, _Entry] = OrderedDict()
@@ -166,20 +148,20 @@ class SessionPool:
             self._retire(entry)
         return await self._single_flight(entry, lambda: self._open(entry, credential, call), call)
 
-    def was_refused(self, response: RestResponse) -> bool:
-        """Whether an answer says that the session is not accepted. vCenter's error type decides; the HTTP status only
-        where there is none."""
-        # Most errors are read only once, where they are translated.
-        if response.status < 400 or (response.status != 401 and b"unauthenticated" not in response.body.lower()):
-            return False
-        read = self._errors.read("", response.status, response.headers, response.body)
-        return bool(read.code == code_pb2.UNAUTHENTICATED)
-
-    async def renew(self, credential: Basic, stale: Session, since: float, call: Call) -> Session:
-        """The session to use after vCenter refused `call`, which was sent with `stale` at the time `since`.
+    async def renew(
+        self,
+        credential: Basic,
+        stale: Session,
+        since: float,
+        call: Call | None = None,
+        *,
+        carries_secrets: bool = False,
+    ) -> Session:
+        """The session to use after vCenter refused what was sent with `stale` at the time `since`, on behalf of `call`.
 
         The same session comes back when it is alive and the refusal can be about something else, such as the password
-        of a user of the guest. However many calls fail at once, vCenter is asked once and sees one login.
+        of a user of the guest, which only what `carries_secrets` can have. However many calls fail at once, vCenter is
+        asked once and sees one login.
         """
         entry = self._entry(credential)
         if entry.session is stale and stale.verified <= since:
@@ -188,7 +170,7 @@ class SessionPool:
             return await self.get(credential, call)
         # Alive as vCenter says, and yet refused. Where the call brought no other password, the session is half dead.
         now = self._clock()
-        if call.binding.carries_secrets and stale.doubts < _DOUBTS:
+        if carries_secrets and stale.doubts < _DOUBTS:
             return stale
         if now - entry.replaced < self._times.between_replacements:
             return stale
@@ -253,17 +235,17 @@ class SessionPool:
         except GatewayError as error:
             raise GatewayError(_as_told(error.failure, call)) from None
 
-    async def _check(self, entry: _Entry, credential: Basic, stale: Session, call: Call) -> Session:
+    async def _check(self, entry: _Entry, credential: Basic, stale: Session, call: Call | None) -> Session:
         try:
-            probe = await self._session_call(PROBE, {SESSION_HEADER: stale.id}, call)
+            probe = await self._session_call(self.api.probe(stale.id), call)
         except TransportError as error:
             raise error.before_call() from None  # vCenter refused the call that needs the session.
-        if 200 <= probe.status < 300:
+        if self.api.is_alive(probe):
             stale.verified = self._clock()
             stale.doubts += 1
             return stale
         if entry.session is stale:
-            if self.was_refused(probe):
+            if self.api.was_refused(probe):
                 self.counts.expired += 1
                 entry.session = None
             else:
@@ -301,13 +283,13 @@ class SessionPool:
         many passwords of a user come at once, each counts for the next one."""
         attempt = self._guard.begins(credential, is_proven=entry.is_proven)
         try:
-            response = await self._session_call(LOGIN, {"authorization": credential.header}, call)
+            response = await self._session_call(self.api.login(credential), call)
         except TransportError as error:
             if not error.was_sent:
                 attempt.ended()
                 raise
             attempt.unanswered()
-            failure = Failure.of(error.reason, str(error), metadata={"operation": LOGIN.operation})
+            failure = Failure.of(error.reason, str(error), metadata={"operation": self.api.login_operation})
             raise GatewayError(self._put_off(entry, failure, was_answered=False)) from None
         except GatewayError:
             attempt.ended()  # The gateway itself refused to send it.
@@ -318,15 +300,15 @@ class SessionPool:
         if 200 <= response.status < 300:
             attempt.accepted()
             try:
-                return read_session_id(response)
+                return self.api.session_id(response)
             except GatewayError as error:
                 raise GatewayError(self._put_off(entry, error.failure)) from None
-        failure = login_refused(self._errors, response)
+        failure = self.api.login_refused(response)
         if failure.reason == Reason.CREDENTIALS_REJECTED:
             self.counts.rejected += 1
             rejected = _rejected(attempt.refused())
             raise GatewayError(rejected.with_(metadata=failure.metadata, details=failure.details))
-        if response.is_json or not leaves_open(response.status, response.body):
+        if self.api.has_judged(response):
             attempt.ended()
         else:
             attempt.unanswered()
@@ -340,9 +322,9 @@ class SessionPool:
         entry.failure = failure.with_(retry_delay=wait, is_lasting=False)  # Another login is the only way to know.
         return entry.failure
 
-    async def _session_call(self, request: RestRequest, headers: dict[str, str], call: Call | None) -> RestResponse:
+    async def _session_call(self, asked: SessionRequest, call: Call | None) -> RestResponse:
         deadline = asyncio.get_running_loop().time() + self._times.max_call
-        return await self._send(Exchange(request, headers, deadline, call))
+        return await self._send(Exchange(asked.request, asked.headers, deadline, call))
 
     def _retire(self, entry: _Entry) -> None:
         """Takes the session out of use and closes it at vCenter in the background."""
@@ -355,30 +337,8 @@ class SessionPool:
     async def _logout(self, session: Session) -> None:
         deadline = asyncio.get_running_loop().time() + self._times.max_logout
         with contextlib.suppress(Exception):
-            await self._log_out(Exchange(LOGOUT, {SESSION_HEADER: session.id}, deadline))
-
-
-def login_refused(errors: ErrorReader, response: RestResponse) -> Failure:
-    """Why vCenter refused a login."""
-    failure = errors.read(LOGIN.operation, response.status, response.headers, response.body)
-    if failure.code == code_pb2.UNAUTHENTICATED:
-        text = "vCenter rejected the user name or the password"
-        return Failure.of(Reason.CREDENTIALS_REJECTED, text, metadata=failure.metadata, details=failure.details)
-    if any(message_id in response.body for message_id in _TOO_MANY_SESSIONS):
-        return failure.with_(code=code_pb2.RESOURCE_EXHAUSTED)
-    return failure
-
-
-def read_session_id(response: RestResponse) -> str:
-    """The session id in the answer to a login that succeeded. Raises GatewayError where there is none to work with."""
-    try:
-        session_id, _ = parse(response.body)
-    except (NotJsonError, TooManyElementsError):
-        session_id = None
-    if not is_session_id(session_id):
-        text = "vCenter's answer to the login holds no session id"
-        raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text))
-    return cast(str, session_id)
+            asked = self.api.logout(session.id)
+            await self._log_out(Exchange(asked.request, asked.headers, deadline))
 
 
 def _finished(entry: _Entry, task: asyncio.Task[Session]) -> None:

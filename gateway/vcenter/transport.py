@@ -59,8 +59,7 @@ class Transport:
         self._trusted: ssl.SSLContext | None = None
         """By which the kept connections were made."""
         self._common = (
-            f" HTTP/1.1\r\nHost: {parts.netloc.replace(self._host, self._name)}\r\nUser-Agent: {USER_AGENT}\r\n"
-            "Accept: application/json\r\nAccept-Encoding: identity\r\n"
+            f" HTTP/1.1\r\nHost: {parts.netloc.replace(self._host, self._name)}\r\nUser-Agent: {USER_AGENT}\r\nAccept: "
         )
         self._idle: list[Connection] = []
         """The one used last is the last one."""
@@ -124,9 +123,10 @@ class Transport:
 
     def _serialize(self, request: RestRequest, headers: Mapping[str, str]) -> bytes:
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        head = f"{request.method} {request.target}{self._common}{lines}"
+        media_type = request.media_type
+        head = f"{request.method} {request.target}{self._common}{media_type}\r\nAccept-Encoding: identity\r\n{lines}"
         if request.body is not None:
-            head += f"Content-Type: application/json\r\nContent-Length: {len(request.body)}\r\n\r\n"
+            head += f"Content-Type: {media_type}\r\nContent-Length: {len(request.body)}\r\n\r\n"
             return head.encode("latin-1") + request.body
         return (head + ("Content-Length: 0\r\n\r\n" if request.method in _WITH_BODY else "\r\n")).encode("latin-1")
 

@@ -7,12 +7,13 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from gateway.transcoding import RestResponse
-from gateway.vcenter.credential import SESSION_HEADER, SessionId
+from gateway.vcenter.credential import Basic, SessionId
 from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import NotSentTimeoutError
+from gateway.vcenter.session_api import SessionApi
 from gateway.vcenter.sessions import SessionPool
 
-__all__ = ["with_session"]
+__all__ = ["in_session", "with_session"]
 
 T = TypeVar("T")
 
@@ -28,21 +29,38 @@ def with_session(sessions: SessionPool, send: Send) -> Send:
             raise NotSentTimeoutError("the deadline passed before vCenter was called")
         credential = call.caller.credential
         if isinstance(credential, SessionId):
-            return await send(exchange.with_headers({SESSION_HEADER: credential.value}))
-        session = await _within(call.deadline, sessions.get(credential, call))
-        sent = sessions.now()
-        response = await send(exchange.with_headers({SESSION_HEADER: session.id}))
-        if not sessions.was_refused(response):
-            if session.doubts and call.binding.carries_secrets:
-                session.doubts = 0  # Refusals were about the passwords of users of the guest.
-            return response
-        renewed = await _within(call.deadline, sessions.renew(credential, session, sent, call))
-        if renewed is session:
-            return response
-        # vCenter ran nothing: the one case in which any call may be sent again.
-        return await send(exchange.with_headers({SESSION_HEADER: renewed.id}))
+            return await send(exchange.with_headers(sessions.api.header(credential.value)))
+        secrets = call.binding.carries_secrets
+        return await in_session(sessions, sessions.api, credential, exchange, send, carries_secrets=secrets)
 
     return send_as
+
+
+async def in_session(
+    sessions: SessionPool,
+    api: SessionApi,
+    credential: Basic,
+    exchange: Exchange,
+    send: Send,
+    *,
+    carries_secrets: bool = False,
+) -> RestResponse:
+    """Sends an exchange of `api` with the session of a credential, and once more with a new one where vCenter refused
+    it. `carries_secrets` tells that a refusal may be about another password, that of a user of the guest."""
+    call = exchange.call
+    session = await _within(exchange.deadline, sessions.get(credential, call))
+    sent = sessions.now()
+    response = await send(exchange.with_headers(api.header(session.id)))
+    if not api.was_refused(response):
+        if session.doubts and carries_secrets:
+            session.doubts = 0  # Refusals were about the passwords of users of the guest.
+        return response
+    renewing = sessions.renew(credential, session, sent, call, carries_secrets=carries_secrets)
+    renewed = await _within(exchange.deadline, renewing)
+    if renewed is session:
+        return response
+    # vCenter ran nothing: the one case in which any call may be sent again.
+    return await send(exchange.with_headers(api.header(renewed.id)))
 
 
 async def _within(deadline: float, waiting: Awaitable[T]) -> T:

@@ -95,24 +95,25 @@ def same(failure: Failure) -> tuple[Failure, Failure]:
 async def test_what_is_sent_again(failures: tuple[Failure, Failure], read_again: bool, change_again: bool) -> None:
     """A read where it may well succeed a moment later, a change only where vCenter certainly did not run it."""
     read, change = failures
-    assert (RetryPolicy().next(read, call_of(READ), 1) is not None) is read_again
-    assert (RetryPolicy().next(change, call_of(CHANGE), 1) is not None) is change_again
+    assert (RetryPolicy().next(read, 1, is_repeatable=True) is not None) is read_again
+    assert (RetryPolicy().next(change, 1, is_repeatable=False) is not None) is change_again
 
 
 @pytest.mark.parametrize("token", ["", "one-of-its-own"], ids=["no-token", "token"])
 async def test_client_tokens(token: str) -> None:
     """A change with a client token is sent again even when it may have been carried out: vCenter recognizes it."""
     copy = compile_bindings(load_contract())["content.library.v1.ItemService/CopyItem"]
-    request = {"source_library_item_id": "item-1", "client_token": token}
+    request = copy.request_class(source_library_item_id="item-1", client_token=token)
     failure = ConnectionLostError("reset").failure(copy.method)
     assert failure.may_have_executed
-    assert (RetryPolicy().next(failure, call_of(copy, request), 1) is not None) is bool(token)
+    is_repeatable = copy.is_repeatable(request)
+    assert (RetryPolicy().next(failure, 1, is_repeatable=is_repeatable) is not None) is bool(token)
 
 
 async def test_the_number_of_tries() -> None:
     """A call is sent three times at most."""
     call = call_of(READ)
-    assert [RetryPolicy().next(UNREACHABLE, call, attempt) is None for attempt in (1, 2, 3, 4)] == [
+    assert [RetryPolicy().next(UNREACHABLE, attempt, is_repeatable=True) is None for attempt in (1, 2, 3, 4)] == [
         False,
         False,
         True,
@@ -124,16 +125,16 @@ async def test_waits_grow() -> None:
     """Each try waits up to twice as long as the one before, up to the limit, and never less than is asked for."""
     policy = RetryPolicy(tries=20, backoff=0.1, max_backoff=2.0, jitter=LONGEST.jitter)
     call = call_of(READ)
-    waits = [policy.next(UNREACHABLE, call, attempt) for attempt in range(1, 8)]
+    waits = [policy.next(UNREACHABLE, attempt, is_repeatable=True) for attempt in range(1, 8)]
     assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
-    assert policy.next(UNREACHABLE.with_(retry_delay=0.05), call, 1) == 0.1
-    assert policy.next(UNREACHABLE.with_(retry_delay=7.0), call, 1) == 7.0
+    assert policy.next(UNREACHABLE.with_(retry_delay=0.05), 1, is_repeatable=True) == 0.1
+    assert policy.next(UNREACHABLE.with_(retry_delay=7.0), 1, is_repeatable=True) == 7.0
 
 
 async def test_waits_are_jittered() -> None:
     """Calls that fail together do not come back together."""
     call = call_of(READ)
-    waits = [RetryPolicy().next(UNREACHABLE, call, 1) or 0.0 for _ in range(200)]
+    waits = [RetryPolicy().next(UNREACHABLE, 1, is_repeatable=True) or 0.0 for _ in range(200)]
     assert len(set(waits)) > 100
     assert 0 <= min(waits) < 0.05
     assert 0.15 < max(waits) <= 0.2

@@ -16,13 +16,14 @@ from gateway.vcenter import Basic
 from gateway.vcenter.exchange import Exchange
 from gateway.vcenter.failures import AnswerTimeoutError, ConnectionLostError, NotSentError
 from gateway.vcenter.retry import RetryPolicy
-from gateway.vcenter.sessions import LOGIN, LOGOUT, PROBE, SessionPool
+from gateway.vcenter.session_api import LOGIN, LOGOUT, PROBE, RestSessions
+from gateway.vcenter.sessions import SessionPool
 from gateway.vcenter.with_session import with_session
 from tests.calls import call_of
 from tests.held_vcenter import Clock, idle
 
 LIMIT = 3
-ERRORS = error_reader(load_contract())
+REST = RestSessions(error_reader(load_contract()))
 BINDINGS = compile_bindings(load_contract())
 
 
@@ -72,7 +73,7 @@ async def get(pool: SessionPool, *credentials: Basic) -> None:
 async def test_how_many_are_kept() -> None:
     """Up to the limit all sessions stay open; beyond it, the longest unused one is closed."""
     vcenter = VCenter()
-    pool = SessionPool(vcenter.send, vcenter.send, ERRORS, limit=LIMIT)
+    pool = SessionPool(vcenter.send, vcenter.send, REST, limit=LIMIT)
     await get(pool, *USERS[:LIMIT], USERS[0])
     await idle()
     assert sorted(vcenter.open.values()) == names(0, 1, 2)
@@ -87,7 +88,7 @@ async def test_how_many_are_kept() -> None:
 async def test_passwords_that_are_refused_end_no_session() -> None:
     """However many wrong passwords come, at once or one after the other, those who are logged in stay so."""
     vcenter = VCenter()
-    pool = SessionPool(vcenter.send, vcenter.send, ERRORS, limit=LIMIT)
+    pool = SessionPool(vcenter.send, vcenter.send, REST, limit=LIMIT)
     await get(pool, *USERS[:LIMIT])
     refused = await asyncio.gather(*(pool.get(wrong(user)) for user in USERS), return_exceptions=True)
     assert [type(error) for error in refused] == [GatewayError] * len(USERS)
@@ -102,7 +103,7 @@ async def test_refusals_outlive_those_of_others() -> None:
     """A refused password is not tried again, however many others were refused since; nor under another spelling of the
     user's name."""
     vcenter = VCenter()
-    pool = SessionPool(vcenter.send, vcenter.send, ERRORS, limit=LIMIT)
+    pool = SessionPool(vcenter.send, vcenter.send, REST, limit=LIMIT)
     for user in (*USERS, *USERS, Basic(USERS[0].user.upper(), "good")):
         with pytest.raises(GatewayError):
             await pool.get(wrong(user))
@@ -112,7 +113,7 @@ async def test_refusals_outlive_those_of_others() -> None:
 async def test_a_login_that_is_pushed_out() -> None:
     """A login during which many others begin is of use all the same, and no session is left open."""
     vcenter = VCenter()
-    pool = SessionPool(vcenter.send, vcenter.send, ERRORS, limit=LIMIT)
+    pool = SessionPool(vcenter.send, vcenter.send, REST, limit=LIMIT)
     vcenter.answering.clear()
     first = asyncio.ensure_future(pool.get(USERS[0]))
     others = [asyncio.ensure_future(pool.get(wrong(user))) for user in USERS[1:]]
@@ -131,7 +132,7 @@ async def test_a_login_that_is_pushed_out() -> None:
 async def test_a_login_under_way_at_the_stop() -> None:
     """The session of a login that ends after the stop began is closed, also when the login was pushed out."""
     vcenter = VCenter()
-    pool = SessionPool(vcenter.send, vcenter.send, ERRORS, limit=LIMIT)
+    pool = SessionPool(vcenter.send, vcenter.send, REST, limit=LIMIT)
     vcenter.answering.clear()
     logins = [asyncio.ensure_future(pool.get(user)) for user in USERS[: LIMIT + 1]]
     await idle()
@@ -147,7 +148,7 @@ async def test_a_login_under_way_at_the_stop() -> None:
 async def test_a_login_after_the_stop() -> None:
     """A call that comes late leaves no session open either."""
     vcenter = VCenter()
-    pool = SessionPool(vcenter.send, vcenter.send, ERRORS, limit=LIMIT)
+    pool = SessionPool(vcenter.send, vcenter.send, REST, limit=LIMIT)
     await pool.close()
     await pool.get(USERS[0])
     await idle()
@@ -159,7 +160,7 @@ async def test_a_login_after_the_stop() -> None:
 async def test_passwords_that_come_at_once() -> None:
     """However many passwords of a user come in the same moment, under whatever spelling, vCenter gets three."""
     vcenter = VCenter()
-    pool = SessionPool(vcenter.send, vcenter.send, ERRORS)
+    pool = SessionPool(vcenter.send, vcenter.send, REST)
     guesses = [Basic(USERS[0].user.upper() if number % 2 else USERS[0].user, f"guess {number}") for number in range(20)]
     failures = await asyncio.gather(*map(pool.get, guesses), return_exceptions=True)
     assert {error.failure.reason for error in failures if isinstance(error, GatewayError)} == {"CREDENTIALS_REJECTED"}
@@ -170,7 +171,7 @@ async def test_passwords_that_come_at_once() -> None:
 async def test_one_session_whatever_the_spelling() -> None:
     """Spellings of one user name share a session."""
     vcenter = VCenter()
-    pool = SessionPool(vcenter.send, vcenter.send, ERRORS)
+    pool = SessionPool(vcenter.send, vcenter.send, REST)
     sessions = await asyncio.gather(*(pool.get(Basic(name, "good")) for name in ("user-0", "User-0", "USER-0")))
     assert len({session.id for session in sessions}) == len(vcenter.logins) == 1
     await pool.close()
@@ -192,7 +193,7 @@ class Logins:
         self.tried = 0
         self.clock = Clock()
         policy = RetryPolicy(backoff=0.25, jitter=lambda shortest, longest: longest)
-        self.pool = SessionPool(self.send, self.send, ERRORS, policy=policy, clock=self.clock)
+        self.pool = SessionPool(self.send, self.send, REST, policy=policy, clock=self.clock)
 
     async def send(self, exchange: Exchange) -> RestResponse:
         self.tried += exchange.request is LOGIN
@@ -353,7 +354,7 @@ class Operations:
         self.requests: list[RestRequest] = []
         self.clock = Clock()
         self._numbers = count(1)
-        self.pool = SessionPool(self.send, self.send, ERRORS, clock=self.clock)
+        self.pool = SessionPool(self.send, self.send, REST, clock=self.clock)
         self._send = with_session(self.pool, self.send)
 
     def sent(self, request: RestRequest) -> int:

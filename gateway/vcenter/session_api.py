@@ -1,0 +1,139 @@
+"""How a session is opened, questioned and closed: what the pool of sessions has to know of one of vCenter's APIs.
+
+vCenter has two APIs, REST and VIM, and before release 8.0.3 each has sessions of its own. The rules for sessions are
+the same for both; only the requests and the answers differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol, cast
+
+from google.rpc import code_pb2
+
+from gateway.errors import Failure, GatewayError, Reason
+from gateway.transcoding import RestRequest, RestResponse
+from gateway.transcoding.answer_json import NotJsonError, TooManyElementsError, parse
+from gateway.transcoding.error_response import ErrorReader, leaves_open
+from gateway.vcenter.credential import SESSION_HEADER, Basic, is_session_id
+
+__all__ = [
+    "LOGIN",
+    "LOGOUT",
+    "PROBE",
+    "RestSessions",
+    "SessionApi",
+    "SessionRequest",
+    "login_refused",
+    "read_session_id",
+]
+
+LOGIN, PROBE, LOGOUT = (
+    RestRequest(verb, "/api/session", None, f"{verb} /api/session") for verb in ("POST", "GET", "DELETE")
+)
+_TOO_MANY_SESSIONS = (b"failedToLoginMaxUserSessionCountReached", b"failedToLoginMaxSessionCountReached")
+"""vCenter has as many sessions as it takes, of one user or in all."""
+
+
+class SessionRequest(NamedTuple):
+    """A request about a session, and the header fields that hold its secrets."""
+
+    request: RestRequest
+    headers: Mapping[str, str]
+
+
+class SessionApi(Protocol):
+    """One of vCenter's APIs, as far as sessions go. An answer of 2xx to a login is one that accepted the password."""
+
+    login_operation: str
+
+    def header(self, session_id: str) -> Mapping[str, str]:
+        """The header fields by which a request belongs to a session."""
+
+    def login(self, credential: Basic) -> SessionRequest:
+        """Opens a session."""
+
+    def probe(self, session_id: str) -> SessionRequest:
+        """Asks whether a session is alive, and changes nothing."""
+
+    def logout(self, session_id: str) -> SessionRequest:
+        """Closes a session."""
+
+    def session_id(self, response: RestResponse) -> str:
+        """The session that a login opened. Raises GatewayError where the answer has none to work with."""
+
+    def login_refused(self, response: RestResponse) -> Failure:
+        """Why a login was refused; with the reason CREDENTIALS_REJECTED where the password was."""
+
+    def has_judged(self, response: RestResponse) -> bool:
+        """Whether the answer to a login that was refused tells what vCenter made of the password."""
+
+    def is_alive(self, response: RestResponse) -> bool:
+        """Whether the answer to a probe says so."""
+
+    def was_refused(self, response: RestResponse) -> bool:
+        """Whether an answer says that the session is not accepted."""
+
+
+class RestSessions:
+    """The sessions of the REST API."""
+
+    login_operation = LOGIN.operation
+
+    def __init__(self, errors: ErrorReader) -> None:
+        self._errors = errors
+
+    def header(self, session_id: str) -> Mapping[str, str]:
+        return {SESSION_HEADER: session_id}
+
+    def login(self, credential: Basic) -> SessionRequest:
+        return SessionRequest(LOGIN, {"authorization": credential.header})
+
+    def probe(self, session_id: str) -> SessionRequest:
+        return SessionRequest(PROBE, self.header(session_id))
+
+    def logout(self, session_id: str) -> SessionRequest:
+        return SessionRequest(LOGOUT, self.header(session_id))
+
+    def session_id(self, response: RestResponse) -> str:
+        return read_session_id(response)
+
+    def login_refused(self, response: RestResponse) -> Failure:
+        return login_refused(self._errors, response)
+
+    def has_judged(self, response: RestResponse) -> bool:
+        return response.is_json or not leaves_open(response.status, response.body)
+
+    def is_alive(self, response: RestResponse) -> bool:
+        return 200 <= response.status < 300
+
+    def was_refused(self, response: RestResponse) -> bool:
+        # vCenter's error type decides; the HTTP status only where there is none. Most errors are read only once, where
+        # they are translated.
+        if response.status < 400 or (response.status != 401 and b"unauthenticated" not in response.body.lower()):
+            return False
+        read = self._errors.read("", response.status, response.headers, response.body)
+        return bool(read.code == code_pb2.UNAUTHENTICATED)
+
+
+def login_refused(errors: ErrorReader, response: RestResponse) -> Failure:
+    """Why vCenter refused a login."""
+    failure = errors.read(LOGIN.operation, response.status, response.headers, response.body)
+    if failure.code == code_pb2.UNAUTHENTICATED:
+        text = "vCenter rejected the user name or the password"
+        return Failure.of(Reason.CREDENTIALS_REJECTED, text, metadata=failure.metadata, details=failure.details)
+    if any(message_id in response.body for message_id in _TOO_MANY_SESSIONS):
+        return failure.with_(code=code_pb2.RESOURCE_EXHAUSTED)
+    return failure
+
+
+def read_session_id(response: RestResponse) -> str:
+    """The session id in the answer to a login that succeeded. Raises GatewayError where there is none to work with."""
+    try:
+        session_id, _ = parse(response.body)
+    except (NotJsonError, TooManyElementsError):
+        session_id = None
+    if not is_session_id(session_id):
+        text = "vCenter's answer to the login holds no session id"
+        raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text))
+    return cast(str, session_id)

@@ -1,0 +1,349 @@
+"""vCenter's VIM API: the other half of vCenter, with what its REST API lacks.
+
+It shares connections, limiter, breaker and retry policy with the REST API. From release 8.0.3 on, one session serves
+both APIs. Before, a credential has a second session here, by the same rules; one guard counts the refused passwords of
+both, so that no account is locked. A wait for changes takes minutes when all is well: it bypasses limiter and breaker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from google.rpc import code_pb2
+
+from gateway.calls import Call
+from gateway.errors import VCENTER_DOMAIN, Failure, GatewayError, Reason
+from gateway.events import Events, Retried
+from gateway.transcoding import RestRequest, RestResponse
+from gateway.transcoding.error_response import ErrorReader
+from gateway.vcenter.credential import Basic, Credential, SessionId
+from gateway.vcenter.exchange import Exchange, Send
+from gateway.vcenter.failures import NotSentTimeoutError, TransportError
+from gateway.vcenter.options import VCenterOptions
+from gateway.vcenter.retry import RetryBudget, RetryPolicy
+from gateway.vcenter.sessions import SessionPool
+from gateway.vcenter.version import VersionReader
+from gateway.vcenter.with_session import in_session
+from gateway.vim.codec import Codec, VimMethod
+from gateway.vim.filters import of_objects
+from gateway.vim.schema import load_schema
+from gateway.vim.sessions import PROPERTY_COLLECTOR, SESSION_MANAGER, VimSessions, is_cookie
+from gateway.vim.values import Data, Fault, ObjectContent, Ref
+
+__all__ = ["Vim", "VimClient", "VimParts"]
+
+_SHARED_SESSIONS = (8, 0, 3)
+"""From this release on, a session of the REST API is one of this API too."""
+_LARGE = 256 * 1024
+"""Size of an answer in bytes from which on reading it takes milliseconds."""
+_WAIT_MARGIN = 30.0
+"""Seconds by which a wait may take longer than vCenter was asked to wait."""
+_GRACE = 5.0
+"""Seconds that the end of a wait, or of a collector, may take when nobody waits for it any more."""
+_SERVICE_INSTANCE = Ref("ServiceInstance", "ServiceInstance")
+
+
+@dataclass(frozen=True, slots=True)
+class VimParts:
+    """What this API shares with the REST API of the same vCenter."""
+
+    options: VCenterOptions
+    errors: ErrorReader
+    versions: VersionReader
+    sessions: SessionPool
+    """Those of the REST API."""
+    own_sessions: Callable[[VimSessions], SessionPool]
+    """Makes the pool of the sessions of this API, for a vCenter where they are apart."""
+    send: Send
+    """Sends exchanges of calls, in their turn."""
+    send_wait: Send
+    """Sends exchanges that take their time by intention."""
+    policy: RetryPolicy
+    budget: RetryBudget
+    events: Events
+
+
+class Vim:
+    """The VIM API of one vCenter. To be used and closed within one event loop."""
+
+    def __init__(self, parts: VimParts) -> None:
+        self.parts = parts
+        self._release = ""
+        self._shares_sessions = False
+        self._content: Data | None = None
+        self._endings: set[asyncio.Task[Any]] = set()
+
+    @cached_property
+    def codec(self) -> Codec:
+        """Made when this API is used for the first time: the table of its types takes a few milliseconds to read."""
+        return Codec(load_schema(), self.parts.errors)
+
+    @cached_property
+    def sessions(self) -> VimSessions:
+        """How sessions are opened and closed."""
+        return VimSessions(self.codec, lambda: self._release)
+
+    @cached_property
+    def _own_sessions(self) -> SessionPool:
+        return self.parts.own_sessions(self.sessions)
+
+    def client(self, credential: Credential, call: Call | None = None) -> VimClient:
+        """The API as a credential sees it, on behalf of `call`; of the gateway itself where there is none."""
+        return VimClient(self, credential, call)
+
+    async def close(self) -> None:
+        """Logs out the sessions that only this API has."""
+        if self._endings:
+            _, late = await asyncio.wait(self._endings, timeout=_GRACE)
+            for ending in late:
+                ending.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        if "_own_sessions" in vars(self):
+            await self._own_sessions.close()
+
+    async def release(self) -> str:
+        """The release of the API to speak: the newest one that vCenter and the schema both know.
+
+        Raises GatewayError where vCenter does not tell.
+        """
+        version = await self.parts.versions.current()
+        if version.releases:
+            known = _numbers(self.codec.schema.release)
+            spoken = next((name for name in version.releases if _numbers(name) <= known), self.codec.schema.release)
+            if spoken != self._release:
+                self._release, self._content = spoken, None
+            self._shares_sessions = _numbers(version.releases[0]) >= _SHARED_SESSIONS
+        elif not self._release:
+            reason = Reason.VCENTER_RESPONSE_INVALID
+            if isinstance(version.error, TransportError):
+                reason = version.error.reason
+            code = {} if version.error is None else {"code": code_pb2.UNAVAILABLE}
+            text = f"the release of vCenter's VIM API is not known: {version.problem}"
+            raise GatewayError(Failure.of(reason, text, **code))
+        return self._release
+
+    def session_pool(self, credential: Credential) -> SessionPool:
+        """Whose sessions serve a credential. Raises GatewayError for a session id that is none of this API."""
+        if self._shares_sessions:
+            if isinstance(credential, SessionId) and not is_cookie(credential.value):
+                raise GatewayError(Failure.of(Reason.CREDENTIALS_MALFORMED, "the session id is none of vCenter's"))
+            return self.parts.sessions
+        if isinstance(credential, SessionId):
+            text = (
+                f"a session id of vCenter's REST API opens its VIM API from vCenter 8.0.3 on, and this one speaks "
+                f"{self._release}; call with a user name and a password"
+            )
+            raise GatewayError(Failure.of(Reason.VCENTER_TOO_OLD, text))
+        return self._own_sessions
+
+    async def content_of(self, ask: Callable[[], Awaitable[Data]]) -> Data:
+        """The references to vCenter's singletons, asked for once a release."""
+        if self._content is None:
+            self._content = await ask()
+        return self._content
+
+    def finish(self, ending: Awaitable[Any]) -> None:
+        """Has something end in the background, at most until the stop. It may fail."""
+
+        async def quietly() -> None:
+            with contextlib.suppress(GatewayError, TimeoutError):
+                async with asyncio.timeout(_GRACE):
+                    await ending
+
+        task = asyncio.ensure_future(quietly())
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
+
+class VimClient:
+    """The VIM API as one credential sees it."""
+
+    def __init__(self, vim: Vim, credential: Credential, call: Call | None) -> None:
+        self._vim = vim
+        self._parts = vim.parts
+        self._credential = credential
+        self._call = call
+
+    async def content(self) -> Data:
+        """The references to vCenter's singletons, such as `rootFolder` and `viewManager`, and `about`."""
+        await self._vim.release()
+        found: Data = await self._vim.content_of(lambda: self.call(_SERVICE_INSTANCE, "RetrieveServiceContent"))
+        return found
+
+    async def call(
+        self, this: Ref, name: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = None
+    ) -> Any:
+        """Calls a method and gives its result, None for a method without one.
+
+        `timeout` is in seconds; by default that of any read or change. What only reads is sent again as far as the
+        policy for retries allows. Raises GatewayError.
+        """
+        release = await self._vim.release()
+        method = self._vim.codec.method(this, name)
+        request = self._vim.codec.encode(method, this, arguments or {}, release)
+        deadline = self._deadline(self._parts.options.seconds_for(method.is_read_only, timeout))
+        self._parts.budget.called(method.operation)
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._once(method, request, release, deadline)
+            except GatewayError as error:
+                failure = self._parts.policy.advised(error.failure)
+            delay = self._parts.policy.next(failure, attempt, is_repeatable=method.is_read_only)
+            late = delay is not None and asyncio.get_running_loop().time() + delay >= deadline
+            if delay is None or late or not self._parts.budget.take(method.operation):
+                raise GatewayError(failure)
+            if self._call is not None:
+                self._parts.events.retried(Retried(self._call, failure, delay))
+            await asyncio.sleep(delay)
+
+    async def wait_for_updates(self, collector: Ref, version: str, *, seconds: int, most: int) -> Data | None:
+        """Waits up to `seconds` for changes after `version`; gives at most `most` of them, None when there are none.
+
+        `collector` must be one that nobody else waits on. The wait has no place among the calls, tells the breaker
+        nothing and is never sent again. A caller that is cancelled leaves immediately; the wait is then ended at
+        vCenter, since one that only loses its connection may take changes with it. Raises GatewayError.
+        """
+        release = await self._vim.release()
+        method = self._vim.codec.method(collector, "WaitForUpdatesEx")
+        options = {"maxWaitSeconds": seconds, "maxObjectUpdates": most}
+        arguments = {"version": version, "options": options}
+        request = self._vim.codec.encode(method, collector, arguments, release)
+        deadline = self._deadline(seconds + _WAIT_MARGIN)
+        waiting = asyncio.ensure_future(self._once(method, request, release, deadline, is_wait=True))
+        try:
+            result: Data | None = await asyncio.shield(waiting)
+        except asyncio.CancelledError:
+            if not waiting.done():
+                self._vim.finish(self._end_wait(collector, waiting))
+            raise
+        return result
+
+    async def properties(self, objects: Sequence[Ref], paths: Sequence[str]) -> list[ObjectContent]:
+        """Properties of known objects, all of one type. Those that are gone, or that the credential may not see, are
+        missing. Raises GatewayError."""
+        filters = [of_objects(objects, paths)]
+        arguments = {"specSet": filters, "options": {}}
+        for is_last in (False, True):
+            result = await self.call(PROPERTY_COLLECTOR, "RetrievePropertiesEx", arguments)
+            if result is not None and "token" in result:
+                return [found async for page in self.retrieve(filters) for found in page]
+            found = _objects(result)
+            if found or await self._has_session(renew=not is_last):
+                return found
+        raise self._no_session()
+
+    async def retrieve(self, filters: Sequence[Data], *, page_size: int = 200) -> AsyncIterator[list[ObjectContent]]:
+        """Properties of any number of objects, in pages. Objects may change between pages.
+
+        The pages belong to a collector of their own: on a common one, two reads would end each other. It is destroyed
+        at the end, so a caller that stops early closes the iterator. Raises GatewayError; with UNAVAILABLE where the
+        session ended meanwhile, never with a shorter list.
+        """
+        collector: Ref = await self.call(PROPERTY_COLLECTOR, "CreatePropertyCollector")
+        try:
+            arguments = {"specSet": list(filters), "options": {"maxObjects": page_size}}
+            page = await self._page(collector, "RetrievePropertiesEx", arguments)
+            if not _objects(page) and not await self._has_session():
+                raise self._no_session()
+            while page is not None:
+                yield _objects(page)
+                token = page.get("token")
+                if token is None:
+                    return
+                page = await self._page(collector, "ContinueRetrievePropertiesEx", {"token": token})
+        finally:
+            self._vim.finish(self.call(collector, "DestroyPropertyCollector"))
+
+    def failure(self, operation: str, fault: Fault) -> Failure:
+        """What a call ends in whose task ended in a fault, or that found one at a property."""
+        return self._vim.codec.failure(operation, fault)
+
+    async def _page(self, collector: Ref, name: str, arguments: Mapping[str, Any]) -> Data | None:
+        try:
+            page: Data | None = await self.call(collector, name, arguments)
+        except GatewayError as error:
+            if error.failure.metadata.get("vi_fault") != "ManagedObjectNotFound":
+                raise
+            # A collector lives as long as its session. Anything else that is gone would be missing, not in the way.
+            raise self._no_session() from None
+        return page
+
+    async def _has_session(self, *, renew: bool = False) -> bool:
+        """Whether the session is one for vCenter. Without one, the property collector answers with nothing instead of
+        an error, which must never be taken for an empty inventory."""
+        asked = {"specSet": [of_objects([SESSION_MANAGER], ["currentSession"])], "options": {}}
+        found = _objects(await self.call(PROPERTY_COLLECTOR, "RetrievePropertiesEx", asked))
+        if any("currentSession" in content.values for content in found):
+            return True
+        if renew and isinstance(self._credential, Basic):
+            pool = self._vim.session_pool(self._credential)
+            session = await pool.get(self._credential, self._call)
+            await pool.renew(self._credential, session, pool.now(), self._call)
+        return False
+
+    def _no_session(self) -> GatewayError:
+        if isinstance(self._credential, SessionId):
+            text = "vCenter does not accept the session id"
+            return GatewayError(Failure(code_pb2.UNAUTHENTICATED, "UNAUTHENTICATED", text, domain=VCENTER_DOMAIN))
+        text = "the session with vCenter ended while the call was under way"
+        return GatewayError(Failure.of(Reason.VCENTER_CONNECTION_LOST, text))
+
+    async def _end_wait(self, collector: Ref, waiting: asyncio.Future[Any]) -> None:
+        try:
+            await self.call(collector, "CancelWaitForUpdates", timeout=_GRACE)
+            await asyncio.wait((waiting,))
+        finally:
+            waiting.cancel()
+            with contextlib.suppress(GatewayError, asyncio.CancelledError):
+                await waiting
+
+    async def _once(
+        self, method: VimMethod, request: RestRequest, release: str, deadline: float, *, is_wait: bool = False
+    ) -> Any:
+        """Sends a request, in a new session where vCenter has ended the old one, and reads the answer."""
+        large: list[Any] = []
+
+        async def read(response: RestResponse) -> None:
+            if response.status < 300 and len(response.body) >= _LARGE:
+                # A thread of its own, since the event loop would stand still for as long as this takes.
+                large.append(await asyncio.to_thread(self._vim.codec.decode, method, response))
+
+        headers = dict(self._vim.sessions.soap_action(release))
+        if self._call is not None:
+            headers["X-Request-ID"] = self._call.request_id
+        exchange = Exchange(request, headers, deadline, self._call, method.is_read_only, read)
+        try:
+            response = await self._in_session(exchange, self._parts.send_wait if is_wait else self._parts.send)
+        except TransportError as error:
+            raise GatewayError(error.failure(method)) from None
+        if is_wait:
+            await read(response)
+        return large[0] if large else self._vim.codec.decode(method, response)
+
+    async def _in_session(self, exchange: Exchange, send: Send) -> RestResponse:
+        if asyncio.get_running_loop().time() >= exchange.deadline:
+            raise NotSentTimeoutError("the deadline passed before vCenter was called")
+        pool, api = self._vim.session_pool(self._credential), self._vim.sessions
+        if isinstance(self._credential, SessionId):
+            return await send(exchange.with_headers(api.header(self._credential.value)))
+        return await in_session(pool, api, self._credential, exchange, send)
+
+    def _deadline(self, seconds: float) -> float:
+        deadline = asyncio.get_running_loop().time() + seconds
+        return deadline if self._call is None else min(deadline, self._call.deadline)
+
+
+def _numbers(release: str) -> tuple[int, ...]:
+    """A release as numbers to compare; `6.7.3` and the like are older than all that count."""
+    return tuple(int(part) for part in release.split(".") if part.isdigit())
+
+
+def _objects(result: Data | None) -> list[ObjectContent]:
+    return [] if result is None else result.get("objects", [])

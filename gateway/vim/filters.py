@@ -1,0 +1,26 @@
+"""Which properties of which objects are read or watched: the specifications that the property collector takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gateway.vim.values import Data, Ref
+
+__all__ = ["in_view", "of_objects"]
+
+
+def in_view(view: Ref, type: str, paths: Iterable[str]) -> Data:  # noqa: A002 - the API's word
+    """Properties of all objects of a type in a view: a ContainerView or a ListView."""
+    step = Data("TraversalSpec", name="view", type=view.type, path="view", skip=False)
+    objects = Data("ObjectSpec", obj=view, skip=True, selectSet=[step])
+    return _filter(type, paths, [objects])
+
+
+def of_objects(objects: Sequence[Ref], paths: Iterable[str]) -> Data:
+    """Properties of known objects, all of one type and at least one. One that is gone is missing from the answer."""
+    return _filter(objects[0].type, paths, [Data("ObjectSpec", obj=obj, skip=False) for obj in objects])
+
+
+def _filter(type: str, paths: Iterable[str], objects: list[Data]) -> Data:  # noqa: A002
+    properties = Data("PropertySpec", type=type, all=False, pathSet=list(paths))
+    return Data("PropertyFilterSpec", propSet=[properties], objectSet=objects, reportMissingObjectsInResults=True)

@@ -1,0 +1,94 @@
+"""What values of the VIM API are in Python.
+
+Texts, numbers, booleans, bytes, times and lists are Python's own; the value of an enumeration is its text. An unset
+member is absent; an unset value that stands by itself is None.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+__all__ = ["Data", "Fault", "ObjectContent", "ObjectUpdate", "Ref", "escaped_name", "unescaped_name"]
+
+
+class Ref(NamedTuple):
+    """A reference to an object at vCenter, for instance `Ref("VirtualMachine", "vm-62")`."""
+
+    type: str
+    value: str
+
+
+class Data(dict[str, Any]):
+    """A structure: its members by name, and the name of its type, which may be derived from the one that was asked for.
+
+    To vCenter, a plain dict does as well where the type is the declared one.
+    """
+
+    __slots__ = ("type",)
+
+    def __init__(self, type: str, /, **members: Any) -> None:  # noqa: A002 - the API's word
+        super().__init__(members)
+        self.type = type
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Data) and self.type == other.type and dict.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # as a dict's
+
+    def __repr__(self) -> str:
+        # Members may hold the password of a guest's user.
+        return f"Data({self.type!r}, {', '.join(self)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a method, a task or the look at a property ended in."""
+
+    type: str
+    """For instance `TaskInProgress`."""
+    message: str
+    """What vCenter says to a person, empty where it says nothing."""
+    data: Data = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectContent:
+    """Properties of one object."""
+
+    obj: Ref
+    values: Mapping[str, Any]
+    """By path. A property that is unset is absent."""
+    missing: Mapping[str, Fault]
+    """Why the paths that could not be read are missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectUpdate:
+    """What changed at one object."""
+
+    kind: str
+    """`enter`, `modify` or `leave`."""
+    obj: Ref
+    values: Mapping[str, Any]
+    """New values by path, None for a property that became unset."""
+    missing: Mapping[str, Fault]
+
+
+_ESCAPES = {"%2f": "/", "%5c": "\\", "%25": "%"}
+_ESCAPED = re.compile("%(?:2f|5c|25)", re.IGNORECASE)
+
+
+def unescaped_name(name: str) -> str:
+    r"""The name of an object as people know it: vCenter writes `%2f`, `%5c` and `%25` for `/`, `\` and `%`."""
+    return _ESCAPED.sub(lambda found: _ESCAPES[found[0].lower()], name) if "%" in name else name
+
+
+def escaped_name(name: str) -> str:
+    """The name of an object as vCenter requires it: it escapes `/` and `\\` itself, but not what may be an escape."""
+    return name.replace("%", "%25")
