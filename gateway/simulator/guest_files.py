@@ -1,9 +1,11 @@
 """Files of guests as operations deal with them: paths that are valid, errors with vCenter's details, room on disks."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from gateway.simulator import errors
 from gateway.simulator.file_system import Node
@@ -19,11 +21,16 @@ __all__ = [
     "permission_denied",
     "place",
     "remove",
+    "require_fitting",
     "require_path",
+    "require_readable",
+    "set_attributes",
 ]
 
 _LONGEST_PATH = {True: 4095, False: 259}
 _TAG = "vmware"
+_PERMISSIONS = re.compile(r"0?[0-7]{1,4}")
+_PREFIX = "com.vmware.api.vcenter.vm.guest.filesystem"
 
 
 def file_error(error_type: str, reason: str, path: str) -> errors.VapiError:
@@ -116,6 +123,47 @@ def free_space(guest: Guest, path: str) -> int:
     """The bytes that are left where the path is."""
     mount = _mount(guest, path)
     return guest.mounts[mount].free_space if mount is not None else 0
+
+
+def require_readable(guest: Guest, account: Account, path: str) -> None:
+    """NOT_FOUND, INVALID_ARGUMENT or UNAUTHORIZED unless there is a file at the path that the account may read."""
+    with file_errors(path, denied="access"):
+        node = guest.files.find(account, path, follow=False)
+    if node.kind != "FILE":
+        raise file_error("INVALID_ARGUMENT", "NOT_A_FILE", path)
+    if not guest.files.readable(account, node):
+        raise permission_denied()
+
+
+def require_fitting(guest: Guest, attributes: Mapping[str, Any]) -> None:
+    """INVALID_ARGUMENT for attributes of the other family of file systems, or permissions that are none."""
+    foreign = "windows" if guest.posix else "posix"
+    if attributes.get(foreign) is not None:
+        raise errors.invalid_argument(
+            f"{_PREFIX}.wrong_attributes",
+            "The attributes '{0}' are not those of the guest operating system's file system.",
+            foreign,
+        )
+    permissions = (attributes.get("posix") or {}).get("permissions")
+    if permissions is not None and _PERMISSIONS.fullmatch(permissions) is None:
+        raise errors.invalid_argument(
+            f"{_PREFIX}.invalid_permissions", "'{0}' are not permissions in octal digits.", permissions
+        )
+
+
+def set_attributes(node: Node, attributes: Mapping[str, Any]) -> None:
+    """Gives a node the attributes that are set."""
+    if attributes.get("last_modified") is not None:
+        node.modified = datetime.fromisoformat(attributes["last_modified"])
+    if attributes.get("last_accessed") is not None:
+        node.accessed = datetime.fromisoformat(attributes["last_accessed"])
+    posix, windows = attributes.get("posix") or {}, attributes.get("windows") or {}
+    if posix.get("permissions") is not None:
+        node.mode = int(posix["permissions"], 8)
+    node.owner = node.owner if posix.get("owner_id") is None else posix["owner_id"]
+    node.group = node.group if posix.get("group_id") is None else posix["group_id"]
+    node.hidden = node.hidden if windows.get("hidden") is None else windows["hidden"]
+    node.read_only = node.read_only if windows.get("read_only") is None else windows["read_only"]
 
 
 def _use(guest: Guest, path: str, size: int) -> None:

@@ -42,6 +42,7 @@ from gateway.simulator.machine import (
 )
 from gateway.simulator.places import DiskFiles, Network, Places
 from gateway.simulator.tasks import Tasks
+from gateway.simulator.transfers import Transfers
 
 __all__ = [
     "BUSY",
@@ -123,6 +124,7 @@ class Inventory:
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._agenda_order = count()
         self.tasks = Tasks(self.schedule)
+        self.transfers = Transfers()
         self.machines: dict[str, VirtualMachine] = {}
         total = vms + 1 if vms >= _SPECIALS_FROM else vms
         for index in range(total):

@@ -23,6 +23,7 @@ from gateway.simulator.inventory import Inventory
 from gateway.simulator.record import Record, RecordedCall
 from gateway.simulator.sessions import DEFAULT_USERS, SessionLimits, Sessions, User
 from gateway.simulator.tls import server_context
+from gateway.simulator.transfers import without_token
 
 __all__ = ["Simulator", "SimulatorOptions"]
 
@@ -65,6 +66,7 @@ class Simulator:
         self.inventory = Inventory(
             self.options.vms, self.options.seed, clock(), timedelta(seconds=self.options.transition)
         )
+        self.inventory.transfers.secure = self.options.tls
         self.sessions = Sessions(self.options.users, self.options.limits, clock)
         self.faults = Faults()
         self.record = Record()
@@ -136,7 +138,7 @@ class Simulator:
             return _to_web(control.handle(request, self.record, self.faults, self.sessions))
         call = RecordedCall(
             request.method,
-            request.target,
+            without_token(request.target),
             self._endpoint.operation_of(request.method, request.target),
             request.headers.get("x-request-id", ""),
             request.headers,
