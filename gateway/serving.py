@@ -59,7 +59,7 @@ async def simulator(settings: Settings, stack: AsyncExitStack) -> Backend:
     # Only here, since a gateway in front of a real vCenter has no use for it.
     from gateway.simulator import Simulator, SimulatorOptions
 
-    started = Simulator(SimulatorOptions(vms=settings.simulator.vms))
+    started = Simulator(SimulatorOptions(vms=settings.simulator.vms, release=settings.simulator.release))
     await started.start()
     stack.push_async_callback(started.stop)
     return Backend(started.url, started.user, started.password)

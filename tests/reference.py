@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from google.protobuf import json_format
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
@@ -15,6 +16,7 @@ __all__ = ["enum_names", "fill", "is_map", "to_json", "wire_name"]
 
 TIMESTAMP = "google.protobuf.Timestamp"
 STRUCT = "google.protobuf.Struct"
+VALUE = "google.protobuf.Value"
 
 
 def wire_name(field: FieldDescriptor) -> str:
@@ -41,6 +43,8 @@ def to_json(message: Any) -> Any:
         return message.ToDatetime(tzinfo=UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     if name == STRUCT:
         return {key: _dynamic(value) for key, value in message.fields.items()}
+    if name == VALUE:
+        return _dynamic(message)
     result = {}
     for field, value in message.ListFields():
         if is_map(field):
@@ -104,6 +108,8 @@ def _fill_message(message: Any, value: Any) -> None:
         message.FromDatetime(datetime.fromisoformat(value))
     elif message.DESCRIPTOR.full_name == STRUCT:
         message.update(value)
+    elif message.DESCRIPTOR.full_name == VALUE:
+        json_format.ParseDict(value, message)
     else:
         fill(message, value)
 

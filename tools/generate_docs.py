@@ -66,7 +66,8 @@ def _method(method: Method, comment: str) -> Iterator[str]:
     yield ""
     call = f"`{method.operation}`" if method.operation else "Implemented by the gateway"
     streams = " · streams responses" if method.streaming is Streaming.SERVER else ""
-    yield f"{call} · {_REPEATABLE[method.idempotency]}{streams}"
+    since = f" · since vCenter {method.since}" if method.since else ""
+    yield f"{call} · {_REPEATABLE[method.idempotency]}{streams}{since}"
     yield ""
     yield comment
     yield ""

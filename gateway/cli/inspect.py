@@ -35,7 +35,10 @@ Examples:
 @click.argument("words", nargs=-1, metavar="[WORD]...")
 @click.option("--json", "as_json", is_flag=True, help="Prints JSON, with the errors each rpc can end in.")
 def routes(words: tuple[str, ...], as_json: bool) -> None:
-    """Lists every rpc with the REST call it becomes. WORDs narrow the list down."""
+    """Lists every rpc with the REST call it becomes. WORDs narrow the list down.
+
+    SINCE is the version of the vSphere API that brought the operation, where it is known: `8.0.0.0` is vCenter 8.0.
+    """
     methods = [
         method
         for method in load_contract().methods.values()
@@ -52,6 +55,7 @@ def routes(words: tuple[str, ...], as_json: bool) -> None:
                 "request": method.input_type.full_name,
                 "response": method.output_type.full_name,
                 "idempotency": method.idempotency.name,
+                "since": method.since or None,
                 "errors": list(method.errors),
             }
             for method in methods
@@ -61,11 +65,13 @@ def routes(words: tuple[str, ...], as_json: bool) -> None:
     if not methods:
         echo(f"no rpc has {' and '.join(words)} in its name or its URL", err=True)
         sys.exit(Exit.FAILED)
-    rows = [(method.full_name, *(method.operation or f"- {_OWN}").split(" ", 1)) for method in methods]
-    rows.insert(0, ("RPC", "VERB", "URL"))
-    rpc, verb = (max(len(row[column]) for row in rows) for column in (0, 1))
+    rows = [
+        (method.full_name, method.since or "-", *(method.operation or f"- {_OWN}").split(" ", 1)) for method in methods
+    ]
+    rows.insert(0, ("RPC", "SINCE", "VERB", "URL"))
+    rpc, since, verb = (max(len(row[column]) for row in rows) for column in (0, 1, 2))
     for row in rows:
-        click.echo(f"{row[0]:{rpc}}  {row[1]:{verb}}  {row[2]}")
+        click.echo(f"{row[0]:{rpc}}  {row[1]:{since}}  {row[2]:{verb}}  {row[3]}")
 
 
 @click.command(

@@ -13,7 +13,7 @@ from gateway.cli.output import Exit, echo
 from gateway.logs import configure_logs
 from gateway.settings import LogSettings, split_address
 from gateway.signals import stop_event
-from gateway.simulator import SessionLimits, Simulator, SimulatorOptions
+from gateway.simulator import RELEASES, SessionLimits, Simulator, SimulatorOptions
 
 __all__ = ["simulate"]
 
@@ -26,6 +26,7 @@ _DEFAULTS = SimulatorOptions()
 \b
 Examples:
   vcenter-gateway simulate
+  vcenter-gateway simulate --release 7.0.3
   vcenter-gateway simulate --vms 500 --tls --certificate simulator.pem
   vcenter-gateway call --vcenter http://127.0.0.1:8989 --user administrator@vsphere.local ListVms
 """
@@ -39,6 +40,13 @@ Examples:
 )
 @click.option(
     "--vms", type=click.IntRange(0, 100_000), default=_DEFAULTS.vms, show_default=True, help="Virtual machines it has."
+)
+@click.option(
+    "--release",
+    type=click.Choice([*RELEASES]),
+    default=_DEFAULTS.release,
+    show_default=True,
+    help="Release of vCenter it is. What came later is not there.",
 )
 @click.option("--tls", is_flag=True, help="Serves HTTPS, with a certificate of its own.")
 @click.option(
@@ -77,6 +85,7 @@ Examples:
 def simulate(
     listen: str,
     vms: int,
+    release: str,
     tls: bool,
     certificate: Path | None,
     latency: float,
@@ -97,6 +106,7 @@ def simulate(
         raise click.UsageError("--certificate needs --tls")
     options = SimulatorOptions(
         vms=vms,
+        release=release,
         host=host,
         port=port,
         tls=tls,

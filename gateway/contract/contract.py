@@ -136,6 +136,11 @@ class Method:
         return self.idempotency is Idempotency.NO_SIDE_EFFECTS
 
     @property
+    def starts_task(self) -> bool:
+        """Whether the rpc returns the identifier of a task at once, which does the work."""
+        return isinstance(self.backing, Rest) and "vmw-task=true" in self.backing.rule.query
+
+    @property
     def rule(self) -> HttpRule:
         """The REST call. Raises ContractError for an rpc of the gateway's own."""
         if isinstance(self.backing, Rest):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from typing import Literal
 
 from pydantic import ByteSize, field_validator
 
@@ -143,3 +144,6 @@ class SimulatorSettings(Section):
 
     enabled: bool = setting(False, "Serves the embedded vCenter simulator in place of a vCenter.", SWITCH)
     vms: int = setting(20, "Virtual machines it has.", "a whole number from 0 to 100000", ge=0, le=100_000)
+    release: Literal["7.0.3", "8.0.2", "9.1"] = setting(
+        "9.1", "Release of vCenter it is. What came later is not there.", "7.0.3, 8.0.2 or 9.1"
+    )

@@ -12,11 +12,13 @@ translation, so that a mistake in one shows in the other.
 from gateway.simulator.clock import ManualClock
 from gateway.simulator.faults import Fault, Faults
 from gateway.simulator.record import Record, RecordedCall
+from gateway.simulator.releases import RELEASES
 from gateway.simulator.server import Simulator, SimulatorOptions
 from gateway.simulator.sessions import DEFAULT_USERS, SessionLimits, User
 
 __all__ = [
     "DEFAULT_USERS",
+    "RELEASES",
     "Fault",
     "Faults",
     "ManualClock",

@@ -2,21 +2,41 @@
 
 The simulator knows its operations, structures and errors from here and from nowhere else: sharing a description with
 the gateway would let one mistake cancel out another. Sessions are not among them: the endpoint itself handles them.
+
+What an older release lacks is taken out of the whole catalogue in one place, `catalogue_of`.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any
 
-__all__ = ["Catalogue", "Enumeration", "Field", "Operation", "Structure", "Type", "Union", "load"]
+from gateway.simulator.releases import Release
+
+__all__ = [
+    "Catalogue",
+    "Enumeration",
+    "Field",
+    "Operation",
+    "Structure",
+    "Type",
+    "Union",
+    "catalogue_of",
+    "load",
+]
 
 # A type as the catalogue writes it: a name, or {"list": T}, {"set": T}, {"map": [K, V]}.
 Type = str | Mapping[str, Any]
 
 _SESSIONS = "com.vmware.cis.session"
+
+# Since then, vCenter expects these query parameters elsewhere: the token in a header field, the other under a new name.
+# The catalogue has their old places.
+_MOVED_SINCE = "9.0.0.0"
+_NOW_A_HEADER = "client_token"
+_RENAMED = {"rp": "resource_pool"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +46,8 @@ class Field:
     name: str
     type: Type
     required: bool
+    since: str | None = None
+    """The version of the vSphere API that brought it; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +73,8 @@ class Enumeration:
 
     name: str
     values: frozenset[str]
+    since: Mapping[str, str] = field(default_factory=dict)
+    """The versions of the vSphere API that brought values, as far as they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +119,9 @@ class Catalogue:
 def _fields(raw: list[dict[str, Any]]) -> dict[str, Field]:
     # The name of a newer field's type stands beside it; so does the type that vCenter really uses.
     return {
-        item["name"]: Field(item["name"], item.get("sdk_type", item.get("ref", item["type"])), item["required"])
+        item["name"]: Field(
+            item["name"], item.get("sdk_type", item.get("ref", item["type"])), item["required"], item.get("since")
+        )
         for item in raw
     }
 
@@ -185,9 +211,55 @@ def load() -> Catalogue:
         operations={operation.id: operation for operation in operations},
         structures={name: structure for name, structure in structures.items() if name in reached},
         enumerations={
-            name: Enumeration(name, frozenset(value["values"] + value.get("values_in_9_1", [])))
+            name: Enumeration(
+                name, frozenset(value["values"] + value.get("values_in_9_1", [])), value.get("value_since", {})
+            )
             for name, value in raw["enums"].items()
             if name in reached
         },
         error_statuses=raw["error_http_status_in_openapi"],
     )
+
+
+@cache
+def catalogue_of(release: Release) -> Catalogue:
+    """What a release has of the catalogue: its operations, with the fields and the values that it knows."""
+    whole = load()
+    return replace(
+        whole,
+        operations={
+            key: replace(
+                item,
+                query=_query_of(item, release),
+                body=_structure_of(item.body, release) if isinstance(item.body, Structure) else item.body,
+            )
+            for key, item in whole.operations.items()
+            if release.has(item.since)
+        },
+        structures={name: _structure_of(item, release) for name, item in whole.structures.items()},
+        enumerations={
+            name: replace(item, values=frozenset(value for value in item.values if release.has(item.since.get(value))))
+            for name, item in whole.enumerations.items()
+        },
+    )
+
+
+def _query_of(operation: Operation, release: Release) -> dict[str, Field]:
+    fields = [item for item in operation.query.values() if release.has(item.since)]
+    if release.has(_MOVED_SINCE):
+        fields = [
+            replace(item, name=_RENAMED.get(item.name, item.name)) for item in fields if item.name != _NOW_A_HEADER
+        ]
+    return {item.name: item for item in fields}
+
+
+def _structure_of(structure: Structure, release: Release) -> Structure:
+    fields = {name: item for name, item in structure.fields.items() if release.has(item.since)}
+    unions = tuple(
+        replace(
+            union,
+            cases={case: tuple(item for item in members if item[0] in fields) for case, members in union.cases.items()},
+        )
+        for union in structure.unions
+    )
+    return replace(structure, fields=fields, unions=unions)

@@ -10,7 +10,7 @@ from gateway.simulator.guest import Plan
 from gateway.simulator.guest_systems import Family
 from gateway.simulator.machine import VirtualMachine
 
-__all__ = ["STORED_SPECS", "plan"]
+__all__ = ["STORED_SPECS", "plan", "stored"]
 
 Spec = Mapping[str, Any]
 
@@ -55,6 +55,18 @@ _CONFIGURATIONS: dict[str, tuple[Family, ...]] = {
 _HOST_NAME = re.compile(r"(?!\d+$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 _LONGEST_NAME = {"WINDOWS": 15}
 _LONGEST_LABEL = 63
+
+
+def stored(specs: Mapping[str, Spec], name: str) -> Spec:
+    """The specification of that name. NOT_FOUND when there is none."""
+    if name not in specs:
+        raise errors.of_type(
+            "NOT_FOUND",
+            "com.vmware.api.vcenter.guest.customization_spec.not_found",
+            "The customization specification with name '{0}' does not exist.",
+            name,
+        )
+    return specs[name]
 
 
 def plan(spec: Spec, machine: VirtualMachine) -> Plan:

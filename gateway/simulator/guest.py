@@ -25,6 +25,7 @@ __all__ = [
     "PowerRequest",
     "PowerState",
     "Process",
+    "guest_address",
 ]
 
 PowerState = Literal["POWERED_OFF", "POWERED_ON", "SUSPENDED"]
@@ -155,7 +156,7 @@ class Guest:
             family=family,
             host_name=name,
             domain="example.com",
-            ip_address=f"10.20.{1 + index // 250}.{1 + index % 250}",
+            ip_address=guest_address(index),
             dns_servers=["10.20.0.53", "10.20.0.54"],
             search_domains=["example.com"],
             usage=0.2 + 0.6 * rng.random(),
@@ -317,3 +318,8 @@ class Guest:
         if run is not None and not run.applied:
             run.start += pause
             run.end += pause
+
+
+def guest_address(index: int) -> str:
+    """The address that the guest of the machine at that position of the inventory gets."""
+    return f"10.20.{1 + index // 250}.{1 + index % 250}"

@@ -25,7 +25,9 @@ from random import Random
 from typing import Any
 
 from gateway.simulator.customization import STORED_SPECS
+from gateway.simulator.disk_files import DiskFiles
 from gateway.simulator.guest import Guest, PowerState
+from gateway.simulator.library import Libraries
 from gateway.simulator.machine import (
     Address,
     Boot,
@@ -40,7 +42,11 @@ from gateway.simulator.machine import (
     SerialPort,
     VirtualMachine,
 )
-from gateway.simulator.places import DiskFiles, Network, Places
+from gateway.simulator.machines import Machines
+from gateway.simulator.objects import existing
+from gateway.simulator.places import Network, Places
+from gateway.simulator.releases import NEWEST, Release
+from gateway.simulator.tagging import Tagging
 from gateway.simulator.tasks import Tasks
 from gateway.simulator.transfers import Transfers
 
@@ -108,7 +114,10 @@ def device_id(address: Address) -> str:
 class Inventory:
     """All machines and what they stand on; also the agenda of things that happen later."""
 
-    def __init__(self, vms: int, seed: int, started: datetime, transition: timedelta) -> None:
+    def __init__(
+        self, vms: int, seed: int, started: datetime, transition: timedelta, release: Release = NEWEST
+    ) -> None:
+        self.release = release
         self.transition = transition
         self.places = Places()
         self.networks: dict[str, Network] = self.places.networks
@@ -125,15 +134,29 @@ class Inventory:
         self._agenda_order = count()
         self.tasks = Tasks(self.schedule)
         self.transfers = Transfers()
-        self.machines: dict[str, VirtualMachine] = {}
+        self.machines = Machines()
+        self.removal_listeners: list[Callable[[str, str], None]] = []
+        """Who wants to know of things that are gone; called with type and identifier (`VirtualMachine`, `vm-1001`)."""
+        self.newest_hardware = "VMX_21"
+        """The newest version of virtual hardware that the hosts know."""
         total = vms + 1 if vms >= _SPECIALS_FROM else vms
+        self._seed = seed
+        self._numbers = count(total)
+        self._turns = count()
         for index in range(total):
-            machine = _build(self, index, total, Random(f"{seed}/{index}"), started)  # noqa: S311 - not a secret
+            machine = _build(self, index, total, self.random(index), started)
             self.machines[machine.vm] = machine
         for datastore in self.places.datastores.values():
             datastore.capacity = max(datastore.capacity, 2 * datastore.used)
+        template = next((machine for machine in reversed(self.machines.values()) if machine.template), None)
+        self.libraries = Libraries(self.places, self.files, started, template)
+        self.client_tokens: dict[tuple[str, uuid.UUID], Any] = {}
+        """What calls with a client token resulted in, by operation and token."""
         self.host_memory_mib = self._host_memory()
         """What each host has for its virtual machines."""
+        self.objects = existing(self.places, self.machines)
+        """Tells by type of object whether an identifier stands for one. Services with objects of their own add them."""
+        self.tagging = Tagging(self.objects)
 
     def _host_memory(self) -> dict[str, int]:
         """As much as hosts usually have, and where an inventory is larger, twice what its machines need."""
@@ -149,6 +172,23 @@ class Inventory:
             for machine in self.machines.values()
             if machine.placement.host == host and machine.power_state == "POWERED_ON"
         )
+
+    def next_number(self) -> int:
+        """The position of the next new machine in the inventory: 20 for what becomes `vm-1021`."""
+        return next(self._numbers)
+
+    def random(self, number: int) -> Random:
+        """What is random about the machine at that position; the same at each start."""
+        return Random(f"{self._seed}/{number}")  # noqa: S311 - not a secret
+
+    def next_turn(self) -> int:
+        """Counts, for what takes turns."""
+        return next(self._turns)
+
+    def removed(self, kind: str, identifier: str) -> None:
+        """Tells everybody who has to know that a thing is gone."""
+        for listener in self.removal_listeners:
+            listener(kind, identifier)
 
     def next_mac(self) -> str:
         """A free address from the range vCenter assigns from."""

@@ -15,12 +15,13 @@ from aiohttp import web
 from gateway.settings import SimulatorSettings
 from gateway.settings.address import join_address, reachable
 from gateway.simulator import control
-from gateway.simulator.clock import system_clock
+from gateway.simulator.clock import system_clock, wait_until
 from gateway.simulator.endpoint import Endpoint
 from gateway.simulator.exchange import Request, Response
 from gateway.simulator.faults import Fault, Faults
 from gateway.simulator.inventory import Inventory
 from gateway.simulator.record import Record, RecordedCall
+from gateway.simulator.releases import RELEASES
 from gateway.simulator.sessions import DEFAULT_USERS, SessionLimits, Sessions, User
 from gateway.simulator.tls import server_context
 from gateway.simulator.transfers import without_token
@@ -39,6 +40,8 @@ class SimulatorOptions:
 
     vms: int = SimulatorSettings().vms
     """Number of virtual machines."""
+    release: str = SimulatorSettings().release
+    """The release of vCenter that it is, one of `RELEASES`. What came later is not there."""
     host: str = "127.0.0.1"
     port: int = 0
     """0 takes a free one."""
@@ -64,7 +67,11 @@ class Simulator:
         self.options = options or SimulatorOptions()
         clock = self.options.clock
         self.inventory = Inventory(
-            self.options.vms, self.options.seed, clock(), timedelta(seconds=self.options.transition)
+            self.options.vms,
+            self.options.seed,
+            clock(),
+            timedelta(seconds=self.options.transition),
+            RELEASES[self.options.release],
         )
         self.inventory.transfers.secure = self.options.tls
         self.sessions = Sessions(self.options.users, self.options.limits, clock)
@@ -161,6 +168,9 @@ class Simulator:
         response = fault.response if fault else None
         if response is None:
             response = self._endpoint.handle(request)
+        if response.later is not None:
+            await wait_until(self.options.clock, response.later.due)
+            response = response.later.response()
         call.executed = response.executed
         # The answer is late, not the operation: it has run even if the client does not wait for the answer.
         if latency:

@@ -38,11 +38,16 @@ def _mismatch(path: str, expected: str, value: Any) -> Mismatch:
 
 
 class Validator:
-    """Validates against one catalogue."""
+    """Validates against the catalogue of one release, `catalogue`; `whole` is that of all releases."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, whole: Catalogue) -> None:
         self._structures = catalogue.structures
         self._enumerations = catalogue.enumerations
+        self._newer = {
+            name: structure.fields.keys() - catalogue.structures[name].fields.keys()
+            for name, structure in whole.structures.items()
+        }
+        self._has_newer = any(self._newer.values())
 
     def request(self, operation: Operation, query: Mapping[str, list[str]], body: Any, *, has_body: bool) -> None:
         """Raises the error vCenter answers with when query or body do not fit the operation."""
@@ -67,6 +72,28 @@ class Validator:
             self._value(operation.result, value, "")
         elif value is not None:
             raise _mismatch("", "VOID", value)
+
+    def without_newer(self, operation: Operation, value: Any) -> Any:
+        """The result without the fields that the release does not have yet."""
+        if not self._has_newer or operation.result is None:
+            return value
+        return self._without_newer(operation.result, value)
+
+    def _without_newer(self, kind: Type, value: Any) -> Any:
+        if isinstance(kind, str):
+            if kind not in self._structures or not isinstance(value, dict):
+                return value
+            fields = self._structures[kind].fields
+            return {
+                name: self._without_newer(fields[name].type, item) if name in fields else item
+                for name, item in value.items()
+                if name not in self._newer[kind]
+            }
+        if isinstance(value, dict) and "map" in kind:
+            return {key: self._without_newer(kind["map"][1], item) for key, item in value.items()}
+        if isinstance(value, list) and "map" not in kind:
+            return [self._without_newer(kind.get("list") or kind["set"], item) for item in value]
+        return value
 
     def _query(self, operation: Operation, query: Mapping[str, list[str]]) -> None:
         for name, values in query.items():

@@ -114,7 +114,7 @@ class Binding:
             if not self.is_read_only and error.reason == f"HTTP_{status}" and leaves_open(status, response.body):
                 error = error.leaving_open()
             raise GatewayError(error)
-        if _is_blank(response.body) and (self._decode is None or status == 204 or self.method.result_is_optional):
+        if _is_blank(response.body) and (self._decode is None or self._may_be_empty(status)):
             return self.response_class()
         try:
             value, was_mended = parse(response.body)
@@ -131,6 +131,10 @@ class Binding:
         except MismatchError as error:
             raise self._invalid(response, f"does not fit the contract: {error}") from None
         return self.response_class()
+
+    def _may_be_empty(self, status: int) -> bool:
+        """Whether an answer without a result is a success. One that does not name the task it started is none."""
+        return self.method.result_is_optional or (status in (202, 204) and not self.method.starts_task)
 
     def _invalid(
         self, response: RestResponse, what: str, reason: Reason = Reason.VCENTER_RESPONSE_INVALID

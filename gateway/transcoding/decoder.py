@@ -18,8 +18,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import orjson
+from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
-from google.protobuf.struct_pb2 import Struct, Value
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
 
 from gateway.contract.contract import ContractError, map_value, wire_name
 from gateway.printable import name_or_other
@@ -108,7 +110,6 @@ class Decoders:
         self._messages: dict[str, Decode] = {
             "google.protobuf.Timestamp": _decode_timestamp,
             "google.protobuf.Struct": _decode_struct,
-            "google.protobuf.Value": _decode_value,
         }
 
     def message(self, descriptor: Descriptor) -> Decode:
@@ -116,6 +117,8 @@ class Decoders:
         known = self._messages.get(descriptor.full_name)
         if known is not None:
             return known
+        if descriptor.full_name == "google.protobuf.Value":
+            return self._messages.setdefault(descriptor.full_name, _value_decoder(descriptor))
         # Of each field its name, the type whose values are taken as they are, and what decodes all others.
         fields: dict[str, tuple[str, type | None, Decode]] = {}
         single = {wire_name(field) for field in descriptor.fields if field.has_presence}
@@ -322,11 +325,17 @@ def _decode_struct(value: Any, drift: Drift, depth: int) -> Struct:
     return struct
 
 
-def _decode_value(value: Any, drift: Drift, depth: int) -> Value:
-    decoded = Value()
-    _check_depth(depth - 1, value)
-    _fill_value(decoded, value, depth - 1)
-    return decoded
+def _value_decoder(descriptor: Descriptor) -> Decode:
+    """Reads a value of any form into a Value of the contract's own pool."""
+    value_class = message_factory.GetMessageClass(descriptor)
+
+    def decode(value: Any, drift: Drift, depth: int) -> Message:
+        decoded = value_class()
+        _check_depth(depth - 1, value)
+        _fill_value(decoded, value, depth - 1)
+        return decoded
+
+    return decode
 
 
 def _fill_struct(struct: Any, value: Any, depth: int) -> None:

@@ -111,6 +111,7 @@ def catalogue() -> Catalogue:
         if name not in OPEN
     }
     structs = {name: _struct(name, item, enums) for name, item in data["structs"].items()}
+    reached = {item["id"] for item in data["structs"].values()}
     return Catalogue(
         operations=tuple(
             _operation(service, operation, enums)
@@ -121,7 +122,11 @@ def catalogue() -> Catalogue:
         structs=structs,
         enums=enums,
         value_since={name: enum.get("value_since", {}) for name, enum in data["enums"].items()},
-        unreached=tuple(_struct(name, item, enums) for name, item in data["documented_unreached"].items()),
+        unreached=tuple(
+            _struct(name, item, enums)
+            for name, item in data["documented_unreached"].items()
+            if item["id"] not in reached
+        ),
         error_types=tuple(data["error_types"]),
     )
 

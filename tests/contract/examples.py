@@ -64,7 +64,7 @@ class Examples:
             case "double":
                 return number + 0.5
             case "date-time":
-                return f"2026-03-01T10:20:30.{number % 1000:03d}000Z"
+                return f"2026-03-01T10:20:30.{number % 1000:03d}001Z"
             case "dynamic":
                 return {name: number + 0.5}
         raise AssertionError(f"there is no example of {of_type}")

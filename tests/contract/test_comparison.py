@@ -280,8 +280,8 @@ INFO = "vcenter.vm.hardware.v1.CdromInfo"
             id="unspecified-renamed",
         ),
         pytest.param(
-            drop_field(".vcenter.vm.guest.v1.DhcpConfigInfo.ipv4_enabled"),
-            ["DhcpConfigInfo: is no message, or not with these fields"],
+            drop_field(f"{HARDWARE}.ConnectionInfo.state"),
+            ["ConnectionInfo: is no message, or not with these fields"],
             id="structure-that-no-operation-uses",
         ),
     ],

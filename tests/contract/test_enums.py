@@ -74,14 +74,16 @@ def test_both_ways(enum_fields: Mapping[str, list[FieldDescriptor]], name: str) 
         encode, decode = encoders.value(field), decoders.field(field)
         numbers = []
         for value in catalogue().enums[name]:
-            sent = [value] if field.is_repeated else value
+            sent = {"x": value} if is_map(field) else [value] if field.is_repeated else value
             kind = contract.message_class(field.containing_type)
             message = kind(**{field.name: decode(sent, NoDrift(), MAX_DEPTH)})
             violations: list[object] = []
             assert encode(getattr(message, field.name), violations) == sent  # type: ignore[arg-type]
             assert violations == []
-            numbers += getattr(message, field.name) if field.is_repeated else [getattr(message, field.name)]
-        assert sorted(numbers) == sorted({value.number for value in field.enum_type.values} - {0})
+            read = getattr(message, field.name)
+            numbers += read.values() if is_map(field) else read if field.is_repeated else [read]
+        of = field.message_type.fields_by_name["value"] if is_map(field) else field
+        assert sorted(numbers) == sorted({value.number for value in of.enum_type.values} - {0})
 
 
 def test_what_is_tested() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import cycle
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -31,15 +32,21 @@ def path_values(binding: Binding, operation: Operation) -> dict[str, Any]:
 def requests(operation: Operation) -> Iterator[tuple[dict[str, Any], dict[str, Any], Any]]:
     """Examples of the fields in the query, the fields in the body, and the JSON of the body."""
     examples = Examples(catalogue(), empty=True)
+    queries = cycle(examples.of_fields(operation.query_params))
     if operation.body is not None:
         for body in examples.of(operation.body, "spec"):
-            yield {}, {}, body
+            yield next(queries), {}, body
     elif operation.body_fields is not None:
         for fields in examples.of_fields(operation.body_fields):
-            yield {}, fields, fields
+            yield next(queries), fields, fields
     else:
         for query in examples.of_fields(operation.query_params):
             yield query, {}, None
+
+
+def in_query(value: Any) -> Any:
+    """A value as the query has it."""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -56,7 +63,8 @@ def test_calls(binding_of: BindingOf, operation: Operation) -> None:
         path = operation.path
         for name, value in in_path.items():
             path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
-        expected = urlencode({**operation.query, **query}, doseq=True, quote_via=quote)
+        texts = {name: in_query(value) for name, value in query.items()}
+        expected = urlencode({**operation.query, **texts}, doseq=True, quote_via=quote)
         assert (call.method, call.target) == (operation.method, path + (f"?{expected}" if expected else ""))
         assert (None if call.body is None else orjson.loads(call.body)) == body
 

@@ -37,6 +37,7 @@ from gateway.server.gateway import Gateway
 from gateway.server.options import ServerOptions
 from gateway.server.tls import ServerTls
 from gateway.simulator import Fault, Simulator, SimulatorOptions
+from gateway.simulator.releases import NEWEST
 from gateway.vcenter import Basic, VCenterOptions
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.certificates import Authority
@@ -432,7 +433,7 @@ async def test_page(system: System) -> None:
         "up ",
         system.simulator.url,
         "Serving",
-        "API 7.0.3.0",
+        f"API {NEWEST.version}",
         "circuit breaker closed",
         "1 login, 0 rejected",
         "of 64",
@@ -574,7 +575,7 @@ async def test_workers(tmp_path: Path) -> None:
         assert "2 workers" in page
         assert page.count(">NOT_FOUND</td>") == 1, "equal errors stand together"
         assert 'data-is="times">24</td>' in page
-        assert "API 7.0.3.0" in page
+        assert f"API {NEWEST.version}" in page
         assert await process.end(signal.SIGTERM) == 0
 
 

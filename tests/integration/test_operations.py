@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from google.rpc import code_pb2
@@ -25,17 +26,17 @@ FAMILIES = [
 SUCCESSES: list[Success] = [case for family in FAMILIES for case in family.SUCCESSES]
 SPECIFIC: list[ErrorCase] = [case for family in FAMILIES for case in family.ERRORS]
 METHODS = load_contract().methods
-OPERATIONS = {
-    (operation.method, operation.path, operation.fixed_query.get("action", "")): operation.id
-    for operation in load().operations.values()
-}
 
 
 def operation_of(rpc: str) -> str:
-    """The id of the operation in vCenter's catalogue that an rpc stands for."""
+    """The id of the operation in vCenter's catalogue that an rpc stands for: of several with its verb and path, the one
+    with its parameters."""
     rule = METHODS[rpc].rule
     path, _, query = rule.path.partition("?")
-    return OPERATIONS[rule.verb, path, query.removeprefix("action=")]
+    address = (rule.verb, path, dict(parse_qsl(query)))
+    fields = set(METHODS[rpc].input_type.fields_by_name)
+    found = [item for item in load().operations.values() if (item.method, item.path, item.fixed_query) == address]
+    return min(found, key=lambda item: len(fields ^ {*rule.variables, *item.query})).id
 
 
 def common_cases() -> Iterator[ErrorCase]:

@@ -14,6 +14,7 @@ from gateway.admin import ProcessAdmin
 from gateway.contract import load_contract
 from gateway.server.gateway import Gateway
 from gateway.simulator import Fault, Simulator, SimulatorOptions
+from gateway.simulator.releases import NEWEST
 from gateway.vcenter import VCenterOptions
 from tests.integration.browser import View, browser
 from tests.integration.harness import READ, READ_ID, READ_REQUEST, START, START_ID, START_REQUEST
@@ -81,7 +82,7 @@ async def test_what_a_person_reads(tmp_path: Path) -> None:
         words = " ".join((await look(system, tmp_path)).text.split())
     for expected in (
         f"vCenter gRPC gateway Serving Version {__version__} · up ",
-        f"vCenter Answers API 7.0.3.0 {system.simulator.url} circuit breaker closed",
+        f"vCenter Answers API {NEWEST.version} {system.simulator.url} circuit breaker closed",
         "Calls with vCenter 0 of 64 0 waiting · 0 refused 18 made · ",
         "Open sessions 1 1 login, 1 rejected",
         "vCenter's certificate 29 d",

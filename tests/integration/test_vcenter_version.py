@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.simulator import Fault, Simulator, SimulatorOptions
+from gateway.simulator.releases import NEWEST
 from gateway.vcenter import VCenterOptions
 from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.version import VCenterVersion, VersionReader, read_releases
@@ -44,7 +45,7 @@ async def version(options: VCenterOptions) -> VCenterVersion:
 async def test_the_version() -> None:
     """It is read without a login."""
     async with Simulator() as simulator:
-        assert (await version(VCenterOptions(simulator.url))).api == "7.0.3.0"
+        assert (await version(VCenterOptions(simulator.url))).api == NEWEST.version
         [call] = list(simulator.record)
         assert "authorization" not in call.headers
         assert simulator.sessions.counts()["logins"] == 0
@@ -62,7 +63,7 @@ async def test_it_is_kept_for_a_minute() -> None:
         assert (await reader.current()).api is None
         assert asked(simulator) == 1
         clock.now = 60.0
-        assert (await reader.current()).api == "7.0.3.0"
+        assert (await reader.current()).api == NEWEST.version
         assert asked(simulator) == 2
         await reader.close()
 
@@ -71,8 +72,8 @@ async def test_certificates_are_checked(tmp_path: Path) -> None:
     """As for calls: by authority or thumbprint, and a certificate of another one is refused."""
     async with Simulator(SimulatorOptions(tls=True)) as simulator:
         ca_file = certificate_of(simulator, tmp_path)
-        assert (await version(VCenterOptions(simulator.url, ca_file=ca_file))).api == "7.0.3.0"
-        assert (await version(VCenterOptions(simulator.url, thumbprint=simulator.thumbprint))).api == "7.0.3.0"
+        assert (await version(VCenterOptions(simulator.url, ca_file=ca_file))).api == NEWEST.version
+        assert (await version(VCenterOptions(simulator.url, thumbprint=simulator.thumbprint))).api == NEWEST.version
         assert "certificate was refused" in (await version(VCenterOptions(simulator.url))).problem
         assert "thumbprint" in (await version(VCenterOptions(simulator.url, thumbprint="0f" * 32))).problem
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from hypothesis import strategies as st
@@ -100,6 +101,9 @@ def _fill(draw: Draw, message: Any, depth: int, valid: bool) -> None:
         message.nanos = micros * 1_000
     elif descriptor.full_name == "google.protobuf.Struct":
         message.update(draw(st.dictionaries(_KEYS, json_values.filter(lambda value: not _has_huge(value)), max_size=2)))
+    elif descriptor.full_name == "google.protobuf.Value":
+        value = draw(json_values.filter(lambda value: value is not None and not _has_huge(value)))
+        json_format.ParseDict(value, message)
     else:
         tags, chosen, needed = _choose(draw, descriptor, valid)
         for field in descriptor.fields:

@@ -2,7 +2,7 @@
 
 from gateway.simulator import errors
 from gateway.simulator.clock import timestamp
-from gateway.simulator.customization import plan
+from gateway.simulator.customization import plan, stored
 from gateway.simulator.guest import Customization
 from gateway.simulator.guest_access import guest_of
 from gateway.simulator.registry import Call, Json, operation
@@ -40,14 +40,7 @@ def set_(call: Call) -> None:
             "Either the name of a customization specification or the specification itself may be given, not both.",
         )
     if name is not None:
-        inline = call.inventory.customization_specs.get(name)
-        if inline is None:
-            raise errors.of_type(
-                "NOT_FOUND",
-                "com.vmware.api.vcenter.guest.customization_spec.not_found",
-                "The customization specification with name '{0}' does not exist.",
-                name,
-            )
+        inline = stored(call.inventory.customization_specs, name)
     guest_of(call).pending_customization = None if inline is None else plan(inline, machine)
 
 

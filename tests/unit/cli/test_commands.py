@@ -106,7 +106,7 @@ def test_routes(invoke: Invoke) -> None:
     lines = invoke("routes").output.splitlines()
     assert len(lines) == 1 + len(load_contract().methods)
     row = next(line for line in lines if line.startswith(CONNECT))
-    assert row.split() == [CONNECT, "POST", "/api/vcenter/vm/{vm}/hardware/cdrom/{cdrom}?action=connect"]
+    assert row.split() == [CONNECT, "-", "POST", "/api/vcenter/vm/{vm}/hardware/cdrom/{cdrom}?action=connect"]
 
 
 def test_routes_as_json(invoke: Invoke) -> None:

@@ -13,6 +13,7 @@ from gateway.simulator import DEFAULT_USERS, ManualClock, SessionLimits, User
 from gateway.simulator.endpoint import Endpoint
 from gateway.simulator.exchange import Request, Response
 from gateway.simulator.inventory import Inventory
+from gateway.simulator.releases import NEWEST, Release
 from gateway.simulator.sessions import Sessions
 
 __all__ = ["ADMIN", "NOACCESS", "PASSWORD", "READONLY", "Answer", "Api", "basic"]
@@ -54,9 +55,10 @@ class Api:
         vms: int = 20,
         limits: SessionLimits | None = None,
         users: tuple[User, ...] = DEFAULT_USERS,
+        release: Release = NEWEST,
     ) -> None:
         self.clock = clock
-        self.inventory = Inventory(vms, 1, clock(), timedelta(seconds=2))
+        self.inventory = Inventory(vms, 1, clock(), timedelta(seconds=2), release)
         self.sessions = Sessions(users, limits or SessionLimits(), clock)
         self.endpoint = Endpoint(self.inventory, self.sessions, clock)
         self.session = ""
@@ -64,8 +66,11 @@ class Api:
     def request(
         self, method: str, target: str, body: bytes = b"", *, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """One request exactly as given."""
+        """One request exactly as given; the clock moves on for an operation that takes its time."""
         response = self.endpoint.handle(Request(method, target, headers or {}, body))
+        if response.later is not None:
+            self.clock.advance((response.later.due - self.clock()).total_seconds())
+            response = response.later.response()
         json_body = json.loads(response.body) if response.content_type == "application/json" and response.body else None
         return Answer(response.status, json_body, response.headers, response)
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gateway.simulator import errors, registry
+from gateway.simulator import RELEASES, ManualClock, errors, registry
 from tests.unit.simulator.harness import NOACCESS, READONLY, Api
 
 GET_POWER = "com.vmware.vcenter.vm.power.get"
@@ -155,12 +155,16 @@ def test_what_is_due_has_happened_before_a_request_is_looked_at(api: Api) -> Non
     assert done == ["first", "second", "second again"]
 
 
-def test_the_list_of_versions(api: Api) -> None:
-    """Everybody gets it, with the newest version first; it can only be read."""
+@pytest.mark.parametrize(
+    ("release", "prior"), [("7.0.3", "7.0.2.1"), ("8.0.2", "8.0.1.0"), ("9.1", "9.1.0.0")], ids=[*RELEASES]
+)
+def test_the_list_of_versions(clock: ManualClock, release: str, prior: str) -> None:
+    """Everybody gets it, with the version of the release first; it can only be read."""
+    api = Api(clock, release=RELEASES[release])
     answer = api("GET", "/sdk/vimServiceVersions.xml", session="")
     assert (answer.status, answer.response.content_type) == (200, "text/xml")
     [namespace, _] = ElementTree.fromstring(answer.response.body).findall("namespace")  # noqa: S314 - our own
     assert namespace.findtext("name") == "urn:vim25"
-    assert namespace.findtext("version") == "7.0.3.0"
-    assert namespace.findall("priorVersions/version")[0].text == "7.0.2.1"
+    assert namespace.findtext("version") == RELEASES[release].version
+    assert namespace.findall("priorVersions/version")[0].text == prior
     assert api("POST", "/sdk/vimServiceVersions.xml", session="").status == 404

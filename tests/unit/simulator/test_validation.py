@@ -12,7 +12,7 @@ from gateway.simulator.validation import Mismatch, Validator
 from tests.unit.simulator.harness import Api
 
 CATALOGUE = load()
-VALIDATOR = Validator(CATALOGUE)
+VALIDATOR = Validator(CATALOGUE, CATALOGUE)
 INVALID, FIELD = "vapi.invoke.input.invalid", "vapi.data.structure.field.invalid"
 MISMATCH, MISSING = "vapi.data.validate.mismatch", "vapi.data.structure.field.missing"
 UNION_MISSING = "vapi.data.structure.union.missing"

@@ -99,6 +99,16 @@ async def test_what_is_sent_again(failures: tuple[Failure, Failure], read_again:
     assert (RetryPolicy().next(change, call_of(CHANGE), 1) is not None) is change_again
 
 
+@pytest.mark.parametrize("token", ["", "one-of-its-own"], ids=["no-token", "token"])
+async def test_client_tokens(token: str) -> None:
+    """A change with a client token is sent again even when it may have been carried out: vCenter recognizes it."""
+    copy = compile_bindings(load_contract())["content.library.v1.ItemService/CopyItem"]
+    request = {"source_library_item_id": "item-1", "client_token": token}
+    failure = ConnectionLostError("reset").failure(copy.method)
+    assert failure.may_have_executed
+    assert (RetryPolicy().next(failure, call_of(copy, request), 1) is not None) is bool(token)
+
+
 async def test_the_number_of_tries() -> None:
     """A call is sent three times at most."""
     call = call_of(READ)

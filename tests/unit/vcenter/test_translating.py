@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from gateway.contract import load_contract
+from gateway.errors import GatewayError
 from gateway.events import Events
 from gateway.transcoding import RestResponse, compile_bindings
 from gateway.vcenter import translating as module
@@ -28,6 +29,10 @@ class _Threads(Events):
         self.found.append(threading.current_thread())
 
 
+async def no_release() -> str | None:
+    raise AssertionError("nobody needs to know the release")
+
+
 @pytest.mark.parametrize(
     ("size", "in_its_place"), [(LIMIT - 1, False), (LIMIT, True), (LIMIT + 1, True)], ids=["below", "at", "above"]
 )
@@ -43,7 +48,63 @@ async def test_large_answers(monkeypatch: pytest.MonkeyPatch, size: int, in_its_
         read_before.append(len(threads.found))
         return response
 
-    await translating(send, threads)(call_of(compile_bindings(load_contract())[READ], {"vm": "vm-1"}))
+    await translating(send, threads, no_release)(call_of(compile_bindings(load_contract())[READ], {"vm": "vm-1"}))
     assert read_before == [int(in_its_place)]
     [thread] = threads.found
     assert (thread is threading.current_thread()) is not in_its_place
+
+
+MISSING = b"""{"error_type": "NOT_FOUND", "messages":
+    [{"id": "com.vmware.vapi.rest.httpNotFound", "default_message": "Not found.", "args": []}]}"""
+
+
+@pytest.mark.parametrize(
+    ("release", "text"),
+    [
+        pytest.param("7.0.3.0", "ListDataSets needs vCenter 8.0.0.0 or newer, this is 7.0.3", id="older"),
+        pytest.param("8.0.0.0", "Not found. This vCenter does not have the operation;", id="the-one-that-brought-it"),
+        pytest.param(None, "Not found. This vCenter does not have the operation;", id="unknown"),
+    ],
+)
+async def test_missing_operations(release: str | None, text: str) -> None:
+    """What an older vCenter does not have fails with the release that brought it."""
+
+    async def send(exchange: Exchange) -> RestResponse:
+        return RestResponse(404, {"content-type": "application/json"}, MISSING)
+
+    async def told() -> str | None:
+        return release
+
+    call = call_of(compile_bindings(load_contract())["vcenter.vm.v1.DataSetsService/ListDataSets"], {"vm": "vm-1"})
+    with pytest.raises(GatewayError) as caught:
+        await translating(send, Events(), told)(call)
+    failure = caught.value.failure
+    assert (failure.code_name, failure.reason) == ("UNIMPLEMENTED", "OPERATION_NOT_FOUND")
+    assert failure.message.startswith(text)
+    assert failure.metadata.get("since") == ("8.0.0.0" if release == "7.0.3.0" else None)
+
+
+@pytest.mark.parametrize(
+    ("release", "target", "header"),
+    [
+        pytest.param("8.0.3.0", "/api/content/library/item?client_token=a%2Fb", None, id="query"),
+        pytest.param(None, "/api/content/library/item?client_token=a%2Fb", None, id="unknown"),
+        pytest.param("9.0.0.0", "/api/content/library/item", "a/b", id="header"),
+    ],
+)
+async def test_moved_parameters(release: str | None, target: str, header: str | None) -> None:
+    """A client token goes out as the vCenter at hand takes it."""
+    sent: list[Exchange] = []
+
+    async def send(exchange: Exchange) -> RestResponse:
+        sent.append(exchange)
+        return RestResponse(201, {}, b'"item-1"')
+
+    async def told() -> str | None:
+        return release
+
+    binding = compile_bindings(load_contract())["content.library.v1.ItemService/CreateItem"]
+    await translating(send, Events(), told)(call_of(binding, {"client_token": "a/b", "spec": {"name": "x"}}))
+    [exchange] = sent
+    assert (exchange.request.target, exchange.headers.get("Client-Token")) == (target, header)
+    assert exchange.request.body == b'{"name":"x"}'
