@@ -13,11 +13,8 @@ from typing import Literal
 from gateway.simulator.file_system import FileSystem
 from gateway.simulator.guest_accounts import PASSWORD, Account, accounts_of
 from gateway.simulator.guest_systems import ENVIRONMENTS, SYSTEM_PROCESSES, Family, family_of
-<<<<<<< .merge_file_hIj0zO
-from gateway.simulator.tools import Tools, tools_for
-=======
 from gateway.simulator.guest_tree import build_tree
->>>>>>> .merge_file_XDy0he
+from gateway.simulator.tools import Tools, tools_for
 
 __all__ = [
     "PASSWORD",
