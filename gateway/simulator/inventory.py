@@ -25,8 +25,9 @@ from random import Random
 from typing import Any
 
 from gateway.simulator.customization import STORED_SPECS
+from gateway.simulator.disk_files import DiskFiles
 from gateway.simulator.guest import Guest, PowerState
-from gateway.simulator.library import Libraries
+from gateway.simulator.libraries import Libraries
 from gateway.simulator.machine import (
     Address,
     Boot,
@@ -42,8 +43,10 @@ from gateway.simulator.machine import (
     VirtualMachine,
 )
 from gateway.simulator.machines import Machines
-from gateway.simulator.places import DiskFiles, Network, Places
+from gateway.simulator.objects import existing
+from gateway.simulator.places import Network, Places
 from gateway.simulator.releases import NEWEST, Release
+from gateway.simulator.tagging import Tagging
 from gateway.simulator.tasks import Tasks
 
 __all__ = [
@@ -149,6 +152,12 @@ class Inventory:
         """What calls with a client token resulted in, by operation and token."""
         self.host_memory_mib = self._host_memory()
         """What each host has for its virtual machines."""
+        self.objects = existing(self.places, self.machines)
+        """Tells by type of object whether an identifier stands for one. Services with objects of their own add them."""
+        self.objects["com.vmware.content.Library"] = lambda identifier: identifier in self.libraries.libraries
+        self.objects["com.vmware.content.library.Item"] = lambda identifier: identifier in self.libraries.items
+        self.removal_listeners.append(self.libraries.removed)
+        self.tagging = Tagging(self.objects)
 
     def _host_memory(self) -> dict[str, int]:
         """As much as hosts usually have, and where an inventory is larger, twice what its machines need."""
