@@ -48,6 +48,7 @@ from gateway.simulator.places import Network, Places
 from gateway.simulator.releases import NEWEST, Release
 from gateway.simulator.tagging import Tagging
 from gateway.simulator.tasks import Tasks
+from gateway.simulator.transfers import Transfers
 
 __all__ = [
     "BUSY",
@@ -132,10 +133,11 @@ class Inventory:
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._agenda_order = count()
         self.tasks = Tasks(self.schedule)
+        self.transfers = Transfers()
         self.machines = Machines()
         self.removal_listeners: list[Callable[[str, str], None]] = []
         """Who wants to know of things that are gone; called with type and identifier (`VirtualMachine`, `vm-1001`)."""
-        self.newest_hardware = "VMX_21"
+        self.newest_hardware = "VMX_21" if release.has("8.0.2.0") else "VMX_19"
         """The newest version of virtual hardware that the hosts know."""
         total = vms + 1 if vms >= _SPECIALS_FROM else vms
         self._seed = seed

@@ -117,6 +117,7 @@ def make_copy(inventory: Inventory, source: VirtualMachine, wanted: Copy) -> Vir
     guest = machine.guest
     guest.power_state, guest.request, guest.tools_start, guest.suspended = "POWERED_OFF", None, None, None
     guest.processes, guest.customization, guest.pending_customization = {}, None, None
+    guest.live_customization, guest.tools.upgrade_ends = None, None
     machine.power_state, machine.clean_power_off = "POWERED_OFF", source.power_state == "POWERED_OFF"
     machine.connected_at_suspension = []
     for device in machine.connectable():
@@ -236,6 +237,7 @@ def _twin(inventory: Inventory, source: VirtualMachine, wanted: Copy) -> Virtual
     machine.placement, machine.datastore = wanted.site.placement, wanted.site.datastore.name
     machine.home = inventory.machines.free_directory(machine.datastore, wanted.name)
     machine.busy, machine.copies, machine.compute_policies = False, 0, {}
+    machine.data_sets = source.data_sets.for_clone()
     machine.guest.name = wanted.name
     if machine.guest.ip_address is not None:
         machine.guest.ip_address, machine.guest.address_is_static = guest_address(number), False
