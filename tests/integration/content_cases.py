@@ -22,8 +22,8 @@ COPY_ITEM, CREATE_ITEM, DELETE_ITEM, GET_ITEM, PUBLISH_ITEM, UPDATE_ITEM = (
 )
 FIND_ITEMS, LIST_ITEMS = f"{_ITEM}/FindItems", f"{_ITEM}/ListItems"
 _FILE, _STORAGE = "content.library.item.v1.FileService", "content.library.item.v1.StorageService"
-GET_FILE, LIST_FILES = f"{_FILE}/GetFile", f"{_FILE}/ListFiles"
-GET_STORAGE, LIST_STORAGE = f"{_STORAGE}/GetStorage", f"{_STORAGE}/ListStorage"
+GET_FILE, LIST_FILES = f"{_FILE}/GetItemFile", f"{_FILE}/ListItemFiles"
+GET_STORAGE, LIST_STORAGE = f"{_STORAGE}/GetItemStorage", f"{_STORAGE}/ListItemStorage"
 
 MESSAGES = "com.vmware.vdcs.cls-main"
 NOT_THERE = "00000000-0000-4000-8000-000000000000"

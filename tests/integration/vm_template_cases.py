@@ -14,7 +14,7 @@ from tests.integration.machines_cases import OFF, ON, POLICY, SUSPENDED, TEMPLAT
 __all__ = ["ERRORS", "SUCCESSES"]
 
 _ITEMS = "vcenter.vm_template.v1.LibraryItemsService"
-CREATE, DEPLOY, GET = (f"{_ITEMS}/{name}LibraryItem" for name in ("Create", "Deploy", "Get"))
+CREATE, DEPLOY, GET = (f"{_ITEMS}/{name}TemplateLibraryItem" for name in ("Create", "Deploy", "Get"))
 _CHECK_OUTS = "vcenter.vm_template.library_items.v1.CheckOutsService"
 CHECK_IN, CHECK_OUT = f"{_CHECK_OUTS}/CheckInVm", f"{_CHECK_OUTS}/CheckOutVm"
 DELETE_CHECK_OUT, GET_CHECK_OUT = f"{_CHECK_OUTS}/DeleteCheckOut", f"{_CHECK_OUTS}/GetCheckOut"
