@@ -18,7 +18,7 @@ from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
-from gateway.simulator import errors, pages, versions
+from gateway.simulator import errors, pages, transfers, versions
 from gateway.simulator import operations as _handlers  # noqa: F401 - importing it registers them
 from gateway.simulator.catalogue import Operation, catalogue_of, load
 from gateway.simulator.clock import timestamp
@@ -95,6 +95,8 @@ class Endpoint:
             return self._legacy_session(request, query)
         if path == versions.PATH and request.method == "GET":
             return versions.version_list(self._inventory.release)
+        if path == transfers.PATH:
+            return transfers.transfer_file(self._inventory.transfers, self._inventory.machines, request, self._clock())
         if not f"{path}/".startswith(_API):
             return pages.not_found(path)
         return self._operate(request, path, query)

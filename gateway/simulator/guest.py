@@ -10,7 +10,10 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Literal
 
+from gateway.simulator.file_system import FileSystem
+from gateway.simulator.guest_accounts import PASSWORD, Account, accounts_of
 from gateway.simulator.guest_systems import ENVIRONMENTS, SYSTEM_PROCESSES, Family, family_of
+from gateway.simulator.guest_tree import build_tree
 from gateway.simulator.tools import Tools, tools_for
 
 __all__ = [
@@ -29,21 +32,10 @@ __all__ = [
 PowerState = Literal["POWERED_OFF", "POWERED_ON", "SUSPENDED"]
 PowerRequest = Literal["SHUTDOWN", "STANDBY", "REBOOT"]
 
-PASSWORD = "VMware1!"  # noqa: S105 - of every account of every guest
 _KEPT_AFTER_EXIT = timedelta(minutes=5)
 _TERMINATED = 1
 _TERMINATED_BY_SIGNAL = 128 + 15
 _FIRST_PID = 2100
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An account of the guest; the password stays out of every representation."""
-
-    name: str
-    password: str = field(repr=False)
-    administrator: bool
-    home: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +145,9 @@ class Guest:
     """Whether its tools tell about names, addresses and file systems."""
     process_limit: int = 256
     next_pid: int = _FIRST_PID
+    next_temporary: int = 0
+    """The number in the name of the next temporary file."""
+    _files: FileSystem | None = field(default=None, repr=False)
 
     @classmethod
     def build(cls, index: int, name: str, guest_os: str, rng: Random, transition: timedelta) -> "Guest":
@@ -170,7 +165,7 @@ class Guest:
             search_domains=["example.com"],
             usage=0.2 + 0.6 * rng.random(),
             transition=transition,
-            accounts=_accounts("WINDOWS" if windows else "LINUX"),
+            accounts=accounts_of(windows=windows),
             environment=dict(ENVIRONMENTS["WINDOWS" if windows else "LINUX"]),
             tools=tools_for(family),
             desktop_user="Administrator" if windows else None,
@@ -189,6 +184,13 @@ class Guest:
     def posix(self) -> bool:
         """Whether paths have slashes and processes get signals."""
         return self.family != "WINDOWS"
+
+    @property
+    def files(self) -> FileSystem:
+        """What is on its disks; made when it is first looked at, since most guests are never asked."""
+        if self._files is None:
+            self._files = build_tree(self.host_name, self.accounts.values(), self.mounts, posix=self.posix)
+        return self._files
 
     def find_account(self, name: str) -> Account | None:
         """The account of that name; Windows does not look at the case of names."""
@@ -333,11 +335,3 @@ class Guest:
 def guest_address(index: int) -> str:
     """The address that the guest of the machine at that position of the inventory gets."""
     return f"10.20.{1 + index // 250}.{1 + index % 250}"
-
-
-def _accounts(family: str) -> dict[str, Account]:
-    if family == "WINDOWS":
-        accounts = [Account("Administrator", PASSWORD, True, "C:\\Users\\Administrator")]
-    else:
-        accounts = [Account("root", PASSWORD, True, "/root"), Account("user", PASSWORD, False, "/home/user")]
-    return {account.name: account for account in accounts}

@@ -25,7 +25,9 @@ from random import Random
 from typing import Any
 
 from gateway.simulator.customization import STORED_SPECS
+from gateway.simulator.disk_files import DiskFiles
 from gateway.simulator.guest import Guest, PowerState
+from gateway.simulator.library import Libraries
 from gateway.simulator.machine import (
     Address,
     Boot,
@@ -41,9 +43,12 @@ from gateway.simulator.machine import (
     VirtualMachine,
 )
 from gateway.simulator.machines import Machines
-from gateway.simulator.places import DiskFiles, Network, Places
+from gateway.simulator.objects import existing
+from gateway.simulator.places import Network, Places
 from gateway.simulator.releases import NEWEST, Release
+from gateway.simulator.tagging import Tagging
 from gateway.simulator.tasks import Tasks
+from gateway.simulator.transfers import Transfers
 
 __all__ = [
     "BUSY",
@@ -128,6 +133,7 @@ class Inventory:
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._agenda_order = count()
         self.tasks = Tasks(self.schedule)
+        self.transfers = Transfers()
         self.machines = Machines()
         self.removal_listeners: list[Callable[[str, str], None]] = []
         """Who wants to know of things that are gone; called with type and identifier (`VirtualMachine`, `vm-1001`)."""
@@ -142,8 +148,15 @@ class Inventory:
             self.machines[machine.vm] = machine
         for datastore in self.places.datastores.values():
             datastore.capacity = max(datastore.capacity, 2 * datastore.used)
+        template = next((machine for machine in reversed(self.machines.values()) if machine.template), None)
+        self.libraries = Libraries(self.places, self.files, started, template)
+        self.client_tokens: dict[tuple[str, uuid.UUID], Any] = {}
+        """What calls with a client token resulted in, by operation and token."""
         self.host_memory_mib = self._host_memory()
         """What each host has for its virtual machines."""
+        self.objects = existing(self.places, self.machines)
+        """Tells by type of object whether an identifier stands for one. Services with objects of their own add them."""
+        self.tagging = Tagging(self.objects)
 
     def _host_memory(self) -> dict[str, int]:
         """As much as hosts usually have, and where an inventory is larger, twice what its machines need."""

@@ -6,20 +6,20 @@ The world is the same at each start; its identifiers have the form that vCenter'
   (`vm`) and `group-v31` (`Production`) in it; the cluster's own resource pool `resgroup-9` and `resgroup-33` in it; the
   datastores `datastore-11` (`datastore1`), `datastore-12` (`datastore2`) and `datastore-15` (`nfs-isos`).
 - `datacenter-21` (`DC1`): the cluster `domain-c26` with `host-28`, and `host-29` on its own with the resource pool
-  `resgroup-30`; the root folder of machines `group-v22`; the datastore `datastore-24` (`datastore3`).
+  `resgroup-30`; the root folder of machines `group-v22`; the datastore `datastore-24` (`datastore3`); the network
+  `network-34`.
 """
 
-from collections import UserDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeVar
+from uuid import NAMESPACE_OID, uuid5
 
 __all__ = [
     "Cluster",
     "Datacenter",
     "Datastore",
-    "DiskFiles",
     "Folder",
     "Host",
     "Network",
@@ -31,6 +31,15 @@ __all__ = [
 _GIB = 1 << 30
 _SWITCH = "50 2e 1d 4c 6b 8a 9f 70-12 3d 5e 6f 80 91 a2 b3"
 _SEGMENT = "9f2d7f0e-6a86-4d8f-b5a3-0f7a2a5f6f31"
+_GOLD = "b4ea5ab6-1d9c-4a5e-9a0b-7d2f4c0e8d11"
+
+# The letters in the identifiers of the root folders of a datacenter, their names, and what they hold.
+_ROOTS = (
+    ("v", "vm", "VIRTUAL_MACHINE"),
+    ("h", "host", "HOST"),
+    ("s", "datastore", "DATASTORE"),
+    ("n", "network", "NETWORK"),
+)
 
 
 @dataclass(slots=True)
@@ -86,6 +95,11 @@ class Host:
     connection_state: str = "CONNECTED"
     power_state: str = "POWERED_ON"
     in_maintenance: bool = False
+
+    @property
+    def uuid(self) -> str:
+        """The UUID of its hardware."""
+        return str(uuid5(NAMESPACE_OID, self.host))
 
 
 @dataclass(slots=True)
@@ -150,6 +164,13 @@ class Network:
     datacenter: str = "datacenter-3"
     folder: str = "group-n7"
 
+    @property
+    def object_type(self) -> str:
+        """The type of the managed object that it is."""
+        return {"DISTRIBUTED_PORTGROUP": "DistributedVirtualPortgroup", "OPAQUE_NETWORK": "OpaqueNetwork"}.get(
+            self.type, "Network"
+        )
+
 
 class Places:
     """All places by identifier. Names of datastores are unique, so that the path of a file tells where it is."""
@@ -189,7 +210,16 @@ class Places:
         self.datastores = _by_id(
             "datastore",
             Datastore("datastore-11", "datastore1", "VMFS", "datacenter-3", "group-s6", 8192 * _GIB, first),
-            Datastore("datastore-12", "datastore2", "VMFS", "datacenter-3", "group-s6", 4096 * _GIB, first),
+            Datastore(
+                "datastore-12",
+                "datastore2",
+                "VMFS",
+                "datacenter-3",
+                "group-s6",
+                4096 * _GIB,
+                first,
+                default_policy=_GOLD,
+            ),
             Datastore("datastore-15", "nfs-isos", "NFS", "datacenter-3", "group-s6", 1024 * _GIB, first),
             Datastore("datastore-24", "datastore3", "VMFS", "datacenter-21", "group-s24", 4096 * _GIB, second),
         )
@@ -199,11 +229,28 @@ class Places:
             Network("network-14", "Backup Network", "STANDARD_PORTGROUP"),
             Network("dvportgroup-17", "Production", "DISTRIBUTED_PORTGROUP", _SWITCH),
             Network("network-o23", "segment-a", "OPAQUE_NETWORK", _SEGMENT),
+            Network("network-34", "VM Network", "STANDARD_PORTGROUP", None, "datacenter-21", "group-n25"),
         )
+        self.host_licenses = 10_000
+        """How many hosts the licenses allow."""
+        self.hosts_of_others = {"esx-40.vsphere.local"}
+        """Names of hosts outside the inventory that another vCenter manages."""
+        self.unsupported_hosts = {"esx-41.vsphere.local"}
+        """Names of hosts outside the inventory whose version is too old."""
 
     def new_id(self, prefix: str) -> str:
         """A free identifier, for instance `group-v2001` for the prefix `group-v`."""
         return f"{prefix}{next(self._numbers)}"
+
+    def new_datacenter(self, name: str, folder: str) -> Datacenter:
+        """A datacenter with its root folders and nothing in them, in a folder."""
+        number = int(self.new_id(""))
+        for _ in range(len(_ROOTS) - 1):
+            self.new_id("")  # The roots have consecutive numbers.
+        identifier = self.new_id("datacenter-")
+        self.folders.update(_by_id("folder", *_roots(identifier, number)))
+        self.datacenters[identifier] = _datacenter(identifier, name, number, folder)
+        return self.datacenters[identifier]
 
     def below(self, folder: str) -> set[str]:
         """The folder, and all folders within it at any depth."""
@@ -222,27 +269,6 @@ class Places:
         return next((datastore for datastore in self.datastores.values() if datastore.name == name), None)
 
 
-class DiskFiles(UserDict[str, int]):
-    """The virtual disk files by path, with their capacity in bytes; they use up the space of their datastores."""
-
-    def __init__(self, places: Places) -> None:
-        super().__init__()
-        self._places = places
-
-    def __setitem__(self, path: str, capacity: int) -> None:
-        self._use(path, capacity - self.get(path, 0))
-        super().__setitem__(path, capacity)
-
-    def __delitem__(self, path: str) -> None:
-        self._use(path, -self[path])
-        super().__delitem__(path)
-
-    def _use(self, path: str, size: int) -> None:
-        datastore = self._places.datastore_of(path)
-        if datastore is not None:
-            datastore.used += size
-
-
 Place = TypeVar("Place")
 
 
@@ -252,23 +278,17 @@ def _by_id(key: str, *places: Place) -> dict[str, Place]:
 
 def _roots(datacenter: str, number: int) -> Iterable[Folder]:
     """The four folders that vCenter makes in each datacenter, with consecutive numbers."""
-    kinds = (
-        ("v", "vm", "VIRTUAL_MACHINE"),
-        ("h", "host", "HOST"),
-        ("s", "datastore", "DATASTORE"),
-        ("n", "network", "NETWORK"),
-    )
     return [
         Folder(f"group-{letter}{number + offset}", name, kind, datacenter, datacenter)
-        for offset, (letter, name, kind) in enumerate(kinds)
+        for offset, (letter, name, kind) in enumerate(_ROOTS)
     ]
 
 
-def _datacenter(datacenter: str, name: str, number: int) -> Datacenter:
+def _datacenter(datacenter: str, name: str, number: int, folder: str = "group-d1") -> Datacenter:
     return Datacenter(
         datacenter,
         name,
-        "group-d1",
+        folder,
         vm_folder=f"group-v{number}",
         host_folder=f"group-h{number + 1}",
         datastore_folder=f"group-s{number + 2}",

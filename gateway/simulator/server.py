@@ -24,6 +24,7 @@ from gateway.simulator.record import Record, RecordedCall
 from gateway.simulator.releases import RELEASES
 from gateway.simulator.sessions import DEFAULT_USERS, SessionLimits, Sessions, User
 from gateway.simulator.tls import server_context
+from gateway.simulator.transfers import without_token
 
 __all__ = ["Simulator", "SimulatorOptions"]
 
@@ -72,6 +73,7 @@ class Simulator:
             timedelta(seconds=self.options.transition),
             RELEASES[self.options.release],
         )
+        self.inventory.transfers.secure = self.options.tls
         self.sessions = Sessions(self.options.users, self.options.limits, clock)
         self.faults = Faults()
         self.record = Record()
@@ -143,7 +145,7 @@ class Simulator:
             return _to_web(control.handle(request, self.record, self.faults, self.sessions))
         call = RecordedCall(
             request.method,
-            request.target,
+            without_token(request.target),
             self._endpoint.operation_of(request.method, request.target),
             request.headers.get("x-request-id", ""),
             request.headers,
