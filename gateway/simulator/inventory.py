@@ -24,6 +24,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
+from gateway.simulator.compute_policies import ComputePolicies
 from gateway.simulator.customization import STORED_SPECS
 from gateway.simulator.disk_files import DiskFiles
 from gateway.simulator.guest import Guest, PowerState
@@ -119,7 +120,6 @@ class Inventory:
         self.places = Places()
         self.networks: dict[str, Network] = self.places.networks
         self.storage_policies = StoragePolicies(self.places)
-        self.compute_policies = set(_COMPUTE_POLICIES)
         self.console_ticket_types = {"VMRC", "WEBMKS"}
         self.customization_specs = dict(STORED_SPECS)
         self.files = {*ISO_FILES, *_OTHER_FILES}
@@ -154,6 +154,7 @@ class Inventory:
         self.objects = existing(self.places, self.machines)
         """Tells by type of object whether an identifier stands for one. Services with objects of their own add them."""
         self.tagging = Tagging(self.objects)
+        self.compute_policies = ComputePolicies(self.tagging)
 
     def _host_memory(self) -> dict[str, int]:
         """As much as hosts usually have, and where an inventory is larger, twice what its machines need."""
