@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.simulator import errors, provisioning
 from gateway.simulator.guest_defaults import GuestDefaults, guest_defaults, require_hardware_version
+from gateway.simulator.hardware import unsupported_version
 from gateway.simulator.machine import Boot, Cpu, Memory, ScsiAdapter, VirtualMachine
 from gateway.simulator.placement import Site
 from gateway.simulator.registry import Call, perform
@@ -41,16 +42,15 @@ def create(call: Call, spec: Mapping[str, Any], site: Site) -> VirtualMachine:
     given = {name: value for name, value in spec.items() if value is not None}
     version = given.get("hardware_version", call.inventory.newest_hardware)
     if version > call.inventory.newest_hardware:
-        raise errors.unsupported(
-            "vmsg.UnsupportedVmVersion.summary", "The virtual hardware version '{0}' is not supported.", version
-        )
+        raise unsupported_version(version)
     machine = provisioning.make(call.inventory, _name(call, given, site), given["guest_OS"], site, version)
     try:
         _add_hardware(call, machine, given)
     except errors.VapiError:
         _undo(call, machine, given)
         raise
-    machine.guest.mount({key: disk.capacity for key, disk in machine.disks.items()})
+    # Nobody has installed anything yet.
+    machine.guest.tools_installed = False
     return machine
 
 

@@ -14,6 +14,7 @@ from gateway.simulator.file_system import FileSystem
 from gateway.simulator.guest_accounts import PASSWORD, Account, accounts_of
 from gateway.simulator.guest_systems import ENVIRONMENTS, SYSTEM_PROCESSES, Family, family_of
 from gateway.simulator.guest_tree import build_tree
+from gateway.simulator.tools import Tools, tools_for
 
 __all__ = [
     "PASSWORD",
@@ -111,6 +112,7 @@ class Guest:
     """How long it takes to shut down, to reboot, or to start its tools."""
     accounts: dict[str, Account] = field(repr=False)
     environment: dict[str, str]
+    tools: Tools
     address_is_static: bool = False
     """Whether a customization has set the address; it comes from DHCP otherwise."""
     mounts: dict[str, Mount] = field(default_factory=dict)
@@ -127,6 +129,8 @@ class Guest:
 
     pending_customization: Plan | None = None
     customization: Customization | None = None
+    live_customization: Customization | None = None
+    """The last one that was begun while the guest was running."""
 
     desktop_user: str | None = None
     """Who is logged in at the desktop, if there is one."""
@@ -163,6 +167,7 @@ class Guest:
             transition=transition,
             accounts=accounts_of(windows=windows),
             environment=dict(ENVIRONMENTS["WINDOWS" if windows else "LINUX"]),
+            tools=tools_for(family),
             desktop_user="Administrator" if windows else None,
         )
 
@@ -233,6 +238,7 @@ class Guest:
             return
         if self.request == "REBOOT" and self.tools_start is not None and self.tools_start <= now:
             self.request = None
+        self.tools.advance(now)
         for process in list(self.processes.values()):
             process.advance(now)
             if process.finished is not None and now - process.finished > _KEPT_AFTER_EXIT:
@@ -240,7 +246,7 @@ class Guest:
         run = self.customization
         if run is not None and not run.applied and run.error is None and run.end <= now:
             run.applied = True
-            self._apply(run.plan)
+            self.apply(run.plan)
 
     def running(self) -> list[Process]:
         """The processes that have not ended."""
@@ -263,7 +269,8 @@ class Guest:
         process.finished = now
         process.exit_code = _TERMINATED_BY_SIGNAL if self.posix else _TERMINATED
 
-    def _apply(self, plan: Plan) -> None:
+    def apply(self, plan: Plan) -> None:
+        """Changes what a customization asks for."""
         self.host_name = plan.host_name or self.host_name
         self.domain = self.domain if plan.domain is None else plan.domain
         if plan.ip_address is not None:
@@ -278,6 +285,7 @@ class Guest:
         self.request = None
         self.suspended = None
         self.tools_start = now + self.transition
+        self.tools.booted(self.tools_start, self.transition)
         system = SYSTEM_PROCESSES["WINDOWS" if self.family == "WINDOWS" else "LINUX"]
         self.processes = {
             pid: Process(pid, name, owner, command, now, essential=pid == min(system))
@@ -294,6 +302,10 @@ class Guest:
         self.suspended = None
         self.tools_start = None
         self.processes = {}
+        self.tools.stopped()
+        live = self.live_customization
+        if live is not None and not live.applied and live.error is None:
+            live.error, live.end = "The virtual machine was powered off.", now
         run = self.customization
         if run is None or run.applied or run.error is not None:
             return

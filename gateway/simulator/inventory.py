@@ -134,7 +134,7 @@ class Inventory:
         self.machines = Machines()
         self.removal_listeners: list[Callable[[str, str], None]] = []
         """Who wants to know of things that are gone; called with type and identifier (`VirtualMachine`, `vm-1001`)."""
-        self.newest_hardware = "VMX_21"
+        self.newest_hardware = "VMX_21" if release.has("8.0.2.0") else "VMX_19"
         """The newest version of virtual hardware that the hosts know."""
         total = vms + 1 if vms >= _SPECIALS_FROM else vms
         self._seed = seed

@@ -11,6 +11,7 @@ from typing import Any
 from gateway.simulator import errors
 from gateway.simulator.data_sets import DataSets
 from gateway.simulator.guest import Guest, PowerState
+from gateway.simulator.hardware import HardwareUpgrade
 
 __all__ = [
     "Address",
@@ -194,6 +195,8 @@ class VirtualMachine:
     home: str | None = None
     """Name of the directory of these files; None for the name of the machine."""
     hardware_version: str = "VMX_19"
+    hardware_upgrade: HardwareUpgrade = field(default_factory=HardwareUpgrade)
+    evc_mode: dict[str, Any] | None = None
     power_state: PowerState = "POWERED_OFF"
     clean_power_off: bool = True
 

@@ -117,6 +117,7 @@ def make_copy(inventory: Inventory, source: VirtualMachine, wanted: Copy) -> Vir
     guest = machine.guest
     guest.power_state, guest.request, guest.tools_start, guest.suspended = "POWERED_OFF", None, None, None
     guest.processes, guest.customization, guest.pending_customization = {}, None, None
+    guest.live_customization, guest.tools.upgrade_ends = None, None
     machine.power_state, machine.clean_power_off = "POWERED_OFF", source.power_state == "POWERED_OFF"
     machine.connected_at_suspension = []
     for device in machine.connectable():

@@ -32,6 +32,10 @@ def start(call: Call) -> None:
     _require_free_disks(call.inventory, machine)
     require_room(call.inventory, machine.placement.host, machine.memory.size_mib)
     resumed = machine.power_state == "SUSPENDED"
+    if not resumed:
+        machine.hardware_version = machine.hardware_upgrade.at_power_on(
+            machine.hardware_version, call.inventory.newest_hardware, clean=machine.clean_power_off
+        )
     machine.set_power_state("POWERED_ON", call.now())
     if not resumed:
         connect_at_start(call.inventory, machine)

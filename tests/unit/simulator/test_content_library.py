@@ -8,7 +8,7 @@ import pytest
 
 from gateway.simulator import ManualClock
 from gateway.simulator.library import ISO_ITEM, MIRROR, OVF_ITEM, TEMPLATES, VM_TEMPLATE_ITEM, File
-from tests.unit.simulator.harness import Api, Answer
+from tests.unit.simulator.harness import Answer, Api
 
 LIBRARY, ITEM = "/api/content/library", "/api/content/library/item"
 TOKEN = "5e2c81d7-40b3-4a6f-9d18-c7b0a2f3e64d"
