@@ -25,7 +25,7 @@ from random import Random
 from typing import Any
 
 from gateway.simulator.compute_policies import ComputePolicies
-from gateway.simulator.customization import STORED_SPECS
+from gateway.simulator.customization_specs import CustomizationSpecs
 from gateway.simulator.disk_files import DiskFiles
 from gateway.simulator.guest import Guest, PowerState
 from gateway.simulator.library import Libraries
@@ -121,7 +121,7 @@ class Inventory:
         self.networks: dict[str, Network] = self.places.networks
         self.storage_policies = StoragePolicies(self.places)
         self.console_ticket_types = {"VMRC", "WEBMKS"}
-        self.customization_specs = dict(STORED_SPECS)
+        self.customization_specs = CustomizationSpecs(started)
         self.files = {*ISO_FILES, *_OTHER_FILES}
         self.disk_files = DiskFiles(self.places)
         for file, capacity in _SPARE_DISKS.items():
