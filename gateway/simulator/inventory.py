@@ -139,7 +139,7 @@ class Inventory:
             datastore.capacity = max(datastore.capacity, 2 * datastore.used)
         self.host_memory_mib = self._host_memory()
         """What each host has for its virtual machines."""
-        self.objects = existing(self.places, self.machines)
+        self.objects = existing(self)
         """Tells by type of object whether an identifier stands for one. Services with objects of their own add them."""
         self.tagging = Tagging(self.objects)
 
