@@ -1,8 +1,10 @@
 """The simulator's time: the system's, or one that tests move by hand; and how vCenter writes it."""
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["ManualClock", "system_clock", "timestamp"]
+__all__ = ["ManualClock", "system_clock", "timestamp", "wait_until"]
 
 
 def system_clock() -> datetime:
@@ -11,7 +13,10 @@ def system_clock() -> datetime:
 
 
 class ManualClock:
-    """A clock that stands still until it is moved: `clock.advance(1800)` lets half an hour pass."""
+    """A clock that stands still until it is moved: `clock.advance(1800)` lets half an hour pass.
+
+    Whoever waits for a time moves it there, since nobody else would.
+    """
 
     def __init__(self, start: datetime = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)) -> None:
         self._now = start
@@ -22,6 +27,17 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Moves the clock forward."""
         self._now += timedelta(seconds=seconds)
+
+
+async def wait_until(clock: Callable[[], datetime], moment: datetime) -> None:
+    """Returns when the clock has reached the time."""
+    remaining = (moment - clock()).total_seconds()
+    if isinstance(clock, ManualClock):
+        clock.advance(max(0.0, remaining))
+        return
+    while remaining > 0:
+        await asyncio.sleep(remaining)
+        remaining = (moment - clock()).total_seconds()
 
 
 def timestamp(moment: datetime) -> str:

@@ -10,7 +10,7 @@ from gateway.simulator.guest import Plan
 from gateway.simulator.guest_systems import Family
 from gateway.simulator.machine import VirtualMachine
 
-__all__ = ["STORED_SPECS", "plan"]
+__all__ = ["STORED_SPECS", "Spec", "plan", "stored", "supports"]
 
 Spec = Mapping[str, Any]
 
@@ -57,6 +57,23 @@ _LONGEST_NAME = {"WINDOWS": 15}
 _LONGEST_LABEL = 63
 
 
+def supports(machine: VirtualMachine) -> bool:
+    """Whether there is a configuration for the family of the machine's guest."""
+    return any(machine.guest.family in families for families in _CONFIGURATIONS.values())
+
+
+def stored(specs: Mapping[str, Spec], name: str, error_type: str = "NOT_FOUND") -> Spec:
+    """The specification of that name; an error of that type when there is none."""
+    if name not in specs:
+        raise errors.of_type(
+            error_type,
+            "com.vmware.api.vcenter.guest.customization_spec.not_found",
+            "The customization specification with name '{0}' does not exist.",
+            name,
+        )
+    return specs[name]
+
+
 def plan(spec: Spec, machine: VirtualMachine) -> Plan:
     """What the specification changes in the machine's guest; INVALID_ARGUMENT where it does not fit."""
     kind, configuration = _configuration(spec["configuration_spec"], machine)
@@ -83,7 +100,7 @@ def _invalid(reason: str, text: str, *args: str) -> errors.VapiError:
 def _configuration(choices: Spec, machine: VirtualMachine) -> tuple[str, Spec]:
     """The one configuration that is given, if it is for the family of the guest."""
     family = machine.guest.family
-    if not any(family in families for families in _CONFIGURATIONS.values()):
+    if not supports(machine):
         text = "Customization of the guest operating system '{0}' is not supported in this configuration."
         raise errors.invalid_argument("vmsg.UncustomizableGuest.summary", text, machine.guest_os)
     given = [name for name in _CONFIGURATIONS if choices.get(name) is not None]

@@ -18,15 +18,16 @@ from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
-from gateway.simulator import errors, pages, versions
+from gateway.simulator import errors, pages, transfers, versions
 from gateway.simulator import operations as _handlers  # noqa: F401 - importing it registers them
 from gateway.simulator.catalogue import Operation, catalogue_of, load
 from gateway.simulator.clock import timestamp
-from gateway.simulator.exchange import Request, Response, failure_response
+from gateway.simulator.exchange import Later, Request, Response, failure_response
 from gateway.simulator.inventory import Inventory
 from gateway.simulator.registry import Call, handlers
 from gateway.simulator.routing import AmbiguousPathError, Router
 from gateway.simulator.sessions import READ, WRITE, Session, Sessions
+from gateway.simulator.tasks import Task
 from gateway.simulator.validation import Mismatch, Validator
 
 __all__ = ["Endpoint"]
@@ -64,19 +65,18 @@ class Endpoint:
             return None
 
     def handle(self, request: Request) -> Response:
-        """Answers a request. Never raises: a defect of the simulator is an INTERNAL_SERVER_ERROR, and logged."""
+        """Answers a request. Never raises: a defect of the simulator is an INTERNAL_SERVER_ERROR, and logged.
+
+        An operation that takes its time has a response that comes later.
+        """
         path, query = _split(request.target)
+        return self._guard(request, path, lambda: self._dispatch(request, path, query))
+
+    def _guard(self, request: Request, path: str, work: Callable[[], Response]) -> Response:
+        """The response of the work, or the one that stands for what it raises."""
         try:
             self._inventory.settle(self._clock())
-            if path == _SESSION_PATH:
-                return self._session(request)
-            if path == _LEGACY_SESSION_PATH:
-                return self._legacy_session(request, query)
-            if path == versions.PATH and request.method == "GET":
-                return versions.version_list(self._inventory.release)
-            if not f"{path}/".startswith(_API):
-                return pages.not_found(path)
-            return self._operate(request, path, query)
+            return work()
         except AmbiguousPathError:
             return pages.bad_request()
         except WrongMediaTypeError:
@@ -88,6 +88,19 @@ class Endpoint:
             text = "The simulated vCenter failed; see its log."
             return failure_response(errors.internal_server_error("vapi.internal.error", text))
 
+    def _dispatch(self, request: Request, path: str, query: dict[str, list[str]]) -> Response:
+        if path == _SESSION_PATH:
+            return self._session(request)
+        if path == _LEGACY_SESSION_PATH:
+            return self._legacy_session(request, query)
+        if path == versions.PATH and request.method == "GET":
+            return versions.version_list(self._inventory.release)
+        if path == transfers.PATH:
+            return transfers.transfer_file(self._inventory.transfers, self._inventory.machines, request, self._clock())
+        if not f"{path}/".startswith(_API):
+            return pages.not_found(path)
+        return self._operate(request, path, query)
+
     def _operate(self, request: Request, path: str, query: dict[str, list[str]]) -> Response:
         match = self._router.match(request.method, path, query)
         operation = match.operation
@@ -97,8 +110,24 @@ class Endpoint:
         user.require(READ if operation.reads_only else WRITE, operation.id)
         call = Call(operation.id, self._inventory, match.path, query, body, user, self._clock, request.headers)
         _check_machine(operation, call)
+        response = self._respond(operation, lambda: handlers()[operation.id](call))
+        if isinstance(response, Response):
+            return response
+        task = response
+        later = Later(task.due, lambda: self._guard(request, path, lambda: self._finished(operation, task)))
+        return Response(operation.status, executed=True, later=later)
+
+    def _finished(self, operation: Operation, task: Task) -> Response:
+        """The response of an operation that waited for its task."""
+        response = self._respond(operation, task.outcome)
+        if not isinstance(response, Response):
+            raise AssertionError(f"{operation.id} waits for a task that ends in another one")
+        return response
+
+    def _respond(self, operation: Operation, work: Callable[[], Any]) -> Response | Task:
+        """What the work of an operation comes to, checked against the catalogue; a task is waited for."""
         try:
-            result = handlers()[operation.id](call)
+            result = work()
         except errors.VapiError as failure:
             if failure.error_type in operation.errors:
                 raise
@@ -109,6 +138,8 @@ class Endpoint:
                 failure.error_type,
                 operation.name,
             ) from None
+        if isinstance(result, Task):
+            return result
         result = self._validator.without_newer(operation, result)
         try:
             self._validator.result(operation, result)

@@ -1,12 +1,13 @@
 """A request and a response, without the network they travel on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from gateway.simulator import errors
 
-__all__ = ["Request", "Response", "failure_response"]
+__all__ = ["Later", "Request", "Response", "failure_response"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +21,26 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Later:
+    """An answer that is still to come: `response` gives it once the simulator's time has reached `due`."""
+
+    due: datetime
+    response: "Callable[[], Response]"
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
-    """An answer. `executed` says whether an operation ran to its end."""
+    """An answer. `executed` says whether an operation ran to its end.
+
+    With `later`, the operation has begun, and that is what is answered in place of this response.
+    """
 
     status: int
     body: bytes = field(repr=False, default=b"")
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     executed: bool = False
+    later: Later | None = None
 
 
 def failure_response(failure: errors.VapiError, *, older: bool = False) -> Response:

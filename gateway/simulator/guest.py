@@ -10,7 +10,11 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Literal
 
+from gateway.simulator.file_system import FileSystem
+from gateway.simulator.guest_accounts import PASSWORD, Account, accounts_of
 from gateway.simulator.guest_systems import ENVIRONMENTS, SYSTEM_PROCESSES, Family, family_of
+from gateway.simulator.guest_tree import build_tree
+from gateway.simulator.tools import Tools, tools_for
 
 __all__ = [
     "PASSWORD",
@@ -22,26 +26,16 @@ __all__ = [
     "PowerRequest",
     "PowerState",
     "Process",
+    "guest_address",
 ]
 
 PowerState = Literal["POWERED_OFF", "POWERED_ON", "SUSPENDED"]
 PowerRequest = Literal["SHUTDOWN", "STANDBY", "REBOOT"]
 
-PASSWORD = "VMware1!"  # noqa: S105 - of every account of every guest
 _KEPT_AFTER_EXIT = timedelta(minutes=5)
 _TERMINATED = 1
 _TERMINATED_BY_SIGNAL = 128 + 15
 _FIRST_PID = 2100
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An account of the guest; the password stays out of every representation."""
-
-    name: str
-    password: str = field(repr=False)
-    administrator: bool
-    home: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +112,7 @@ class Guest:
     """How long it takes to shut down, to reboot, or to start its tools."""
     accounts: dict[str, Account] = field(repr=False)
     environment: dict[str, str]
+    tools: Tools
     address_is_static: bool = False
     """Whether a customization has set the address; it comes from DHCP otherwise."""
     mounts: dict[str, Mount] = field(default_factory=dict)
@@ -134,6 +129,8 @@ class Guest:
 
     pending_customization: Plan | None = None
     customization: Customization | None = None
+    live_customization: Customization | None = None
+    """The last one that was begun while the guest was running."""
 
     desktop_user: str | None = None
     """Who is logged in at the desktop, if there is one."""
@@ -148,6 +145,9 @@ class Guest:
     """Whether its tools tell about names, addresses and file systems."""
     process_limit: int = 256
     next_pid: int = _FIRST_PID
+    next_temporary: int = 0
+    """The number in the name of the next temporary file."""
+    _files: FileSystem | None = field(default=None, repr=False)
 
     @classmethod
     def build(cls, index: int, name: str, guest_os: str, rng: Random, transition: timedelta) -> "Guest":
@@ -160,13 +160,14 @@ class Guest:
             family=family,
             host_name=name,
             domain="example.com",
-            ip_address=f"10.20.{1 + index // 250}.{1 + index % 250}",
+            ip_address=guest_address(index),
             dns_servers=["10.20.0.53", "10.20.0.54"],
             search_domains=["example.com"],
             usage=0.2 + 0.6 * rng.random(),
             transition=transition,
-            accounts=_accounts("WINDOWS" if windows else "LINUX"),
+            accounts=accounts_of(windows=windows),
             environment=dict(ENVIRONMENTS["WINDOWS" if windows else "LINUX"]),
+            tools=tools_for(family),
             desktop_user="Administrator" if windows else None,
         )
 
@@ -183,6 +184,13 @@ class Guest:
     def posix(self) -> bool:
         """Whether paths have slashes and processes get signals."""
         return self.family != "WINDOWS"
+
+    @property
+    def files(self) -> FileSystem:
+        """What is on its disks; made when it is first looked at, since most guests are never asked."""
+        if self._files is None:
+            self._files = build_tree(self.host_name, self.accounts.values(), self.mounts, posix=self.posix)
+        return self._files
 
     def find_account(self, name: str) -> Account | None:
         """The account of that name; Windows does not look at the case of names."""
@@ -230,6 +238,7 @@ class Guest:
             return
         if self.request == "REBOOT" and self.tools_start is not None and self.tools_start <= now:
             self.request = None
+        self.tools.advance(now)
         for process in list(self.processes.values()):
             process.advance(now)
             if process.finished is not None and now - process.finished > _KEPT_AFTER_EXIT:
@@ -237,7 +246,7 @@ class Guest:
         run = self.customization
         if run is not None and not run.applied and run.error is None and run.end <= now:
             run.applied = True
-            self._apply(run.plan)
+            self.apply(run.plan)
 
     def running(self) -> list[Process]:
         """The processes that have not ended."""
@@ -260,7 +269,8 @@ class Guest:
         process.finished = now
         process.exit_code = _TERMINATED_BY_SIGNAL if self.posix else _TERMINATED
 
-    def _apply(self, plan: Plan) -> None:
+    def apply(self, plan: Plan) -> None:
+        """Changes what a customization asks for."""
         self.host_name = plan.host_name or self.host_name
         self.domain = self.domain if plan.domain is None else plan.domain
         if plan.ip_address is not None:
@@ -275,6 +285,7 @@ class Guest:
         self.request = None
         self.suspended = None
         self.tools_start = now + self.transition
+        self.tools.booted(self.tools_start, self.transition)
         system = SYSTEM_PROCESSES["WINDOWS" if self.family == "WINDOWS" else "LINUX"]
         self.processes = {
             pid: Process(pid, name, owner, command, now, essential=pid == min(system))
@@ -291,6 +302,10 @@ class Guest:
         self.suspended = None
         self.tools_start = None
         self.processes = {}
+        self.tools.stopped()
+        live = self.live_customization
+        if live is not None and not live.applied and live.error is None:
+            live.error, live.end = "The virtual machine was powered off.", now
         run = self.customization
         if run is None or run.applied or run.error is not None:
             return
@@ -317,9 +332,6 @@ class Guest:
             run.end += pause
 
 
-def _accounts(family: str) -> dict[str, Account]:
-    if family == "WINDOWS":
-        accounts = [Account("Administrator", PASSWORD, True, "C:\\Users\\Administrator")]
-    else:
-        accounts = [Account("root", PASSWORD, True, "/root"), Account("user", PASSWORD, False, "/home/user")]
-    return {account.name: account for account in accounts}
+def guest_address(index: int) -> str:
+    """The address that the guest of the machine at that position of the inventory gets."""
+    return f"10.20.{1 + index // 250}.{1 + index % 250}"

@@ -9,7 +9,7 @@ from gateway.simulator.guest import Account, Guest
 from gateway.simulator.machine import VirtualMachine
 from gateway.simulator.registry import Call
 
-__all__ = ["guest_of", "operating_guest", "reporting_guest", "require_tools"]
+__all__ = ["account_of", "guest_of", "operating_guest", "reporting_guest", "require_tools"]
 
 
 def guest_of(call: Call) -> Guest:
@@ -64,13 +64,14 @@ def operating_guest(call: Call) -> tuple[Guest, Account]:
             "vmsg.OperationDisabledByGuest.summary", "The operation has been disabled by the guest operating system."
         )
     credentials = call.spec["credentials"]
-    account = _account(guest, credentials)
+    account = account_of(guest, credentials)
     if credentials["interactive_session"]:
         _require_desktop(guest, credentials, account)
     return guest, account
 
 
-def _account(guest: Guest, credentials: Mapping[str, Any]) -> Account:
+def account_of(guest: Guest, credentials: Mapping[str, Any]) -> Account:
+    """The account that credentials stand for. UNAUTHENTICATED when the guest refuses them."""
     name = credentials.get("user_name")
     if credentials["type"] == "SAML_BEARER_TOKEN":
         alias = guest.aliases.get(credentials["saml_token"])

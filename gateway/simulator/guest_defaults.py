@@ -41,6 +41,24 @@ _DISK_SIZES = (
 _DISK_ADAPTERS = (("IDE", ("DOS", "WIN_XP_HOME", "WIN_XP_PRO")), ("NVME", ("WINDOWS_11", "WINDOWS_12")))
 _HAVE_SCSI_DRIVERS = frozenset({"WIN_XP_PRO_64"})
 
+# The adapters that SCSI disks are attached to by guests, the first that fits; all others have drivers for PVSCSI.
+_SCSI_ADAPTERS = (
+    ("BUSLOGIC", ("WIN_2000", "WIN_NT", "NETWARE")),
+    ("LSILOGIC", ("DOS", "WIN_XP", "FREEBSD", "SOLARIS", "RHEL_2", "RHEL_3", "RHEL_4", "SUSE", "OTHER")),
+    ("LSILOGICSAS", ("WIN_", "WINDOWS_")),
+)
+_SAS_SINCE = 7
+
+# Memory in MiB by guests, the first that fits; all others are given 2048. Two cores for those that want most of it.
+_MEMORY = (
+    (32, ("DOS",)),
+    (4096, ("WINDOWS_8_SERVER", "WINDOWS_9", "WINDOWS_SERVER", "WINDOWS_1", "VMKERNEL")),
+    (1024, ("WIN_", "OTHER", "FREEBSD", "SOLARIS", "NETWARE")),
+)
+_MUCH_MEMORY = 4096
+_EFI = ("WINDOWS_9", "WINDOWS_SERVER", "WINDOWS_1", "RHEL_9", "VMKERNEL_6", "VMKERNEL_7", "VMKERNEL_8")
+_EFI_SINCE = 8
+
 _SATA_SINCE = 10
 _NVME_SINCE = 13
 _NICS_SINCE = {"VMXNET3": 7, "E1000E": 8}
@@ -55,6 +73,10 @@ class GuestDefaults:
     disk: str
     disk_capacity: int
     """In bytes."""
+    scsi: str
+    cpus: int
+    memory_mib: int
+    firmware: str
 
 
 def hardware_version(machine: VirtualMachine) -> int:
@@ -72,11 +94,17 @@ def guest_defaults(machine: VirtualMachine) -> GuestDefaults:
     nic = _GENERIC.get(guest) or next((nic for nic, guests in _NICS if guest.startswith(guests)), "VMXNET3")
     modern = nic in {"VMXNET3", "E1000E"}
     version = hardware_version(machine)
+    scsi = next((adapter for adapter, guests in _SCSI_ADAPTERS if guest.startswith(guests)), "PVSCSI")
+    memory = next((size for size, guests in _MEMORY if guest.startswith(guests)), 2048)
     return GuestDefaults(
         nic=nic if version >= _NICS_SINCE.get(nic, 0) else "E1000",
         cdrom="SATA" if modern and version >= _SATA_SINCE else "IDE",
         disk=_disk_adapter(guest, version),
         disk_capacity=next((size for size, guests in _DISK_SIZES if guest.startswith(guests)), 16) << 30,
+        scsi=scsi if version >= _SAS_SINCE or scsi == "BUSLOGIC" else "LSILOGIC",
+        cpus=2 if memory >= _MUCH_MEMORY else 1,
+        memory_mib=memory,
+        firmware="EFI" if guest.startswith(_EFI) and version >= _EFI_SINCE else "BIOS",
     )
 
 

@@ -1,26 +1,25 @@
-"""The files of a guest that programs are started from, and what the programs do: how long they run, and how they exit.
+"""The programs of a guest: which of its files can be started, how long they run, and how they exit.
 
 A small selection of each operating system, enough to start something that ends at once, later, never, or badly.
 """
 
 import ntpath
-import posixpath
 import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
-from typing import Literal
 
-from gateway.simulator import errors
+from gateway.simulator.file_system import Node
 from gateway.simulator.guest import Account, Guest
+from gateway.simulator.guest_files import file_error, file_errors, permission_denied, require_path
+from gateway.simulator.guest_tree import LINUX_PROGRAMS
 
 __all__ = ["Outcome", "require_directory", "require_program", "run"]
 
 _UNKNOWN_COMMAND = 127
 _SYNTAX_ERROR = 2
-_LONGEST_PATH = {True: 4095, False: 259}
 _EXIT_CODE = re.compile(r"[0-9]{1,3}")
 _FOR_EVER = 1e9
 _PINGS = 4
@@ -35,76 +34,29 @@ class Outcome:
     exit_code: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    kind: Literal["directory", "file", "program"]
-    private: bool = False
-    """Whether it is for administrators only."""
-
-
-_DIRECTORY, _FILE, _PROGRAM = _Entry("directory"), _Entry("file"), _Entry("program")
-
-_LINUX: dict[str, _Entry] = {
-    **dict.fromkeys(
-        ("/", "/bin", "/etc", "/home", "/home/user", "/opt", "/sbin", "/tmp", "/usr", "/usr/local", "/usr/local/sbin"),  # noqa: S108
-        _DIRECTORY,
-    ),
-    **dict.fromkeys(("/var", "/var/log", "/var/tmp"), _DIRECTORY),  # noqa: S108
-    "/root": _Entry("directory", private=True),
-    **dict.fromkeys(("/etc/fstab", "/etc/hostname", "/etc/hosts", "/etc/passwd"), _FILE),
-    **{
-        f"/bin/{name}": _PROGRAM
-        for name in (
-            "bash", "cat", "chmod", "cp", "date", "echo", "false", "hostname", "id", "ls", "mkdir", "mv", "ping", "ps",
-            "rm", "sh", "sleep", "tail", "touch", "true", "uname", "whoami", "yes",
-        )
-    },
-    "/usr/local/sbin/backup": _Entry("program", private=True),
-}  # fmt: skip
-_WINDOWS: dict[str, _Entry] = {
-    **{
-        ntpath.normcase(path): _DIRECTORY
-        for path in (
-            "C:\\", "C:\\Program Files", "C:\\Users", "C:\\Users\\Administrator", "C:\\Windows",
-            "C:\\Windows\\System32", "C:\\Windows\\Temp",
-        )
-    },
-    ntpath.normcase("C:\\Windows\\win.ini"): _FILE,
-    **{
-        ntpath.normcase(f"C:\\Windows\\System32\\{name}.exe"): _PROGRAM
-        for name in ("cmd", "hostname", "ipconfig", "ping", "tasklist", "timeout", "whoami")
-    },
-    ntpath.normcase("C:\\Windows\\System32\\WindowsPowerShell\\v1.0\\powershell.exe"): _PROGRAM,
-}  # fmt: skip
-
-
-def require_program(guest: Guest, account: Account, path: str) -> str:
-    """The name of the program at that path, if the account may start it; the document's errors otherwise."""
-    _require_path(guest, path, "NOT_A_FILE")
-    entry = _entry(guest, account, path)
-    if entry is None:
-        raise errors.of_type(
-            "NOT_FOUND", "vmsg.FileNotFound.summary", "File {0} was not found", path, data=_data("FILE_NOT_FOUND", path)
-        )
-    if entry.kind == "directory":
-        raise errors.invalid_argument(
-            "vmsg.NotAFile.summary", "{0} is not a file", path, data=_data("NOT_A_FILE", path)
-        )
-    if entry.kind == "file" or (entry.private and not account.administrator):
-        raise _permission_denied()
-    return posixpath.basename(path) if guest.posix else ntpath.basename(path)
+def require_program(guest: Guest, account: Account, path: str) -> Node:
+    """The program at that path, if the account may start it; the document's errors otherwise."""
+    require_path(guest, path, "NOT_A_FILE")
+    with file_errors(path, denied="access"):
+        node = guest.files.find(account, path)
+    if node.kind == "DIRECTORY":
+        raise file_error("INVALID_ARGUMENT", "NOT_A_FILE", path)
+    if not guest.files.executable(account, node):
+        raise permission_denied()
+    return node
 
 
 def require_directory(guest: Guest, account: Account, path: str) -> None:
     """INVALID_ARGUMENT unless there is a directory at that path."""
-    _require_path(guest, path, "NOT_A_DIRECTORY")
-    entry = _entry(guest, account, path)
-    if entry is None or entry.kind != "directory":
-        raise errors.invalid_argument(
-            "vmsg.NotADirectory.summary", "{0} is not a directory", path, data=_data("NOT_A_DIRECTORY", path)
-        )
-    if entry.private and not account.administrator:
-        raise _permission_denied()
+    require_path(guest, path, "NOT_A_DIRECTORY")
+    try:
+        node = guest.files.find(account, path)
+    except (FileNotFoundError, PermissionError):
+        node = None
+    if node is None or node.kind != "DIRECTORY":
+        raise file_error("INVALID_ARGUMENT", "NOT_A_DIRECTORY", path)
+    if not guest.files.executable(account, node):
+        raise permission_denied()
 
 
 def run(name: str, arguments: str) -> Outcome:
@@ -115,37 +67,6 @@ def run(name: str, arguments: str) -> Outcome:
     except ValueError:
         return _lasts(0, _SYNTAX_ERROR)
     return _command(name, words)
-
-
-def _permission_denied() -> errors.VapiError:
-    text = "The guest authentication being used does not have sufficient permissions to perform the operation."
-    return errors.unauthorized("vmsg.GuestPermissionDenied.summary", text)
-
-
-def _require_path(guest: Guest, path: str, reason: str) -> None:
-    if len(path) > _LONGEST_PATH[guest.posix]:
-        reason = "PATH_TOO_LONG"
-    elif posixpath.isabs(path) if guest.posix else ntpath.isabs(path):
-        return
-    raise errors.invalid_argument(
-        "vmsg.InvalidFilePath.summary", "{0} is not a valid path", path, data=_data(reason, path)
-    )
-
-
-def _entry(guest: Guest, account: Account, path: str) -> _Entry | None:
-    """What is at that path; UNAUTHORIZED where the account may not even look."""
-    if not guest.posix:
-        return _WINDOWS.get(ntpath.normcase(ntpath.normpath(path)))
-    # /usr/bin is the same directory as /bin.
-    path = re.sub(r"^/usr/(s?bin)(?=/|$)", r"/\1", posixpath.normpath(path))
-    for parent, entry in _LINUX.items():
-        if entry.kind == "directory" and entry.private and not account.administrator and path.startswith(f"{parent}/"):
-            raise errors.unauthorized("vmsg.CannotAccessFile.summary", "Unable to access file {0}", path)
-    return _LINUX.get(path)
-
-
-def _data(reason: str, path: str) -> dict[str, str]:
-    return {"reason": reason, "file_path": path}
 
 
 def _windows(name: str) -> bool:
@@ -239,7 +160,7 @@ def _script(text: str, suffix: str = "") -> Outcome:
 
 
 _PROGRAMS: dict[str, Callable[[list[str]], Outcome]] = {
-    **{path.rpartition("/")[2]: _exits(0) for path, entry in _LINUX.items() if entry.kind == "program"},
+    **dict.fromkeys((*LINUX_PROGRAMS, "backup"), _exits(0)),
     **dict.fromkeys(("cd", "dir", "ipconfig", "tasklist", "type"), _exits(0)),
     **dict.fromkeys(("bash", "sh"), _shell),
     **dict.fromkeys(("cmd", "powershell"), _shell_of_windows),

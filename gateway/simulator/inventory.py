@@ -27,6 +27,7 @@ from typing import Any
 from gateway.simulator.customization import STORED_SPECS
 from gateway.simulator.disk_files import DiskFiles
 from gateway.simulator.guest import Guest, PowerState
+from gateway.simulator.library import Libraries
 from gateway.simulator.machine import (
     Address,
     Boot,
@@ -41,11 +42,13 @@ from gateway.simulator.machine import (
     SerialPort,
     VirtualMachine,
 )
+from gateway.simulator.machines import Machines
 from gateway.simulator.objects import existing
 from gateway.simulator.places import Network, Places
 from gateway.simulator.releases import NEWEST, Release
 from gateway.simulator.tagging import Tagging
 from gateway.simulator.tasks import Tasks
+from gateway.simulator.transfers import Transfers
 
 __all__ = [
     "BUSY",
@@ -130,13 +133,25 @@ class Inventory:
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._agenda_order = count()
         self.tasks = Tasks(self.schedule)
-        self.machines: dict[str, VirtualMachine] = {}
+        self.transfers = Transfers()
+        self.machines = Machines()
+        self.removal_listeners: list[Callable[[str, str], None]] = []
+        """Who wants to know of things that are gone; called with type and identifier (`VirtualMachine`, `vm-1001`)."""
+        self.newest_hardware = "VMX_21" if release.has("8.0.2.0") else "VMX_19"
+        """The newest version of virtual hardware that the hosts know."""
         total = vms + 1 if vms >= _SPECIALS_FROM else vms
+        self._seed = seed
+        self._numbers = count(total)
+        self._turns = count()
         for index in range(total):
-            machine = _build(self, index, total, Random(f"{seed}/{index}"), started)  # noqa: S311 - not a secret
+            machine = _build(self, index, total, self.random(index), started)
             self.machines[machine.vm] = machine
         for datastore in self.places.datastores.values():
             datastore.capacity = max(datastore.capacity, 2 * datastore.used)
+        template = next((machine for machine in reversed(self.machines.values()) if machine.template), None)
+        self.libraries = Libraries(self.places, self.files, started, template)
+        self.client_tokens: dict[tuple[str, uuid.UUID], Any] = {}
+        """What calls with a client token resulted in, by operation and token."""
         self.host_memory_mib = self._host_memory()
         """What each host has for its virtual machines."""
         self.objects = existing(self)
@@ -157,6 +172,23 @@ class Inventory:
             for machine in self.machines.values()
             if machine.placement.host == host and machine.power_state == "POWERED_ON"
         )
+
+    def next_number(self) -> int:
+        """The position of the next new machine in the inventory: 20 for what becomes `vm-1021`."""
+        return next(self._numbers)
+
+    def random(self, number: int) -> Random:
+        """What is random about the machine at that position; the same at each start."""
+        return Random(f"{self._seed}/{number}")  # noqa: S311 - not a secret
+
+    def next_turn(self) -> int:
+        """Counts, for what takes turns."""
+        return next(self._turns)
+
+    def removed(self, kind: str, identifier: str) -> None:
+        """Tells everybody who has to know that a thing is gone."""
+        for listener in self.removal_listeners:
+            listener(kind, identifier)
 
     def next_mac(self) -> str:
         """A free address from the range vCenter assigns from."""

@@ -11,6 +11,7 @@ from typing import Any
 from gateway.simulator import errors
 from gateway.simulator.data_sets import DataSets
 from gateway.simulator.guest import Guest, PowerState
+from gateway.simulator.hardware import HardwareUpgrade
 
 __all__ = [
     "Address",
@@ -181,7 +182,11 @@ class VirtualMachine:
     bios_uuid: str
     datastore: str = "datastore1"
     """Name of the datastore that holds the machine's own files."""
+    home: str | None = None
+    """Name of the directory of these files; None for the name of the machine."""
     hardware_version: str = "VMX_19"
+    hardware_upgrade: HardwareUpgrade = field(default_factory=HardwareUpgrade)
+    evc_mode: dict[str, Any] | None = None
     power_state: PowerState = "POWERED_OFF"
     clean_power_off: bool = True
 
@@ -211,13 +216,24 @@ class VirtualMachine:
     connected_at_suspension: list[Device] = field(default_factory=list)
 
     busy: bool = False
+    copies: int = 0
+    """How many copies are being made of it; meanwhile its files cannot go away."""
     inaccessible: bool = False
     template: bool = False
 
     @property
     def directory(self) -> str:
         """The datastore folder that holds the machine's files."""
-        return f"[{self.datastore}] {self.name}"
+        return f"[{self.datastore}] {self.home or self.name}"
+
+    def forget_disk(self, key: str) -> None:
+        """Takes a disk that is gone out of what refers to it: the boot order, and the guest's file systems."""
+        self.boot_devices = [
+            {**device, "disks": [item for item in device["disks"] if item != key]} if "disks" in device else device
+            for device in self.boot_devices
+            if device.get("disks") != [key]
+        ]
+        self.guest.mounts = {path: mount for path, mount in self.guest.mounts.items() if mount.disk != key}
 
     def connectable(self) -> list[Device]:
         """Every device that has a connection state."""

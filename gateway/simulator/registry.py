@@ -5,7 +5,7 @@ authorized and checked against the catalogue before it is called; what it raises
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from gateway.simulator.inventory import Inventory
 from gateway.simulator.machine import VirtualMachine
 from gateway.simulator.sessions import User
 
-__all__ = ["Call", "Handler", "Json", "handlers", "missing_operations", "operation"]
+__all__ = ["Call", "Handler", "Json", "handlers", "missing_operations", "operation", "perform"]
 
 # A JSON value. Any, since bodies have been validated against the catalogue before a handler sees them.
 Json = Any
@@ -80,6 +80,11 @@ def operation(service: str, name: str) -> Callable[[Handler], Handler]:
 def handlers() -> Mapping[str, Handler]:
     """Every registered handler by operation id."""
     return _HANDLERS
+
+
+def perform(call: Call, operation_id: str, body: Json = None, **path: str) -> Json:
+    """Carries out an operation as a part of another call, in the same name; raises what that operation raises."""
+    return _HANDLERS[operation_id](replace(call, operation=operation_id, path=path, query={}, body=body))
 
 
 def missing_operations(catalogue: Catalogue) -> list[str]:

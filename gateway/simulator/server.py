@@ -15,7 +15,7 @@ from aiohttp import web
 from gateway.settings import SimulatorSettings
 from gateway.settings.address import join_address, reachable
 from gateway.simulator import control
-from gateway.simulator.clock import system_clock
+from gateway.simulator.clock import system_clock, wait_until
 from gateway.simulator.endpoint import Endpoint
 from gateway.simulator.exchange import Request, Response
 from gateway.simulator.faults import Fault, Faults
@@ -24,6 +24,7 @@ from gateway.simulator.record import Record, RecordedCall
 from gateway.simulator.releases import RELEASES
 from gateway.simulator.sessions import DEFAULT_USERS, SessionLimits, Sessions, User
 from gateway.simulator.tls import server_context
+from gateway.simulator.transfers import without_token
 
 __all__ = ["Simulator", "SimulatorOptions"]
 
@@ -72,6 +73,7 @@ class Simulator:
             timedelta(seconds=self.options.transition),
             RELEASES[self.options.release],
         )
+        self.inventory.transfers.secure = self.options.tls
         self.sessions = Sessions(self.options.users, self.options.limits, clock)
         self.faults = Faults()
         self.record = Record()
@@ -143,7 +145,7 @@ class Simulator:
             return _to_web(control.handle(request, self.record, self.faults, self.sessions))
         call = RecordedCall(
             request.method,
-            request.target,
+            without_token(request.target),
             self._endpoint.operation_of(request.method, request.target),
             request.headers.get("x-request-id", ""),
             request.headers,
@@ -166,6 +168,9 @@ class Simulator:
         response = fault.response if fault else None
         if response is None:
             response = self._endpoint.handle(request)
+        if response.later is not None:
+            await wait_until(self.options.clock, response.later.due)
+            response = response.later.response()
         call.executed = response.executed
         # The answer is late, not the operation: it has run even if the client does not wait for the answer.
         if latency:

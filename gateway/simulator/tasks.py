@@ -1,18 +1,30 @@
 """Tasks: operations that go on after their answer, with a progress that anybody can look at.
 
 A task runs over simulated time. Its work is done in one go when its time is over, so that nobody sees it half done;
-what the work raises is the error that the task ends in.
+what the work raises is the error that the task ends in. A task that has ended stays known for an hour.
+
+The plain form of a long operation is a task as well, one that is in no list: its handler returns the task, and the
+endpoint answers when that has ended.
 """
 
+import logging
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import count
+from random import Random
 from typing import Any
 
 from gateway.simulator import errors
 
-__all__ = ["Task", "Tasks"]
+__all__ = ["Task", "Tasks", "provider_of"]
+
+_KEPT = timedelta(hours=1)
+# A task that is nearly done can no longer be stopped, in percent.
+_POINT_OF_NO_RETURN = 90
+_LABELS_OF_PROVIDER = 3
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -27,12 +39,22 @@ class Task:
     due: datetime
     target: tuple[str, str] | None = None
     """Type and identifier of the thing that it works on, for instance ("VirtualMachine", "vm-1001")."""
-    cancelable: bool = True
+    can_be_canceled: bool = True
+    """Whether this kind of task can be canceled at all."""
     status: str = "RUNNING"
     ended: datetime | None = None
     result: Any = None
     error: errors.VapiError | None = None
+    inaccessible: bool = False
+    """Whether vCenter has lost sight of its state; for tests."""
     work: Callable[[], Any] | None = field(default=None, repr=False)
+    release: Callable[[], None] | None = field(default=None, repr=False)
+    """Gives free what the task held while it ran; called once, however it ends."""
+
+    @property
+    def provider(self) -> str:
+        """The part of vCenter that keeps the task: that of its service."""
+        return provider_of(self.service)
 
     def progress(self, now: datetime) -> int:
         """How much of the time has passed, in percent; 100 only at the end."""
@@ -42,13 +64,25 @@ class Task:
         passed = ((self.ended or now) - self.started).total_seconds()
         return min(99, int(100 * passed / whole)) if whole > 0 else 99
 
+    def cancelable(self, now: datetime) -> bool:
+        """Whether it can be canceled now."""
+        return self.can_be_canceled and self.ended is None and self.progress(now) < _POINT_OF_NO_RETURN
+
+    def outcome(self) -> Any:
+        """What it ended with: the result is returned, the error raised. Only for a task that has ended."""
+        if self.ended is None:
+            raise LookupError(f"the task {self.task} has not ended")
+        if self.error is not None:
+            raise self.error
+        return self.result
+
 
 class Tasks:
     """All tasks by identifier. `schedule` has something carried out when the clock has reached a time."""
 
     def __init__(self, schedule: Callable[[datetime, Callable[[], None]], None]) -> None:
         self._schedule = schedule
-        self._numbers = count(1)
+        self._rng = Random("tasks")  # noqa: S311 - not a secret
         self.tasks: dict[str, Task] = {}
 
     def start(
@@ -61,29 +95,58 @@ class Tasks:
         *,
         target: tuple[str, str] | None = None,
         cancelable: bool = True,
+        release: Callable[[], None] | None = None,
     ) -> Task:
-        """Starts a task for an operation such as `com.vmware.vcenter.VM.clone_task`; `work` returns its result."""
-        service, _, operation = operation_id.rpartition(".")
+        """Starts a task for an operation such as `com.vmware.vcenter.VM.clone_task`; `work` returns its result.
+
+        The task of an operation that is none of the task forms is in no list: a handler returns it to have the endpoint
+        answer when it has ended.
+        """
+        service, _, name = operation_id.rpartition(".")
+        operation = name.replace("_task", "$task")
+        identifier = f"{uuid.UUID(int=self._rng.getrandbits(128), version=4)}:{provider_of(service)}"
         task = Task(
-            f"task-{next(self._numbers)}", service, operation, user, now, now + duration, target, cancelable, work=work
+            identifier, service, operation, user, now, now + duration, target, cancelable, work=work, release=release
         )
-        self.tasks[task.task] = task
+        if operation != name:
+            self.tasks[task.task] = task
         self._schedule(task.due, lambda: self._finish(task))
         return task
 
     def cancel(self, task: Task, now: datetime) -> None:
         """Ends a running task; what it would have done is not done."""
-        task.status, task.ended, task.work = "FAILED", now, None
+        task.status, task.work = "FAILED", None
         task.error = errors.of_type("CANCELED", "vmsg.RequestCanceled.summary", "The task was canceled by a user.")
+        self._ended(task, now)
 
     def _finish(self, task: Task) -> None:
         work, task.work = task.work, None
         if work is None:
             return
-        task.ended = task.due
         try:
             task.result = work()
         except errors.VapiError as failure:
             task.status, task.error = "FAILED", failure
+        except Exception:
+            # Whoever's request comes next has nothing to do with it.
+            _log.exception("the simulator failed at the task %s of %s", task.operation, task.service)
+            text = "The simulated vCenter failed; see its log."
+            task.status, task.error = "FAILED", errors.internal_server_error("vapi.internal.error", text)
         else:
             task.status = "SUCCEEDED"
+        self._ended(task, task.due)
+
+    def _ended(self, task: Task, moment: datetime) -> None:
+        task.ended = moment
+        release, task.release = task.release, None
+        if release is not None:
+            release()
+        self._schedule(moment + _KEPT, lambda: self._forget(task))
+
+    def _forget(self, task: Task) -> None:
+        self.tasks.pop(task.task, None)
+
+
+def provider_of(service: str) -> str:
+    """The part of vCenter that keeps the tasks of a service: `com.vmware.vcenter` for `com.vmware.vcenter.VM`."""
+    return ".".join(service.split(".")[:_LABELS_OF_PROVIDER])

@@ -27,6 +27,9 @@ __all__ = [
 ]
 
 
+_HOW_TO_FIND_OUT = "vCenter may go on with it, which cis.v1.TaskService/ListTasks shows; {} returns a task to follow"
+
+
 class TransportError(Exception):
     """No answer came. The text goes to the caller."""
 
@@ -46,7 +49,13 @@ class TransportError(Exception):
         """What a call of `method` ends in."""
         code = BY_REASON[self.reason] if self.code is None else self.code
         failure = Failure(code, self.reason, str(self), metadata={"operation": method.operation})
-        return failure.leaving_open() if self.was_sent and not method.is_read_only else failure
+        if not self.was_sent or method.is_read_only:
+            return failure
+        failure = failure.leaving_open()
+        if not method.task_form:
+            return failure
+        text = f"{failure.message}; {_HOW_TO_FIND_OUT.format(method.task_form.rpartition('/')[2])}"
+        return failure.with_(message=text, metadata={"task_form": method.task_form})
 
 
 class NotSentError(TransportError):

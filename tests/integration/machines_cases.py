@@ -10,6 +10,7 @@ from typing import Any
 from gateway.simulator import Fault, Simulator
 from gateway.simulator.inventory import STORAGE_POLICIES
 from gateway.simulator.machine import ToolsInstaller, VirtualMachine
+from gateway.simulator.machines import Machines
 from tests.integration.cases import ErrorCase, Json, Setup, Success
 
 __all__ = ["ERRORS", "SUCCESSES"]
@@ -80,9 +81,9 @@ def many(count: int) -> Setup:
 
     def setup(simulator: Simulator) -> None:
         model = machine(simulator, OFF)
-        simulator.inventory.machines = {
-            f"vm-{number}": replace(model, vm=f"vm-{number}", name=f"clone-{number}") for number in range(count)
-        }
+        simulator.inventory.machines = Machines(
+            {f"vm-{number}": replace(model, vm=f"vm-{number}", name=f"clone-{number}") for number in range(count)}
+        )
 
     return setup
 

@@ -13,6 +13,7 @@ from gateway.simulator.addresses import address_info, allocate_address
 from gateway.simulator.guest_defaults import guest_defaults, require_hardware_version
 from gateway.simulator.inventory import Inventory, device_id
 from gateway.simulator.machine import Disk, VirtualMachine
+from gateway.simulator.placement import require_space
 from gateway.simulator.registry import Call, Json, operation
 
 __all__ = ["create", "delete", "disk_info", "get", "list_", "update"]
@@ -95,11 +96,7 @@ def delete(call: Call) -> None:
     machine, disk, key = call.vm, _find(call), call.path["disk"]
     _require_changeable(machine, disk.address.adapter)
     del machine.disks[key]
-    machine.boot_devices = [
-        {**device, "disks": [item for item in device["disks"] if item != key]} if "disks" in device else device
-        for device in machine.boot_devices
-        if device.get("disks") != [key]
-    ]
+    machine.forget_disk(key)
 
 
 def _find(call: Call) -> Disk:
@@ -172,6 +169,9 @@ def _new_file(inventory: Inventory, machine: VirtualMachine, spec: Mapping[str, 
             str(capacity),
             str(_MAX_CAPACITY),
         )
+    datastore = inventory.places.datastore_of(machine.directory)
+    if datastore is not None:
+        require_space(datastore, capacity)
     file = _new_path(inventory, machine, spec.get("name"))
     inventory.disk_files[file] = capacity
     return file

@@ -2,12 +2,12 @@
 
 from gateway.simulator import errors
 from gateway.simulator.clock import timestamp
-from gateway.simulator.customization import plan
+from gateway.simulator.customization import plan, stored, supports
 from gateway.simulator.guest import Customization
 from gateway.simulator.guest_access import guest_of
 from gateway.simulator.registry import Call, Json, operation
 
-__all__ = ["get", "set_"]
+__all__ = ["check", "get", "set_"]
 
 _SERVICE = "com.vmware.vcenter.vm.guest.customization"
 
@@ -40,15 +40,18 @@ def set_(call: Call) -> None:
             "Either the name of a customization specification or the specification itself may be given, not both.",
         )
     if name is not None:
-        inline = call.inventory.customization_specs.get(name)
-        if inline is None:
-            raise errors.of_type(
-                "NOT_FOUND",
-                "com.vmware.api.vcenter.guest.customization_spec.not_found",
-                "The customization specification with name '{0}' does not exist.",
-                name,
-            )
+        inline = stored(call.inventory.customization_specs, name)
     guest_of(call).pending_customization = None if inline is None else plan(inline, machine)
+
+
+@operation(_SERVICE, "check")
+def check(call: Call) -> Json:
+    """Whether a customization can be planned now, and which of its two conditions is not met otherwise."""
+    conditions = {
+        "supported_guest_os": supports(call.vm),
+        "supported_power_state": call.vm.power_state == "POWERED_OFF",
+    }
+    return {"check_status": "SUPPORTED" if all(conditions.values()) else "NOT_SUPPORTED", **conditions}
 
 
 def _progress(started: Customization) -> Json:

@@ -1,12 +1,14 @@
 """com.vmware.vcenter.vm.guest.processes: starting, watching and ending programs in the guest operating system."""
 
 import re
+import shlex
 
 from gateway.simulator import errors
 from gateway.simulator.clock import timestamp
 from gateway.simulator.guest import Account, Guest, Process
 from gateway.simulator.guest_access import operating_guest
 from gateway.simulator.guest_programs import require_directory, require_program, run
+from gateway.simulator.guest_shell import Shell, script_of
 from gateway.simulator.registry import Call, Json, operation
 
 __all__ = ["create", "delete", "get", "list_"]
@@ -43,8 +45,9 @@ def create(call: Call) -> Json:
             "Only programs of Windows guest operating systems can be started minimized.",
         )
     path, arguments = spec["path"], spec.get("arguments") or ""
-    name = require_program(guest, account, path)
-    if directory := spec.get("working_directory"):
+    program = require_program(guest, account, path)
+    directory = spec.get("working_directory")
+    if directory:
         require_directory(guest, account, directory)
     if len(guest.running()) >= guest.process_limit:
         raise errors.unable_to_allocate(
@@ -52,10 +55,13 @@ def create(call: Call) -> Json:
             "The program '{0}' failed to start: the guest operating system has no room for another process.",
             path,
         )
-    process = guest.start_process(name, account.name, f'"{path}" {arguments}'.rstrip(), now)
+    process = guest.start_process(program.name, account.name, f'"{path}" {arguments}'.rstrip(), now)
+    script = script_of(program)
+    name, arguments = (program.name, arguments) if script is None else ("sh", f"-c {shlex.quote(script)}")
     outcome = run(name, arguments)
+    succeeded = Shell(guest, account, directory or account.home, now).run(name, arguments)
     process.ends = None if outcome.after is None else now + outcome.after
-    process.exit_code = outcome.exit_code
+    process.exit_code = outcome.exit_code or int(not succeeded)
     return process.pid
 
 

@@ -4,6 +4,7 @@ from gateway.simulator import errors
 from gateway.simulator.devices import connect_at_start
 from gateway.simulator.inventory import Inventory
 from gateway.simulator.machine import VirtualMachine, invalid_power_state
+from gateway.simulator.placement import require_room
 from gateway.simulator.registry import Call, Json, operation
 
 __all__ = ["get", "reset", "start", "stop", "suspend"]
@@ -29,8 +30,12 @@ def start(call: Call) -> None:
     if machine.power_state == "POWERED_ON":
         raise _already(machine, "com.vmware.api.vcenter.vm.power.already_powered_on", "powered on")
     _require_free_disks(call.inventory, machine)
-    _require_memory(call.inventory, machine)
+    require_room(call.inventory, machine.placement.host, machine.memory.size_mib)
     resumed = machine.power_state == "SUSPENDED"
+    if not resumed:
+        machine.hardware_version = machine.hardware_upgrade.at_power_on(
+            machine.hardware_version, call.inventory.newest_hardware, clean=machine.clean_power_off
+        )
     machine.set_power_state("POWERED_ON", call.now())
     if not resumed:
         connect_at_start(call.inventory, machine)
@@ -83,13 +88,3 @@ def _require_free_disks(inventory: Inventory, machine: VirtualMachine) -> None:
                 raise errors.resource_in_use(
                     "vmsg.FileLocked.summary", "Unable to access file {0} since it is locked", disk.vmdk_file
                 )
-
-
-def _require_memory(inventory: Inventory, machine: VirtualMachine) -> None:
-    """UNABLE_TO_ALLOCATE_RESOURCE when the host has less memory left than the machine is configured with."""
-    host = machine.placement.host
-    if machine.memory.size_mib > inventory.host_memory_mib[host] - inventory.memory_in_use_mib(host):
-        raise errors.unable_to_allocate(
-            "vmsg.InsufficientMemoryResourcesFault.summary",
-            "The host does not have sufficient memory resources to satisfy the reservation.",
-        )

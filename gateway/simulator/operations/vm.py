@@ -83,7 +83,7 @@ def vm_info(machine: VirtualMachine) -> dict[str, Any]:
         },
         "power_state": machine.power_state,
         "instant_clone_frozen": False,
-        "hardware": {"version": machine.hardware_version, "upgrade_policy": "NEVER", "upgrade_status": "NONE"},
+        "hardware": machine.hardware_upgrade.to_json(machine.hardware_version),
         "boot": boot.boot_info(machine),
         "boot_devices": machine.boot_devices,
         "cpu": cpu.cpu_info(machine),

@@ -1,0 +1,35 @@
+"""Client tokens: by them a caller says that a call is the same as an earlier one, and is answered as it was then.
+
+vCenter 7 and 8 expect the token in the query, vCenter 9 in a header field.
+"""
+
+import uuid
+from collections.abc import Callable
+from typing import TypeVar
+
+from gateway.simulator import errors
+from gateway.simulator.registry import Call
+
+__all__ = ["once"]
+
+Result = TypeVar("Result")
+
+
+def once(call: Call, work: Callable[[], Result]) -> Result:
+    """The result of the work, or that of the first call of this operation with the same token.
+
+    A call that failed is not remembered. INVALID_ARGUMENT for a token that is not a UUID.
+    """
+    token = call.headers.get("client-token") or next(iter(call.query.get("client_token", ())), None)
+    if token is None:
+        return work()
+    try:
+        key = (call.operation, uuid.UUID(token))
+    except ValueError:
+        raise errors.invalid_argument(
+            "com.vmware.vdcs.cls-main.invalid_client_token", "The client token '{0}' is not a UUID.", token
+        ) from None
+    if key not in call.inventory.client_tokens:
+        call.inventory.client_tokens[key] = work()
+    result: Result = call.inventory.client_tokens[key]
+    return result

@@ -1,0 +1,63 @@
+"""The machines of the inventory by identifier, and two indexes of them: by name, and by the directory of their files.
+
+Nobody renames a machine, so a name leads to the same machine for good; its folder can change, and is looked at when the
+machine is found.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from gateway.simulator.machine import VirtualMachine
+
+__all__ = ["Machines"]
+
+
+class Machines(dict[str, VirtualMachine]):
+    """A dictionary of machines; change it by single items only, else the indexes do not follow."""
+
+    def __init__(self, machines: Mapping[str, VirtualMachine] | None = None) -> None:
+        super().__init__()
+        self._by_name: dict[str, list[VirtualMachine]] = {}
+        self.directories: dict[str, VirtualMachine] = {}
+        """The directories with the files of a machine, also of one that is not in the inventory any more."""
+        for vm, machine in (machines or {}).items():
+            self[vm] = machine
+
+    def __setitem__(self, vm: str, machine: VirtualMachine) -> None:
+        self._drop(vm)
+        super().__setitem__(vm, machine)
+        self._by_name.setdefault(machine.name, []).append(machine)
+        self.directories[machine.directory] = machine
+
+    def __delitem__(self, vm: str) -> None:
+        """Takes the machine out of the inventory; its files stay where they are."""
+        self._drop(vm)
+        super().__delitem__(vm)
+
+    def named(self, name: str, folder: str | None = None) -> list[VirtualMachine]:
+        """The machines of that name: in a folder, or anywhere."""
+        return [item for item in self._by_name.get(name, ()) if folder is None or item.placement.folder == folder]
+
+    def moved(self, machine: VirtualMachine, directory: str) -> None:
+        """Follows a machine whose files were in that directory and are somewhere else now."""
+        self.directories.pop(directory, None)
+        self.directories[machine.directory] = machine
+
+    def free_directory(self, datastore: str, name: str) -> str:
+        """The name of a directory for a new machine of that name: the same, or with a number when that is taken."""
+        base = name.replace("%", "%25").replace("/", "%2f").replace("\\", "%5c")
+        return next(home for home in _numbered(base) if f"[{datastore}] {home}" not in self.directories)
+
+    def _drop(self, vm: str) -> None:
+        before = self.get(vm)
+        if before is not None:
+            others = [item for item in self._by_name.get(before.name, ()) if item is not before]
+            self._by_name[before.name] = others
+            if not others:
+                del self._by_name[before.name]
+
+
+def _numbered(base: str) -> Iterable[str]:
+    number = 0
+    while True:
+        yield f"{base}_{number}" if number else base
+        number += 1

@@ -1,0 +1,226 @@
+"""com.vmware.content.library: content libraries of both kinds."""
+
+from typing import Any
+
+from gateway.simulator import errors
+from gateway.simulator.clock import timestamp
+from gateway.simulator.library import SECURITY_POLICY, VM_TEMPLATE, Library, require_texts
+from gateway.simulator.registry import Call, Json, operation
+from gateway.simulator.templates import remove_item, require_not_checked_out
+
+__all__ = ["delete", "find", "get", "list_", "storage_backing", "update"]
+
+_SERVICE = "com.vmware.content.library"
+_MESSAGES = "com.vmware.vdcs.cls-main"
+
+
+def _library(call: Call) -> Library:
+    return call.inventory.libraries.library(call.path["library_id"])
+
+
+@operation(_SERVICE, "list")
+def list_(call: Call) -> Json:
+    """The identifiers of all libraries."""
+    return list(call.inventory.libraries.libraries)
+
+
+@operation(_SERVICE, "get")
+def get(call: Call) -> Json:
+    """One library."""
+    return _model(call, _library(call))
+
+
+@operation(_SERVICE, "find")
+def find(call: Call) -> Json:
+    """The libraries that match everything that the spec has; names in upper or lower case."""
+    spec = {name: value for name, value in call.spec.items() if value is not None}
+    if not spec:
+        raise errors.invalid_argument(f"{_MESSAGES}.empty_find_spec", "The search has no criteria.")
+    return [key for key, library in call.inventory.libraries.libraries.items() if _matches(call, library, spec)]
+
+
+@operation(_SERVICE, "update")
+def update(call: Call) -> None:
+    """Changes name, description, security policy and configuration; nothing when one of them is not valid."""
+    library, spec = _library(call), call.spec
+    require_texts(spec)
+    if spec.get("version") not in (None, str(library.version)):
+        raise errors.invalid_argument(
+            f"{_MESSAGES}.library_version_mismatch",
+            "The library has version '{0}', not '{1}'.",
+            str(library.version),
+            spec["version"],
+        )
+    policy = spec.get("security_policy_id") or library.security_policy
+    if policy not in (None, SECURITY_POLICY):
+        text = "The security policy '{0}' does not exist."
+        raise errors.invalid_argument(f"{_MESSAGES}.security_policy_not_found", text, policy)
+    library.security_policy = None if spec.get("unset_security_policy_id") else policy
+    library.name = spec.get("name") or library.name
+    if spec.get("description") is not None:
+        library.description = spec["description"]
+    protects = (spec.get("configuration_info") or {}).get("apply_library_usage_to_items")
+    library.usage_protects_items = library.usage_protects_items if protects is None else protects
+    library.changed(call.now())
+
+
+@operation(_SERVICE, "enter_maintenance")
+def enter_maintenance(call: Call) -> None:
+    """Puts a library into maintenance."""
+    library = _library(call)
+    library.require_active()
+    library.state, library.state_message = "MAINTENANCE", f"Put into maintenance by {call.user.name}."
+
+
+@operation(_SERVICE, "exit_maintenance")
+def exit_maintenance(call: Call) -> None:
+    """Ends a maintenance, but not that of a migration."""
+    library = _library(call)
+    if library.migrating or library.state == "ACTIVE":
+        raise errors.not_allowed(
+            f"{_MESSAGES}.library_not_in_maintenance",
+            "The maintenance of the library '{0}' cannot be ended.",
+            library.library,
+        )
+    library.state, library.state_message = "ACTIVE", None
+
+
+@operation(_SERVICE, "migrate")
+def migrate(call: Call) -> None:
+    """Starts to move the contents to another datastore; the library is in maintenance as long as that takes."""
+    libraries, library, backings = call.inventory.libraries, _library(call), call.spec["storage_backings"]
+    datastore = backings[0].get("datastore_id") if len(backings) == 1 else None
+    if any(kind != "DATASTORE" for kind in (library.storage_type, *(item.get("type") for item in backings))):
+        raise errors.unsupported(
+            f"{_MESSAGES}.storage_type_unsupported", "Only datastores can be migrated from and to."
+        )
+    if datastore not in call.inventory.places.datastores:
+        raise errors.invalid_argument(f"{_MESSAGES}.invalid_storage_backing", "One datastore has to be named.")
+    if datastore == library.datastore:
+        raise errors.already_in_desired_state(
+            f"{_MESSAGES}.library_on_storage", "The content is on the datastore '{0}' already.", datastore
+        )
+    library.require_active()
+    library.require_contents()
+    if any(item.type == VM_TEMPLATE for item in libraries.items_of(library)):
+        text = "The library '{0}' contains virtual machine templates, which cannot be migrated."
+        raise errors.not_allowed(f"{_MESSAGES}.library_has_vm_templates", text, library.library)
+    if sum(item.size for item in libraries.items_of(library)) > call.inventory.places.datastores[datastore].free:
+        raise errors.error(f"{_MESSAGES}.storage_full", "The datastore '{0}' has not enough free space.", datastore)
+
+    def finish() -> None:
+        library.state, library.state_message, library.migrating = "ACTIVE", None, False
+        libraries.move(library, datastore)
+
+    library.state, library.state_message, library.migrating = "MAINTENANCE", "The library is being migrated.", True
+    call.inventory.tasks.start(
+        call.operation,
+        call.user.name,
+        call.now(),
+        call.inventory.transition,
+        finish,
+        target=("com.vmware.content.Library", library.library),
+        cancelable=False,
+    )
+
+
+@operation(_SERVICE, "convert")
+def convert(call: Call) -> None:
+    """Makes a published local library of a subscribed one that has everything that its publisher has."""
+    libraries, library = call.inventory.libraries, _library(call)
+    if library.local:
+        text = "The library '{0}' is not a subscribed library."
+        raise errors.of_type("INVALID_ELEMENT_TYPE", f"{_MESSAGES}.invalid_library_type", text, library.library)
+    if not library.subscription_url:
+        text = "The library '{0}' has no active subscription."
+        raise errors.invalid_argument(f"{_MESSAGES}.library_not_subscribed", text, library.library)
+    library.require_active()
+    items = libraries.items_of(library)
+    if any(item.type == VM_TEMPLATE or not item.cached for item in items):
+        text = "The items of the library '{0}' are not synchronized, or are virtual machine templates."
+        raise errors.not_allowed(f"{_MESSAGES}.library_not_synchronized", text, library.library)
+    library.type, library.published = "LOCAL", True
+    library.subscription_url, library.synchronized = None, None
+    library.changed(call.now())
+
+
+@operation(_SERVICE, "delete")
+def delete(call: Call) -> None:
+    """Deletes a library that nobody uses, with everything in it."""
+    library = _library(call)
+    if library.used_by:
+        text = "The library '{0}' is in use by {1}."
+        raise errors.not_allowed(
+            f"{_MESSAGES}.library_in_use", text, library.library, ", ".join(sorted(library.used_by))
+        )
+    _remove(call, library)
+
+
+@operation(_SERVICE, "force_delete")
+def force_delete(call: Call) -> None:
+    """Deletes a library, used or not, with everything in it."""
+    _remove(call, _library(call))
+
+
+def _remove(call: Call, library: Library) -> None:
+    libraries = call.inventory.libraries
+    items = libraries.items_of(library)
+    if library.migrating:
+        raise errors.not_allowed(
+            f"{_MESSAGES}.library_migrating", "The library '{0}' is being migrated.", library.library
+        )
+    for item in items:
+        require_not_checked_out(call.inventory, item)
+    for item in items:
+        remove_item(call.inventory, item)
+    del libraries.libraries[library.library]
+
+
+def _matches(call: Call, library: Library, spec: dict[str, Any]) -> bool:
+    model = {"name": library.name.casefold(), "type": library.type, "storage_backing": storage_backing(library)}
+    wanted = {**spec, **({"name": spec["name"].casefold()} if "name" in spec else {})}
+    return all(model[name] == value for name, value in wanted.items())
+
+
+def storage_backing(library: Library) -> dict[str, Any]:
+    if library.storage_type == "DATASTORE":
+        return {"type": "DATASTORE", "datastore_id": library.datastore}
+    return {"type": library.storage_type, "storage_uri": f"nfs://files.example.com/{library.library}"}
+
+
+def _model(call: Call, library: Library) -> dict[str, Any]:
+    model: dict[str, Any] = {
+        "id": library.library,
+        "name": library.name,
+        "description": library.description,
+        "type": library.type,
+        "creation_time": timestamp(library.created),
+        "last_modified_time": timestamp(library.modified or library.created),
+        "version": str(library.version),
+        "server_guid": errors.INSTANCE_UUID,
+        "storage_backings": [storage_backing(library)],
+        "optimization_info": {"optimize_remote_publishing": False},
+        "state_info": {"state": library.state},
+        "configuration_info": {"apply_library_usage_to_items": library.usage_protects_items},
+    }
+    if library.state_message is not None:
+        model["state_info"]["message"] = library.state_message
+    if library.security_policy is not None:
+        model["security_policy_id"] = library.security_policy
+    if library.synchronized is not None:
+        model["last_sync_time"] = timestamp(library.synchronized)
+    if library.local:
+        model["publish_info"] = {
+            "authentication_method": "NONE",
+            "published": library.published,
+            "publish_url": f"https://vcenter.vsphere.local/cls/vcsp/lib/{library.library}/lib.json",
+            "persist_json_enabled": library.persist_json,
+        }
+    else:
+        model["subscription_info"] = {
+            "authentication_method": "NONE",
+            "automatic_sync_enabled": True,
+            "on_demand": False,
+            "subscription_url": library.subscription_url or "",
+        }
+    return model

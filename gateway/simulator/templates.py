@@ -1,0 +1,130 @@
+"""The virtual machine templates of library items: their machines, versions and check-outs.
+
+An item holds the machine of its latest version, and that of the version before it; older ones are deleted.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from gateway.simulator import errors, provisioning
+from gateway.simulator.inventory import Inventory
+from gateway.simulator.library import VM_TEMPLATE, CheckOut, Item
+from gateway.simulator.machine import VirtualMachine
+from gateway.simulator.placement import site_of
+from gateway.simulator.registry import Call
+from gateway.simulator.tasks import Task
+
+__all__ = [
+    "add_version",
+    "check_out_of",
+    "copy_template",
+    "copying",
+    "discard_version",
+    "machine_of",
+    "remove_item",
+    "require_not_checked_out",
+    "template_item",
+]
+
+_MESSAGES = "com.vmware.vdcs.vmtx-main"
+_VERSIONS_KEPT = 2
+
+
+def template_item(call: Call) -> Item:
+    """The item of the path, which has to hold a virtual machine template.
+
+    NOT_FOUND when there is no such item, INVALID_ARGUMENT when it is another kind of item.
+    """
+    item = call.inventory.libraries.item(call.path["template_library_item"])
+    if item.type != VM_TEMPLATE:
+        raise errors.invalid_argument(
+            f"{_MESSAGES}.not_vm_template",
+            "The library item '{0}' does not contain a virtual machine template.",
+            item.item,
+        )
+    return item
+
+
+def machine_of(inventory: Inventory, item: Item, version: str | None = None) -> VirtualMachine:
+    """The template of a version, or of the latest; RESOURCE_INACCESSIBLE when its files cannot be read, or are gone."""
+    machine = inventory.machines.get((item.template if version is None else item.templates[version]) or "")
+    if machine is None:
+        raise errors.resource_inaccessible(
+            f"{_MESSAGES}.template_inaccessible",
+            "The virtual machine template of the library item '{0}' cannot be accessed.",
+            item.item,
+        )
+    machine.require_accessible()
+    return machine
+
+
+def copying(call: Call, source: VirtualMachine, wanted: provisioning.Copy, finish: Callable[[], str]) -> Task:
+    """Lets the time pass that it takes to copy a machine, and then has the copy made by `finish`.
+
+    Raises what would stop the copy already now.
+    """
+    provisioning.require_copyable(call.inventory, source, wanted)
+    source.copies += 1
+
+    def release() -> None:
+        source.copies -= 1
+
+    return call.inventory.tasks.start(
+        call.operation,
+        call.user.name,
+        call.now(),
+        provisioning.copy_duration(call.inventory, [disk.capacity for _, disk, _ in wanted.disks_of(source)]),
+        finish,
+        release=release,
+    )
+
+
+def add_version(inventory: Inventory, item: Item, machine: VirtualMachine, now: datetime) -> str:
+    """Makes a machine the latest version of the item, and discards the versions that are too many."""
+    machine.template = True
+    version = item.add_version(machine.vm, now)
+    for old in list(item.templates)[:-_VERSIONS_KEPT]:
+        discard_version(inventory, item, old)
+    return version
+
+
+def copy_template(inventory: Inventory, source: Item, item: Item) -> None:
+    """Copies the latest template of an item into a new one, beside its machine. Raises what stops the copy."""
+    template = machine_of(inventory, source)
+    machine = provisioning.make_copy(
+        inventory, template, provisioning.Copy(item.name, site_of(inventory, template), template=True)
+    )
+    inventory.libraries.hold_template(item, machine)
+
+
+def discard_version(inventory: Inventory, item: Item, version: str) -> None:
+    """Deletes the machine of a version."""
+    machine = inventory.machines.get(item.templates.pop(version))
+    if machine is not None:
+        provisioning.delete(inventory, machine)
+
+
+def remove_item(inventory: Inventory, item: Item) -> None:
+    """Deletes an item of any kind with everything that belongs to it."""
+    for version in list(item.templates):
+        discard_version(inventory, item, version)
+    inventory.libraries.remove_item(item)
+
+
+def check_out_of(inventory: Inventory, item: Item) -> CheckOut | None:
+    """The check-out of an item; None when there is none, or when its machine has been deleted meanwhile."""
+    if item.check_out is not None and item.check_out.vm not in inventory.machines:
+        inventory.libraries.end_check_out(item)
+    return item.check_out
+
+
+def require_not_checked_out(inventory: Inventory, item: Item) -> None:
+    """NOT_ALLOWED_IN_CURRENT_STATE while a machine is checked out of the item."""
+    check_out = check_out_of(inventory, item)
+    if check_out is not None:
+        raise errors.not_allowed(
+            f"{_MESSAGES}.item_checked_out",
+            "The virtual machine '{0}' is checked out of the library item '{1}'.",
+            check_out.vm,
+            item.item,
+        )
