@@ -151,7 +151,7 @@ class Inventory:
         """What calls with a client token resulted in, by operation and token."""
         self.host_memory_mib = self._host_memory()
         """What each host has for its virtual machines."""
-        self.objects = existing(self.places, self.machines)
+        self.objects = existing(self)
         """Tells by type of object whether an identifier stands for one. Services with objects of their own add them."""
         self.objects["com.vmware.content.Library"] = lambda identifier: identifier in self.libraries.libraries
         self.objects["com.vmware.content.library.Item"] = lambda identifier: identifier in self.libraries.items
