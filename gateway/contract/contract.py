@@ -117,6 +117,8 @@ class Method:
     """Version of the vSphere API that brought the operation, empty where that is not known."""
     result_is_optional: bool
     """Whether the operation can succeed without a result."""
+    task_form: str
+    """Full name of the rpc that starts the same operation as a task; empty where there is none."""
     resources: NamedResources = field(repr=False, compare=False)
     """Gives the resources that a request names."""
     full_name: str = field(init=False)
@@ -387,7 +389,8 @@ class _Reader:
             raise ContractError(f"{where}: a REST call has one request and one answer, so the rpc cannot stream")
         error_types = self._errors.enum_type
         prefix = enum_prefix(error_types)
-        descriptor = self._pool.FindServiceByName(service).methods_by_name[method.name]
+        rpcs = self._pool.FindServiceByName(service).methods_by_name
+        descriptor = rpcs[method.name]
         self.methods[f"{service}/{method.name}"] = Method(
             service=service,
             name=method.name,
@@ -401,6 +404,7 @@ class _Reader:
                 for number in method.options.Extensions[self._errors]
             ),
             since=method.options.Extensions[self._since],
+            task_form=f"{service}/{method.name}Task" if f"{method.name}Task" in rpcs else "",
             result_is_optional=method.options.Extensions[self._optional_result],
             resources=self.resources.of(descriptor.input_type),
         )

@@ -38,6 +38,13 @@ class Operation(Protocol):
     def is_read_only(self) -> bool:
         """Whether it has no side effects."""
 
+    @property
+    def task_form(self) -> str:
+        """Full name of the rpc that starts the same operation as a task; empty where there is none."""
+
+
+_HOW_TO_FIND_OUT = "vCenter may go on with it, which cis.v1.TaskService/ListTasks shows; {} returns a task to follow"
+
 
 class TransportError(Exception):
     """No answer came. The text goes to the caller."""
@@ -58,7 +65,13 @@ class TransportError(Exception):
         """What a call of `method` ends in."""
         code = BY_REASON[self.reason] if self.code is None else self.code
         failure = Failure(code, self.reason, str(self), metadata={"operation": method.operation})
-        return failure.leaving_open() if self.was_sent and not method.is_read_only else failure
+        if not self.was_sent or method.is_read_only:
+            return failure
+        failure = failure.leaving_open()
+        if not method.task_form:
+            return failure
+        text = f"{failure.message}; {_HOW_TO_FIND_OUT.format(method.task_form.rpartition('/')[2])}"
+        return failure.with_(message=text, metadata={"task_form": method.task_form})
 
 
 class NotSentError(TransportError):

@@ -61,6 +61,11 @@ class VimMethod:
         """Whether it has no side effects, so that it may be sent again."""
         return self.method.name in READS
 
+    @property
+    def task_form(self) -> str:
+        """None: a method that takes long returns a task by itself."""
+        return ""
+
 
 class Codec:
     """Encodes calls and decodes answers, without any I/O."""
