@@ -56,7 +56,7 @@ _TRAVERSAL = _PC.TraversalSpec(name="view", type=vim.view.ContainerView, path="v
 _FILTER = _PC.FilterSpec(
     propSet=[_PC.PropertySpec(type=vim.VirtualMachine, all=False, pathSet=["name", "config.uuid"])],
     objectSet=[_PC.ObjectSpec(obj=vim.view.ContainerView("view-1", None), skip=True, selectSet=[_TRAVERSAL])],
-    reportMissingObjectsInResults=True,
+    reportMissingObjectsInResults=False,
 )
 _EVENTS = vim.event.EventFilterSpec(
     entity=vim.event.EventFilterSpec.ByEntity(entity=_MACHINE, recursion="self"),
