@@ -20,11 +20,13 @@ HELM_FLAGS := -s -w -X helm.sh/helm/v3/internal/version.version=v$(HELM_VERSION)
     -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37
 # What tests and checks of the chart take is built where its toolchain is there; the continuous integration has it all.
 define build_tools
-@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(HELM) $(CRDS); fi
+@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(HELM) $(CRDS) $(VCSIM); fi
 @if command -v apt-get >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(PROMTOOL); fi
 endef
 # Prometheus itself judges the queries of alerts and dashboard; Debian's package is unpacked, not installed.
 PROMTOOL := build/tools/bin/promtool
+# govmomi's simulator of vCenter, which the tests of the VIM API call.
+VCSIM := build/tools/bin/vcsim
 # What cert-manager and the Prometheus operator say that their objects look like.
 CRDS := build/tools/crds
 
@@ -69,6 +71,7 @@ generate: .venv/ready ## Compiles the protos, writes the generated parts of docs
 	$(BIN)/python tools/generate_docs.py
 	$(BIN)/python tools/generate_service_config.py
 	$(BIN)/python tools/generate_chart.py
+	$(BIN)/python tools/generate_vim_schema.py
 	@$(call with_toolchain,go,$(MAKE) --no-print-directory -C clients/go tools generate)
 	@$(call with_toolchain,rust,$(MAKE) --no-print-directory -C clients/rust tools generate)
 
@@ -76,6 +79,7 @@ checkgenerate: $(DESCRIPTORS) ## Fails when something generated is not up to dat
 	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/python tools/generate_service_config.py --check
 	$(BIN)/python tools/generate_chart.py --check
+	$(BIN)/python tools/generate_vim_schema.py --check
 	@$(call with_toolchain,go,$(MAKE) --no-print-directory -C clients/go tools checkgenerate)
 	@$(call with_toolchain,rust,$(MAKE) --no-print-directory -C clients/rust tools checkgenerate)
 
@@ -137,6 +141,10 @@ build/tools/helm-$(HELM_VERSION):
 	@echo "Building Helm $(HELM_VERSION); this takes some minutes the first time."
 	@GOBIN=$(CURDIR)/build/tools/bin GOFLAGS=-trimpath go install -ldflags "$(HELM_FLAGS)" helm.sh/helm/v3/cmd/helm@v$(HELM_VERSION)
 	@rm -f build/tools/helm-* && touch $@
+
+$(VCSIM): $(wildcard tests/integration/vcsim/*)
+	@command -v go >/dev/null || { echo "vcsim is built from its source: Go is missing"; exit 1; }
+	@go build -C tests/integration/vcsim -buildvcs=false -trimpath -o $(CURDIR)/$@ . && touch $@
 
 $(CRDS): tools/published_crds.py
 	@command -v go >/dev/null || { echo "The definitions of custom resources come with Go modules: Go is missing"; exit 1; }

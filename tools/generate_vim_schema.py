@@ -46,7 +46,7 @@ _SCALARS = {
     "vmodl.ManagedObject": "ref",
     "void": "-",
 }
-_NOT_SENT = frozenset({"dynamicType", "dynamicProperty", "msg"})
+_NOT_SENT = frozenset({"DynamicData.dynamicType", "DynamicData.dynamicProperty", "MethodFault.msg"})
 """Members that pyVmomi has and the wire does not."""
 _ROOTS = frozenset({"vmodl.DataObject", None})
 _NAMES = frozenset(
@@ -101,7 +101,7 @@ def _methods() -> Iterator[str]:
 
 def _members(owner: str, members: Iterable[Any]) -> Iterator[str]:
     for name, declared, *_ in members:
-        if name not in _NOT_SENT:
+        if f"{owner}.{name}" not in _NOT_SENT:
             kind = "name" if f"{owner}.{name}" in _NAMES else _kind(declared)
             # The fault in it stands by itself; any other fault has the localized message beside it.
             if owner == "LocalizedMethodFault" and name == "fault":

@@ -26,7 +26,7 @@ from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import NotSentTimeoutError, TransportError
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.retry import RetryBudget, RetryPolicy
-from gateway.vcenter.sessions import SessionPool
+from gateway.vcenter.sessions import SessionCounts, SessionPool
 from gateway.vcenter.version import VersionReader
 from gateway.vcenter.with_session import in_session
 from gateway.vim.codec import Codec, VimMethod
@@ -91,6 +91,16 @@ class Vim:
     @cached_property
     def _own_sessions(self) -> SessionPool:
         return self.parts.own_sessions(self.sessions)
+
+    @property
+    def session_counts(self) -> SessionCounts:
+        """What happened to the sessions that only this API has."""
+        return self._own_sessions.counts if "_own_sessions" in vars(self) else SessionCounts()
+
+    @property
+    def endings(self) -> int:
+        """What still ends at vCenter although nobody waits for it."""
+        return len(self._endings)
 
     def client(self, credential: Credential, call: Call | None = None) -> VimClient:
         """The API as a credential sees it, on behalf of `call`; of the gateway itself where there is none."""

@@ -10,17 +10,23 @@ __all__ = ["in_view", "of_objects"]
 
 
 def in_view(view: Ref, type: str, paths: Iterable[str]) -> Data:  # noqa: A002 - the API's word
-    """Properties of all objects of a type in a view: a ContainerView or a ListView."""
+    """Properties of all objects of a type in a view: a ContainerView or a ListView.
+
+    A view that is gone, as with the session that made it, is an error and not a view of nothing.
+    """
     step = Data("TraversalSpec", name="view", type=view.type, path="view", skip=False)
     objects = Data("ObjectSpec", obj=view, skip=True, selectSet=[step])
-    return _filter(type, paths, [objects])
+    return _filter(type, paths, [objects], missing_is_told=False)
 
 
 def of_objects(objects: Sequence[Ref], paths: Iterable[str]) -> Data:
     """Properties of known objects, all of one type and at least one. One that is gone is missing from the answer."""
-    return _filter(objects[0].type, paths, [Data("ObjectSpec", obj=obj, skip=False) for obj in objects])
+    each = [Data("ObjectSpec", obj=obj, skip=False) for obj in objects]
+    return _filter(objects[0].type, paths, each, missing_is_told=True)
 
 
-def _filter(type: str, paths: Iterable[str], objects: list[Data]) -> Data:  # noqa: A002
+def _filter(type: str, paths: Iterable[str], objects: list[Data], *, missing_is_told: bool) -> Data:  # noqa: A002
     properties = Data("PropertySpec", type=type, all=False, pathSet=list(paths))
-    return Data("PropertyFilterSpec", propSet=[properties], objectSet=objects, reportMissingObjectsInResults=True)
+    return Data(
+        "PropertyFilterSpec", propSet=[properties], objectSet=objects, reportMissingObjectsInResults=missing_is_told
+    )

@@ -39,6 +39,7 @@ _NAMES = frozenset({"name", "config.name", "summary.config.name", "info.entityNa
 """Paths of properties that are names of objects."""
 _MAX_TEXT = 2000
 _MAX_STATED = 10_000
+_MAX_NAME = 100
 
 _Read = Callable[[Element, int], Any]
 
@@ -225,7 +226,7 @@ class Reader:
         if read is None:
             kind = self._schema.kind_of(_local(stated))
             read = self._list(kind.name) if kind.is_list else self._reader(kind.name)
-            if len(self._stated) < _MAX_STATED:
+            if len(self._stated) < _MAX_STATED and len(stated) <= _MAX_NAME:
                 self._stated[stated] = read
         return read
 

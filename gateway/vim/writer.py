@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NoReturn
 from xml.sax.saxutils import escape, quoteattr
 
@@ -155,7 +155,7 @@ def _bool(value: Any) -> str:
 def _time(value: Any) -> str:
     if not isinstance(value, datetime) or value.tzinfo is None:
         _refuse("time with a zone", value)
-    return value.isoformat()
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _bytes(value: Any) -> str:

@@ -600,6 +600,13 @@ pub enum Reason {
     /// {"reason": "AUDIT_UNAVAILABLE", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     AuditUnavailable = 18,
+    /// This vCenter is too old for the call, or for the call with this kind of credentials. The gRPC code is
+    /// `UNIMPLEMENTED`. The message says which release it takes.
+    ///
+    /// ```json
+    /// {"reason": "VCENTER_TOO_OLD", "domain": "vcenter-gateway", "metadata": {}}
+    /// ```
+    VcenterTooOld = 19,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -627,6 +634,7 @@ impl Reason {
             Self::GatewayStopping => "REASON_GATEWAY_STOPPING",
             Self::TooManyStreams => "REASON_TOO_MANY_STREAMS",
             Self::AuditUnavailable => "REASON_AUDIT_UNAVAILABLE",
+            Self::VcenterTooOld => "REASON_VCENTER_TOO_OLD",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -651,6 +659,7 @@ impl Reason {
             "REASON_GATEWAY_STOPPING" => Some(Self::GatewayStopping),
             "REASON_TOO_MANY_STREAMS" => Some(Self::TooManyStreams),
             "REASON_AUDIT_UNAVAILABLE" => Some(Self::AuditUnavailable),
+            "REASON_VCENTER_TOO_OLD" => Some(Self::VcenterTooOld),
             _ => None,
         }
     }
