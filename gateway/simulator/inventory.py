@@ -28,7 +28,7 @@ from gateway.simulator.compute_policies import ComputePolicies
 from gateway.simulator.customization_specs import CustomizationSpecs
 from gateway.simulator.disk_files import DiskFiles
 from gateway.simulator.guest import Guest, PowerState
-from gateway.simulator.library import Libraries
+from gateway.simulator.libraries import Libraries
 from gateway.simulator.machine import (
     Address,
     Boot,
@@ -151,8 +151,11 @@ class Inventory:
         """What calls with a client token resulted in, by operation and token."""
         self.host_memory_mib = self._host_memory()
         """What each host has for its virtual machines."""
-        self.objects = existing(self.places, self.machines)
+        self.objects = existing(self)
         """Tells by type of object whether an identifier stands for one. Services with objects of their own add them."""
+        self.objects["com.vmware.content.Library"] = lambda identifier: identifier in self.libraries.libraries
+        self.objects["com.vmware.content.library.Item"] = lambda identifier: identifier in self.libraries.items
+        self.removal_listeners.append(self.libraries.removed)
         self.tagging = Tagging(self.objects)
         self.compute_policies = ComputePolicies(self.tagging)
 
