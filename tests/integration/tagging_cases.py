@@ -15,8 +15,8 @@ _ON = "cis.tagging.v1.TagAssociationService"
 LIST_ASSOCIATIONS, UPDATE_ASSOCIATIONS = (
     f"vcenter.tagging.v1.AssociationsService/{name}Associations" for name in ("List", "Update")
 )
-PAGES_OF_CATEGORIES = "vcenter.tagging.v1.CategoriesService/ListCategories"
-PAGES_OF_TAGS = "vcenter.tagging.v1.TagsService/ListTags"
+PAGES_OF_CATEGORIES = "vcenter.tagging.v1.CategoriesService/ListCategoryDetails"
+PAGES_OF_TAGS = "vcenter.tagging.v1.TagsService/ListTagDetails"
 
 # The simulator has the same tags at each start.
 _WORLD = Tagging({})

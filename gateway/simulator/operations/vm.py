@@ -1,6 +1,6 @@
 """com.vmware.vcenter.VM: finding virtual machines, and everything about one of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from gateway.simulator import errors
@@ -45,7 +45,7 @@ def list_machines(call: Call) -> Json:
     wanted = [(_FILTERS[name], frozenset(values)) for name, values in call.query.items()]
     found = [
         machine
-        for machine in call.inventory.machines.values()
+        for machine in _candidates(call)
         if not machine.template and all(of(machine) in values for of, values in wanted)
     ]
     if len(found) > MOST_LISTED:
@@ -54,6 +54,18 @@ def list_machines(call: Call) -> Json:
             "Too many virtual machines. Add more filter criteria to reduce the number.",
         )
     return [_summary(machine) for machine in found]
+
+
+def _candidates(call: Call) -> Iterable[VirtualMachine]:
+    """The machines that can pass the filters: those of the names or identifiers, where there are any, in their order."""
+    machines = call.inventory.machines
+    if "vms" in call.query:
+        found = [machines[vm] for vm in set(call.query["vms"]) if vm in machines]
+    elif "names" in call.query:
+        found = [machine for name in set(call.query["names"]) for machine in machines.named(name)]
+    else:
+        return machines.values()
+    return sorted(found, key=lambda machine: (len(machine.vm), machine.vm))
 
 
 @operation(_SERVICE, "get")
