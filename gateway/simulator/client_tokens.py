@@ -1,6 +1,6 @@
 """Client tokens: by them a caller says that a call is the same as an earlier one, and is answered as it was then.
 
-vCenter 7 and 8 expect the token in the query, vCenter 9 in a header field.
+vCenter 7 and 8 expect the token in the query, vCenter 9 in a header field; each ignores the other place or refuses it.
 """
 
 import uuid
@@ -12,6 +12,8 @@ from gateway.simulator.registry import Call
 
 __all__ = ["once"]
 
+_IN_HEADER_SINCE = "9.0.0.0"
+
 Result = TypeVar("Result")
 
 
@@ -20,7 +22,8 @@ def once(call: Call, work: Callable[[], Result]) -> Result:
 
     A call that failed is not remembered. INVALID_ARGUMENT for a token that is not a UUID.
     """
-    token = call.headers.get("client-token") or next(iter(call.query.get("client_token", ())), None)
+    in_header = call.inventory.release.has(_IN_HEADER_SINCE)
+    token = call.headers.get("client-token") if in_header else next(iter(call.query.get("client_token", ())), None)
     if token is None:
         return work()
     try:

@@ -10,7 +10,7 @@ from gateway.simulator.guest import Plan
 from gateway.simulator.guest_systems import Family
 from gateway.simulator.machine import VirtualMachine
 
-__all__ = ["STORED_SPECS", "Spec", "plan", "stored", "supports"]
+__all__ = ["STORED_SPECS", "Spec", "guest_of", "plan", "require_valid", "stored", "supports"]
 
 Spec = Mapping[str, Any]
 
@@ -97,21 +97,41 @@ def _invalid(reason: str, text: str, *args: str) -> errors.VapiError:
     return errors.invalid_argument(f"com.vmware.api.vcenter.guest.customization_spec.{reason}", text, *args)
 
 
-def _configuration(choices: Spec, machine: VirtualMachine) -> tuple[str, Spec]:
-    """The one configuration that is given, if it is for the family of the guest."""
-    family = machine.guest.family
-    if not supports(machine):
-        text = "Customization of the guest operating system '{0}' is not supported in this configuration."
-        raise errors.invalid_argument("vmsg.UncustomizableGuest.summary", text, machine.guest_os)
+def require_valid(spec: Spec) -> None:
+    """INVALID_ARGUMENT for what no machine could be customized with, whatever its guest is."""
+    kind, configuration = _chosen(spec["configuration_spec"])
+    if kind == "windows_config":
+        _sysprep(configuration)
+    for interface in spec["interfaces"]:
+        _check_adapter(interface["adapter"], may_ask=True)
+    for server in spec["global_DNS_settings"].get("dns_servers") or ():
+        _require_address(server, None)
+
+
+def guest_of(spec: Spec) -> str:
+    """The operating system that a specification is for, as lists of specifications name it."""
+    return "WINDOWS" if spec["configuration_spec"].get("windows_config") is not None else "LINUX"
+
+
+def _chosen(choices: Spec) -> tuple[str, Spec]:
+    """The one configuration that is given."""
     given = [name for name in _CONFIGURATIONS if choices.get(name) is not None]
     if len(given) != 1:
         text = "Exactly one of windows_config, linux_config and cloud_config must be given."
         raise _invalid("one_configuration", text)
-    kind = given[0]
-    if family not in _CONFIGURATIONS[kind]:
+    return given[0], choices[given[0]]
+
+
+def _configuration(choices: Spec, machine: VirtualMachine) -> tuple[str, Spec]:
+    """The one configuration that is given, if it is for the family of the guest."""
+    if not supports(machine):
+        text = "Customization of the guest operating system '{0}' is not supported in this configuration."
+        raise errors.invalid_argument("vmsg.UncustomizableGuest.summary", text, machine.guest_os)
+    kind, configuration = _chosen(choices)
+    if machine.guest.family not in _CONFIGURATIONS[kind]:
         text = "The configuration {0} is not one for the guest operating system '{1}'."
         raise _invalid("wrong_guest_os", text, kind, machine.guest_os)
-    return kind, choices[kind]
+    return kind, configuration
 
 
 def _names(kind: str, configuration: Spec, machine: VirtualMachine) -> tuple[str | None, str | None, str | None]:
@@ -121,16 +141,24 @@ def _names(kind: str, configuration: Spec, machine: VirtualMachine) -> tuple[str
     if kind == "cloud_config":
         found = re.search(r"local-hostname[\"']?\s*:\s*[\"']?([\w.-]+)", configuration["cloudinit"]["metadata"])
         return (found[1] if found else None), None, None
-    sysprep = configuration.get("sysprep")
-    if (sysprep is None) == (configuration.get("sysprep_xml") is None):
-        raise _invalid("one_sysprep", "Exactly one of sysprep and sysprep_xml must be given.")
+    sysprep = _sysprep(configuration)
     if sysprep is None:
         return None, None, None
     unattended = sysprep["gui_unattended"]
-    if unattended["auto_logon"] and unattended["auto_logon_count"] < 1:
-        raise _invalid("auto_logon_count", "With auto_logon, auto_logon_count must be at least 1.")
     domain = (sysprep.get("domain") or {}).get("domain")
     return _host_name(sysprep["user_data"]["computer_name"], machine), domain, unattended.get("password")
+
+
+def _sysprep(configuration: Spec) -> Spec | None:
+    """The answers for Sysprep; None where a whole answer file is given."""
+    sysprep: Spec | None = configuration.get("sysprep")
+    if (sysprep is None) == (configuration.get("sysprep_xml") is None):
+        raise _invalid("one_sysprep", "Exactly one of sysprep and sysprep_xml must be given.")
+    if sysprep is not None:
+        unattended = sysprep["gui_unattended"]
+        if unattended["auto_logon"] and unattended["auto_logon_count"] < 1:
+            raise _invalid("auto_logon_count", "With auto_logon, auto_logon_count must be at least 1.")
+    return sysprep
 
 
 def _host_name(generator: Spec, machine: VirtualMachine) -> str:
@@ -165,9 +193,9 @@ def _interfaces(interfaces: Sequence[Spec], machine: VirtualMachine) -> str | No
     return address
 
 
-def _check_adapter(adapter: Spec) -> None:
+def _check_adapter(adapter: Spec, *, may_ask: bool = False) -> None:
     ipv4, ipv6 = adapter.get("ipv4") or {}, adapter.get("ipv6") or {}
-    if "USER_INPUT_REQUIRED" in (ipv4.get("type"), ipv6.get("type")):
+    if not may_ask and "USER_INPUT_REQUIRED" in (ipv4.get("type"), ipv6.get("type")):
         raise _user_input("IP address")
     if ipv4.get("type") == "STATIC":
         _require_address(ipv4["ip_address"], 4, ipv4["prefix"])

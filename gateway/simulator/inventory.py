@@ -24,10 +24,11 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from gateway.simulator.customization import STORED_SPECS
+from gateway.simulator.compute_policies import ComputePolicies
+from gateway.simulator.customization_specs import CustomizationSpecs
 from gateway.simulator.disk_files import DiskFiles
 from gateway.simulator.guest import Guest, PowerState
-from gateway.simulator.library import Libraries
+from gateway.simulator.libraries import Libraries
 from gateway.simulator.machine import (
     Address,
     Boot,
@@ -46,6 +47,7 @@ from gateway.simulator.machines import Machines
 from gateway.simulator.objects import existing
 from gateway.simulator.places import Network, Places
 from gateway.simulator.releases import NEWEST, Release
+from gateway.simulator.storage_policies import KNOWN, StoragePolicies
 from gateway.simulator.tagging import Tagging
 from gateway.simulator.tasks import Tasks
 from gateway.simulator.transfers import Transfers
@@ -80,11 +82,7 @@ _OTHER_FILES = ("[datastore1] floppies/pvscsi-drivers.flp", "[datastore1] floppi
 # Virtual disks that belong to no machine, with their capacity in bytes.
 _SPARE_DISKS = {"[datastore1] spare/spare-1.vmdk": 10 << 30, "[datastore1] spare/spare-2.vmdk": 20 << 30}
 
-STORAGE_POLICIES = {
-    "aa6d5a82-1c88-45da-85d3-3d74b91a5bad": "vSAN Default Storage Policy",
-    "f4e5bade-15a2-4805-bf8e-52318c4ce443": "VVol No Requirements Policy",
-    "b4ea5ab6-1d9c-4a5e-9a0b-7d2f4c0e8d11": "Gold",
-}
+STORAGE_POLICIES = {policy.policy: policy.name for policy in KNOWN}
 _COMPUTE_POLICIES = {
     "7a1c1cb9-1b8a-4f2c-8f35-62a1c3f8a0d1": "COMPLIANT",
     "c3f7d9a4-5c0e-4c57-9b5e-2f90b1d7e6a2": "NOT_COMPLIANT",
@@ -121,10 +119,9 @@ class Inventory:
         self.transition = transition
         self.places = Places()
         self.networks: dict[str, Network] = self.places.networks
-        self.storage_policies = dict(STORAGE_POLICIES)
-        self.compute_policies = set(_COMPUTE_POLICIES)
+        self.storage_policies = StoragePolicies(self.places)
         self.console_ticket_types = {"VMRC", "WEBMKS"}
-        self.customization_specs = dict(STORED_SPECS)
+        self.customization_specs = CustomizationSpecs(started)
         self.files = {*ISO_FILES, *_OTHER_FILES}
         self.disk_files = DiskFiles(self.places)
         for file, capacity in _SPARE_DISKS.items():
@@ -154,9 +151,13 @@ class Inventory:
         """What calls with a client token resulted in, by operation and token."""
         self.host_memory_mib = self._host_memory()
         """What each host has for its virtual machines."""
-        self.objects = existing(self.places, self.machines)
+        self.objects = existing(self)
         """Tells by type of object whether an identifier stands for one. Services with objects of their own add them."""
+        self.objects["com.vmware.content.Library"] = lambda identifier: identifier in self.libraries.libraries
+        self.objects["com.vmware.content.library.Item"] = lambda identifier: identifier in self.libraries.items
+        self.removal_listeners.append(self.libraries.removed)
         self.tagging = Tagging(self.objects)
+        self.compute_policies = ComputePolicies(self.tagging)
 
     def _host_memory(self) -> dict[str, int]:
         """As much as hosts usually have, and where an inventory is larger, twice what its machines need."""

@@ -1,47 +1,25 @@
-"""The content libraries: which there are, what is in them, and where it is stored.
+"""One content library, one item of it, and the files of an item; what forbids to change them.
 
-At the start there are two libraries:
-
-- `templates` (`TEMPLATES`): local, on `datastore-11`, not published. It holds the OVF template `photon-5` (`OVF_ITEM`)
-  and, in an inventory that has a template, the virtual machine template `golden-image` (`VM_TEMPLATE_ITEM`), whose only
-  version is that template.
-- `mirror` (`MIRROR`): subscribed, on `datastore-12`. It holds the ISO image `debian-12` (`ISO_ITEM`).
-
-What a file of an item takes up is taken from the datastore of its library; the disks of virtual machine templates are
-files of machines, which count elsewhere.
+`libraries.py` has all of them, and what there is at the start.
 """
 
 import hashlib
-import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from random import Random
 from typing import Any
 
 from gateway.simulator import errors
-from gateway.simulator.machine import VirtualMachine
-from gateway.simulator.places import Datastore, Places
 
 __all__ = [
-    "ISO_ITEM",
-    "MIRROR",
-    "OVF_ITEM",
     "SECURITY_POLICY",
-    "TEMPLATES",
     "VM_TEMPLATE",
-    "VM_TEMPLATE_ITEM",
     "CheckOut",
     "File",
     "Item",
-    "Libraries",
     "Library",
     "require_texts",
 ]
-
-TEMPLATES, MIRROR = "b3c6d9a1-52f4-4c9e-8d07-1f2a3b4c5d6e", "e0a4f7c2-93b1-4d58-a6e7-2c81d05f9b34"
-OVF_ITEM, VM_TEMPLATE_ITEM = "0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3", "7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12"
-ISO_ITEM = "41d8b6f0-c2e5-4739-8b1d-95f7a03e6c28"
 
 SECURITY_POLICY = "6f1b0c3d-8e52-4a97-b4d6-07c9e5a81f23"
 """The one security policy that a library can have: items are verified when they are added."""
@@ -51,7 +29,6 @@ VM_TEMPLATE = "vm-template"
 
 _MESSAGES = "com.vmware.vdcs.cls-main"
 _LONGEST_NAME, _LONGEST_DESCRIPTION = 80, 2000
-_MIB = 1 << 20
 
 
 @dataclass(slots=True)
@@ -192,148 +169,8 @@ class Library:
             )
 
 
-class Libraries:
-    """All libraries and items by identifier."""
-
-    def __init__(self, places: Places, files: set[str], started: datetime, template: VirtualMachine | None) -> None:
-        """`files` are the paths of all files on datastores; items add theirs, for CD-ROM drives to find."""
-        self._places = places
-        self._paths = files
-        self._random = Random("content library")  # noqa: S311 - identifiers are no secrets
-        self.libraries: dict[str, Library] = {}
-        self.items: dict[str, Item] = {}
-        self.check_outs: dict[str, str] = {}
-        """The items of the machines that are checked out, by machine."""
-        self._fill(started, template)
-
-    def _fill(self, started: datetime, template: VirtualMachine | None) -> None:
-        templates = Library(TEMPLATES, "templates", "LOCAL", "datastore-11", started)
-        mirror = Library(MIRROR, "mirror", "SUBSCRIBED", "datastore-12", started)
-        mirror.subscription_url = "https://publisher.example.com/cls/vcsp/lib/2f64c8a0/lib.json"
-        mirror.synchronized = started
-        self.libraries = {library.library: library for library in (templates, mirror)}
-        ovf = Item(OVF_ITEM, TEMPLATES, "photon-5", "ovf", started, "Photon OS 5 with its tools")
-        self.items[OVF_ITEM] = ovf
-        self.add_files(
-            ovf,
-            (
-                File("photon-5.ovf", 11_418),
-                File("photon-5.mf", 213),
-                File("photon-5-disk1.vmdk", 712 * _MIB),
-            ),
-        )
-        iso = Item(ISO_ITEM, MIRROR, "debian-12", "iso", started, source="c5e8a3d7-60f9-4b14-8d2c-e7b1f05a9364")
-        self.items[ISO_ITEM] = iso
-        self.add_files(iso, (File("debian-12.5.0-amd64-netinst.iso", 629 * _MIB),))
-        if template is not None:
-            golden = Item(
-                VM_TEMPLATE_ITEM, TEMPLATES, "golden-image", VM_TEMPLATE, started, "What all servers start from"
-            )
-            self.items[VM_TEMPLATE_ITEM] = golden
-            self.hold_template(golden, template)
-
-    def new_id(self) -> str:
-        """An identifier that is free."""
-        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
-
-    def library(self, identifier: str) -> Library:
-        """The library; NOT_FOUND when there is none."""
-        library = self.libraries.get(identifier)
-        if library is None:
-            text = "The library with identifier '{0}' does not exist."
-            raise errors.of_type("NOT_FOUND", f"{_MESSAGES}.library_not_found", text, identifier)
-        return library
-
-    def item(self, identifier: str) -> Item:
-        """The item; NOT_FOUND when there is none."""
-        item = self.items.get(identifier)
-        if item is None:
-            text = "The library item with identifier '{0}' does not exist."
-            raise errors.of_type("NOT_FOUND", f"{_MESSAGES}.library_item_not_found", text, identifier)
-        return item
-
-    def library_of(self, item: Item) -> Library:
-        """The library that has the item."""
-        return self.libraries[item.library]
-
-    def items_of(self, library: Library) -> list[Item]:
-        """The items of a library, the oldest first."""
-        return [item for item in self.items.values() if item.library == library.library]
-
-    def is_named(self, library: Library, name: str) -> bool:
-        """Whether an item of the library has the name, in upper or lower case."""
-        return any(item.name.casefold() == name.casefold() for item in self.items_of(library))
-
-    def datastore_of(self, library: Library) -> Datastore:
-        """Where the library's contents are."""
-        return self._places.datastores[library.datastore]
-
-    def add_item(self, library: Library, name: str, kind: str, now: datetime, **more: Any) -> Item:
-        """Adds an item without files."""
-        item = Item(self.new_id(), library.library, name, kind, now, **more)
-        self.items[item.item] = item
-        return item
-
-    def add_files(self, item: Item, files: Iterable[File]) -> None:
-        """Adds files to an item. Whether there is room for them is up to the caller."""
-        for file in files:
-            item.files[file.name] = file
-            self._store(item, file)
-
-    def hold_template(self, item: Item, machine: VirtualMachine) -> None:
-        """Makes a machine, which is a template already, the only version of a new item."""
-        item.templates[str(item.content_version)] = machine.vm
-        name = f"{item.name}.vmtx"
-        item.files[name] = File(name, sum(disk.capacity for disk in machine.disks.values()))
-
-    def remove_item(self, item: Item) -> None:
-        """Removes an item with its files; machines are left to the caller."""
-        for file in item.files.values():
-            self._remove(item, file)
-        if item.check_out is not None:
-            self.end_check_out(item)
-        del self.items[item.item]
-
-    def move(self, library: Library, datastore: str) -> None:
-        """Moves the contents to another datastore."""
-        items = self.items_of(library)
-        for item in items:
-            for file in item.files.values():
-                self._remove(item, file)
-        library.datastore = datastore
-        for item in items:
-            for file in item.files.values():
-                self._store(item, file)
-
-    def begin_check_out(self, item: Item, check_out: CheckOut) -> None:
-        """Notes that a machine is checked out."""
-        item.check_out = check_out
-        self.check_outs[check_out.vm] = item.item
-
-    def end_check_out(self, item: Item) -> None:
-        """Forgets the check-out of an item."""
-        if item.check_out is not None:
-            del self.check_outs[item.check_out.vm]
-            item.check_out = None
-
-    def path(self, item: Item, file: File) -> str:
-        """Where a file is, for instance `[datastore1] contentlib-b3c6/0b8f/photon-5.ovf`."""
-        datastore = self.datastore_of(self.library_of(item))
-        return f"[{datastore.name}] contentlib-{item.library}/{item.item}/{file.name}"
-
-    def _store(self, item: Item, file: File) -> None:
-        if file.cached and item.type != VM_TEMPLATE:
-            self.datastore_of(self.library_of(item)).used += file.size
-            self._paths.add(self.path(item, file))
-
-    def _remove(self, item: Item, file: File) -> None:
-        if file.cached and item.type != VM_TEMPLATE:
-            self.datastore_of(self.library_of(item)).used -= file.size
-            self._paths.discard(self.path(item, file))
-
-
 def require_texts(spec: Mapping[str, Any]) -> None:
-    """INVALID_ARGUMENT where a name is empty or too long, or a description is too long; unset ones are left alone."""
+    """INVALID_ARGUMENT for a name that is empty or too long, or a description that is too long; unset ones are fine."""
     name, description = spec.get("name"), spec.get("description")
     if name is not None and not name.strip():
         raise errors.invalid_argument(f"{_MESSAGES}.name_empty", "The name must not be empty.")

@@ -17,6 +17,7 @@ __all__ = [
     "Address",
     "Boot",
     "Cdrom",
+    "Checked",
     "Cpu",
     "Device",
     "Disk",
@@ -169,6 +170,15 @@ class ToolsInstaller:
     state: str
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the last check of a part of the machine said about its storage policy, and when that was."""
+
+    policy: str
+    status: str
+    time: datetime
+
+
 @dataclass(slots=True)
 class VirtualMachine:
     """Everything vCenter knows about one virtual machine."""
@@ -210,6 +220,8 @@ class VirtualMachine:
     compute_policies: dict[str, str] = field(default_factory=dict)
     # Storage policy of the machine's home directory; those of its disks stand with the disks.
     home_storage_policy: str | None = None
+    # Results by part: `home`, or the identifier of a disk.
+    compliance: dict[str, Checked] = field(default_factory=dict)
     data_sets: DataSets = field(default_factory=DataSets)
     tools_installer: ToolsInstaller | None = None
     # The devices that were connected when the machine was suspended, and are again when it resumes.

@@ -1,6 +1,7 @@
-"""Which objects there are, whatever their type: for tags and permissions, which go onto everything."""
+"""Which objects there are, whatever their type: for tags, which go onto everything."""
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from gateway.simulator.machine import VirtualMachine
 from gateway.simulator.places import Places
@@ -8,14 +9,25 @@ from gateway.simulator.places import Places
 __all__ = ["existing"]
 
 
-def existing(places: Places, machines: Mapping[str, VirtualMachine]) -> dict[str, Callable[[str], bool]]:
+class _World(Protocol):
+    """The part of the inventory that is looked at, which makes use of this module itself."""
+
+    @property
+    def places(self) -> Places: ...
+
+    @property
+    def machines(self) -> Mapping[str, VirtualMachine]: ...
+
+
+def existing(world: _World) -> dict[str, Callable[[str], bool]]:
     """By type of object, what tells whether an identifier stands for one. Services may add types of their own."""
+    places = world.places
 
     def is_network(kind: str) -> Callable[[str], bool]:
         return lambda key: key in places.networks and places.networks[key].object_type == kind
 
     return {
-        "VirtualMachine": lambda key: key in machines,
+        "VirtualMachine": lambda key: key in world.machines,
         "HostSystem": lambda key: key in places.hosts,
         "ClusterComputeResource": lambda key: key in places.clusters,
         "Datacenter": lambda key: key in places.datacenters,

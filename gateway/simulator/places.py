@@ -7,7 +7,7 @@ The world is the same at each start; its identifiers have the form that vCenter'
   datastores `datastore-11` (`datastore1`), `datastore-12` (`datastore2`) and `datastore-15` (`nfs-isos`).
 - `datacenter-21` (`DC1`): the cluster `domain-c26` with `host-28`, and `host-29` on its own with the resource pool
   `resgroup-30`; the root folder of machines `group-v22`; the datastore `datastore-24` (`datastore3`); the network
-  `network-34`.
+  `dvportgroup-34`.
 """
 
 from collections.abc import Iterable
@@ -30,6 +30,7 @@ __all__ = [
 
 _GIB = 1 << 30
 _SWITCH = "50 2e 1d 4c 6b 8a 9f 70-12 3d 5e 6f 80 91 a2 b3"
+_OTHER_SWITCH = "50 2e 77 10 4b 0f c2 18-5d 90 21 e3 6a 7c 88 0d"
 _SEGMENT = "9f2d7f0e-6a86-4d8f-b5a3-0f7a2a5f6f31"
 _GOLD = "b4ea5ab6-1d9c-4a5e-9a0b-7d2f4c0e8d11"
 
@@ -229,7 +230,7 @@ class Places:
             Network("network-14", "Backup Network", "STANDARD_PORTGROUP"),
             Network("dvportgroup-17", "Production", "DISTRIBUTED_PORTGROUP", _SWITCH),
             Network("network-o23", "segment-a", "OPAQUE_NETWORK", _SEGMENT),
-            Network("network-34", "VM Network", "STANDARD_PORTGROUP", None, "datacenter-21", "group-n25"),
+            Network("dvportgroup-34", "Workload", "DISTRIBUTED_PORTGROUP", _OTHER_SWITCH, "datacenter-21", "group-n25"),
         )
         self.host_licenses = 10_000
         """How many hosts the licenses allow."""

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from gateway.simulator import errors, provisioning
 from gateway.simulator.inventory import Inventory
-from gateway.simulator.library import VM_TEMPLATE, CheckOut, Item
+from gateway.simulator.library import VM_TEMPLATE, Item
 from gateway.simulator.machine import VirtualMachine
 from gateway.simulator.placement import site_of
 from gateway.simulator.registry import Call
@@ -16,7 +16,6 @@ from gateway.simulator.tasks import Task
 
 __all__ = [
     "add_version",
-    "check_out_of",
     "copy_template",
     "copying",
     "discard_version",
@@ -75,6 +74,7 @@ def copying(call: Call, source: VirtualMachine, wanted: provisioning.Copy, finis
         call.now(),
         provisioning.copy_duration(call.inventory, [disk.capacity for _, disk, _ in wanted.disks_of(source)]),
         finish,
+        target=("VirtualMachine", source.vm),
         release=release,
     )
 
@@ -109,22 +109,15 @@ def remove_item(inventory: Inventory, item: Item) -> None:
     for version in list(item.templates):
         discard_version(inventory, item, version)
     inventory.libraries.remove_item(item)
+    inventory.removed("com.vmware.content.library.Item", item.item)
 
 
-def check_out_of(inventory: Inventory, item: Item) -> CheckOut | None:
-    """The check-out of an item; None when there is none, or when its machine has been deleted meanwhile."""
-    if item.check_out is not None and item.check_out.vm not in inventory.machines:
-        inventory.libraries.end_check_out(item)
-    return item.check_out
-
-
-def require_not_checked_out(inventory: Inventory, item: Item) -> None:
+def require_not_checked_out(item: Item) -> None:
     """NOT_ALLOWED_IN_CURRENT_STATE while a machine is checked out of the item."""
-    check_out = check_out_of(inventory, item)
-    if check_out is not None:
+    if item.check_out is not None:
         raise errors.not_allowed(
             f"{_MESSAGES}.item_checked_out",
             "The virtual machine '{0}' is checked out of the library item '{1}'.",
-            check_out.vm,
+            item.check_out.vm,
             item.item,
         )

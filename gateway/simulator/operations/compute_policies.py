@@ -1,6 +1,5 @@
 """com.vmware.vcenter.vm.compute.policies: whether virtual machines comply with compute policies."""
 
-from gateway.simulator import errors
 from gateway.simulator.registry import Call, Json, operation
 
 __all__ = ["get"]
@@ -10,9 +9,9 @@ __all__ = ["get"]
 def get(call: Call) -> Json:
     """The compliance of a machine with a policy, whether the policy is meant for this machine or not."""
     machine, policy = call.vm, call.path["policy"]
-    if policy not in call.inventory.compute_policies:
-        raise errors.not_found("compute_policy", policy)
-    if policy not in machine.compute_policies:
+    policies = call.inventory.compute_policies
+    found = policies.existing(policy)
+    if policy not in machine.compute_policies and not policies.is_about(found, machine.vm):
         return {"status": "NOT_APPLICABLE"}
     # Not an error here: this operation knows none for a machine that is out of sight.
-    return {"status": "UNKNOWN" if machine.inaccessible else machine.compute_policies[policy]}
+    return {"status": "UNKNOWN" if machine.inaccessible else machine.compute_policies.get(policy, "COMPLIANT")}

@@ -170,10 +170,11 @@ def _remove(call: Call, library: Library) -> None:
             f"{_MESSAGES}.library_migrating", "The library '{0}' is being migrated.", library.library
         )
     for item in items:
-        require_not_checked_out(call.inventory, item)
+        require_not_checked_out(item)
     for item in items:
         remove_item(call.inventory, item)
     del libraries.libraries[library.library]
+    call.inventory.removed("com.vmware.content.Library", library.library)
 
 
 def _matches(call: Call, library: Library, spec: dict[str, Any]) -> bool:

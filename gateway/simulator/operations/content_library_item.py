@@ -6,7 +6,8 @@ from typing import Any
 from gateway.simulator import errors
 from gateway.simulator.client_tokens import once
 from gateway.simulator.clock import timestamp
-from gateway.simulator.library import VM_TEMPLATE, File, Item, Libraries, Library, require_texts
+from gateway.simulator.libraries import Libraries
+from gateway.simulator.library import VM_TEMPLATE, File, Item, Library, require_texts
 from gateway.simulator.registry import Call, Json, operation
 from gateway.simulator.templates import copy_template, machine_of, remove_item, require_not_checked_out
 
@@ -89,11 +90,7 @@ def _copy(call: Call, source: Item) -> Item:
         raise errors.invalid_argument(*_name_taken(target, name))
     libraries.library_of(source).require_contents()
     for library in (libraries.library_of(source), target):
-        datastore = libraries.datastore_of(library)
-        if not datastore.accessible:
-            raise errors.resource_inaccessible(
-                f"{_MESSAGES}.storage_inaccessible", "The datastore '{0}' cannot be accessed.", datastore.datastore
-            )
+        libraries.usable_datastore_of(library)
     if source.type == VM_TEMPLATE:
         machine_of(call.inventory, source)
     item = libraries.add_item(
@@ -132,7 +129,7 @@ def _copy_contents(call: Call, source: Item, item: Item) -> str:
 
 
 def _copy_files(libraries: Libraries, source: Item, item: Item) -> None:
-    datastore = libraries.datastore_of(libraries.library_of(item))
+    datastore = libraries.usable_datastore_of(libraries.library_of(item))
     if source.size > datastore.free:
         raise errors.unable_to_allocate(
             f"{_MESSAGES}.storage_full", "The datastore '{0}' has not enough free space.", datastore.datastore
@@ -175,7 +172,7 @@ def delete(call: Call) -> None:
     library = libraries.library_of(item)
     library.require_local()
     library.require_active()
-    require_not_checked_out(call.inventory, item)
+    require_not_checked_out(item)
     if library.usage_protects_items and library.used_by:
         text = "The library '{0}' of the item is in use."
         raise errors.not_allowed(f"{_MESSAGES}.library_in_use", text, library.library)

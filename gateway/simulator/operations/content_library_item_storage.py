@@ -5,7 +5,6 @@ from typing import Any
 from gateway.simulator.library import VM_TEMPLATE, File, Item
 from gateway.simulator.operations.content_library import storage_backing
 from gateway.simulator.operations.content_library_item_file import file_info, find_file
-from gateway.simulator.places import Datastore
 from gateway.simulator.registry import Call, Json, operation
 
 __all__ = ["get", "list_"]
@@ -40,11 +39,11 @@ def _info(call: Call, item: Item, file: File) -> dict[str, Any]:
         if datastore is not None:
             backing = {"type": "DATASTORE", "datastore_id": datastore.datastore}
     if backing["type"] == "DATASTORE":
-        uri = f"ds:///vmfs/volumes/{_volume(call.inventory.places.datastores[backing['datastore_id']])}/{path}"
+        uri = f"ds:///vmfs/volumes/{_volume(backing['datastore_id'])}/{path}"
     return {**file_info(item, file), "storage_backing": backing, "storage_uris": [uri] if file.cached else []}
 
 
-def _volume(datastore: Datastore) -> str:
+def _volume(datastore: str) -> str:
     """The UUID that the hosts know the datastore by."""
-    number = int(datastore.datastore.rpartition("-")[2])
+    number = int(datastore.rpartition("-")[2])
     return f"65a4c1d2-{number:08x}-7f3e-005056{number:06x}"

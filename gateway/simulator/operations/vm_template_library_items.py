@@ -5,11 +5,12 @@ from contextlib import suppress
 from typing import Any
 
 from gateway.simulator import errors, provisioning
-from gateway.simulator.customization import plan
+from gateway.simulator.customization import plan, stored
 from gateway.simulator.library import VM_TEMPLATE, require_texts
 from gateway.simulator.machine import VirtualMachine
-from gateway.simulator.placement import Site, require_room, site_for
-from gateway.simulator.registry import Call, Json, operation
+from gateway.simulator.placement import Site, site_for
+from gateway.simulator.registry import Call, Json, operation, perform
+from gateway.simulator.tagging import Tag, Tagging
 from gateway.simulator.tasks import Task
 from gateway.simulator.template_hardware import change_hardware, require_fitting
 from gateway.simulator.template_storage import (
@@ -73,7 +74,8 @@ def create(call: Call) -> Task:
     if libraries.is_named(library, spec["name"]):
         text = "The library '{0}' has an item of the name '{1}' already."
         raise errors.of_type("ALREADY_EXISTS", f"{_MESSAGES}.name_taken", text, library.library, spec["name"])
-    default = Storage(libraries.datastore_of(library), libraries.datastore_of(library).default_policy)
+    datastore = libraries.usable_datastore_of(library)
+    default = Storage(datastore, datastore.default_policy)
     storage = plan_storage(inventory, spec, StoragePlan(default, dict.fromkeys(source.disks, default)))
     site = _site(call, {"folder": source.placement.folder, **_placement(spec)}, storage)
     wanted = provisioning.Copy(
@@ -102,6 +104,7 @@ def deploy(call: Call) -> Task:
     hardware = spec.get("hardware_customization") or {}
     require_fitting(inventory, hardware, template)
     customization = _customization(call, (spec.get("guest_customization") or {}).get("name"), template)
+    tags = [_tag(inventory.tagging, tag) for tag in spec.get("tags") or ()]
     storage = plan_storage(inventory, spec, source_storage(inventory, template))
     wanted = provisioning.Copy(
         spec["name"],
@@ -114,12 +117,17 @@ def deploy(call: Call) -> Task:
         machine = provisioning.make_copy(inventory, template, wanted)
         _follow(machine, storage)
         change_hardware(inventory, hardware, machine)
+        try:
+            for tag in tags:
+                inventory.tagging.attach(tag, ("VirtualMachine", machine.vm))
+        except errors.VapiError:
+            provisioning.delete(inventory, machine)
+            raise
         if customization is not None:
             machine.guest.pending_customization = plan(customization, machine)
         if spec.get("powered_on"):
             with suppress(errors.VapiError):
-                require_room(inventory, machine.placement.host, machine.memory.size_mib)
-                machine.set_power_state("POWERED_ON", call.now())
+                perform(call, "com.vmware.vcenter.vm.power.start", vm=machine.vm)
         return machine.vm
 
     return copying(call, template, wanted, finish)
@@ -139,7 +147,10 @@ def _site(call: Call, placement: Mapping[str, Any], storage: StoragePlan) -> Sit
     if host is not None and host.in_maintenance:
         text = "The host '{0}' is in maintenance mode."
         raise errors.not_allowed(f"{_MESSAGES}.host_in_maintenance", text, host.host)
-    return site_for(call.inventory, {**placement, "datastore": storage.home.datastore.datastore})
+    site = site_for(call.inventory, {**placement, "datastore": storage.home.datastore.datastore})
+    for disk in storage.disks.values():
+        site_for(call.inventory, {"datastore": disk.datastore.datastore}, site, stays=True)
+    return site
 
 
 def _require_readable(machine: VirtualMachine) -> None:
@@ -158,16 +169,20 @@ def _customization(call: Call, name: str | None, template: VirtualMachine) -> Ma
     """The stored customization spec of that name, which has to fit the template."""
     if name is None:
         return None
-    spec = call.inventory.customization_specs.get(name)
-    if spec is None:
-        raise errors.of_type(
-            "NOT_FOUND",
-            "com.vmware.api.vcenter.guest.customization_spec.not_found",
-            "The customization specification with name '{0}' does not exist.",
-            name,
-        )
+    spec = stored(call.inventory.customization_specs, name)
     plan(spec, template)
     return spec
+
+
+def _tag(tagging: Tagging, spec: Mapping[str, Any]) -> Tag:
+    """The tag that is given by its identifier, by its name, or by both; NOT_FOUND when there is none."""
+    identifier, name = spec.get("tag_id"), spec.get("tag_name_spec")
+    found = [] if identifier is None else [tagging.tag(identifier)]
+    if name is not None:
+        found.append(tagging.tag_by_name(name["category_name"], name["tag_name"]))
+    if not found or found[0] is not found[-1]:
+        raise errors.invalid_argument(f"{_MESSAGES}.invalid_tag", "Each tag has to be given without contradiction.")
+    return found[0]
 
 
 def _follow(machine: VirtualMachine, storage: StoragePlan) -> None:

@@ -1,14 +1,15 @@
 """com.vmware.vcenter.vm_template.library_items.check_outs: machines in which a template is changed."""
 
+from contextlib import suppress
 from typing import Any
 
 from gateway.simulator import errors, provisioning
 from gateway.simulator.clock import timestamp
 from gateway.simulator.library import CheckOut, Item
 from gateway.simulator.placement import site_for, site_of
-from gateway.simulator.registry import Call, Json, operation
+from gateway.simulator.registry import Call, Json, operation, perform
 from gateway.simulator.sessions import User
-from gateway.simulator.templates import add_version, check_out_of, copying, machine_of, template_item
+from gateway.simulator.templates import add_version, copying, machine_of, template_item
 
 __all__ = ["check_in", "check_out", "delete", "get", "list_"]
 
@@ -19,7 +20,7 @@ _MESSAGES = "com.vmware.vdcs.vmtx-main"
 @operation(_SERVICE, "list")
 def list_(call: Call) -> Json:
     """The machine that is checked out, if any."""
-    found = check_out_of(call.inventory, template_item(call))
+    found = template_item(call).check_out
     return [] if found is None else [{"vm": found.vm}]
 
 
@@ -51,10 +52,10 @@ def check_out(call: Call) -> Json:
     def finish() -> str:
         _require_no_check_out(call, item)
         machine = provisioning.make_copy(call.inventory, source, wanted)
-        now = call.now()
-        call.inventory.libraries.begin_check_out(item, CheckOut(machine.vm, account(call.user), now))
+        call.inventory.libraries.begin_check_out(item, CheckOut(machine.vm, account(call.user), call.now()))
         if spec.get("powered_on"):
-            machine.set_power_state("POWERED_ON", now)
+            with suppress(errors.VapiError):
+                perform(call, "com.vmware.vcenter.vm.power.start", vm=machine.vm)
         return machine.vm
 
     return copying(call, source, wanted, finish)
@@ -91,7 +92,7 @@ def account(user: User) -> str:
 def _check_out(call: Call) -> tuple[Item, CheckOut]:
     """The item and its check-out; INVALID_ARGUMENT when it is another machine that is checked out, or none."""
     item, machine = template_item(call), call.vm
-    found = check_out_of(call.inventory, item)
+    found = item.check_out
     if found is None or found.vm != machine.vm:
         text = "The virtual machine '{0}' is not checked out of the library item '{1}'."
         raise errors.invalid_argument(f"{_MESSAGES}.not_checked_out", text, machine.vm, item.item)
@@ -99,7 +100,7 @@ def _check_out(call: Call) -> tuple[Item, CheckOut]:
 
 
 def _require_no_check_out(call: Call, item: Item) -> None:
-    if check_out_of(call.inventory, item) is not None:
+    if item.check_out is not None:
         text = "Only one virtual machine can be checked out of the library item '{0}'."
         raise errors.unable_to_allocate(f"{_MESSAGES}.too_many_check_outs", text, item.item)
 

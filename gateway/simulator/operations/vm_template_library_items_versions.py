@@ -35,7 +35,7 @@ def rollback(call: Call) -> Json:
     """Makes the template of an older version the latest, under a new number."""
     item, version = _older_version(call)
     call.inventory.libraries.library_of(item).require_active()
-    require_not_checked_out(call.inventory, item)
+    require_not_checked_out(item)
     machine = call.inventory.machines[item.templates.pop(version)]
     return add_version(call.inventory, item, machine, call.now())
 

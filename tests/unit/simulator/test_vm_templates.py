@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from gateway.simulator import ManualClock
+from gateway.simulator.clock import timestamp
 from gateway.simulator.inventory import STORAGE_POLICIES
-from gateway.simulator.library import ISO_ITEM, OVF_ITEM, TEMPLATES, VM_TEMPLATE_ITEM
+from gateway.simulator.libraries import ISO_ITEM, OVF_ITEM, TEMPLATES, VM_TEMPLATE_ITEM
 from gateway.simulator.machine import VirtualMachine
 from tests.unit.simulator.harness import Answer, Api
 
@@ -112,6 +113,25 @@ def test_a_machine_that_does_not_fit_stays_off(api: Api) -> None:
     assert deployed(api, powered_on=True).power_state == "POWERED_OFF"
 
 
+def test_a_deployed_machine_gets_tags(api: Api) -> None:
+    """Given by identifier, by name, or by both; one that cannot be attached undoes the deployment."""
+    tags = {tag.name: tag.tag for tag in api.inventory.tagging.tags.values()}
+    names = {"category_name": "Role", "tag_name": "web"}
+    machine = deployed(api, tags=[{"tag_id": tags["production"]}, {"tag_name_spec": names, "tag_id": tags["web"]}])
+    attached = api.inventory.tagging.tags_of(("VirtualMachine", machine.vm))
+    assert {tag.name for tag in attached} == {"production", "web"}
+    before = len(api.inventory.machines)
+    for wrong, error in (
+        ([{"tag_id": "x"}], "NOT_FOUND"),
+        ([{"tag_name_spec": {**names, "tag_name": "x"}}], "NOT_FOUND"),
+        ([{"tag_id": tags["production"], "tag_name_spec": names}], "INVALID_ARGUMENT"),
+        ([{}], "INVALID_ARGUMENT"),
+        ([{"tag_id": tags["production"]}, {"tag_id": tags["development"]}], "INVALID_ARGUMENT"),
+    ):
+        assert deploy(api, "web-0101", tags=wrong).error_type == error
+    assert len(api.inventory.machines) == before
+
+
 def test_hardware_differs_where_the_caller_says_so(api: Api, template: VirtualMachine) -> None:
     """Networks, disks, processors and memory; the template stays as it is."""
     first, *others = template.disks
@@ -171,14 +191,14 @@ def test_a_template_goes_to_the_storage_of_its_library(api: Api) -> None:
     assert api("POST", f"{ITEMS}/{item}?action=deploy", {"name": "web-0100", "placement": PLACE}).status == 200
 
 
-def test_a_checked_out_machine_knows_its_item(api: Api) -> None:
+def test_a_checked_out_machine_knows_its_item(api: Api, clock: ManualClock) -> None:
     """Until it is checked in."""
     vm = check_out(api).json
     assert api("GET", f"/api/vcenter/vm/{vm}/library-item").json == {"check_out": {"library_item": VM_TEMPLATE_ITEM}}
     assert api("GET", "/api/vcenter/vm/vm-1001/library-item").json == {}
     assert api("GET", f"{ITEM}/check-outs").json == [{"vm": vm}]
     assert api("GET", f"{ITEM}/check-outs/{vm}").json == {
-        "time": "2026-01-15T12:00:00.000Z",
+        "time": timestamp(clock()),
         "user": "VSPHERE.LOCAL\\administrator",
     }
     assert check_in(api, vm).status == 200
@@ -240,7 +260,7 @@ def test_one_machine_at_a_time_is_checked_out(api: Api) -> None:
     assert api("DELETE", f"{ITEM}/check-outs/{vm}").status == 204
     assert vm not in listed(api)
     again = check_out(api).json
-    del api.inventory.machines[again]
+    assert api("DELETE", f"/api/vcenter/vm/{again}").status == 204
     assert api("GET", f"{ITEM}/check-outs").json == []
     assert check_out(api).status == 200
 
@@ -256,7 +276,7 @@ def test_a_running_machine_is_neither_checked_in_nor_deleted(api: Api) -> None:
 
 def test_a_template_that_was_deleted_behind_the_librarys_back(api: Api) -> None:
     """The item is there, but nothing can be made of it."""
-    del api.inventory.machines[TEMPLATE]
+    assert api("DELETE", f"/api/vcenter/vm/{TEMPLATE}").status == 204
     assert api("GET", f"/api/content/library/item/{VM_TEMPLATE_ITEM}").status == 200
     for answer in (api("GET", ITEM), deploy(api), check_out(api)):
         assert answer.error_type == "RESOURCE_INACCESSIBLE"
