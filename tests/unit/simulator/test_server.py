@@ -186,3 +186,34 @@ def test_the_record_forgets_the_oldest() -> None:
         record.add(call(str(number)))
     assert len(record) == 100_000
     assert record.of("0") == []
+
+
+async def test_a_long_operation_answers_when_it_is_done() -> None:
+    """The plain form waits as long as the copy takes; who gives up does not stop it."""
+    async with (
+        Simulator(SimulatorOptions(vms=2, transition=0.1)) as simulator,
+        aiohttp.ClientSession(simulator.url) as http,
+    ):
+        async with http.post("/api/session", headers=basic(simulator.user)) as login:
+            headers = {"vmware-api-session-id": await login.json()}
+        clone = "/api/vcenter/vm?action=clone"
+        start = asyncio.get_running_loop().time()
+        async with http.post(clone, json={"source": "vm-1001", "name": "first"}, headers=headers) as answer:
+            assert answer.status == 200
+            assert asyncio.get_running_loop().time() - start >= 0.1 * 1.5
+            first = await answer.json()
+        second = asyncio.create_task(_post(http, clone, {"source": "vm-1001", "name": "second"}, headers))
+        while len(simulator.record.of("com.vmware.vcenter.VM.clone")) < 2:
+            await asyncio.sleep(0.01)
+        second.cancel()
+        found: list[Any] = []
+        while not found:
+            await asyncio.sleep(0.01)
+            async with http.get("/api/vcenter/vm?names=second", headers=headers) as answer:
+                found = await answer.json()
+        assert found[0]["vm"] != first
+
+
+async def _post(http: aiohttp.ClientSession, path: str, body: Any, headers: dict[str, str]) -> None:
+    async with http.post(path, json=body, headers=headers) as answer:
+        await answer.read()
