@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
+import time
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -13,6 +16,7 @@ import requests
 from yarl import URL
 
 from gateway.simulator import Record, RecordedCall, Simulator, SimulatorOptions
+from gateway.simulator.clock import wait_until
 from tests.unit.simulator.harness import basic
 
 POWER = "/api/vcenter/vm/vm-1001/power"
@@ -203,15 +207,20 @@ async def test_a_long_operation_answers_when_it_is_done() -> None:
             assert asyncio.get_running_loop().time() - start >= 0.1 * 1.5
             first = await answer.json()
         second = asyncio.create_task(_post(http, clone, {"source": "vm-1001", "name": "second"}, headers))
-        while len(simulator.record.of("com.vmware.vcenter.VM.clone")) < 2:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(simulator.record.of("com.vmware.vcenter.VM.clone")) == 2)
         second.cancel()
-        found: list[Any] = []
-        while not found:
-            await asyncio.sleep(0.01)
-            async with http.get("/api/vcenter/vm?names=second", headers=headers) as answer:
-                found = await answer.json()
-        assert found[0]["vm"] != first
+        due = simulator.options.clock() + timedelta(seconds=0.2)
+        await wait_until(simulator.options.clock, due)
+        async with http.get("/api/vcenter/vm?names=second", headers=headers) as answer:
+            assert [machine["vm"] for machine in await answer.json()] not in ([], [first])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Returns when the condition holds; fails when that takes too long."""
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
 
 
 async def _post(http: aiohttp.ClientSession, path: str, body: Any, headers: dict[str, str]) -> None:
