@@ -13,8 +13,8 @@ from gateway.simulator import errors
 from gateway.simulator.ovf_package import OvfPackage
 
 __all__ = [
-    "SECURITY_POLICY",
     "OVF",
+    "SECURITY_POLICY",
     "VM_TEMPLATE",
     "CheckOut",
     "File",

@@ -183,6 +183,4 @@ def _datastore(call: Call, spec: Mapping[str, Any]) -> str | None:
 
 
 def _of_input(name: str, value: str, text: str) -> errors.VapiError:
-    return errors.of_type(
-        "INVALID_ARGUMENT", f"{_MESSAGES}.invalid_input", text, data={"name": name, "value": value}
-    )
+    return errors.of_type("INVALID_ARGUMENT", f"{_MESSAGES}.invalid_input", text, data={"name": name, "value": value})
