@@ -17,6 +17,7 @@ from gateway.vim import Data, Ref
 from gateway.vim.client import VimClient
 from gateway.vim.filters import in_view
 from tests.calls import ALICE
+from tests.integration.harness import eventually
 from tests.integration.raw_vcenter import Answer, http, saying, silence
 from tests.integration.soap_vcenter import NOT_AUTHENTICATED, SoapVCenter, cut, soap, soap_vcenter
 from tests.integration.vim_servers import running_vcenter
@@ -214,8 +215,7 @@ async def test_a_wait_that_is_given_up_is_cancelled(server: SoapVCenter, vcenter
     server.answer("WaitForUpdatesEx", silence)
     server.answer("CancelWaitForUpdates", silence)
     waiting = asyncio.ensure_future(client.wait_for_updates(Ref("PropertyCollector", "1"), "1", seconds=60, most=9))
-    while "WaitForUpdatesEx" not in server.names():  # noqa: ASYNC110 - there is no event
-        await asyncio.sleep(0.01)
+    await eventually(lambda: server.only("WaitForUpdatesEx"), "vCenter has the wait")
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -308,6 +308,25 @@ async def test_no_session_and_no_error(server: SoapVCenter, client: VimClient, a
     [found] = await client.properties([VM], ["name"])
     assert found.values == {"name": "web"}
     assert len(server.only("Login")) == 2
+
+
+async def test_more_than_comes_at_once(server: SoapVCenter, client: VimClient) -> None:
+    """Where vCenter gives a part although all was asked for, the whole is read by a collector of its own."""
+    named = "<objects><obj type='VirtualMachine'>vm-{}</obj></objects>"
+    part, first = (response("RetrievePropertiesEx", f"<token>{token}</token>" + named.format(1)) for token in "ab")
+    server.answer("RetrievePropertiesEx", soap(part), soap(first))
+    server.answer("CancelRetrievePropertiesEx", soap(response("CancelRetrievePropertiesEx")))
+    server.answer("CreatePropertyCollector", soap(response("CreatePropertyCollector", ' type="PropertyCollector">c')))
+    rest = response("ContinueRetrievePropertiesEx", named.format(2))
+    server.answer("ContinueRetrievePropertiesEx", soap(rest))
+    server.answer("DestroyPropertyCollector", soap(response("DestroyPropertyCollector")))
+    found = await client.properties([VM, Ref("VirtualMachine", "vm-2")], ["name"])
+    assert [content.obj.value for content in found] == ["vm-1", "vm-2"]
+    [continued] = server.only("ContinueRetrievePropertiesEx")
+    assert b"<token>b</token>" in continued.body
+    await eventually(lambda: server.only("DestroyPropertyCollector"), "the collector is destroyed")
+    [cancelled] = server.only("CancelRetrievePropertiesEx")
+    assert b"<token>a</token>" in cancelled.body
 
 
 async def test_nothing_that_is_true(server: SoapVCenter, client: VimClient) -> None:
