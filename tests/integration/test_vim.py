@@ -273,6 +273,7 @@ async def test_waits_take_no_places(server: VimServer) -> None:
             asyncio.ensure_future(inventory.client.wait_for_updates(collector, version, seconds=60, most=100))
             for collector, version in watches
         ]
+        await eventually(lambda: vcenter.connections >= len(watches), "all waits are with vCenter")
         await inventory.client.call(inventory.machines[0], "PowerOffVM_Task", timeout=10)
         assert all(updated(updates) for updates in await asyncio.gather(*waiting))
 

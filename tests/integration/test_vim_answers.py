@@ -4,6 +4,7 @@ sessions, for which vCenter's releases have different rules."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,7 +12,6 @@ import pytest
 
 from gateway.errors import Failure, GatewayError
 from gateway.vcenter import Basic, SessionId
-from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.client import VCenter
 from gateway.vim import Data, Ref
 from gateway.vim.client import VimClient
@@ -175,8 +175,18 @@ async def test_a_text_that_cannot_be_sent(server: SoapVCenter, client: VimClient
     assert server.names() == []
 
 
-async def test_a_large_answer_is_read_beside(server: SoapVCenter, client: VimClient) -> None:
-    """An answer of many machines is read by another thread, and is the same."""
+async def test_a_large_answer_is_read_beside(
+    server: SoapVCenter, vcenter: VCenter, client: VimClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer of many machines is read by another thread, so that other calls are not held up."""
+    threads: list[threading.Thread] = []
+    decode = vcenter.vim.codec.decode
+
+    def watched(*arguments: Any) -> Any:
+        threads.append(threading.current_thread())
+        return decode(*arguments)
+
+    monkeypatch.setattr(vcenter.vim.codec, "decode", watched)
     objects = "".join(
         f"<objects><obj type='VirtualMachine'>vm-{number}</obj><propSet><name>name</name>"
         f"<val xsi:type='xsd:string'>machine {number}</val></propSet></objects>"
@@ -185,22 +195,19 @@ async def test_a_large_answer_is_read_beside(server: SoapVCenter, client: VimCli
     server.answer("RetrievePropertiesEx", soap(response("RetrievePropertiesEx", objects)))
     found = await client.properties([VM], ["name"])
     assert [content.values["name"] for content in found] == [f"machine {number}" for number in range(3000)]
+    assert threading.main_thread() not in threads
+    assert len(threads) == 1
 
 
 # Waits
 
 
-async def test_a_wait_tells_the_breaker_nothing(server: SoapVCenter, vcenter: VCenter, client: VimClient) -> None:
-    """However many waits end without an answer, other calls are made."""
+async def test_a_wait_that_is_lost(server: SoapVCenter, client: VimClient) -> None:
+    """A wait that loses its connection is not sent again: what it has missed only its caller can tell."""
     server.answer("WaitForUpdatesEx", saying(b""))
-    server.answer("FindByUuid", FOUND)
-    collector = Ref("PropertyCollector", "session[1]2")
-    for _ in range(15):
-        found = await failed(client.wait_for_updates(collector, "1", seconds=60, most=100))
-        assert found.code_name == "UNAVAILABLE"
-    assert vcenter.breaker.state is BreakerState.CLOSED
-    assert len(server.only("WaitForUpdatesEx")) == 15  # None of them was sent again.
-    assert await read(client) == VM
+    found = await failed(client.wait_for_updates(Ref("PropertyCollector", "1"), "1", seconds=60, most=100))
+    assert (found.code_name, found.reason) == ("UNAVAILABLE", "VCENTER_CONNECTION_LOST")
+    assert len(server.only("WaitForUpdatesEx")) == 1
 
 
 async def test_a_wait_that_vcenter_ends(server: SoapVCenter, client: VimClient) -> None:
@@ -361,6 +368,15 @@ async def test_a_wrong_password(server: SoapVCenter, vcenter: VCenter, client: V
     with pytest.raises(GatewayError):
         await vcenter.sessions.get(ALICE)
     assert server.names() == ["Login"]
+
+
+async def test_a_user_without_any_role(server: SoapVCenter, vcenter: VCenter) -> None:
+    """A login that is refused for another reason than the password does not count against the account."""
+    server.answer("Login", soap(fault("NoPermission")))
+    for number in range(5):
+        found = await failed(read(vcenter.vim.client(Basic("alice", f"password-{number}"))))
+        assert found.code_name == "PERMISSION_DENIED"
+    assert server.names() == ["Login"] * 5
 
 
 async def test_many_wrong_passwords(server: SoapVCenter, vcenter: VCenter) -> None:

@@ -101,7 +101,6 @@ async def test_what_is_sent_again(failures: tuple[Failure, Failure], read_again:
 
 async def test_the_number_of_tries() -> None:
     """A call is sent three times at most."""
-    call = call_of(READ)
     assert [RetryPolicy().next(UNREACHABLE, attempt, is_read_only=True) is None for attempt in (1, 2, 3, 4)] == [
         False,
         False,
@@ -113,7 +112,6 @@ async def test_the_number_of_tries() -> None:
 async def test_waits_grow() -> None:
     """Each try waits up to twice as long as the one before, up to the limit, and never less than is asked for."""
     policy = RetryPolicy(tries=20, backoff=0.1, max_backoff=2.0, jitter=LONGEST.jitter)
-    call = call_of(READ)
     waits = [policy.next(UNREACHABLE, attempt, is_read_only=True) for attempt in range(1, 8)]
     assert waits == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
     assert policy.next(UNREACHABLE.with_(retry_delay=0.05), 1, is_read_only=True) == 0.1
@@ -122,7 +120,6 @@ async def test_waits_grow() -> None:
 
 async def test_waits_are_jittered() -> None:
     """Calls that fail together do not come back together."""
-    call = call_of(READ)
     waits = [RetryPolicy().next(UNREACHABLE, 1, is_read_only=True) or 0.0 for _ in range(200)]
     assert len(set(waits)) > 100
     assert 0 <= min(waits) < 0.05
