@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import astuple
 from typing import cast
 
 from google.rpc import code_pb2
@@ -32,7 +33,7 @@ from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.retry import RetryPolicy
 from gateway.vcenter.retrying import retrying
 from gateway.vcenter.session_api import PROBE, RestSessions, SessionApi
-from gateway.vcenter.sessions import SessionPool
+from gateway.vcenter.sessions import SessionCounts, SessionPool
 from gateway.vcenter.translating import translating
 from gateway.vcenter.transport import Transport
 from gateway.vcenter.version import VERSIONS, VersionReader
@@ -114,6 +115,21 @@ class VCenter:
     def connections(self) -> int:
         """Connections to vCenter that are open, in use or kept."""
         return self._transport.connections
+
+    @property
+    def open_sessions(self) -> int:
+        """Sessions with vCenter that are open, of both APIs."""
+        return sum(pool.open_sessions for pool in self._pools)
+
+    @property
+    def session_counts(self) -> SessionCounts:
+        """What happened to the sessions of both APIs so far."""
+        return SessionCounts(*(sum(each) for each in zip(*(astuple(pool.counts) for pool in self._pools), strict=True)))
+
+    @property
+    def _pools(self) -> list[SessionPool]:
+        own = self.vim.own_sessions
+        return [self.sessions] if own is None else [self.sessions, own]
 
     async def authenticate(self, call: Call) -> None:
         """Finds out whether vCenter accepts the credential of `call`, for what the gateway answers by itself.
