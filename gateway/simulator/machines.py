@@ -37,6 +37,12 @@ class Machines(dict[str, VirtualMachine]):
         """The machines of that name: in a folder, or anywhere."""
         return [item for item in self._by_name.get(name, ()) if folder is None or item.placement.folder == folder]
 
+    def rename(self, machine: VirtualMachine, name: str) -> None:
+        """Gives a machine another name; its files keep theirs."""
+        self._drop(machine.vm)
+        machine.home, machine.name = machine.home or machine.name, name
+        self._by_name.setdefault(name, []).append(machine)
+
     def moved(self, machine: VirtualMachine, directory: str) -> None:
         """Follows a machine whose files were in that directory and are somewhere else now."""
         self.directories.pop(directory, None)
