@@ -1,7 +1,6 @@
 """The machines of the inventory by identifier, and two indexes of them: by name, and by the directory of their files.
 
-Nobody renames a machine, so a name leads to the same machine for good; its folder can change, and is looked at when the
-machine is found.
+A machine gets another name by `rename` alone; its folder can change anyhow, and is looked at when the machine is found.
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,6 +35,12 @@ class Machines(dict[str, VirtualMachine]):
     def named(self, name: str, folder: str | None = None) -> list[VirtualMachine]:
         """The machines of that name: in a folder, or anywhere."""
         return [item for item in self._by_name.get(name, ()) if folder is None or item.placement.folder == folder]
+
+    def rename(self, machine: VirtualMachine, name: str) -> None:
+        """Gives a machine another name; its files keep theirs."""
+        self._drop(machine.vm)
+        machine.home, machine.name = machine.home or machine.name, name
+        self._by_name.setdefault(name, []).append(machine)
 
     def moved(self, machine: VirtualMachine, directory: str) -> None:
         """Follows a machine whose files were in that directory and are somewhere else now."""

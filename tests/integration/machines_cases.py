@@ -88,15 +88,6 @@ def many(count: int) -> Setup:
     return setup
 
 
-def renamed(vm: str, name: str) -> Setup:
-    """A machine of another name."""
-
-    def setup(simulator: Simulator) -> None:
-        simulator.inventory.machines[vm] = replace(machine(simulator, vm), name=name)
-
-    return setup
-
-
 def list_cases() -> list[Success]:
     filters = {
         "vms": (["vm-1003", "vm-1001", "vm-1"], lambda item: item.vm in ("vm-1001", "vm-1003")),
@@ -188,7 +179,7 @@ VM_SUCCESSES = (
         id="names that need encoding",
         rpc=LIST,
         request=listed(names=["ä & b=c+d/e?#%"]),
-        setup=renamed(ON, "ä & b=c+d/e?#%"),
+        setup=lambda simulator: simulator.inventory.machines.rename(machine(simulator, ON), "ä & b=c+d/e?#%"),
         check=names_are(ON),
     ),
     Success(
