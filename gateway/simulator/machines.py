@@ -1,7 +1,6 @@
 """The machines of the inventory by identifier, and two indexes of them: by name, and by the directory of their files.
 
-Nobody renames a machine, so a name leads to the same machine for good; its folder can change, and is looked at when the
-machine is found.
+A machine gets another name by `rename` alone; its folder can change anyhow, and is looked at when the machine is found.
 """
 
 from collections.abc import Iterable, Mapping
