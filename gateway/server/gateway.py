@@ -151,7 +151,7 @@ class Gateway(Events):
         vcenter, self.vcenter, self.reads, self._service = self.vcenter, None, None, None
         if vcenter is not None:
             await vcenter.close()
-        await self._version.close()  # Last: the end of a session may ask for the version.
+        await self._version.close()
 
     async def wait(self) -> None:
         """Returns when the server has stopped."""
