@@ -138,6 +138,13 @@ class VCenter:
         return answer
 
 
+@contextmanager
+def simulated(*options: str) -> Iterator[VCenter]:
+    """Starts a simulated vCenter, and ends it."""
+    with process("simulate", "--listen", "127.0.0.1:0", *options) as (_, announced):
+        yield VCenter(address_in(announced, " on "))
+
+
 @dataclass(frozen=True)
 class Site:
     """A gateway, a client, and the network between them."""
@@ -185,17 +192,20 @@ def site(language: str, vcenter: VCenter, problems: list[str]) -> Iterator[Site]
 def run_language(language: str, cases: list[dict[str, Any]]) -> list[str]:
     """Runs all cases with one runner. Returns a line for each that gave something else than it should."""
     problems: list[str] = []
-    with process("simulate", "--listen", "127.0.0.1:0") as (_, announced):
-        vcenter = VCenter(address_in(announced, " on "))
+    with simulated() as vcenter:
         with site(language, vcenter, problems) as shared:
             for case in cases:
-                if "happens" not in case:
+                if not {"happens", "release"} & case.keys():
                     problems += _run(shared, case)
         for case in cases:
             if "happens" in case:
                 # What happens may not touch other cases.
                 with site(language, vcenter, problems) as own:
                     problems += _run(own, case)
+    for case in cases:
+        if "release" in case:
+            with simulated("--release", case["release"]) as old, site(language, old, problems) as own:
+                problems += _run(own, case)
     return problems
 
 
@@ -221,8 +231,9 @@ def _run(at: Site, case: Mapping[str, Any]) -> list[str]:
             problem = f"not the JSON form of the response: {error}"
     if not problem and "cancel_after" in case and not at.hop.wait_for_reset(resets, SECONDS):
         problem = "the gateway was not told that the stream was cancelled"
-    if not problem and "calls" in case and (calls := at.vcenter.calls(happens["once_called"])) != case["calls"]:
-        problem = f"vCenter got {calls} calls instead of {case['calls']}"
+    for operation, expected in case.get("calls", {}).items():
+        if not problem and (calls := at.vcenter.calls(operation)) != expected:
+            problem = f"vCenter got {calls} calls of {operation} instead of {expected}"
     return [f"{case['id']}: {problem}"] if problem else []
 
 
@@ -233,7 +244,7 @@ def _answers(at: Site, case: Mapping[str, Any], happens: Mapping[str, Any]) -> I
     messages = 0
     if happens.get("after_messages") == messages:
         at.do(happens["what"])
-    request = {key: case[key] for key in ("rpc", "request", "stream", "cancel_after") if key in case}
+    request = {key: case[key] for key in ("rpc", "request", "requests", "stream", "cancel_after") if key in case}
     at.runner.stdin.write(json.dumps({"request": {}, **request}) + "\n")
     at.runner.stdin.flush()
     if "once_called" in happens:

@@ -61,6 +61,7 @@ def error_json(error: VCenterError) -> dict[str, Any]:
         "retry_delay": error.retry_delay,
         "may_have_executed": error.may_have_executed,
         "request_id": error.request_id,
+        "metadata": dict(error.metadata),
         "data": error.data,
     }
 

@@ -87,6 +87,7 @@ function described(error: VCenterError): JsonObject {
     retry_delay: error.retryDelayMs === undefined ? null : error.retryDelayMs / 1000,
     may_have_executed: error.mayHaveExecuted,
     request_id: error.requestId,
+    metadata: { ...error.metadata },
     data: error.data ?? null,
   };
 }

@@ -74,6 +74,9 @@ export class VCenterError extends Error {
   /** Identifies the request in the logs of gateway and vCenter. Empty when the gateway did not answer. */
   readonly requestId: string;
 
+  /** Where it happened: `operation`, the REST call, and `http_status`. Empty when the gateway did not answer. */
+  readonly metadata: Readonly<Record<string, string>>;
+
   /** Further facts about the error, of a structure that depends on the operation. */
   readonly data: JsonObject | undefined;
 
@@ -97,6 +100,7 @@ export class VCenterError extends Error {
     this.retryDelayMs = delay && durationMs(delay);
     this.mayHaveExecuted = info ? info.metadata.may_have_executed === "true" : mayChange && undecided.has(error.code);
     this.requestId = this.detail(RequestInfoSchema)?.requestId ?? "";
+    this.metadata = info?.metadata ?? {};
     this.data = reported?.data;
   }
 

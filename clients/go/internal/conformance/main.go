@@ -40,17 +40,18 @@ type answer struct {
 }
 
 type failure struct {
-	Code            string          `json:"code"`
-	Reason          string          `json:"reason"`
-	GatewayReason   string          `json:"gateway_reason"`
-	ErrorType       string          `json:"error_type"`
-	Message         string          `json:"message"`
-	Messages        []message       `json:"messages"`
-	Violations      []violation     `json:"violations"`
-	RetryDelay      *float64        `json:"retry_delay"`
-	MayHaveExecuted bool            `json:"may_have_executed"`
-	RequestID       string          `json:"request_id"`
-	Data            json.RawMessage `json:"data"`
+	Code            string            `json:"code"`
+	Reason          string            `json:"reason"`
+	GatewayReason   string            `json:"gateway_reason"`
+	ErrorType       string            `json:"error_type"`
+	Message         string            `json:"message"`
+	Messages        []message         `json:"messages"`
+	Violations      []violation       `json:"violations"`
+	RetryDelay      *float64          `json:"retry_delay"`
+	MayHaveExecuted bool              `json:"may_have_executed"`
+	RequestID       string            `json:"request_id"`
+	Metadata        map[string]string `json:"metadata"`
+	Data            json.RawMessage   `json:"data"`
 }
 
 type message struct {
@@ -234,6 +235,7 @@ func describe(failed *vcentergateway.Error) (*failure, error) {
 		Violations:      []violation{},
 		MayHaveExecuted: failed.MayHaveExecuted,
 		RequestID:       failed.RequestID,
+		Metadata:        failed.Metadata,
 	}
 	for _, m := range failed.Messages {
 		f.Messages = append(f.Messages, message{m.GetId(), m.GetDefaultMessage(), append([]string{}, m.GetArgs()...)})

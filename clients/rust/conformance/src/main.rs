@@ -191,6 +191,7 @@ fn describe(pool: &DescriptorPool, error: &VCenterError) -> Result<Value> {
         "retry_delay": error.retry_delay().map(|delay| delay.as_secs_f64()),
         "may_have_executed": error.may_have_executed(),
         "request_id": error.request_id(),
+        "metadata": error.metadata(),
         "data": data,
     }))
 }

@@ -157,6 +157,9 @@ public final class Conformance {
     json.addProperty("retry_delay", error.getRetryDelay().map(Conformance::seconds).orElse(null));
     json.addProperty("may_have_executed", error.mayHaveExecuted());
     json.addProperty("request_id", error.getRequestId());
+    JsonObject metadata = new JsonObject();
+    error.getMetadata().forEach(metadata::addProperty);
+    json.add("metadata", metadata);
     json.add("data", error.getData().isPresent() ? json(error.getData().get()) : JsonNull.INSTANCE);
     return json;
   }
