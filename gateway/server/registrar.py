@@ -9,7 +9,7 @@ import grpc
 
 from gateway.calls import Call, Reply, Unary
 from gateway.calls.admission import admitted
-from gateway.contract import Rest, Streaming
+from gateway.contract import Local, Rest, Streaming
 from gateway.events import Events
 from gateway.server.arrival import Door
 from gateway.server.calls import unary_handler
@@ -39,6 +39,8 @@ def service_handlers(
     services: dict[str, dict[str, Any]] = {}
     for name, binding in bindings.items():
         method = binding.method
+        if isinstance(method.backing, Local) and name not in local:
+            continue
         if method.streaming is Streaming.SERVER:
             stream = stream_handler(door, binding, local[name], events, streams)
             handler = grpc.stream_stream_rpc_method_handler(stream)

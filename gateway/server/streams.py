@@ -214,5 +214,5 @@ def _looked_at(writing: asyncio.Future[None]) -> None:
         writing.exception()
 
 
-def _serialized(message: Message) -> bytes:
-    return message.SerializeToString()
+def _serialized(message: Message | bytes) -> bytes:
+    return message if isinstance(message, bytes) else message.SerializeToString()
