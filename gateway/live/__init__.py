@@ -2,5 +2,7 @@
 
 from gateway.live.gateway_service import GatewayService
 from gateway.live.serves import local_endpoints, serves
+from gateway.live.services import WatchingServices
+from gateway.live.vms.hubs import HubLimits
 
-__all__ = ["GatewayService", "local_endpoints", "serves"]
+__all__ = ["GatewayService", "HubLimits", "WatchingServices", "local_endpoints", "serves"]

@@ -12,7 +12,9 @@ __all__ = ["local_endpoints", "serves"]
 _MARK = "__serves__"
 _SERVED = frozenset({Streaming.UNARY, Streaming.SERVER})
 
-_NOT_YET = frozenset(f"vcenter.gateway.v1.{name}Service" for name in ("Guest", "Snapshot", "VmSettings", "Metrics"))
+_NOT_YET = frozenset(
+    f"vcenter.gateway.v1.{name}Service" for name in ("Guest", "Snapshot", "VmSettings", "Metrics", "Watch", "Inventory")
+)
 """Services that are described and not served."""
 
 F = TypeVar("F", bound=Callable[..., Any])

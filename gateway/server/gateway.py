@@ -16,7 +16,7 @@ from gateway.calls.shared_reads import SharedReads
 from gateway.contract import Contract, load_contract
 from gateway.errors import Reason
 from gateway.events import BreakerChanged, Events, Exchanged, combined
-from gateway.live import GatewayService, local_endpoints
+from gateway.live import GatewayService, HubLimits, WatchingServices, local_endpoints
 from gateway.live.gateway_service import Limits
 from gateway.server.arrival import Door
 from gateway.server.drain import Drain
@@ -67,6 +67,7 @@ class Gateway(Events):
         tracing: Tracing | None = None,
         tls: ServerTls | None = None,
         contract: Contract | None = None,
+        hubs: HubLimits | None = None,
     ) -> None:
         self.contract = contract or load_contract()
         self.bindings: Mapping[str, Binding] = compile_bindings(self.contract)
@@ -84,6 +85,8 @@ class Gateway(Events):
         self._tracing = tracing
         self._version = VersionReader(vcenter)
         self._service: GatewayService | None = None
+        self.watching: WatchingServices | None = None
+        self._hub_limits = hubs
         self._server: grpc.aio.Server | None = None
         self._health = Health()
         self._is_closed = self._is_trusted = True
@@ -142,6 +145,8 @@ class Gateway(Events):
             await asyncio.sleep(leave)
             # While other replicas serve, and before the listener closes.
             self.streams.end_all()
+            if self.watching is not None:
+                await self.watching.close()
             # The listener closes now; new calls on open connections are told to go elsewhere.
             grace = self.options.grace_seconds if grace is None else grace
             await self._drain.close(server, grace, self._close_vcenter, self._peers.taken())
@@ -149,6 +154,9 @@ class Gateway(Events):
 
     async def _close_vcenter(self) -> None:
         vcenter, self.vcenter, self.reads, self._service = self.vcenter, None, None, None
+        watching, self.watching = self.watching, None
+        if watching is not None:
+            await watching.close()
         await self._version.close()
         if vcenter is not None:
             await vcenter.close()
@@ -200,6 +208,9 @@ class Gateway(Events):
             longest=timeouts.max_timeout,
             lend=lambda read, call: vcenter.limiter.lend(read, path_of(call)),
         )
+        watching = self.watching = WatchingServices(
+            self.contract, self.bindings, vcenter, reads.call, admission.scope, self._hub_limits
+        )
 
         def admit(call: Call) -> None:
             admission.authorize(call)
@@ -210,7 +221,7 @@ class Gateway(Events):
             self.bindings,
             Door(admission, admit, timeouts.seconds_for, self._tracing),
             reads.call,
-            local_endpoints(self.contract, [service]),
+            local_endpoints(self.contract, [service, *watching.services]),
             events,
             self.streams,
             self._drain,

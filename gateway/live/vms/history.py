@@ -85,7 +85,7 @@ class History:
         befores: dict[str, Machine | None] = {}
         for vm, machine in self._pending.items():
             before = self.machines.get(vm)
-            if machine is not before:
+            if machine != before:
                 befores[vm] = before
                 size = _CHANGE_BYTES + (_size(before, machine) if before is not None else 0)
                 self._changes.append(_Change(vm, before, size, now))

@@ -55,9 +55,8 @@ class Places:
     """All places that one credential may see."""
 
     def __init__(self, contract: Contract) -> None:
-        fields = contract.messages[VM_STATE].fields_by_name["placement"]
-        self._field = fields.number
-        self._numbers = {each.name: each.number for each in fields.message_type.fields}
+        self._field = contract.messages[VM_STATE].fields_by_name["placement"].number
+        self._numbers = {each.name: each.number for each in contract.messages["vcenter.gateway.v1.VmPlacement"].fields}
         self._places: dict[str, Place] = {}
         self._known: dict[tuple[Ref | None, Ref | None, Ref | None], Whereabouts] = {}
 

@@ -72,8 +72,7 @@ class VmProperties:
         self._nic = contract.message_class("vcenter.gateway.v1.NicAddresses")
         self._question = contract.message_class("vcenter.gateway.v1.VmQuestion")
         self._choice = contract.message_class("vcenter.gateway.v1.VmQuestionChoice")
-        timestamp = contract.message_class(VM_STATE).DESCRIPTOR.fields_by_name["boot_time"].message_type
-        self._timestamp = contract.message_class(timestamp)
+        self._timestamp = contract.message_class("google.protobuf.Timestamp")
         self._by_path: Mapping[str, tuple[int, _Encode]] = {
             path: (fields.index[name], encode)
             for path, name, encode in (
@@ -100,8 +99,7 @@ class VmProperties:
         addresses = contract.messages["vcenter.gateway.v1.VmAddresses"].fields_by_name
         self._primary_number, self._nics_number = addresses["primary"].number, addresses["nics"].number
         self._power_states = {
-            value.name: value.number
-            for value in contract.messages[VM_STATE].fields_by_name["power_state"].enum_type.values
+            value.name: value.number for value in contract.pool.FindEnumTypeByName("vcenter.vm.v1.PowerState").values
         }
         self._no_snapshots = number(self._number_of("has_snapshots"), 0)
 
@@ -172,7 +170,7 @@ class VmProperties:
         return _kept(lambda value: number(field, value))
 
     def _enum(self, name: str, prefix: str = "") -> _Encode:
-        descriptor = self._contract.messages[VM_STATE].fields_by_name[name]
+        descriptor: Any = self._contract.messages[VM_STATE].fields_by_name[name]
         before = enum_prefix(descriptor.enum_type)
         values = descriptor.enum_type.values_by_name
 

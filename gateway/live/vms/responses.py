@@ -91,8 +91,8 @@ class VmResponses:
         """Whether there is anything in these changes for watchers with this selection."""
         for vm, before in befores.items():
             after = machines.get(vm)
-            was, is_there = selection.matches(before), selection.matches(after)
-            if was is not is_there:
+            was = selection.matches(before)
+            if was is not selection.matches(after):
                 return True
             if (
                 was

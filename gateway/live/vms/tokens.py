@@ -1,8 +1,8 @@
 """Resume tokens: where in a history a watcher is.
 
-A token says which history, which change, and for whom. It is signed with a key of this process: one that is forged, that
-another caller got, or that belongs to another filter is not recognized, and the same holds for that of another replica.
-Not to be recognized does no harm. The watcher then gets the full state, of what it may see by itself.
+A token says which history and which change, and is signed with a key of this process, together with whose it is and for
+what. So a token is not recognized that is forged, that another caller got, that belongs to another filter, or that is
+another replica's. That does no harm: the watcher then gets the full state of what it may see by itself.
 """
 
 from __future__ import annotations
