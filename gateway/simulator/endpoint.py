@@ -24,7 +24,7 @@ from gateway.simulator.catalogue import Operation, catalogue_of, load
 from gateway.simulator.clock import timestamp
 from gateway.simulator.exchange import Later, Request, Response, failure_response
 from gateway.simulator.inventory import Inventory
-from gateway.simulator.registry import Call, handlers
+from gateway.simulator.registry import Call, carry_out, handlers
 from gateway.simulator.routing import AmbiguousPathError, Router
 from gateway.simulator.sessions import READ, WRITE, Session, Sessions
 from gateway.simulator.tasks import Task
@@ -110,7 +110,7 @@ class Endpoint:
         user.require(READ if operation.reads_only else WRITE, operation.id)
         call = Call(operation.id, self._inventory, match.path, query, body, user, self._clock, request.headers)
         _check_machine(operation, call)
-        response = self._respond(operation, lambda: handlers()[operation.id](call))
+        response = self._respond(operation, lambda: carry_out(call))
         if isinstance(response, Response):
             return response
         task = response
