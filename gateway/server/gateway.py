@@ -149,9 +149,9 @@ class Gateway(Events):
 
     async def _close_vcenter(self) -> None:
         vcenter, self.vcenter, self.reads, self._service = self.vcenter, None, None, None
-        await self._version.close()
         if vcenter is not None:
             await vcenter.close()
+        await self._version.close()
 
     async def wait(self) -> None:
         """Returns when the server has stopped."""

@@ -201,11 +201,12 @@ class Inventory:
         return f"00:50:56:{0x80 + (number >> 16 & 0x3F):02x}:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
 
     def owners(self, vmdk_file: str) -> list[VirtualMachine]:
-        """The machines a disk file is attached to."""
+        """The machines a disk file is attached to; none has the same file twice."""
         return [
             machine
             for machine in self.machines.values()
-            if any(disk.vmdk_file == vmdk_file for disk in machine.disks.values())
+            for disk in machine.disks.values()
+            if disk.vmdk_file == vmdk_file
         ]
 
     def schedule(self, due: datetime, action: Callable[[], None]) -> None:

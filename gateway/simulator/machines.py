@@ -1,6 +1,6 @@
 """The machines of the inventory by identifier, and two indexes of them: by name, and by the directory of their files.
 
-A machine that gets another name says so (`rename`); its folder can change, and is looked at when the machine is found.
+A machine gets another name by `rename` alone; its folder can change anyhow, and is looked at when the machine is found.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -41,10 +41,9 @@ class Machines(dict[str, VirtualMachine]):
         return [item for item in self._by_name.get(name, ()) if folder is None or item.placement.folder == folder]
 
     def rename(self, machine: VirtualMachine, name: str) -> None:
-        """Gives a machine in the inventory another name; the directory of its files keeps its own."""
+        """Gives a machine another name; its files keep theirs."""
         self._drop(machine.vm)
-        machine.home = machine.home or machine.name
-        machine.name = name
+        machine.home, machine.name = machine.home or machine.name, name
         self._by_name.setdefault(name, []).append(machine)
 
     def moved(self, machine: VirtualMachine, directory: str) -> None:
