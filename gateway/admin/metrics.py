@@ -297,9 +297,9 @@ class Metrics(Events):
             self._refresh_reads(gateway.reads)
 
     def _refresh_vcenter(self, vcenter: VCenter) -> None:
-        limiter, counts = vcenter.limiter, vcenter.sessions.counts
+        limiter, counts = vcenter.limiter, vcenter.session_counts
         self._gauges["vcenter_connections"].set(vcenter.connections)
-        self._gauges["sessions_open"].set(vcenter.sessions.open_sessions)
+        self._gauges["sessions_open"].set(vcenter.open_sessions)
         self._gauges["limiter_places"].set(limiter.limit)
         self._gauges["limiter_active"].set(limiter.active)
         self._gauges["limiter_waiting"].set(limiter.waiting)

@@ -135,7 +135,7 @@ class GatewayService(Events):
         vcenter = self._vcenter()
         if vcenter is None:
             return
-        breaker, sessions, certificate = vcenter.breaker, vcenter.sessions, vcenter.certificate
+        breaker, counts, certificate = vcenter.breaker, vcenter.session_counts, vcenter.certificate
         if certificate != self._certificate:
             self._certificate, self._expires = certificate, _expiry(certificate)
         wait = breaker.seconds_to_probe
@@ -145,9 +145,9 @@ class GatewayService(Events):
                 circuit_cause=breaker.cause,
                 # In whole seconds, so that looking twice is no change.
                 next_probe=float(round(time.time() + wait)) if wait else None,
-                logins=sessions.counts.logins,
-                rejected=sessions.counts.rejected,
-                open_sessions=sessions.open_sessions,
+                logins=counts.logins,
+                rejected=counts.rejected,
+                open_sessions=vcenter.open_sessions,
                 certificate_expires=self._expires,
                 draining=self._draining,
             )

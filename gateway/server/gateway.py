@@ -157,9 +157,9 @@ class Gateway(Events):
         watching, self.watching = self.watching, None
         if watching is not None:
             await watching.close()
-        await self._version.close()
         if vcenter is not None:
             await vcenter.close()
+        await self._version.close()
 
     async def wait(self) -> None:
         """Returns when the server has stopped."""

@@ -8,6 +8,7 @@ import uuid
 from collections import UserDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from gateway.simulator import errors
@@ -93,6 +94,7 @@ class ComputePolicies(UserDict[str, ComputePolicy]):
     def __init__(self, tagging: Tagging) -> None:
         super().__init__()
         self._tagging = tagging
+        self._numbers = count(1)
         production = tagging.tag_by_name("Environment", "production").tag
         web = tagging.tag_by_name("Role", "web").tag
         self._add(
@@ -141,7 +143,7 @@ class ComputePolicies(UserDict[str, ComputePolicy]):
                 f"{_MESSAGES}.too_many", "There cannot be more than {0} compute policies.", str(_MOST)
             )
         policy = ComputePolicy(
-            str(uuid.uuid5(_NAMESPACE, f"{spec['name']}/{len(self.data)}")),
+            str(uuid.uuid5(_NAMESPACE, str(next(self._numbers)))),
             spec["name"],
             spec["description"],
             capability,

@@ -18,13 +18,12 @@ from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
-from gateway.simulator import errors, pages, transfers, versions
-from gateway.simulator import operations as _handlers  # noqa: F401 - importing it registers them
+from gateway.simulator import errors, operations, pages, transfers, versions
 from gateway.simulator.catalogue import Operation, catalogue_of, load
 from gateway.simulator.clock import timestamp
 from gateway.simulator.exchange import Later, Request, Response, failure_response
 from gateway.simulator.inventory import Inventory
-from gateway.simulator.registry import Call, handlers
+from gateway.simulator.registry import Call, carry_out, handlers, missing_operations
 from gateway.simulator.routing import AmbiguousPathError, Router
 from gateway.simulator.sessions import READ, WRITE, Session, Sessions
 from gateway.simulator.tasks import Task
@@ -50,7 +49,9 @@ class Endpoint:
 
     def __init__(self, inventory: Inventory, sessions: Sessions, clock: Callable[[], datetime]) -> None:
         catalogue = catalogue_of(inventory.release)
-        self._router = Router(item for item in catalogue.operations.values() if item.id in handlers())
+        if missing := missing_operations(catalogue):
+            raise LookupError(f"{operations.__name__} lacks {', '.join(missing)}")
+        self._router = Router(catalogue.operations.values())
         self._validator = Validator(catalogue, load())
         self._inventory = inventory
         self._sessions = sessions
@@ -110,7 +111,7 @@ class Endpoint:
         user.require(READ if operation.reads_only else WRITE, operation.id)
         call = Call(operation.id, self._inventory, match.path, query, body, user, self._clock, request.headers)
         _check_machine(operation, call)
-        response = self._respond(operation, lambda: handlers()[operation.id](call))
+        response = self._respond(operation, lambda: carry_out(call))
         if isinstance(response, Response):
             return response
         task = response

@@ -16,6 +16,7 @@ from gateway.simulator import errors
 from gateway.simulator.file_system import Node
 from gateway.simulator.guest import Account, Guest
 from gateway.simulator.guest_files import file_errors, new_node, place, remove
+from gateway.simulator.guest_programs import run
 from gateway.simulator.guest_systems import full_name_of
 
 __all__ = ["Shell", "script_of"]
@@ -61,15 +62,18 @@ class Shell:
                 command.add(token)
                 continue
             if command.words and not (operator == "&&" and not succeeded) and not (operator == "||" and succeeded):
+                if command.words[0] == "exit":
+                    return succeeded if len(command.words) == 1 else command.words[-1] == "0"
                 succeeded = self._carry_out(command)
             command, operator = _Command(), separator or ";"
         return succeeded
 
     def _carry_out(self, command: "_Command") -> bool:
         name = self.guest.files.name_of(self._path(command.words[0])).lower().removesuffix(".exe")
-        known = _COMMANDS.get(name)
+        known, words = _COMMANDS.get(name), command.words[1:]
         try:
-            output, succeeded = (known(self, command.words[1:]) if known is not None else ""), True
+            output = known(self, words) if known is not None else ""
+            succeeded = known is not None or run(name, shlex.join(words)).exit_code == 0
         except errors.VapiError as failure:
             output, succeeded = f"{name}: {failure.messages[0].default_message}\n", False
         try:

@@ -17,10 +17,12 @@ LINUX_PROGRAMS = (
 )  # fmt: skip
 _LINUX_DIRECTORIES: Mapping[str, int] = {
     **dict.fromkeys(
-        ("/etc", "/home", "/opt", "/usr", "/usr/bin", "/usr/local", "/usr/local/sbin", "/usr/sbin", "/var", "/var/log"),
+        ("/etc", "/home", "/opt", "/usr", "/usr/bin", "/usr/local", "/usr/local/sbin", "/usr/sbin", "/var"),
         0o755,
     ),
     "/root": 0o700,
+    # Whatever runs may write its log.
+    "/var/log": 0o1777,
     "/tmp": 0o1777,  # noqa: S108
     "/var/tmp": 0o1777,  # noqa: S108
 }

@@ -39,6 +39,7 @@ def remove_host(inventory: Inventory, host: Host) -> None:
     places = inventory.places
     for machine in [item for item in inventory.machines.values() if item.placement.host == host.host]:
         del inventory.machines[machine.vm]
+        inventory.removed("VirtualMachine", machine.vm)
     for datastore in list(places.datastores.values()):
         datastore.hosts = tuple(other for other in datastore.hosts if other != host.host)
         if not datastore.hosts:
@@ -46,6 +47,7 @@ def remove_host(inventory: Inventory, host: Host) -> None:
     if host.cluster is None:
         _remove_pool(inventory, host.resource_pool)
     del places.hosts[host.host]
+    inventory.removed("HostSystem", host.host)
 
 
 def remove_datacenter(inventory: Inventory, datacenter: Datacenter) -> None:
@@ -76,5 +78,6 @@ def _remove_datastore(inventory: Inventory, datastore: Datastore) -> None:
     prefix = f"[{datastore.name}] "
     for file in [file for file in inventory.disk_files if file.startswith(prefix)]:
         del inventory.disk_files[file]
-    inventory.files = {file for file in inventory.files if not file.startswith(prefix)}
+    inventory.files.difference_update([file for file in inventory.files if file.startswith(prefix)])
     del inventory.places.datastores[datastore.datastore]
+    inventory.removed("Datastore", datastore.datastore)

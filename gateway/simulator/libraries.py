@@ -18,8 +18,9 @@ from random import Random
 from typing import Any
 
 from gateway.simulator import errors
-from gateway.simulator.library import VM_TEMPLATE, CheckOut, File, Item, Library
+from gateway.simulator.library import OVF, VM_TEMPLATE, CheckOut, File, Item, Library
 from gateway.simulator.machine import VirtualMachine
+from gateway.simulator.ovf_package import PHOTON
 from gateway.simulator.places import Datastore, Places
 
 __all__ = ["ISO_ITEM", "MIRROR", "OVF_ITEM", "TEMPLATES", "VM_TEMPLATE_ITEM", "Libraries"]
@@ -52,7 +53,7 @@ class Libraries:
         mirror.subscription_url = "https://publisher.example.com/cls/vcsp/lib/2f64c8a0/lib.json"
         mirror.synchronized = started
         self.libraries = {library.library: library for library in (templates, mirror)}
-        ovf = Item(OVF_ITEM, TEMPLATES, "photon-5", "ovf", started, "Photon OS 5 with its tools")
+        ovf = Item(OVF_ITEM, TEMPLATES, "photon-5", OVF, started, "Photon OS 5 with its tools", package=PHOTON)
         self.items[OVF_ITEM] = ovf
         self.add_files(
             ovf,
@@ -128,6 +129,14 @@ class Libraries:
         for file in files:
             item.files[file.name] = file
             self._store(item, file)
+
+    def replace_files(self, item: Item, files: Iterable[File], now: datetime) -> None:
+        """Gives an item other files, as a new version of its content."""
+        for file in item.files.values():
+            self._remove(item, file)
+        item.files.clear()
+        self.add_files(item, files)
+        item.content_version, item.modified = item.content_version + 1, now
 
     def hold_template(self, item: Item, machine: VirtualMachine) -> None:
         """Makes a machine, which is a template already, the only version of a new item."""

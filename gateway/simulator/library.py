@@ -10,8 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from gateway.simulator import errors
+from gateway.simulator.ovf_package import OvfPackage
 
 __all__ = [
+    "OVF",
     "SECURITY_POLICY",
     "VM_TEMPLATE",
     "CheckOut",
@@ -25,6 +27,7 @@ SECURITY_POLICY = "6f1b0c3d-8e52-4a97-b4d6-07c9e5a81f23"
 """The one security policy that a library can have: items are verified when they are added."""
 
 VM_TEMPLATE = "vm-template"
+OVF = "ovf"
 """The type of the items that hold virtual machine templates."""
 
 _MESSAGES = "com.vmware.vdcs.cls-main"
@@ -75,6 +78,8 @@ class Item:
     templates: dict[str, str] = field(default_factory=dict)
     """The machines of the versions that a virtual machine template still has, by version, the latest last."""
     check_out: CheckOut | None = None
+    package: OvfPackage | None = None
+    """What is in the item's OVF package; None for what is none."""
 
     @property
     def cached(self) -> bool:

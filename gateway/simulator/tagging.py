@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
+from typing import Any
 from uuid import UUID
 
 from gateway.simulator import errors
@@ -100,6 +101,20 @@ class Tagging:
         if name not in tags:
             raise _not_found(name)
         return self.tags[tags[name]]
+
+    def given(self, spec: Mapping[str, Any]) -> Tag:
+        """The tag that is given by its identifier, by its name, or by both.
+
+        NOT_FOUND when there is none, INVALID_ARGUMENT for neither, and for two tags.
+        """
+        identifier, name = spec.get("tag_id"), spec.get("tag_name_spec")
+        found = [] if identifier is None else [self.tag(identifier)]
+        if name is not None:
+            found.append(self.tag_by_name(name["category_name"], name["tag_name"]))
+        if not found or found[0] is not found[-1]:
+            text = "Each tag has to be given without contradiction."
+            raise errors.invalid_argument("com.vmware.vdcs.vmtx-main.invalid_tag", text)
+        return found[0]
 
     def create_category(
         self, name: str, description: str, cardinality: str, types: Iterable[str], identifier: str | None = None

@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from typing import cast
+from dataclasses import astuple
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from google.rpc import code_pb2
 
@@ -32,12 +34,14 @@ from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.retry import RetryPolicy
 from gateway.vcenter.retrying import retrying
 from gateway.vcenter.session_api import PROBE, RestSessions, SessionApi
-from gateway.vcenter.sessions import SessionPool
+from gateway.vcenter.sessions import SessionCounts, SessionPool
 from gateway.vcenter.translating import translating
 from gateway.vcenter.transport import Transport
 from gateway.vcenter.version import VERSIONS, VersionReader
 from gateway.vcenter.with_session import with_session
-from gateway.vim.client import Vim, VimParts
+
+if TYPE_CHECKING:
+    from gateway.vim.client import Vim
 
 __all__ = ["VCenter"]
 
@@ -51,8 +55,8 @@ _QUESTION_SECONDS = 2.0
 class VCenter:
     """To be made and closed within a running event loop.
 
-    `versions` tells which releases vCenter speaks, where something else asks for them too. `clock` is the time, in
-    seconds, by which sessions grow old and refused passwords are tried again.
+    `versions` tells which releases vCenter speaks; others may ask it too, and it is closed with this. `clock` is the
+    time, in seconds, by which sessions grow old and refused passwords are tried again.
     """
 
     def __init__(
@@ -67,8 +71,6 @@ class VCenter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         policy, events = policy or RetryPolicy(), events or Events()
-        self._own_versions = None if versions else VersionReader(options)
-        self._versions = versions or cast(VersionReader, self._own_versions)
         self._transport = Transport(options)
         self._send = observing(self._transport.send, events, tracing)
         self.breaker = Breaker(events=events, answers=self.answers)
@@ -89,21 +91,9 @@ class VCenter:
         translated = translating(with_session(self.sessions, in_turn), events, self.release)
         self.call: Unary = retrying(policy, policy.budget(), events)(translated)
         """Has vCenter carry out a call."""
-        self.vim = Vim(
-            VimParts(
-                options,
-                self._errors,
-                self._versions,
-                self.sessions,
-                sessions_of,
-                in_turn,
-                self._send,
-                policy,
-                policy.budget(),
-                events,
-            )
-        )
-        """vCenter's other API, for what REST does not have."""
+        self._sessions_of, self._in_turn = sessions_of, in_turn
+        self._options, self._policy, self._events = options, policy, events
+        self._versions = versions or VersionReader(options)
 
     @property
     def certificate(self) -> bytes | None:
@@ -114,6 +104,42 @@ class VCenter:
     def connections(self) -> int:
         """Connections to vCenter that are open, in use or kept."""
         return self._transport.connections
+
+    @cached_property
+    def vim(self) -> Vim:
+        """vCenter's other API, for what REST does not have."""
+        # Only here: not every gateway needs it, and every start would take longer.
+        from gateway.vim.client import Vim, VimParts
+
+        return Vim(
+            VimParts(
+                options=self._options,
+                errors=self._errors,
+                versions=self._versions,
+                sessions=self.sessions,
+                own_sessions=self._sessions_of,
+                send=self._in_turn,
+                send_wait=self._send,
+                policy=self._policy,
+                budget=self._policy.budget(),
+                events=self._events,
+            )
+        )
+
+    @property
+    def open_sessions(self) -> int:
+        """Sessions with vCenter that are open, of both APIs."""
+        return sum(pool.open_sessions for pool in self._pools)
+
+    @property
+    def session_counts(self) -> SessionCounts:
+        """What happened to the sessions of both APIs so far."""
+        return SessionCounts(*(sum(each) for each in zip(*(astuple(pool.counts) for pool in self._pools), strict=True)))
+
+    @property
+    def _pools(self) -> list[SessionPool]:
+        own = self.vim.own_sessions if "vim" in vars(self) else None
+        return [self.sessions] if own is None else [self.sessions, own]
 
     async def authenticate(self, call: Call) -> None:
         """Finds out whether vCenter accepts the credential of `call`, for what the gateway answers by itself.
@@ -144,10 +170,10 @@ class VCenter:
     async def close(self) -> None:
         """Logs every session out and closes the connections."""
         self.breaker.close()
-        await self.vim.close()
-        if self._own_versions is not None:
-            await self._own_versions.close()
+        if "vim" in vars(self):
+            await self.vim.close()
         await self.sessions.close()
+        await self._versions.close()
         await self._transport.close()
 
     async def answers(self) -> bool:

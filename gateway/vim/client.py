@@ -26,7 +26,7 @@ from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import NotSentTimeoutError, TransportError
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.retry import RetryBudget, RetryPolicy
-from gateway.vcenter.sessions import SessionCounts, SessionPool
+from gateway.vcenter.sessions import SessionPool
 from gateway.vcenter.version import VersionReader
 from gateway.vcenter.with_session import in_session
 from gateway.vim.codec import Codec, VimMethod
@@ -93,9 +93,9 @@ class Vim:
         return self.parts.own_sessions(self.sessions)
 
     @property
-    def session_counts(self) -> SessionCounts:
-        """What happened to the sessions that only this API has."""
-        return self._own_sessions.counts if "_own_sessions" in vars(self) else SessionCounts()
+    def own_sessions(self) -> SessionPool | None:
+        """The sessions that only this API has, None as long as there was none."""
+        return self._own_sessions if "_own_sessions" in vars(self) else None
 
     @property
     def endings(self) -> int:
@@ -113,8 +113,8 @@ class Vim:
             for ending in late:
                 ending.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        if "_own_sessions" in vars(self):
-            await self._own_sessions.close()
+        if self.own_sessions is not None:
+            await self.own_sessions.close()
 
     async def release(self) -> str:
         """The release of the API to speak: the newest one that vCenter and the schema both know.
@@ -243,6 +243,9 @@ class VimClient:
         for is_last in (False, True):
             result = await self.call(PROPERTY_COLLECTOR, "RetrievePropertiesEx", arguments)
             if result is not None and "token" in result:
+                # More than vCenter gives at once. What else reads by the common collector would end these pages.
+                token = {"token": result["token"]}
+                self._vim.finish(self.call(PROPERTY_COLLECTOR, "CancelRetrievePropertiesEx", token))
                 return [found async for page in self.retrieve(filters) for found in page]
             found = _objects(result)
             if found or await self._has_session(renew=not is_last):

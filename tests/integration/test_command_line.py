@@ -309,6 +309,21 @@ async def test_check(simulated: Simulated) -> None:
     assert "hunter2" not in refused.words
 
 
+async def test_an_older_vcenter(tmp_path: Path) -> None:
+    """simulate and serve are the release that they are told to be, and know no other than those that they list."""
+    versions, listen = "/sdk/vimServiceVersions.xml", ("--listen", "127.0.0.1:0")
+    for release, options in (
+        ("7.0.3.0", ("simulate", "--release", "7.0.3")),
+        ("8.0.2.0", ("serve", "--simulator", "--simulator-release", "8.0.2")),
+    ):
+        async with running(tmp_path, *options, *listen) as process:
+            [url] = (await process.wait_for(r"(http://127\.0\.0\.1:\d+)[: ]")).groups()
+            answer = await asyncio.to_thread(requests.get, f"{url}{versions}", timeout=10)
+            assert f"<name>urn:vim25</name><version>{release}</version>" in answer.text
+    refused = await run("simulate", "--release", "6.7")
+    assert (refused.code, "'7.0.3', '8.0.2', '9.1'" in refused.words) == (Exit.USAGE, True)
+
+
 async def test_check_of_a_service_account(simulated: Simulated, tmp_path: Path) -> None:
     """check logs in with the service account of the configuration, unless it is given a user."""
     password, path = tmp_path / "password", tmp_path / "gateway.yaml"

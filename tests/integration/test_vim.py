@@ -104,7 +104,7 @@ async def test_reads_do_not_end_each_other(server: VimServer, inventory: Invento
         return len([content async for page in inventory.client.retrieve(filters, page_size=1) for content in page])
 
     assert await asyncio.gather(*(count() for _ in range(5))) == [server.machines] * 5
-    assert len([session for session in await sessions(inventory) if session["userName"] == "alice"]) == 1
+    assert len(await sessions(inventory)) == 1
 
 
 async def test_an_object_that_is_gone(inventory: Inventory) -> None:
@@ -146,7 +146,7 @@ async def test_a_machine_is_changed(inventory: Inventory) -> None:
     [content] = await client.properties([vm], ["config.annotation", "config.extraConfig", "config.hardware.device"])
     assert content.values["config.annotation"] == "first line\nsecond & last"
     assert Data("OptionValue", key="guestinfo.answer", value="42") in content.values["config.extraConfig"]
-    [disk] = [each for each in content.values["config.hardware.device"] if each.type == "VirtualDisk"]
+    disk = next(each for each in content.values["config.hardware.device"] if each.type == "VirtualDisk")
     assert disk["backing"].type == "VirtualDiskFlatVer2BackingInfo"
     assert disk["capacityInKB"] > 0
 
@@ -273,6 +273,7 @@ async def test_waits_take_no_places(server: VimServer) -> None:
             asyncio.ensure_future(inventory.client.wait_for_updates(collector, version, seconds=60, most=100))
             for collector, version in watches
         ]
+        await eventually(lambda: vcenter.connections >= len(watches), "all waits are with vCenter")
         await inventory.client.call(inventory.machines[0], "PowerOffVM_Task", timeout=10)
         assert all(updated(updates) for updates in await asyncio.gather(*waiting))
 
@@ -285,7 +286,7 @@ async def test_one_login(server: VimServer, vcenter: VCenter) -> None:
         client = vcenter.vim.client(server.account)
         await asyncio.gather(*(client.properties([inventory.machines[0]], ["name"]) for _ in range(20)))
         opened = {session["key"] for session in await sessions(inventory)} - before
-        assert len(opened) == 1
+        assert len(opened) == vcenter.open_sessions == 1
         await vcenter.close()
         assert not opened & {session["key"] for session in await sessions(inventory)}
 
@@ -300,7 +301,7 @@ async def test_a_wrong_password(server: VimServer, vcenter: VCenter) -> None:
         assert (failure.code_name, failure.reason) == ("UNAUTHENTICATED", "CREDENTIALS_REJECTED")
         assert failure.retry_delay is not None
         assert "wrong" not in f"{failure!r}{caught.value!r}".replace("wrongly", "")
-    assert vcenter.vim.session_counts.rejected == 1
+    assert vcenter.session_counts.rejected == 1
 
 
 async def ended(server: VimServer, inventory: Inventory) -> None:
@@ -318,7 +319,7 @@ async def test_a_session_that_was_ended(server: VimServer, vcenter: VCenter, inv
     await ended(server, inventory)
     info = await task_info(inventory, await inventory.client.call(inventory.machines[0], "PowerOffVM_Task"))
     assert info["state"] == "success"
-    assert vcenter.vim.session_counts.logins == 2
+    assert vcenter.session_counts.logins == 2
 
 
 async def test_properties_in_a_session_that_was_ended(server: VimServer, inventory: Inventory) -> None:
@@ -348,8 +349,10 @@ async def test_an_inventory_whose_session_ends_between_pages(server: VimServer, 
     assert caught.value.failure.code_name == "UNAVAILABLE"
 
 
-async def test_a_session_id(vcenter: VCenter) -> None:
+async def test_a_session_id(server: VimServer, vcenter: VCenter) -> None:
     """Before release 8.0.3 a session of the REST API opens nothing here, which is said with the reason."""
+    if server.shares_sessions:
+        pytest.skip("its sessions serve both APIs")
     with pytest.raises(GatewayError) as caught:
         await vcenter.vim.client(SessionId("of-the-rest-api")).content()
     failure = caught.value.failure

@@ -4,6 +4,7 @@ sessions, for which vCenter's releases have different rules."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,12 +12,12 @@ import pytest
 
 from gateway.errors import Failure, GatewayError
 from gateway.vcenter import Basic, SessionId
-from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.client import VCenter
 from gateway.vim import Data, Ref
 from gateway.vim.client import VimClient
 from gateway.vim.filters import in_view
 from tests.calls import ALICE
+from tests.integration.harness import eventually
 from tests.integration.raw_vcenter import Answer, http, saying, silence
 from tests.integration.soap_vcenter import NOT_AUTHENTICATED, SoapVCenter, cut, soap, soap_vcenter
 from tests.integration.vim_servers import running_vcenter
@@ -174,8 +175,18 @@ async def test_a_text_that_cannot_be_sent(server: SoapVCenter, client: VimClient
     assert server.names() == []
 
 
-async def test_a_large_answer_is_read_beside(server: SoapVCenter, client: VimClient) -> None:
-    """An answer of many machines is read by another thread, and is the same."""
+async def test_a_large_answer_is_read_beside(
+    server: SoapVCenter, vcenter: VCenter, client: VimClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer of many machines is read by another thread, so that other calls are not held up."""
+    threads: list[threading.Thread] = []
+    decode = vcenter.vim.codec.decode
+
+    def watched(*arguments: Any) -> Any:
+        threads.append(threading.current_thread())
+        return decode(*arguments)
+
+    monkeypatch.setattr(vcenter.vim.codec, "decode", watched)
     objects = "".join(
         f"<objects><obj type='VirtualMachine'>vm-{number}</obj><propSet><name>name</name>"
         f"<val xsi:type='xsd:string'>machine {number}</val></propSet></objects>"
@@ -184,22 +195,19 @@ async def test_a_large_answer_is_read_beside(server: SoapVCenter, client: VimCli
     server.answer("RetrievePropertiesEx", soap(response("RetrievePropertiesEx", objects)))
     found = await client.properties([VM], ["name"])
     assert [content.values["name"] for content in found] == [f"machine {number}" for number in range(3000)]
+    assert threading.main_thread() not in threads
+    assert len(threads) == 1
 
 
 # Waits
 
 
-async def test_a_wait_tells_the_breaker_nothing(server: SoapVCenter, vcenter: VCenter, client: VimClient) -> None:
-    """However many waits end without an answer, other calls are made."""
+async def test_a_wait_that_is_lost(server: SoapVCenter, client: VimClient) -> None:
+    """A wait that loses its connection is not sent again: what it has missed only its caller can tell."""
     server.answer("WaitForUpdatesEx", saying(b""))
-    server.answer("FindByUuid", FOUND)
-    collector = Ref("PropertyCollector", "session[1]2")
-    for _ in range(15):
-        found = await failed(client.wait_for_updates(collector, "1", seconds=60, most=100))
-        assert found.code_name == "UNAVAILABLE"
-    assert vcenter.breaker.state is BreakerState.CLOSED
-    assert len(server.only("WaitForUpdatesEx")) == 15  # None of them was sent again.
-    assert await read(client) == VM
+    found = await failed(client.wait_for_updates(Ref("PropertyCollector", "1"), "1", seconds=60, most=100))
+    assert (found.code_name, found.reason) == ("UNAVAILABLE", "VCENTER_CONNECTION_LOST")
+    assert len(server.only("WaitForUpdatesEx")) == 1
 
 
 async def test_a_wait_that_vcenter_ends(server: SoapVCenter, client: VimClient) -> None:
@@ -214,8 +222,7 @@ async def test_a_wait_that_is_given_up_is_cancelled(server: SoapVCenter, vcenter
     server.answer("WaitForUpdatesEx", silence)
     server.answer("CancelWaitForUpdates", silence)
     waiting = asyncio.ensure_future(client.wait_for_updates(Ref("PropertyCollector", "1"), "1", seconds=60, most=9))
-    while "WaitForUpdatesEx" not in server.names():  # noqa: ASYNC110 - there is no event
-        await asyncio.sleep(0.01)
+    await eventually(lambda: server.only("WaitForUpdatesEx"), "vCenter has the wait")
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -310,6 +317,25 @@ async def test_no_session_and_no_error(server: SoapVCenter, client: VimClient, a
     assert len(server.only("Login")) == 2
 
 
+async def test_more_than_comes_at_once(server: SoapVCenter, client: VimClient) -> None:
+    """Where vCenter gives a part although all was asked for, the whole is read by a collector of its own."""
+    named = "<objects><obj type='VirtualMachine'>vm-{}</obj></objects>"
+    part, first = (response("RetrievePropertiesEx", f"<token>{token}</token>" + named.format(1)) for token in "ab")
+    server.answer("RetrievePropertiesEx", soap(part), soap(first))
+    server.answer("CancelRetrievePropertiesEx", soap(response("CancelRetrievePropertiesEx")))
+    server.answer("CreatePropertyCollector", soap(response("CreatePropertyCollector", ' type="PropertyCollector">c')))
+    rest = response("ContinueRetrievePropertiesEx", named.format(2))
+    server.answer("ContinueRetrievePropertiesEx", soap(rest))
+    server.answer("DestroyPropertyCollector", soap(response("DestroyPropertyCollector")))
+    found = await client.properties([VM, Ref("VirtualMachine", "vm-2")], ["name"])
+    assert [content.obj.value for content in found] == ["vm-1", "vm-2"]
+    [continued] = server.only("ContinueRetrievePropertiesEx")
+    assert b"<token>b</token>" in continued.body
+    await eventually(lambda: server.only("DestroyPropertyCollector"), "the collector is destroyed")
+    [cancelled] = server.only("CancelRetrievePropertiesEx")
+    assert b"<token>a</token>" in cancelled.body
+
+
 async def test_nothing_that_is_true(server: SoapVCenter, client: VimClient) -> None:
     """In a session that is alive, nothing means that there is nothing."""
     server.answer("RetrievePropertiesEx", HOLLOW, CURRENT)
@@ -342,6 +368,15 @@ async def test_a_wrong_password(server: SoapVCenter, vcenter: VCenter, client: V
     with pytest.raises(GatewayError):
         await vcenter.sessions.get(ALICE)
     assert server.names() == ["Login"]
+
+
+async def test_a_user_without_any_role(server: SoapVCenter, vcenter: VCenter) -> None:
+    """A login that is refused for another reason than the password does not count against the account."""
+    server.answer("Login", soap(fault("NoPermission")))
+    for number in range(5):
+        found = await failed(read(vcenter.vim.client(Basic("alice", f"password-{number}"))))
+        assert found.code_name == "PERMISSION_DENIED"
+    assert server.names() == ["Login"] * 5
 
 
 async def test_many_wrong_passwords(server: SoapVCenter, vcenter: VCenter) -> None:

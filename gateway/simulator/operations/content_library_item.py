@@ -100,6 +100,7 @@ def _copy(call: Call, source: Item) -> Item:
         call.now(),
         description=source.description if spec.get("description") is None else spec["description"],
         source=source.source or source.item,
+        package=source.package,
     )
     call.inventory.tasks.start(
         call.operation,

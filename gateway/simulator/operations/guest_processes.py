@@ -55,7 +55,7 @@ def create(call: Call) -> Json:
             "The program '{0}' failed to start: the guest operating system has no room for another process.",
             path,
         )
-    process = guest.start_process(program.name, account.name, f'"{path}" {arguments}'.rstrip(), now)
+    process = guest.start_process(guest.files.name_of(path), account.name, f'"{path}" {arguments}'.rstrip(), now)
     script = script_of(program)
     name, arguments = (program.name, arguments) if script is None else ("sh", f"-c {shlex.quote(script)}")
     outcome = run(name, arguments)

@@ -57,7 +57,7 @@ def list_machines(call: Call) -> Json:
 
 
 def _candidates(call: Call) -> Iterable[VirtualMachine]:
-    """The machines that can pass the filters: those of the names or identifiers, where there are any, in their order."""
+    """The machines that can pass the filters: all, or those of the names or identifiers that are given, in order."""
     machines = call.inventory.machines
     if "vms" in call.query:
         found = [machines[vm] for vm in set(call.query["vms"]) if vm in machines]

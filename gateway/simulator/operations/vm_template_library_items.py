@@ -10,7 +10,6 @@ from gateway.simulator.library import VM_TEMPLATE, require_texts
 from gateway.simulator.machine import VirtualMachine
 from gateway.simulator.placement import Site, site_for
 from gateway.simulator.registry import Call, Json, operation, perform
-from gateway.simulator.tagging import Tag, Tagging
 from gateway.simulator.tasks import Task
 from gateway.simulator.template_hardware import change_hardware, require_fitting
 from gateway.simulator.template_storage import (
@@ -104,7 +103,7 @@ def deploy(call: Call) -> Task:
     hardware = spec.get("hardware_customization") or {}
     require_fitting(inventory, hardware, template)
     customization = _customization(call, (spec.get("guest_customization") or {}).get("name"), template)
-    tags = [_tag(inventory.tagging, tag) for tag in spec.get("tags") or ()]
+    tags = [inventory.tagging.given(tag) for tag in spec.get("tags") or ()]
     storage = plan_storage(inventory, spec, source_storage(inventory, template))
     wanted = provisioning.Copy(
         spec["name"],
@@ -172,17 +171,6 @@ def _customization(call: Call, name: str | None, template: VirtualMachine) -> Ma
     spec = stored(call.inventory.customization_specs, name)
     plan(spec, template)
     return spec
-
-
-def _tag(tagging: Tagging, spec: Mapping[str, Any]) -> Tag:
-    """The tag that is given by its identifier, by its name, or by both; NOT_FOUND when there is none."""
-    identifier, name = spec.get("tag_id"), spec.get("tag_name_spec")
-    found = [] if identifier is None else [tagging.tag(identifier)]
-    if name is not None:
-        found.append(tagging.tag_by_name(name["category_name"], name["tag_name"]))
-    if not found or found[0] is not found[-1]:
-        raise errors.invalid_argument(f"{_MESSAGES}.invalid_tag", "Each tag has to be given without contradiction.")
-    return found[0]
 
 
 def _follow(machine: VirtualMachine, storage: StoragePlan) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.bench.figures import burst, codec, cpu, growth, latency, shared, size, start, workers
+from tests.bench.figures import burst, codec, cpu, growth, latency, shared, size, start, vim, workers
 from tests.bench.lab import Lab
 from tests.bench.results import Section
 
@@ -14,6 +14,7 @@ MEASUREMENTS: Mapping[str, Callable[[Lab], Section]] = {
     "cpu": cpu.measure,
     "latency": latency.measure,
     "codec": codec.measure,
+    "vim": vim.measure,
     "burst": burst.measure,
     "start": start.measure,
     "growth": growth.measure,

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
+import time
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -13,6 +16,7 @@ import requests
 from yarl import URL
 
 from gateway.simulator import Record, RecordedCall, Simulator, SimulatorOptions
+from gateway.simulator.clock import wait_until
 from tests.unit.simulator.harness import basic
 
 POWER = "/api/vcenter/vm/vm-1001/power"
@@ -186,3 +190,39 @@ def test_the_record_forgets_the_oldest() -> None:
         record.add(call(str(number)))
     assert len(record) == 100_000
     assert record.of("0") == []
+
+
+async def test_a_long_operation_answers_when_it_is_done() -> None:
+    """The plain form waits as long as the copy takes; who gives up does not stop it."""
+    async with (
+        Simulator(SimulatorOptions(vms=2, transition=0.1)) as simulator,
+        aiohttp.ClientSession(simulator.url) as http,
+    ):
+        async with http.post("/api/session", headers=basic(simulator.user)) as login:
+            headers = {"vmware-api-session-id": await login.json()}
+        clone = "/api/vcenter/vm?action=clone"
+        start = asyncio.get_running_loop().time()
+        async with http.post(clone, json={"source": "vm-1001", "name": "first"}, headers=headers) as answer:
+            assert answer.status == 200
+            assert asyncio.get_running_loop().time() - start >= 0.1 * 1.5
+            first = await answer.json()
+        second = asyncio.create_task(_post(http, clone, {"source": "vm-1001", "name": "second"}, headers))
+        await until(lambda: len(simulator.record.of("com.vmware.vcenter.VM.clone")) == 2)
+        second.cancel()
+        due = simulator.options.clock() + timedelta(seconds=0.2)
+        await wait_until(simulator.options.clock, due)
+        async with http.get("/api/vcenter/vm?names=second", headers=headers) as answer:
+            assert [machine["vm"] for machine in await answer.json()] not in ([], [first])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Returns when the condition holds; fails when that takes too long."""
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
+
+
+async def _post(http: aiohttp.ClientSession, path: str, body: Any, headers: dict[str, str]) -> None:
+    async with http.post(path, json=body, headers=headers) as answer:
+        await answer.read()

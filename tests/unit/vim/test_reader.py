@@ -145,6 +145,13 @@ def test_properties_of_objects() -> None:
     )
 
 
+def test_a_property_that_is_unset() -> None:
+    """It is absent, also where an answer names it."""
+    objects = "<objects><obj type='VirtualMachine'>vm-1</obj><propSet><name>snapshot</name></propSet></objects>"
+    [content] = read("RetrievePropertiesEx", response("RetrievePropertiesEx", objects))["objects"]
+    assert content.values == {}
+
+
 def test_updates() -> None:
     """An update has the new values; a property that became unset has none."""
     change = (
@@ -273,6 +280,12 @@ def test_what_is_no_answer(body: bytes) -> None:
     with pytest.raises(NotReadableError) as caught:
         read("RetrievePropertiesEx", body)
     assert len(str(caught.value)) < 100
+
+
+def test_the_encoding_is_not_the_answers_to_choose() -> None:
+    """Answers are UTF-8, whatever they say: in another encoding, what is checked before would not be what is read."""
+    body = response("RetrievePropertiesEx", "<token>ü</token>").replace(b"UTF-8", b"ISO-8859-1")
+    assert read("RetrievePropertiesEx", body)["token"] == "ü"
 
 
 def test_an_external_entity_is_not_fetched() -> None:

@@ -601,12 +601,12 @@ pub enum Reason {
     /// ```
     AuditUnavailable = 18,
     /// This vCenter is too old for the call, or for the call with this kind of credentials. The gRPC code is
-    /// `UNIMPLEMENTED`. The message says which release it takes.
+    /// `UNIMPLEMENTED`. The message says which release it needs.
     ///
     /// ```json
     /// {"reason": "VCENTER_TOO_OLD", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
-    VcenterTooOld = 19,
+    VcenterTooOld = 20,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.

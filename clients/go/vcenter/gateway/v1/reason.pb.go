@@ -125,10 +125,10 @@ const (
 	//	{"reason": "AUDIT_UNAVAILABLE", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_AUDIT_UNAVAILABLE Reason = 18
 	// This vCenter is too old for the call, or for the call with this kind of credentials. The gRPC code is
-	// `UNIMPLEMENTED`. The message says which release it takes.
+	// `UNIMPLEMENTED`. The message says which release it needs.
 	//
 	//	{"reason": "VCENTER_TOO_OLD", "domain": "vcenter-gateway", "metadata": {}}
-	Reason_REASON_VCENTER_TOO_OLD Reason = 19
+	Reason_REASON_VCENTER_TOO_OLD Reason = 20
 )
 
 // Enum value maps for Reason.
@@ -153,7 +153,7 @@ var (
 		16: "REASON_GATEWAY_STOPPING",
 		17: "REASON_TOO_MANY_STREAMS",
 		18: "REASON_AUDIT_UNAVAILABLE",
-		19: "REASON_VCENTER_TOO_OLD",
+		20: "REASON_VCENTER_TOO_OLD",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":                 0,
@@ -175,7 +175,7 @@ var (
 		"REASON_GATEWAY_STOPPING":            16,
 		"REASON_TOO_MANY_STREAMS":            17,
 		"REASON_AUDIT_UNAVAILABLE":           18,
-		"REASON_VCENTER_TOO_OLD":             19,
+		"REASON_VCENTER_TOO_OLD":             20,
 	}
 )
 
@@ -232,7 +232,7 @@ const file_vcenter_gateway_v1_reason_proto_rawDesc = "" +
 	"\x17REASON_GATEWAY_STOPPING\x10\x10\x12\x1b\n" +
 	"\x17REASON_TOO_MANY_STREAMS\x10\x11\x12\x1c\n" +
 	"\x18REASON_AUDIT_UNAVAILABLE\x10\x12\x12\x1a\n" +
-	"\x16REASON_VCENTER_TOO_OLD\x10\x13B\xe3\x01\n" +
+	"\x16REASON_VCENTER_TOO_OLD\x10\x14B\xe3\x01\n" +
 	"\x16com.vcenter.gateway.v1B\vReasonProtoP\x01ZRgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/gateway/v1;gatewayv1\xa2\x02\x03VGX\xaa\x02\x12Vcenter.Gateway.V1\xca\x02\x12Vcenter\\Gateway\\V1\xe2\x02\x1eVcenter\\Gateway\\V1\\GPBMetadata\xea\x02\x14Vcenter::Gateway::V1b\x06proto3"
 
 var (

@@ -1,0 +1,12 @@
+"""com.vmware.vcenter.ovf.export_flag: flags that change how machines become OVF packages."""
+
+from gateway.simulator.ovf import EXPORT_FLAGS, flags
+from gateway.simulator.registry import Call, Json, operation
+
+__all__ = ["list_"]
+
+
+@operation("com.vmware.vcenter.ovf.export_flag", "list")
+def list_(call: Call) -> Json:
+    """All flags."""
+    return flags(EXPORT_FLAGS)
