@@ -144,6 +144,8 @@ class Gateway(Events):
             self._health.shut_down()
             await asyncio.sleep(leave)
             # While other replicas serve, and before the listener closes.
+            if self.watching is not None:
+                self.watching.stopping()
             self.streams.end_all()
             if self.watching is not None:
                 await self.watching.close()
@@ -208,15 +210,15 @@ class Gateway(Events):
             longest=timeouts.max_timeout,
             lend=lambda read, call: vcenter.limiter.lend(read, path_of(call)),
         )
-        watching = self.watching = WatchingServices(
-            self.contract, self.bindings, vcenter, reads.call, admission.scope, self._hub_limits
-        )
 
         def admit(call: Call) -> None:
             admission.authorize(call)
             if audit is not None:
                 audit.begins(call)
 
+        watching = self.watching = WatchingServices(
+            self.contract, self.bindings, vcenter, reads.call, admission, admit, events, self._hub_limits
+        )
         return service_handlers(
             self.bindings,
             Door(admission, admit, timeouts.seconds_for, self._tracing),
