@@ -12,9 +12,7 @@ __all__ = ["local_endpoints", "serves"]
 _MARK = "__serves__"
 _SERVED = frozenset({Streaming.UNARY, Streaming.SERVER})
 
-_NOT_YET = frozenset(
-    f"vcenter.gateway.v1.{name}Service" for name in ("Guest", "Snapshot", "VmSettings", "Metrics", "Watch", "Inventory")
-)
+_NOT_YET = frozenset(f"vcenter.gateway.v1.{name}Service" for name in ("Guest", "Snapshot", "VmSettings", "Metrics"))
 """Services that are described and not served."""
 
 F = TypeVar("F", bound=Callable[..., Any])

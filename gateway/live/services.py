@@ -9,6 +9,8 @@ from gateway.calls import Call, Unary
 from gateway.contract import Contract
 from gateway.errors import Failure, Reason
 from gateway.events import Events
+from gateway.live.event_watching import EventWatching
+from gateway.live.inventory_service import InventoryService
 from gateway.live.messages import Messages
 from gateway.live.rest_calls import RestCalls
 from gateway.live.task_watching import TaskWatching
@@ -56,9 +58,12 @@ class WatchingServices:
 
         cancelling = TaskCancelling(vcenter, calls, bindings, admission.authorize, admit, events)
         self._tasks = TaskWatching(messages, vcenter, admission.scope, new_feed, cancelling)
+        self._events = EventWatching(messages, vcenter, admission.scope)
         self.services: Sequence[object] = [
             VmWatching(messages, fields, responses, self.hubs, selector),
             self._tasks,
+            self._events,
+            InventoryService(contract, messages, vcenter, calls, fields, responses, selector),
         ]
 
     def stopping(self) -> None:
@@ -68,4 +73,5 @@ class WatchingServices:
     async def close(self) -> None:
         """Ends what waits, and destroys what was made at vCenter for it."""
         await self._tasks.close(_STOPPING)
+        self._events.close(_STOPPING)
         await self.hubs.close(_STOPPING)

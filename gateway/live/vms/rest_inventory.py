@@ -7,7 +7,7 @@ filter, or by datacenter, host, folder and power state, until no part is refused
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any
 
 from gateway.contract import Contract
@@ -48,7 +48,7 @@ class RestInventory:
     def __init__(self, calls: RestCalls) -> None:
         self._calls = calls
 
-    async def pages(self, ask: Ask, filter: Any) -> AsyncIterator[list[Any] | None]:  # noqa: A002
+    async def pages(self, ask: Ask, filter: Any) -> AsyncGenerator[list[Any] | None, None]:  # noqa: A002
         """The `VmSummary` of all machines that match a VmFilter, but for its tags; None for a part that cannot be read.
 
         Machines that move meanwhile may come twice, or not at all. Raises GatewayError.
