@@ -23,7 +23,7 @@ from gateway.simulator.catalogue import Operation, catalogue_of, load
 from gateway.simulator.clock import timestamp
 from gateway.simulator.exchange import Later, Request, Response, failure_response
 from gateway.simulator.inventory import Inventory
-from gateway.simulator.registry import Call, carry_out, handlers, missing_operations
+from gateway.simulator.registry import Call, carry_out, missing_operations
 from gateway.simulator.routing import AmbiguousPathError, Router
 from gateway.simulator.sessions import READ, WRITE, Session, Sessions
 from gateway.simulator.tasks import Task

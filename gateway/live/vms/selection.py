@@ -7,6 +7,7 @@ filter's lists are.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -83,7 +84,8 @@ def select(
     return Selection(
         key,
         scope,
-        vms=frozenset(lists["vms"]) if "vms" in lists else None,
+        # Many watchers name the same machines.
+        vms=frozenset(map(sys.intern, lists["vms"])) if "vms" in lists else None,
         names=frozenset(lists["names"]) if "names" in lists else None,
         holders=holders if places_are_known else (),
         power_states=frozenset(lists["power_states"]) if "power_states" in lists else None,
