@@ -10,6 +10,10 @@ import pytest
 
 from gateway.contract import ContractError, load_contract
 from gateway.live import GatewayService, local_endpoints, serves
+from gateway.live.event_watching import EventWatching
+from gateway.live.inventory_service import InventoryService
+from gateway.live.task_watching import TaskWatching
+from gateway.live.vm_watching import VmWatching
 from tests.protos import contract_of
 
 PROTO = """
@@ -138,9 +142,12 @@ def test_refusals(tmp_path: Path, services: list[object], more: str, sentence: s
 
 
 def test_the_gateways_own_rpcs() -> None:
-    """Every rpc of the contract without a REST call is served."""
-    service: Any = GatewayService.__new__(GatewayService)
-    assert set(local_endpoints(load_contract(), [service])) == {
-        "vcenter.gateway.v1.GatewayService/GetGateway",
-        "vcenter.gateway.v1.GatewayService/WatchGateway",
+    """Every rpc of the contract without a REST call is served, and each by one class."""
+    classes: list[Any] = [GatewayService, VmWatching, TaskWatching, EventWatching, InventoryService]
+    served = local_endpoints(load_contract(), [each.__new__(each) for each in classes])
+    assert {name.partition("/")[0].rpartition(".")[2] for name in served} == {
+        "GatewayService",
+        "InventoryService",
+        "WatchService",
     }
+    assert len(served) == 11
