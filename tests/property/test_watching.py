@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf import json_format
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.access.scope import EVERYTHING
@@ -101,6 +101,7 @@ def commit(hub: Hub, *, looks: bool) -> None:
             audience.look()
 
 
+@settings(max_examples=max(300, settings.default.max_examples))  # It takes that many to find what was once wrong.
 @given(
     steps=steps,
     filters=st.lists(st.sampled_from(FILTERS), min_size=3, max_size=3),
