@@ -102,6 +102,14 @@ class Changes:
         self._expected: dict[str, datetime] = {}
         self._waiters: set[asyncio.Future[None]] = set()
 
+    def states(self) -> dict[str, MachineState]:
+        """The states of all machines as they are now, by identifier."""
+        return dict(self._states)
+
+    def state_of(self, vm: str) -> MachineState | None:
+        """The state of a machine when it was last touched."""
+        return self._states.get(vm)
+
     def touched(self, type: str, identifier: str, *, user: str = "", reconfigured: bool = False) -> None:  # noqa: A002
         """Notes that an object may be different from what it was."""
         self.revision += 1

@@ -25,6 +25,7 @@ from gateway.simulator.releases import RELEASES
 from gateway.simulator.sessions import DEFAULT_USERS, SessionLimits, Sessions, User
 from gateway.simulator.tls import server_context
 from gateway.simulator.transfers import without_token
+from gateway.simulator.vim import files
 from gateway.simulator.vim.endpoint import VimEndpoint
 from gateway.simulator.vim.world import World
 
@@ -78,7 +79,6 @@ class Simulator:
         )
         self.inventory.transfers.secure = self.options.tls
         self.sessions = Sessions(self.options.users, self.options.limits, clock, shared=release.has(_SHARED_SESSIONS))
-        self.sessions.end_listeners.append(lambda session: self.inventory.changes.wake())
         self.faults = Faults()
         self.record = Record()
         self.port = 0
@@ -179,6 +179,8 @@ class Simulator:
         response = fault.response if fault else None
         if response is None and self._vim.serves(request):
             response = await self._vim.handle(request)
+        if response is None and files.serves(request):
+            response = files.datastore_file(self._vim.world, request)
         if response is None:
             response = self._endpoint.handle(request)
         if response.later is not None:

@@ -102,6 +102,8 @@ class Sessions:
         self.rejected_logins = 0
         self.refused_by_cap = 0
         self.logouts = 0
+        self.begin_listeners: list[Callable[[Session], None]] = []
+        """Who wants to know of each session that begins."""
         self.end_listeners: list[Callable[[Session], None]] = []
         """Who wants to know of each session that ends, however it ends."""
 
@@ -134,6 +136,18 @@ class Sessions:
 
     def login(self, name: str, password: str, api: Api = "REST") -> Session:
         """Opens a session. UNAUTHENTICATED for a wrong password or a locked account, SERVICE_UNAVAILABLE at the cap."""
+        user = self.authenticate(name, password)
+        self._require_room(user)
+        now = self._clock()
+        session = Session(secrets.token_hex(16), user, now, now, api)
+        self._sessions[session.identifier] = session
+        self.logins += 1
+        for listener in self.begin_listeners:
+            listener(session)
+        return session
+
+    def authenticate(self, name: str, password: str) -> User:
+        """The account, without a session. UNAUTHENTICATED for a wrong password or a locked account."""
         now = self._clock()
         key = name.casefold()
         user = self._users.get(key)
@@ -149,11 +163,7 @@ class Sessions:
                 challenge=CHALLENGE,
             )
         self._failures.pop(key, None)
-        self._require_room(user)
-        session = Session(secrets.token_hex(16), user, now, now, api)
-        self._sessions[session.identifier] = session
-        self.logins += 1
-        return session
+        return user
 
     def find(self, identifier: str | None, api: Api = "REST") -> Session:
         """The live session with that identifier, marked as used now; UNAUTHENTICATED when the API has none."""
@@ -191,9 +201,9 @@ class Sessions:
     def _end(self, session: Session) -> None:
         del self._sessions[session.identifier]
         session.ended = True
-        session.objects.clear()
         for listener in self.end_listeners:
             listener(session)
+        session.objects.clear()
 
     def _expired(self, session: Session, now: datetime) -> bool:
         idle = now - session.last_accessed

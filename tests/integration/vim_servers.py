@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,9 +68,9 @@ async def vcsim(pool_machines: int = 3) -> AsyncIterator[VimServer]:
 async def simulator(release: str) -> AsyncIterator[VimServer]:
     """The embedded simulator, with all machines on."""
     async with Simulator(SimulatorOptions(vms=6, release=release)) as running:
-        changes, now = running.inventory.changes, running.options.clock()
+        changes, yesterday = running.inventory.changes, running.options.clock() - timedelta(days=1)
         for machine in running.inventory.machines.values():
-            machine.set_power_state("POWERED_ON", now)
+            machine.set_power_state("POWERED_ON", yesterday)
             changes.touched("VirtualMachine", machine.vm)
         account = Basic(running.user, running.password)
         yield VimServer(running.url, account, 6, shares_sessions=release == "9.1")

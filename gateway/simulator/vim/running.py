@@ -11,6 +11,7 @@ from gateway.simulator.machine import VirtualMachine
 from gateway.simulator.tasks import Task
 from gateway.simulator.vim.faults import VimError
 from gateway.simulator.vim.registry import VimCall
+from gateway.simulator.vim.service_properties import task_info
 from gateway.simulator.vim.values import Ref
 
 __all__ = ["require_free", "start", "start_on"]
@@ -42,6 +43,9 @@ def start(
         identifier=f"task-{next(world.task_numbers)}",
     )
     task.method = name
+    state = world.inventory.changes.state_of(target.id) if target.type == "VirtualMachine" else None
+    vm = target.id if state is not None else None
+    world.events.add("TaskEvent", call.own.user.name, vm, state, task=name, info=task_info(task, world))
     return Ref("Task", task.task)
 
 

@@ -5,12 +5,15 @@ from typing import Any
 
 from gateway.simulator.sessions import Session
 from gateway.simulator.tasks import Task
+from gateway.simulator.vim.event_log import FORMATS
+from gateway.simulator.vim.event_values import event_data
 from gateway.simulator.vim.faults import localized
+from gateway.simulator.vim.performance import COUNTERS, INTERVALS
 from gateway.simulator.vim.structures import Member, Structure, array
 from gateway.simulator.vim.values import Data, Ref, Typed, escape_name
 from gateway.simulator.vim.world import SINGLETONS, account_name
 
-__all__ = ["MANAGERS", "TASK", "service_content", "task_info", "user_session"]
+__all__ = ["MANAGERS", "MAX_COLLECTORS", "TASK", "service_content", "task_info", "user_session"]
 
 _STATES = {"PENDING": "queued", "RUNNING": "running", "SUCCEEDED": "success", "FAILED": "error"}
 _METHODS = {"clone$task": "CloneVM_Task", "relocate$task": "RelocateVM_Task"}
@@ -25,7 +28,14 @@ _CONTENT = {
     "searchIndex": "SearchIndex",
     "fileManager": "FileManager",
 }
-_MAX_COLLECTORS = 32
+MAX_COLLECTORS = 32
+"""How many history collectors a session can have."""
+_METHOD_NAMES = (
+    "PowerOnVM_Task", "PowerOffVM_Task", "SuspendVM_Task", "ResetVM_Task", "ReconfigVM_Task", "Rename_Task",
+    "CreateSnapshot_Task", "CreateSnapshotEx_Task", "RevertToSnapshot_Task", "RevertToCurrentSnapshot_Task",
+    "RemoveSnapshot_Task", "RemoveAllSnapshots_Task", "CreateScreenshot_Task", "MoveIntoFolder_Task", "Destroy_Task",
+    "CloneVM_Task", "RelocateVM_Task", "DeleteDatastoreFile_Task",
+)  # fmt: skip
 
 
 def service_content(world: Any) -> Data:
@@ -101,6 +111,36 @@ def _description_id(method: str) -> str:
     return f"VirtualMachine.{name[:1].lower()}{name[1:]}"
 
 
+def _latest_event(subject: Any, world: Any) -> Data | None:
+    latest = world.events.latest
+    return None if latest is None else event_data(latest, world)
+
+
+def _element(key: str, label: str) -> Data:
+    return Data("ElementDescription", label=label, summary=label, key=key)
+
+
+def _method_infos() -> list[Data]:
+    return [_element(_description_id(name), name.removesuffix("_Task")) for name in _METHOD_NAMES]
+
+
+def _event_infos() -> list[Data]:
+    return [
+        Data(
+            "EventDescriptionEventDetail",
+            key=kind,
+            description=text,
+            category="info",
+            formatOnDatacenter=text,
+            formatOnComputeResource=text,
+            formatOnHost=text,
+            formatOnVm=text,
+            fullFormat=text,
+        )
+        for kind, text in FORMATS.items()
+    ]
+
+
 def _singleton(type: str, members: dict[str, Member | Structure] | None = None, unset: str = "") -> Structure:  # noqa: A002
     return Structure(type, members or {}, frozenset(unset.split()))
 
@@ -133,7 +173,34 @@ MANAGERS = {
         "TaskManager",
         {
             "recentTask": array("ManagedObjectReference", lambda subject, world: world.recent_tasks()),
-            "maxCollector": Member("xsd:int", lambda subject, world: _MAX_COLLECTORS),
+            "maxCollector": Member("xsd:int", lambda subject, world: MAX_COLLECTORS),
+            "description": Structure(
+                "TaskDescription", {"methodInfo": array("ElementDescription", lambda subject, world: _method_infos())}
+            ),
+        },
+    ),
+    "EventManager": _singleton(
+        "EventManager",
+        {
+            "description": Structure(
+                "EventDescription",
+                {
+                    "category": array("ElementDescription", lambda subject, world: [_element("info", "Information")]),
+                    "eventInfo": array("EventDescriptionEventDetail", lambda subject, world: _event_infos()),
+                },
+                frozenset({"enumeratedTypes"}),
+            ),
+            "latestEvent": Member("Event", _latest_event),
+            "maxCollector": Member("xsd:int", lambda subject, world: MAX_COLLECTORS),
+        },
+    ),
+    "PerformanceManager": _singleton(
+        "PerformanceManager",
+        {
+            "historicalInterval": Member("ArrayOfPerfInterval", lambda subject, world: list(INTERVALS)),
+            "perfCounter": array(
+                "PerfCounterInfo", lambda subject, world: [counter.to_data() for counter in COUNTERS.values()]
+            ),
         },
         "description",
     ),

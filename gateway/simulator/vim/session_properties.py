@@ -5,6 +5,20 @@ from gateway.simulator.vim.values import Ref
 
 __all__ = ["SESSION_OBJECTS"]
 
+_HISTORIES = {"EventHistoryCollector": "Event", "TaskHistoryCollector": "TaskInfo"}
+
+
+def _history(kind: str, element: str) -> Structure:
+    return Structure(
+        kind,
+        {
+            "filter": Member("anyType", lambda collector, world: collector.filter),
+            "latestPage": array(element, lambda collector, world: collector.latest_page()),
+        },
+        frozenset({"initialized"}),
+    )
+
+
 SESSION_OBJECTS = {
     "ContainerView": Structure(
         "ContainerView",
@@ -28,5 +42,6 @@ SESSION_OBJECTS = {
         },
     ),
     "PropertyFilter": Structure("PropertyFilter", {}, frozenset({"spec", "partialUpdates"})),
+    **{kind: _history(kind, element) for kind, element in _HISTORIES.items()},
 }
-"""By type; those of history collectors are with them."""
+"""By type."""

@@ -11,6 +11,7 @@ from gateway.simulator.machine import VirtualMachine
 from gateway.simulator.places import Cluster, Datacenter, Datastore, Folder, Host, Network, ResourcePool
 from gateway.simulator.sessions import Session, Sessions
 from gateway.simulator.vim.custom_fields import CustomFields
+from gateway.simulator.vim.event_log import EventLog
 from gateway.simulator.vim.values import Data, Ref
 
 __all__ = ["SINGLETONS", "World", "account_name"]
@@ -61,9 +62,25 @@ class World:
         """Of the objects that sessions make for themselves."""
         self.task_numbers = count(1)
         self.task_duration = task_duration
+        self.events = EventLog(inventory.changes, inventory.places, self.started)
+        sessions.begin_listeners.append(self._logged_in)
+        sessions.end_listeners.append(self._logged_out)
+        self.screenshots: dict[str, bytes] = {}
+        """Pictures on datastores, by the path of the file."""
+        self.snapshot_numbers = count(1)
         self.snapshot_owners: dict[str, VirtualMachine] = {}
         """The machines of snapshots, by the identifier of the snapshot."""
         self._children: tuple[int, dict[str, list[Ref]]] = (-1, {})
+
+    def _logged_in(self, session: Session) -> None:
+        agent = session.user_agent
+        self.events.add("UserLoginSessionEvent", session.user.name, session=session.key, user_agent=agent)
+
+    def _logged_out(self, session: Session) -> None:
+        self.events.add("UserLogoutSessionEvent", session.user.name, session=session.key)
+        for identifier in session.objects:
+            self.events.followers.pop(identifier, None)
+        self.inventory.changes.wake()
 
     @property
     def now(self) -> datetime:
