@@ -88,6 +88,8 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for watcher in self._everybody():
+            watcher.wake()
 
     # What a source tells.
 
@@ -204,12 +206,15 @@ class Hub:
             woken = await self._concerned() if self.is_synced and self.history.has_pending else []
             if self._tell_all:
                 self._tell_all = False
-                woken = [watcher for audience in self._audiences.values() for watcher in audience.watchers]
+                woken = self._everybody()
             for start in range(0, len(woken), _WOKEN_AT_A_TIME):
                 if start:
                     await asyncio.sleep(_PAUSE_SECONDS)
                 for watcher in woken[start : start + _WOKEN_AT_A_TIME]:
                     watcher.wake()
+
+    def _everybody(self) -> list[Watcher]:
+        return [watcher for audience in self._audiences.values() for watcher in audience.watchers]
 
     async def _concerned(self) -> list[Watcher]:
         """Makes what has changed the present state; gives the watchers that it concerns."""
