@@ -13,6 +13,7 @@ from typing import Any
 
 from gateway.simulator.changes import Change, Changes, MachineState
 from gateway.simulator.places import Places
+from gateway.simulator.vim.values import account_name
 
 __all__ = ["FORMATS", "Event", "EventLog"]
 
@@ -112,7 +113,7 @@ class EventLog:
                 "vm": "" if state is None else state.name,
                 "host": "a host that is gone" if host is None else host.name,
                 "datacenter": "a datacenter that is gone" if datacenter is None else datacenter.name,
-                "user": event.user,
+                "user": account_name(event.user),
                 **event.members,
             }
         )

@@ -10,7 +10,19 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-__all__ = ["Data", "Enum", "Long", "Raw", "Ref", "Typed", "escape_name", "unescape_name", "write", "write_any"]
+__all__ = [
+    "Data",
+    "Enum",
+    "Long",
+    "Raw",
+    "Ref",
+    "Typed",
+    "account_name",
+    "escape_name",
+    "unescape_name",
+    "write",
+    "write_any",
+]
 
 _SPECIAL = re.compile("[&<>\r]")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
@@ -100,6 +112,12 @@ def write_any(tag: str, value: Any, kind: str | None = None) -> str:
         element = _ELEMENTS.get(kind, kind.removeprefix("ArrayOf"))
         return f'<{tag} xsi:type="{kind}">{write(element, list(value))}</{tag}>'
     return f'<{tag} xsi:type="{kind or _kind(value)}">{_scalar(value)}</{tag}>'
+
+
+def account_name(user: str) -> str:
+    """A user as the VIM API writes it: `VSPHERE.LOCAL\\alice` for `alice@vsphere.local`; empty for nobody."""
+    name, _, domain = user.partition("@")
+    return f"{domain.upper()}\\{name}" if domain else name
 
 
 def escape_name(name: str) -> str:

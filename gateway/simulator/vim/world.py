@@ -14,7 +14,7 @@ from gateway.simulator.vim.custom_fields import CustomFields
 from gateway.simulator.vim.event_log import EventLog
 from gateway.simulator.vim.values import Data, Ref
 
-__all__ = ["SINGLETONS", "World", "account_name"]
+__all__ = ["SINGLETONS", "World"]
 
 _STANDALONE = "domain-s"
 _RECENT = 200
@@ -33,12 +33,6 @@ SINGLETONS = {
     "VpxSettings": "OptionManager",
 }
 """The objects of which there is one, by identifier, with their types."""
-
-
-def account_name(user: str) -> str:
-    """A user as the VIM API writes it: `VSPHERE.LOCAL\\alice` for `alice@vsphere.local`; empty for nobody."""
-    name, _, domain = user.partition("@")
-    return f"{domain.upper()}\\{name}" if domain else name
 
 
 class World:
