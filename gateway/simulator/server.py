@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway.settings import SimulatorSettings
 from gateway.settings.address import join_address, reachable
 from gateway.simulator import control
+from gateway.simulator.changes import Changes
 from gateway.simulator.clock import system_clock, wait_until
 from gateway.simulator.endpoint import Endpoint
 from gateway.simulator.exchange import Request, Response
@@ -107,6 +108,11 @@ class Simulator:
         """The password of that account."""
         return self.options.users[0].password
 
+    @property
+    def changes(self) -> Changes:
+        """What has changed at machines since the start, by whichever API."""
+        return self.inventory.changes
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -176,8 +182,9 @@ class Simulator:
         if kind == "reset_before":
             await asyncio.sleep(latency)
             _reset(incoming)
-        response = fault.response if fault else None
-        if response is None and self._vim.serves(request):
+        soap = self._vim.serves(request)
+        response = fault.response_to(soap=soap) if fault else None
+        if response is None and soap:
             response = await self._vim.handle(request)
         if response is None and files.serves(request):
             response = files.datastore_file(self._vim.world, request)

@@ -175,7 +175,9 @@ MANAGERS = {
             "recentTask": array("ManagedObjectReference", lambda subject, world: world.recent_tasks()),
             "maxCollector": Member("xsd:int", lambda subject, world: MAX_COLLECTORS),
             "description": Structure(
-                "TaskDescription", {"methodInfo": array("ElementDescription", lambda subject, world: _method_infos())}
+                "TaskDescription",
+                {"methodInfo": array("ElementDescription", lambda subject, world: _method_infos())},
+                frozenset({"state", "reason"}),
             ),
         },
     ),
