@@ -147,6 +147,11 @@ class Changes:
             if not waiter.done():
                 waiter.set_result(None)
 
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return len(self._waiters)
+
     async def wait(self, seconds: float) -> None:
         """Returns at the next touch, and no later than after that time."""
         waiter = asyncio.get_running_loop().create_future()
