@@ -42,8 +42,6 @@ class MachineState(NamedTuple):
     memory_mib: int
     template: bool
     annotation: str
-    resets: int
-    """How often the power of the guest has changed, so that a reset shows."""
 
     @classmethod
     def of(cls, machine: VirtualMachine) -> "MachineState":
@@ -57,7 +55,6 @@ class MachineState(NamedTuple):
             machine.memory.size_mib,
             machine.template,
             machine.annotation,
-            machine.guest.changes,
         )
 
 
