@@ -92,7 +92,14 @@ async def test_filters(system: System) -> None:
 
 async def test_tags(system: System) -> None:
     """A filter by tags selects the machines that have one of them."""
-    create = {"spec": {"name": "env", "description": "", "cardinality": "CATEGORY_CARDINALITY_MULTIPLE", "associable_types": []}}
+    create = {
+        "spec": {
+            "name": "env",
+            "description": "",
+            "cardinality": "CATEGORY_CARDINALITY_MULTIPLE",
+            "associable_types": [],
+        }
+    }
     category = (await system.client.call("cis.tagging.v1.CategoryService/CreateCategory", create))["category"]
     spec = {"spec": {"name": "prod", "description": "", "category_id": category}}
     tag = (await system.client.call("cis.tagging.v1.TagService/CreateTag", spec))["tag"]
@@ -171,7 +178,7 @@ async def test_tokens_that_are_not_known(system: System, what: str) -> None:
 
 
 async def test_a_policy_hides_machines() -> None:
-    """A watcher sees the machines that its policy allows, and no others; when the policy changes, the stream follows."""
+    """A watcher sees the machines that its policy allows, and no others; the stream follows a policy that changes."""
     rules = b'rules: [{identities: ["*"], rpcs: ["*"], machines: ["vm-1001", "vm-1003"]}]'
     current: list[Policy] = [parse_policy(rules)]
     admission = Admission(passthrough(), lambda: current[0])
@@ -204,7 +211,7 @@ async def test_a_policy_about_places(rule: str, expected: bool) -> None:
     async with running_system(admission=Admission(passthrough(), lambda: policy)) as system:
         followed = await follow(system.client, {"fields": "placement"})
         assert (ON in followed.vms) is expected
-        assert all("group-v22" != vm["placement"]["folder"] for vm in followed.vms.values())
+        assert all(vm["placement"]["folder"] != "group-v22" for vm in followed.vms.values())
 
 
 async def test_one_wait_for_all() -> None:

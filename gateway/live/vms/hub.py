@@ -64,7 +64,8 @@ class Hub:
         self.is_synced = False
         """Whether there has been a full state."""
         self.idle_since: float | None = time.monotonic()
-        """Since when nobody watches, None while somebody does."""
+        """Since when nobody uses the hub, None while somebody does."""
+        self._users = 0
         self._responses = responses
         self._audiences: dict[tuple[bytes, int], Audience] = {}
         self._of_machine: defaultdict[str, set[Audience]] = defaultdict(set)
@@ -124,6 +125,18 @@ class Hub:
 
     # What watchers do.
 
+    @contextlib.contextmanager
+    def used(self) -> Iterator[Hub]:
+        """Keeps the hub for somebody."""
+        self._users += 1
+        self.idle_since = None
+        try:
+            yield self
+        finally:
+            self._users -= 1
+            if not self._users:
+                self.idle_since = time.monotonic()
+
     async def ready(self) -> None:
         """Returns when there is a state. Raises GatewayError where there is none, because vCenter is lost or refuses
         the credential."""
@@ -148,14 +161,11 @@ class Hub:
         audience = self.audience(selection, fields)
         watcher = Watcher(audience, position)
         audience.watchers.add(watcher)
-        self.idle_since = None
         try:
             yield watcher
         finally:
             watcher.audience.watchers.discard(watcher)
             self._leave(watcher.audience)
-            if not self._audiences:
-                self.idle_since = time.monotonic()
 
     def audience(self, selection: Selection, fields: int) -> Audience:
         """The audience with this selection and these fields."""
