@@ -1,9 +1,9 @@
-"""Makes one call: to a gateway over gRPC, or straight to a vCenter. Failures of either leave as `CallError`."""
+"""Makes calls: to a gateway over gRPC, or straight to a vCenter. Failures of either leave as `CallError`."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from gateway.vcenter.blocking import BlockingVCenter
 from gateway.vcenter.credential import SESSION_HEADER, Credential, SessionId
 from gateway.vcenter.options import USER_AGENT, VCenterOptions
 
-__all__ = ["Answer", "Call", "Tls", "call_gateway", "call_vcenter", "vcenter_options"]
+__all__ = ["Answer", "Call", "StreamCall", "Tls", "call_gateway", "call_vcenter", "stream_gateway", "vcenter_options"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,9 @@ class Answer:
 
 Call = Callable[[Binding, Message, float], Answer]
 """Makes one call within so many seconds. Raises CallError."""
+
+StreamCall = Callable[[Binding, Message], Iterator[Message]]
+"""Opens a stream, whose messages come as long as it runs. Raises CallError where it ends in an error."""
 
 _STATUS = "grpc-status-details-bin"
 _REQUEST_ID = "x-request-id"
@@ -119,26 +122,10 @@ def call_gateway(
     further: tuple[tuple[str, str], ...] = (),
 ) -> Call:
     """Calls through the gateway at `address`, in plain text without `tls`, with `further` metadata."""
-    credentials = tls.credentials() if tls else None
-    options = [
-        ("grpc.primary_user_agent", USER_AGENT),
-        ("grpc.max_receive_message_length", -1),
-        ("grpc.max_metadata_size", 64 * 1024),
-        # A proxy of the environment is for the web, not for a gateway that stands next to its callers.
-        ("grpc.enable_http_proxy", 0),
-    ]
-    metadata = further
-    if isinstance(credential, SessionId):
-        metadata += ((SESSION_HEADER, credential.value),)
-    elif credential is not None:
-        metadata += (("authorization", credential.header),)
+    metadata = _with_identity(credential, further)
 
     def call(binding: Binding, message: Message, timeout: float) -> Answer:
-        with (
-            grpc.secure_channel(address, credentials, options=options)
-            if credentials is not None
-            else grpc.insecure_channel(address, options=options)
-        ) as channel:
+        with _channel(address, tls) as channel:
             rpc: Any = channel.unary_unary(
                 f"/{binding.method.full_name}",
                 request_serializer=lambda request: request.SerializeToString(),
@@ -152,6 +139,50 @@ def call_gateway(
         return Answer(response, tuple((name, value) for name, value in said if isinstance(value, str)))
 
     return call
+
+
+def stream_gateway(
+    address: str, tls: Tls | None, credential: Credential | Bearer | None, contract: Contract
+) -> StreamCall:
+    """Opens streams of responses of the gateway at `address`, in plain text without `tls`."""
+    metadata = _with_identity(credential, ())
+
+    def stream(binding: Binding, message: Message) -> Iterator[Message]:
+        with _channel(address, tls) as channel:
+            rpc: Any = channel.unary_stream(
+                f"/{binding.method.full_name}",
+                request_serializer=lambda request: request.SerializeToString(),
+                response_deserializer=binding.response_class.FromString,
+            )
+            try:
+                yield from rpc(message, metadata=metadata)
+            except grpc.RpcError as error:
+                raise _from_rpc(error, address, tls, contract) from None
+
+    return stream
+
+
+def _channel(address: str, tls: Tls | None) -> grpc.Channel:
+    options = [
+        ("grpc.primary_user_agent", USER_AGENT),
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.max_metadata_size", 64 * 1024),
+        # A proxy of the environment is for the web, not for a gateway that stands next to its callers.
+        ("grpc.enable_http_proxy", 0),
+    ]
+    if tls is None:
+        return grpc.insecure_channel(address, options=options)
+    return grpc.secure_channel(address, tls.credentials(), options=options)
+
+
+def _with_identity(
+    credential: Credential | Bearer | None, further: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    if isinstance(credential, SessionId):
+        return (*further, (SESSION_HEADER, credential.value))
+    if credential is not None:
+        return (*further, ("authorization", credential.header))
+    return further
 
 
 def call_vcenter(options: VCenterOptions, credential: Credential, contract: Contract) -> Call:
