@@ -60,7 +60,7 @@ class _Watchers:
                 return
 
     async def watch(self, number: int, stream: Any) -> None:
-        while (message := await stream.read()) is not grpc.aio.EOF:
+        while message := await stream.read():
             if not self.measuring:
                 continue
             now = time.monotonic_ns()
