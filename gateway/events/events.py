@@ -150,19 +150,32 @@ class Events:
 _NAMES = tuple(name for name, value in vars(Events).items() if callable(value) and not name.startswith("_"))
 
 
+class _Combined(Events):
+    """Several subscribers as one."""
+
+    __slots__ = ("subscribers",)
+
+    def __init__(self, subscribers: tuple[Events, ...]) -> None:
+        self.subscribers = subscribers
+        for name in _NAMES:
+            told = [
+                getattr(subscriber, name)
+                for subscriber in subscribers
+                if getattr(type(subscriber), name) is not getattr(Events, name)
+            ]
+            if told:
+                setattr(self, name, told[0] if len(told) == 1 else _telling(tuple(told)))
+
+
 def combined(*subscribers: Events) -> Events:
     """Tells all subscribers, in their order. One that does not care for an event costs nothing when it happens."""
-    events = Events()
-    for name in _NAMES:
-        told = [
-            getattr(subscriber, name)
+    return _Combined(
+        tuple(
+            each
             for subscriber in subscribers
-            # An instance may have its own, as those have that this function returns.
-            if name in vars(subscriber) or getattr(type(subscriber), name) is not getattr(Events, name)
-        ]
-        if told:
-            setattr(events, name, told[0] if len(told) == 1 else _telling(tuple(told)))
-    return events
+            for each in (subscriber.subscribers if isinstance(subscriber, _Combined) else (subscriber,))
+        )
+    )
 
 
 def _telling(told: tuple[Callable[..., None], ...]) -> Callable[..., None]:

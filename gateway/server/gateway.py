@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
@@ -25,7 +25,7 @@ from gateway.server.listener import channel_arguments, quiet_library
 from gateway.server.options import ServerOptions
 from gateway.server.peers import Peers
 from gateway.server.reflection import add_reflection
-from gateway.server.registrar import service_handlers
+from gateway.server.registrar import rpc_handler
 from gateway.server.streams import OpenStreams
 from gateway.tracing import TraceEvents, Tracing
 from gateway.transcoding import Binding, compile_bindings
@@ -106,7 +106,7 @@ class Gateway(Events):
         """Starts serving and returns the port. Raises OSError when the address cannot be used."""
         quiet_library()
         server = grpc.aio.server(options=channel_arguments(self.options))
-        server.add_generic_rpc_handlers(tuple(self._handlers()))
+        server.add_generic_rpc_handlers((self._handler(),))
         if self.options.health:
             server.add_generic_rpc_handlers((self._health.handler(),))
         if self.options.reflection:
@@ -175,8 +175,8 @@ class Gateway(Events):
         is_well = self._is_closed and self._is_trusted
         self._health.set(status.SERVING if is_well else status.NOT_SERVING, (VCENTER_HEALTH,))
 
-    def _handlers(self) -> list[Any]:
-        """The handlers of all rpcs. What is promised about calls are the layers that are put together here."""
+    def _handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
+        """The handler of all rpcs. What is promised about calls are the layers that are put together here."""
         admission, timeouts = self._admission, self._vcenter_options
         service = self._service = GatewayService(
             self.contract,
@@ -201,7 +201,7 @@ class Gateway(Events):
             if audit is not None:
                 audit.begins(call)
 
-        return service_handlers(
+        return rpc_handler(
             self.bindings,
             Door(admission, admit, timeouts.seconds_for, self._tracing),
             reads.call,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from gateway.calls import Call, Reply, Unary
 from gateway.errors import GatewayError
@@ -26,10 +27,8 @@ def translating(send: Send, events: Events) -> Unary:
         headers = {"X-Request-ID": call.request_id}
         large: list[Reply] = []
 
-        async def read(response: RestResponse) -> None:
-            if response.status < 300 and len(response.body) >= _LARGE:
-                # A thread of its own, since the event loop would stand still for as long as this takes.
-                large.append(await asyncio.to_thread(decoded, binding, response))
+        def read(response: RestResponse) -> Awaitable[None] | None:
+            return keep(large, binding, response) if response.status < 300 and len(response.body) >= _LARGE else None
 
         try:
             response = await send(Exchange(request, headers, call.deadline, call, binding.is_read_only, read))
@@ -40,6 +39,10 @@ def translating(send: Send, events: Events) -> Unary:
         if len(response.body) < _LARGE:
             return decoded(binding, response)
         return await asyncio.to_thread(decoded, binding, response)  # A long error.
+
+    async def keep(large: list[Reply], binding: Binding, response: RestResponse) -> None:
+        # A thread of its own, since the event loop would stand still for as long as this takes.
+        large.append(await asyncio.to_thread(decoded, binding, response))
 
     def decoded(binding: Binding, response: RestResponse) -> Reply:
         return Reply(binding.decode(response, events).SerializeToString())
