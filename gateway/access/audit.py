@@ -92,9 +92,9 @@ class AuditLog(Events):
         """How many records could not be written."""
         self._started: WeakKeyDictionary[Call, AuditRecord] = WeakKeyDictionary()
 
-    def begins(self, call: Call) -> None:
-        """Records that a call is about to be carried out. Raises GatewayError (UNAVAILABLE, AUDIT_UNAVAILABLE) where it
-        must not be because it cannot be recorded."""
+    def call_started(self, call: Call) -> None:
+        """Records that a change is about to be carried out. Raises GatewayError (UNAVAILABLE, AUDIT_UNAVAILABLE) where
+        that is required and fails."""
         method = call.binding.method
         if method.is_read_only:
             return

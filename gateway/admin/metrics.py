@@ -21,7 +21,6 @@ from gateway import __version__
 from gateway.admin.source import Counted
 from gateway.admin.timings import Series, Timings
 from gateway.calls import Call
-from gateway.calls.shared_reads import SharedReads
 from gateway.contract import Streaming
 from gateway.errors import Reason
 from gateway.events import CallEnded, Events, Exchanged, Retried
@@ -284,8 +283,6 @@ class Metrics(Events):
             self._expires("gateway", gateway.tls.certificate(), is_pem=True)
         if gateway.vcenter is not None:
             self._refresh_vcenter(gateway.vcenter)
-        if gateway.reads is not None:
-            self._refresh_reads(gateway.reads)
 
     def _refresh_vcenter(self, vcenter: VCenter) -> None:
         limiter, counts = vcenter.limiter, vcenter.sessions.counts
@@ -307,12 +304,10 @@ class Metrics(Events):
             self._families["breaker_state"].labels(state).set(vcenter.breaker.state is state)
         if certificate := vcenter.certificate:
             self._expires("vcenter", certificate, is_pem=False)
-
-    def _refresh_reads(self, reads: SharedReads) -> None:
-        self._gauges["shared_reads_bytes"].set(reads.kept_bytes)
+        self._gauges["shared_reads_bytes"].set(vcenter.reads.kept_bytes)
         results = self._families["shared_reads_total"]
         for result in ("hit", "joined", "miss"):
-            self._advance(result, lambda result=result: results.labels(result), getattr(reads.counts, result))
+            self._advance(result, lambda result=result: results.labels(result), getattr(vcenter.reads.counts, result))
 
     def _advance(self, key: Any, counter: Callable[..., Counter], total: float) -> None:
         """Brings a counter to a total that is kept elsewhere, which began at 0 with this process."""

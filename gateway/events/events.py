@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from gateway.calls import Call
     from gateway.contract import Method
+    from gateway.tracing.context import Exchange as Span
     from gateway.tracing.context import Trace
     from gateway.vcenter.breaker import BreakerState
 
@@ -79,6 +80,8 @@ class Exchanged(NamedTuple):
     """The call it was for; None for what the gateway does on its own account."""
     cause: str = ""
     """Why there was no answer: what the operating system or TLS said."""
+    span: Span | None = None
+    """What follows it in a trace."""
 
 
 class Retried(NamedTuple):
@@ -110,11 +113,12 @@ class LoginEnded(NamedTuple):
 class Events:
     """Is told what happens, and by itself does nothing. A subscriber overrides what it wants to know.
 
-    The methods are quick and raise nothing.
+    The methods are quick, and raise nothing unless they say so.
     """
 
     def call_started(self, call: Call) -> None:
-        """A call was let in, and is about to be carried out."""
+        """A call was let in, and is about to be carried out. A subscriber that has to record it and cannot raises
+        GatewayError: the call ends there."""
 
     def call_ended(self, ended: CallEnded) -> None:
         """A call ended, whether it was let in or not."""

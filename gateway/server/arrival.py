@@ -48,8 +48,6 @@ class Door:
     """What all calls have to pass."""
 
     admission: Admission
-    admit: Callable[[Call], None]
-    """Lets a call in; raises GatewayError for one that is not to be carried out."""
     seconds_for: Callable[[bool, float | None], float]
     """How long a unary call may take, given whether it only reads, and the caller's remaining seconds or None."""
     tracing: Tracing | None = None

@@ -11,8 +11,7 @@ from typing import Any
 
 import grpc
 
-from gateway.calls import Call, Reply, Unary
-from gateway.calls.admission import admitted
+from gateway.calls import Call, Layer, Reply, Unary
 from gateway.contract import Rest, Streaming
 from gateway.events import Events
 from gateway.server.arrival import Door
@@ -39,6 +38,7 @@ def rpc_handler(
     bindings: Mapping[str, Binding],
     door: Door,
     rest: Unary,
+    enter: Layer,
     local: Mapping[str, Callable[..., Any]],
     events: Events,
     streams: OpenStreams,
@@ -46,7 +46,8 @@ def rpc_handler(
     peers: Peers,
     max_response_bytes: int,
 ) -> grpc.GenericRpcHandler[Any, Any]:
-    """The handler of all rpcs. `rest` answers the rpcs that stand for a REST call, `local` has the others.
+    """The handler of all rpcs. `rest` answers the rpcs that stand for a REST call. `local` has the others, to which
+    `enter` lets calls in.
 
     All are registered with a stream of requests, since gRPC itself never answers a unary call without a message.
     """
@@ -57,8 +58,7 @@ def rpc_handler(
             stream = stream_handler(door, binding, local[name], events, streams)
             handlers[f"/{name}"] = grpc.stream_stream_rpc_method_handler(stream)
         else:
-            answer = rest if isinstance(method.backing, Rest) else _serializing(local[name])
-            unary = admitted(door.admit, answer, events)
+            unary = rest if isinstance(method.backing, Rest) else enter(_serializing(local[name]))
             room = peers.take_room if method.is_read_only else None
             handle = unary_handler(door, binding, unary, events, max_response_bytes, room)
             handlers[f"/{name}"] = grpc.stream_unary_rpc_method_handler(peers.bounded(drain.watched(handle)))

@@ -145,7 +145,7 @@ def stream_handler(
         writing: asyncio.Future[None] | None = None
         try:
             call = arrival.call(await _request(context))
-            door.admit(call)
+            door.admission.authorize(call)
             events.call_started(call)
 
             async def pump() -> None:

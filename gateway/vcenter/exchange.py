@@ -8,7 +8,7 @@ from typing import NamedTuple
 from gateway.calls import Call
 from gateway.transcoding import RestRequest, RestResponse
 
-__all__ = ["Exchange", "Send"]
+__all__ = ["Exchange", "Send", "SendLayer"]
 
 
 class Exchange(NamedTuple):
@@ -33,3 +33,5 @@ class Exchange(NamedTuple):
 
 Send = Callable[[Exchange], Awaitable[RestResponse]]
 """Carries out an exchange. Raises TransportError, or GatewayError where the gateway itself refuses it."""
+SendLayer = Callable[[Send], Send]
+"""Adds one concern to sending."""

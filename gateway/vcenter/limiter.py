@@ -23,7 +23,7 @@ from gateway.vcenter.failures import NotSentTimeoutError
 if TYPE_CHECKING:
     from gateway.calls import Call
     from gateway.transcoding import RestResponse
-    from gateway.vcenter.exchange import Exchange, Send
+    from gateway.vcenter.exchange import Exchange, Send, SendLayer
 
 __all__ = ["Limiter", "Path", "limited", "path_of"]
 
@@ -190,27 +190,30 @@ class _Queues:
         turn.paths.clear()
 
 
-def limited(limiter: Limiter, send: Send) -> Send:
+def limited(limiter: Limiter) -> SendLayer:
     """Sends each exchange when it has a place, which it keeps until its answer has been read."""
 
-    async def enter(exchange: Exchange) -> RestResponse:
-        deadline, call = exchange.deadline, exchange.call
-        if not limiter.take():  # Asked here first, since nearly every call finds a place.
+    def layer(send: Send) -> Send:
+        async def enter(exchange: Exchange) -> RestResponse:
+            deadline, call = exchange.deadline, exchange.call
+            if not limiter.take():  # Asked here first, since nearly every call finds a place.
+                try:
+                    await limiter.enter(_OWN if call is None else path_of(call), deadline, call)
+                except TimeoutError:
+                    raise NotSentTimeoutError("the deadline passed while the call waited for its turn") from None
             try:
-                await limiter.enter(_OWN if call is None else path_of(call), deadline, call)
-            except TimeoutError:
-                raise NotSentTimeoutError("the deadline passed while the call waited for its turn") from None
-        try:
-            if asyncio.get_running_loop().time() >= deadline:
-                raise NotSentTimeoutError("the deadline passed before vCenter was called")
-            response = await send(exchange)
-            if exchange.read is not None and (reading := exchange.read(response)) is not None:
-                await reading
-            return response
-        finally:
-            limiter.leave()
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise NotSentTimeoutError("the deadline passed before vCenter was called")
+                response = await send(exchange)
+                if exchange.read is not None and (reading := exchange.read(response)) is not None:
+                    await reading
+                return response
+            finally:
+                limiter.leave()
 
-    return enter
+        return enter
+
+    return layer
 
 
 def path_of(call: Call) -> Path:

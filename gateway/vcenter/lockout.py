@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gateway.vcenter.credential import Basic
+from gateway.calls.credential import Basic
 
 __all__ = ["Attempt", "LockoutGuard"]
 

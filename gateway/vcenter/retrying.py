@@ -1,15 +1,19 @@
-"""The layer that sends a call again when the policy says so."""
+"""The layers that send again: a call when the policy says so, and what does no harm on another connection."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from gateway.calls import Call, Layer, Reply, Unary
 from gateway.errors import GatewayError
 from gateway.events import Events, Retried
+from gateway.transcoding import RestResponse
+from gateway.vcenter.exchange import Exchange, Send
+from gateway.vcenter.failures import ConnectionLostError
 from gateway.vcenter.retry import RetryBudget, RetryPolicy
 
-__all__ = ["retrying"]
+__all__ = ["on_any_connection", "retrying"]
 
 
 def retrying(policy: RetryPolicy, budget: RetryBudget, events: Events) -> Layer:
@@ -36,3 +40,19 @@ def retrying(policy: RetryPolicy, budget: RetryBudget, events: Events) -> Layer:
         return retry
 
     return layer
+
+
+_MAX_DEAD_CONNECTIONS = 8
+
+
+def on_any_connection(send: Send) -> Send:
+    """Sends what does no harm when it is sent twice. A kept connection that turns out to be dead is no reason to give
+    up; the next try takes another one, or a new one when all are used up."""
+
+    async def try_again(exchange: Exchange) -> RestResponse:
+        for _ in range(_MAX_DEAD_CONNECTIONS):
+            with contextlib.suppress(ConnectionLostError):
+                return await send(exchange)
+        return await send(exchange)
+
+    return try_again

@@ -20,12 +20,12 @@ from typing import cast
 from google.rpc import code_pb2
 
 from gateway.calls import Call, Kind
+from gateway.calls.credential import SESSION_HEADER, Basic, is_session_id
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events, LoginEnded
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.transcoding.answer_json import NotJsonError, TooManyElementsError, parse
 from gateway.transcoding.error_response import ErrorReader, leaves_open
-from gateway.vcenter.credential import SESSION_HEADER, Basic, is_session_id
 from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import TransportError
 from gateway.vcenter.lockout import LockoutGuard

@@ -13,12 +13,13 @@ from cryptography import x509
 
 from gateway import __version__
 from gateway.access import Admission, parse_policy, passthrough
+from gateway.calls import Basic
 from gateway.live import GatewayService
 from gateway.server import ServerOptions
 from gateway.server.streams import StreamLimits
 from gateway.settings import Settings
 from gateway.simulator import Fault, SimulatorOptions
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from tests.held_vcenter import idle
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (

@@ -28,8 +28,8 @@ from gateway.access import AuditLog
 from gateway.admin.metrics import PREFIX, Metrics
 from gateway.calls import Call
 from gateway.contract import load_contract
+from gateway.event_log import EventLog
 from gateway.events import Events
-from gateway.events.log import EventLog
 from gateway.server import ServerOptions
 from gateway.server.streams import StreamLimits
 from gateway.simulator import Fault

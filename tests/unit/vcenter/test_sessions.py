@@ -8,11 +8,11 @@ from itertools import count
 
 import pytest
 
+from gateway.calls import Basic
 from gateway.contract import load_contract
 from gateway.errors import Failure, GatewayError
 from gateway.transcoding import RestRequest, RestResponse, compile_bindings
 from gateway.transcoding.error_response import error_reader
-from gateway.vcenter import Basic
 from gateway.vcenter.exchange import Exchange
 from gateway.vcenter.failures import AnswerTimeoutError, ConnectionLostError, NotSentError
 from gateway.vcenter.retry import RetryPolicy
@@ -354,7 +354,7 @@ class Operations:
         self.clock = Clock()
         self._numbers = count(1)
         self.pool = SessionPool(self.send, self.send, ERRORS, clock=self.clock)
-        self._send = with_session(self.pool, self.send)
+        self._send = with_session(self.pool)(self.send)
 
     def sent(self, request: RestRequest) -> int:
         return sum(each is request for each in self.requests)

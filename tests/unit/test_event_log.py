@@ -14,8 +14,8 @@ import pytest
 from gateway.calls import Call
 from gateway.contract import load_contract
 from gateway.errors import Failure, Reason
+from gateway.event_log import EventLog
 from gateway.events import BreakerChanged, CallEnded, LoginEnded, Retried
-from gateway.events.log import EventLog
 from gateway.logs import configure_logs
 from gateway.settings import LogSettings
 from gateway.tracing.forwarding import Forwarding
@@ -23,7 +23,7 @@ from gateway.transcoding import compile_bindings
 from gateway.vcenter.breaker import BreakerState
 from tests.calls import call_of
 
-PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 START = "vcenter.vm.v1.PowerService/StartVm"
 BINDINGS = compile_bindings(load_contract())
 PEER = "ipv4:192.0.2.7:40312"
