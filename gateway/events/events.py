@@ -91,7 +91,7 @@ class Retried(NamedTuple):
     failure: Failure
     """What the last try ended in."""
     delay: float
-    """Seconds until the next one."""
+    """Seconds that it waited since then."""
 
 
 class BreakerChanged(NamedTuple):
@@ -130,7 +130,7 @@ class Events:
         """An exchange with vCenter ended."""
 
     def retried(self, retried: Retried) -> None:
-        """A call is about to be sent again."""
+        """A call is sent again, now that it has waited."""
 
     def breaker_changed(self, changed: BreakerChanged) -> None:
         """The circuit breaker opened, closed, or lets single calls through."""

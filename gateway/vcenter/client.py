@@ -90,7 +90,7 @@ class VCenter:
         # A call is checked before vCenter is asked, and errors lose nothing.
         translated = translating(events)(in_session)
         # What certainly did not run is sent again, and nothing else.
-        retried = retrying(policy, policy.budget(), events)(translated)
+        retried = retrying(policy, policy.budget(), events, lambda: self.breaker.seconds_to_probe)(translated)
         # Reads whose callers accept an age share an answer, and changes drop what they show in.
         self.reads = SharedReads(retried, longest=options.max_timeout, lend=self._lend)
         # Nobody is served whom the policy does not allow, and no change without its record.
