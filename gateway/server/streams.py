@@ -25,10 +25,10 @@ from gateway.server.calls import CANCELLED
 from gateway.server.connections import read, taken, write
 from gateway.settings import ServerSettings
 from gateway.transcoding import Binding
+from gateway.vcenter.retry import TOO_MANY_STREAMS_SECONDS
 
 __all__ = ["OpenStreams", "StreamHandler", "StreamLimits", "stream_handler"]
 
-_RETRY_DELAY = 5.0
 _LAST_WRITE_SECONDS = 1.0
 """How long the end of a stream waits for a message that is being written; a peer that does not read gets no status."""
 _STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway stops; open the stream again")
@@ -108,7 +108,7 @@ class OpenStreams:
         ):
             if count >= limit:
                 text = f"{whose} {count} streams open, which is the limit"
-                raise GatewayError(Failure.of(Reason.TOO_MANY_STREAMS, text, retry_delay=_RETRY_DELAY))
+                raise GatewayError(Failure.of(Reason.TOO_MANY_STREAMS, text, retry_delay=TOO_MANY_STREAMS_SECONDS))
         stream = _OpenStream(asyncio.ensure_future(pump()))
         self._open.add(stream)
         self._callers.update(callers)

@@ -25,6 +25,7 @@ from gateway.events import BreakerChanged, Events
 from gateway.transcoding import RestResponse
 from gateway.vcenter.exchange import Exchange, Send, SendLayer
 from gateway.vcenter.failures import AnswerTooLargeError, CertificateError, ConnectionLostError, NotSentError
+from gateway.vcenter.retry import FIRST_PROBE_SECONDS, LONGEST_PROBE_SECONDS, SHORTEST_SECONDS
 
 __all__ = ["Breaker", "BreakerState", "guarded"]
 
@@ -58,8 +59,8 @@ class Breaker:
     def __init__(
         self,
         failures: int = 10,
-        open_seconds: float = 2.0,
-        max_open_seconds: float = 30.0,
+        open_seconds: float = FIRST_PROBE_SECONDS,
+        max_open_seconds: float = LONGEST_PROBE_SECONDS,
         *,
         silence: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
@@ -101,7 +102,12 @@ class Breaker:
         if remaining > 0:
             text = "vCenter did not answer several calls in a row; the call was not sent"
             raise GatewayError(
-                Failure.of(Reason.VCENTER_CIRCUIT_OPEN, text, retry_delay=max(0.1, remaining), cause=self.cause)
+                Failure.of(
+                    Reason.VCENTER_CIRCUIT_OPEN,
+                    text,
+                    retry_delay=max(SHORTEST_SECONDS, remaining),
+                    cause=self.cause,
+                )
             )
         # The next probe does not wait for the end of this one, which may come as late as its deadline.
         self._next_probe = now + self._wait

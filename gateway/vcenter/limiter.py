@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.vcenter.failures import NotSentTimeoutError
+from gateway.vcenter.retry import OVERLOADED_SECONDS
 
 if TYPE_CHECKING:
     from gateway.calls import Call
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from gateway.vcenter.exchange import Exchange, Send, SendLayer
 
 __all__ = ["Limiter", "Path", "limited", "path_of"]
-
-_RETRY_DELAY = 1.0
 
 Path = tuple[Hashable, Hashable]
 """Whose turn it is: a connection, and an identity on it."""
@@ -119,7 +118,7 @@ class Limiter:
     def _refusal(self) -> GatewayError:
         self.refused += 1
         text = f"{self.active} calls are with vCenter and {self.waiting} wait for their turn, which is the limit"
-        return GatewayError(Failure.of(Reason.OVERLOADED, text, retry_delay=_RETRY_DELAY))
+        return GatewayError(Failure.of(Reason.OVERLOADED, text, retry_delay=OVERLOADED_SECONDS))
 
 
 class _Turn:

@@ -12,7 +12,7 @@ from gateway.events import Events, Retried
 from gateway.transcoding import RestResponse
 from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import ConnectionLostError
-from gateway.vcenter.retry import RetryBudget, RetryPolicy
+from gateway.vcenter.retry import DEAD_CONNECTIONS, RetryBudget, RetryPolicy
 
 __all__ = ["on_any_connection", "retrying"]
 
@@ -55,15 +55,12 @@ def retrying(
     return layer
 
 
-_MAX_DEAD_CONNECTIONS = 8
-
-
 def on_any_connection(send: Send) -> Send:
     """Sends what does no harm when it is sent twice. A kept connection that turns out to be dead is no reason to give
     up; the next try takes another one, or a new one when all are used up."""
 
     async def try_again(exchange: Exchange) -> RestResponse:
-        for _ in range(_MAX_DEAD_CONNECTIONS):
+        for _ in range(DEAD_CONNECTIONS):
             with contextlib.suppress(ConnectionLostError):
                 return await send(exchange)
         return await send(exchange)

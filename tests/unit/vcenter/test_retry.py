@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from google.rpc import code_pb2
 
+import gateway
 from gateway.calls import Call, Reply
 from gateway.contract import load_contract
 from gateway.errors import Failure, GatewayError, Reason
@@ -310,6 +312,19 @@ async def test_calls_fill_the_budget() -> None:
         with pytest.raises(GatewayError):
             await send(call_of(READ))
     assert vcenter.calls == 20 + 1 + 19 // 4
+
+
+def test_nothing_else_decides_delays() -> None:
+    """No other module has a number of its own after which callers come again."""
+    found = [
+        f"{path}:{node.lineno}"
+        for path in Path(gateway.__file__).parent.rglob("*.py")
+        if "simulator" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.keyword) and node.arg == "retry_delay"
+        if any(isinstance(inner, ast.Constant) and inner.value is not None for inner in ast.walk(node.value))
+    ]
+    assert not found
 
 
 def test_budget_bounds_repetition() -> None:
