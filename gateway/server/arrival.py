@@ -91,8 +91,11 @@ class Arrival:
         """Who calls. Raises GatewayError (UNAUTHENTICATED)."""
         return self._door.admission.identify(self.metadata, self._context.auth_context, self.peer)
 
-    def call(self, data: bytes) -> Call:
-        """The call, once it is known who makes it and what is asked. Raises GatewayError."""
+    def call(self, data: bytes | Failure) -> Call:
+        """The call, once it is known who makes it and what is asked by the serialized request; or why there is none.
+        Raises GatewayError."""
+        if isinstance(data, Failure):
+            raise GatewayError(data)
         binding = self.binding
         self.caller = caller = self.identify()
         try:

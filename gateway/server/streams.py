@@ -23,6 +23,7 @@ from gateway.events import Events
 from gateway.server.arrival import REQUEST_ID_HEADER, Arrival, Door, refuse
 from gateway.server.calls import CANCELLED
 from gateway.server.connections import read, taken, write
+from gateway.server.peers import NO_REQUEST
 from gateway.settings import ServerSettings
 from gateway.transcoding import Binding
 from gateway.vcenter.retry import TOO_MANY_STREAMS_SECONDS
@@ -181,15 +182,13 @@ def stream_handler(
     return handle
 
 
-async def _request(context: Any) -> bytes:
-    """The serialized request. Raises GatewayError (INVALID_ARGUMENT) for one that does not come."""
+async def _request(context: Any) -> bytes | Failure:
+    """The serialized request, or that it does not come."""
     data = None
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_REQUEST_SECONDS):
             data = await read(context)
-    if data is None:
-        raise GatewayError(Failure.of(Reason.REQUEST_INVALID, "the call has no complete request message"))
-    return data
+    return NO_REQUEST if data is None else data
 
 
 async def _watch(door: Door, arrival: Arrival, call: Call, stream: _OpenStream, check_seconds: float) -> None:

@@ -21,7 +21,8 @@ from gateway.calls.shared_reads import SharedReadLimits, SharedReads
 from gateway.errors import Failure, GatewayError
 from gateway.events import Events
 from gateway.server.arrival import Door
-from gateway.server.calls import Handler, unary_handler
+from gateway.server.calls import unary_handler
+from gateway.server.peers import Handler
 from gateway.simulator import SimulatorOptions
 from gateway.vcenter import VCenterOptions
 from tests.held_vcenter import Clock, HeldCall, HeldVCenter, idle
