@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 __all__ = [
     "BreakerChanged",
     "CallEnded",
+    "CertificateChanged",
     "Events",
     "Exchanged",
     "LoginEnded",
     "Retried",
+    "SessionEnded",
     "combined",
 ]
 
@@ -110,6 +112,21 @@ class LoginEnded(NamedTuple):
     failure: Failure | None = None
 
 
+class SessionEnded(NamedTuple):
+    """The gateway no longer uses a session with vCenter."""
+
+    cause: str
+    """`expired`, `renewed` or `displaced`; empty where it was closed because nobody needs it any more."""
+
+
+class CertificateChanged(NamedTuple):
+    """vCenter shows another certificate than on the connection before, or the first one."""
+
+    certificate: bytes
+    """In DER form."""
+    is_first: bool
+
+
 class Events:
     """Is told what happens, and by itself does nothing. A subscriber overrides what it wants to know.
 
@@ -137,6 +154,12 @@ class Events:
 
     def login_ended(self, login: LoginEnded) -> None:
         """A login ended."""
+
+    def session_ended(self, ended: SessionEnded) -> None:
+        """A session is no longer used."""
+
+    def certificate_changed(self, changed: CertificateChanged) -> None:
+        """vCenter shows another certificate than before."""
 
     def unknown_field(self, message: str, field: str) -> None:
         """vCenter sent the field `field` in a message of this full name, which the contract does not know."""

@@ -66,7 +66,7 @@ class VCenter:
     ) -> None:
         policy, events = policy or RetryPolicy(), events or Events()
         self._errors = error_reader(contract)
-        self._transport = Transport(options)
+        self._transport = Transport(options, events)
         self.breaker = Breaker(events=events, answers=self.answers)
         self.limiter = Limiter(options.max_concurrent_calls, options.max_waiting_calls)
         session_calls = Limiter(_SESSION_CALLS, _WAITING_SESSION_CALLS)
@@ -99,7 +99,7 @@ class VCenter:
     @property
     def certificate(self) -> bytes | None:
         """vCenter's certificate as it was seen last, in DER form; None without TLS or before the first call."""
-        return self._transport.certificate()
+        return self._transport.certificate
 
     @property
     def connections(self) -> int:

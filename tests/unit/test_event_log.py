@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -15,7 +16,7 @@ from gateway.calls import Call
 from gateway.contract import load_contract
 from gateway.errors import Failure, Reason
 from gateway.event_log import EventLog
-from gateway.events import BreakerChanged, CallEnded, LoginEnded, Retried
+from gateway.events import BreakerChanged, CallEnded, CertificateChanged, LoginEnded, Retried
 from gateway.logs import configure_logs
 from gateway.settings import LogSettings
 from gateway.tracing.forwarding import Forwarding
@@ -75,6 +76,13 @@ def test_a_callers_own_mistake(log: io.StringIO) -> None:
     entry = only(log)
     assert (entry["level"], entry["reason"]) == ("info", "REQUEST_INVALID")
     assert {"message", "cause", "may_have_executed"}.isdisjoint(entry)
+
+
+@pytest.mark.parametrize(("is_first", "lines"), [(True, 0), (False, 1)], ids=["first", "another"])
+def test_certificates(log: io.StringIO, is_first: bool, lines: int) -> None:
+    """Another certificate of vCenter's is named by its thumbprint; the first one is no news."""
+    EventLog().certificate_changed(CertificateChanged(b"der", is_first))
+    assert log.getvalue().count(hashlib.sha256(b"der").hexdigest()) == lines
 
 
 @pytest.mark.parametrize("length", [499, 500, 501])
