@@ -21,7 +21,7 @@ from urllib.parse import unquote
 import grpc
 import grpc.aio
 
-__all__ = ["EOF", "Places", "close_connections", "read", "taken", "write"]
+__all__ = ["EOF", "Places", "close_connections", "is_gone", "read", "taken", "write"]
 
 WRITE_SECONDS = 60.0
 _CLOSE_SECONDS = 5.0
@@ -86,9 +86,19 @@ async def taken(context: Any, sending: Awaitable[None], seconds: float | None = 
             await sending
     except TimeoutError:
         _log.warning("closed %d connections that do not read a stream", close_connections({context.peer()}))
-        await asyncio.sleep(_CLOSE_SECONDS)  # Cancelled by gRPC as soon as the connection is gone.
-        return False
-    return True
+    except Exception as error:
+        if not is_gone(error):
+            raise
+    else:
+        return True
+    await asyncio.sleep(_CLOSE_SECONDS)  # Cancelled by gRPC as soon as it knows that the connection is gone.
+    return False
+
+
+def is_gone(error: BaseException | None) -> bool:
+    """Whether gRPC could not send something because the connection was gone in that moment."""
+    # The type cannot be imported.
+    return type(error).__name__ == "ExecuteBatchError"
 
 
 def close_connections(peers: Collection[str]) -> int:
