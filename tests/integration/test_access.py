@@ -15,7 +15,7 @@ import pytest
 
 from gateway.access import Admission, AuditFile, AuditLog, parse_policy, passthrough
 from gateway.calls import Basic
-from gateway.server.access import make_access
+from gateway.server.guards import make_guards
 from gateway.simulator import DEFAULT_USERS, Fault
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
@@ -83,8 +83,8 @@ async def test_password_file_that_changes(tmp_path: Path) -> None:
     """When vCenter's password was changed, the new one in the file is used at once, cool-down or not."""
     settings = service_settings(tmp_path)
     write_password(tmp_path, "wrong")
-    access = make_access(settings)
-    async with running_system(admission=access.admission) as system:
+    guards = make_guards(settings)
+    async with running_system(admission=guards.admission) as system:
         for _ in range(2):
             failure = await refusal(as_ci(system, READ, READ_REQUEST))
             assert failure.reason == "CREDENTIALS_REJECTED"
