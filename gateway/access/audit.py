@@ -29,6 +29,7 @@ from gateway.tracing.context import trace_fields
 __all__ = ["AuditEvent", "AuditLog", "AuditRecord"]
 
 _MAX_TEXT = 200
+_UNARY = Streaming.UNARY
 
 
 class AuditEvent(StrEnum):
@@ -108,7 +109,7 @@ class AuditLog(Events):
         """Records that a change is about to be carried out, or that a stream begins. Raises GatewayError (UNAVAILABLE,
         AUDIT_UNAVAILABLE) for a change that has to be recorded and cannot be."""
         method = call.binding.method
-        if not _is_recorded(method):
+        if method.is_read_only and method.streaming is _UNARY:
             return
         trace = call.trace
         record = AuditRecord(
@@ -118,7 +119,7 @@ class AuditLog(Events):
             request_id=call.request_id,
             trace_id=trace.trace_id if trace else "",
             span_id=trace.span_id if trace else "",
-            event=AuditEvent.STARTED if _is_unary(method) else AuditEvent.STREAM_STARTED,
+            event=AuditEvent.STARTED if method.streaming is _UNARY else AuditEvent.STREAM_STARTED,
         )
         if not self._record(record) and self._must_record and not method.is_read_only:
             text = "the audit log cannot be written, and changes that cannot be recorded are refused"
@@ -128,9 +129,9 @@ class AuditLog(Events):
     def call_ended(self, ended: CallEnded) -> None:
         """Records how a change or a stream ended, or that it was not let in."""
         method = ended.method
-        if not _is_recorded(method):
+        is_unary = method.streaming is _UNARY
+        if is_unary and method.is_read_only:
             return
-        is_unary = _is_unary(method)
         record = self._started.pop(ended.call, None) if ended.call is not None else None
         how: dict[str, Any] = {
             "code": ended.code,
@@ -161,14 +162,6 @@ class AuditLog(Events):
         is_written = self._write(record.fields()) is not False
         self.lost += not is_written
         return is_written
-
-
-def _is_unary(method: Method) -> bool:
-    return method.streaming is Streaming.UNARY
-
-
-def _is_recorded(method: Method) -> bool:
-    return not method.is_read_only or not _is_unary(method)
 
 
 def _target(method: Method, message: Message) -> Mapping[str, str]:
