@@ -48,8 +48,6 @@ class Door:
     """What all calls have to pass."""
 
     admission: Admission
-    admit: Callable[[Call], None]
-    """Lets a call in; raises GatewayError for one that is not to be carried out."""
     seconds_for: Callable[[bool, float | None], float]
     """How long a unary call may take, given whether it only reads, and the caller's remaining seconds or None."""
     tracing: Tracing | None = None
@@ -93,8 +91,11 @@ class Arrival:
         """Who calls. Raises GatewayError (UNAUTHENTICATED)."""
         return self._door.admission.identify(self.metadata, self._context.auth_context, self.peer)
 
-    def call(self, data: bytes) -> Call:
-        """The call, once it is known who makes it and what is asked. Raises GatewayError."""
+    def call(self, data: bytes | Failure) -> Call:
+        """The call, once it is known who makes it and what is asked by the serialized request; or why there is none.
+        Raises GatewayError."""
+        if isinstance(data, Failure):
+            raise GatewayError(data)
         binding = self.binding
         self.caller = caller = self.identify()
         try:

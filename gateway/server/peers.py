@@ -1,14 +1,13 @@
 """Bounds what a peer can make this process hold: requests that it does not finish, answers that it does not take.
 
 gRPC's server waits for both without an end, and without counting. A handler is started once the headers of a call are
-there, and reads the request itself, so that one that never comes is answered all the same; and the bytes of an answer
-count from when the handler has it until the peer has taken it.
+there, and the request is read here, so that the handler can answer, and tell of, a call whose request never comes. The
+bytes of an answer count from when the handler has it until the peer has taken it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import itertools
 import logging
 import time
@@ -16,13 +15,10 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-import grpc
-from google.rpc import code_pb2
-
-from gateway.errors import Failure, GatewayError, Reason, status_of
+from gateway.errors import Failure, GatewayError, Reason
 from gateway.server.connections import EOF, close_connections
 
-__all__ = ["BoundedHandler", "Peers"]
+__all__ = ["NO_REQUEST", "BoundedHandler", "Handler", "Peers"]
 
 REQUEST_SECONDS = 30.0
 # What has not arrived so soon after its headers, as nearly every request has, is late. How much of a late one is there
@@ -36,13 +32,18 @@ STUCK_SECONDS = 5.0
 _SWEEP_SECONDS = 1.0
 # Of each call there is one at a time, so the number of streams bounds them.
 _SMALL_ANSWER = 16 * 1024
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 _log = logging.getLogger(__name__)
 
+Handler = Callable[[bytes | Failure, Any], Awaitable[bytes]]
+"""Takes a serialized request, or why there is none, and the call's context; gives the serialized answer."""
 BoundedHandler = Callable[[Any, Any], Awaitable[bytes]]
 """The handler of an rpc that gRPC takes for one with a stream of requests."""
 
+NO_REQUEST = Failure.of(Reason.REQUEST_INVALID, "the call has no complete request message")
+_TOO_MANY = Failure.of(
+    Reason.OVERLOADED, "too many requests have not arrived completely, and this is one of the oldest"
+)
 
 _Answer = tuple[int, float, Any, str]
 """An answer on its way: its bytes, since when, the call's context, and the connection that is charged with it, which is
@@ -66,7 +67,7 @@ class Peers:
         self._answer_seconds = answer_seconds
         self._requests: dict[asyncio.Task[Any], float] = {}
         """The calls whose request has not arrived, with the time of their headers, the oldest first."""
-        self._late: dict[asyncio.Task[Any], tuple[int, str]] = {}
+        self._late: dict[asyncio.Task[Any], Failure] = {}
         """Those that are being refused, and why."""
         self._looking = False
         self._answers: dict[asyncio.Task[Any], _Answer] = {}
@@ -94,7 +95,7 @@ class Peers:
             raise GatewayError(Failure.of(Reason.OVERLOADED, text))
         self._count(context, size)
 
-    def bounded(self, handle: Callable[[bytes, Any], Awaitable[bytes]]) -> BoundedHandler:
+    def bounded(self, handle: Handler) -> BoundedHandler:
         """The same handler, for a registration with a stream of requests of which it reads the first."""
 
         requests, answers = self._requests, self._answers
@@ -109,13 +110,13 @@ class Peers:
             try:
                 data = await context.read()
             except asyncio.CancelledError:
-                await self._cancelled(task, context)
-                raise
+                data = self._late.pop(task, None)
+                if data is None:
+                    raise
+                task.uncancel()
             finally:
                 del requests[task]
-            if data is EOF:
-                await _refuse(context, code_pb2.INVALID_ARGUMENT, "the call has no complete request message")
-            answer = await handle(data, context)
+            answer = await handle(NO_REQUEST if data is EOF else data, context)
             if task not in answers:
                 self._count(context, len(answer))
             return answer
@@ -126,12 +127,6 @@ class Peers:
         """Returns when no answer is on its way."""
         while self._answers:
             await asyncio.wait(list(self._answers))
-
-    async def _cancelled(self, task: asyncio.Task[Any], context: Any) -> None:
-        """Refuses a call whose request is late; returns where it was not for that that it was cancelled."""
-        if refusal := self._late.pop(task, None):
-            task.uncancel()
-            await _refuse(context, *refusal)
 
     def _is_full(self, peer: str, size: int) -> bool:
         """Whether the bytes of a further answer would be too many, for one connection or for all. One answer may be as
@@ -172,7 +167,7 @@ class Peers:
         now = time.monotonic()
         late = [task for task, since in self._requests.items() if since <= now - self._request_seconds]
         text = f"the request has not arrived completely within {self._request_seconds:g} seconds"
-        self._refuse_requests(late, code_pb2.INVALID_ARGUMENT, text)
+        self._refuse_requests(late, Failure.of(Reason.REQUEST_INVALID, text))
         if self._refused:
             _log.warning("refused %d calls of peers that do not read their answers", self._refused)
             self._refused = 0
@@ -202,13 +197,12 @@ class Peers:
             self._look_soon()
 
     def _refuse_oldest(self, late: list[asyncio.Task[Any]]) -> None:
-        text = "too many requests have not arrived completely, and this is one of the oldest"
-        self._refuse_requests(late, code_pb2.RESOURCE_EXHAUSTED, text)
+        self._refuse_requests(late, _TOO_MANY)
 
-    def _refuse_requests(self, late: list[asyncio.Task[Any]], code: int, text: str) -> None:
+    def _refuse_requests(self, late: list[asyncio.Task[Any]], failure: Failure) -> None:
         if chosen := [task for task in late if task in self._requests and task not in self._late]:
             for task in chosen:
-                self._late[task] = (code, text)
+                self._late[task] = failure
                 task.cancel()
             _log.warning("refused %d calls whose requests do not arrive", len(chosen))
 
@@ -226,16 +220,3 @@ class Peers:
             chosen.add(peer)
             size -= self._unsent.get(peer, 0)
         return chosen
-
-
-async def _refuse(context: Any, code: int, text: str) -> None:
-    """Ends the call with a status, and does not return."""
-    context.set_trailing_metadata((("grpc-status-details-bin", _details(code, text)),))
-    await context.abort(_CODES[code], text)
-
-
-@functools.lru_cache(maxsize=8)
-def _details(code: int, text: str) -> bytes:
-    """The status in full. There are few, and a flood of calls is refused with one of them."""
-    reason = Reason.OVERLOADED if code == code_pb2.RESOURCE_EXHAUSTED else Reason.REQUEST_INVALID
-    return bytes(status_of(Failure.of(reason, text)).SerializeToString())

@@ -11,11 +11,11 @@ from typing import NamedTuple, Protocol, cast
 
 from google.rpc import code_pb2
 
+from gateway.calls.credential import SESSION_HEADER, Basic, is_session_id
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.transcoding.answer_json import NotJsonError, TooManyElementsError, parse
 from gateway.transcoding.error_response import ErrorReader, leaves_open
-from gateway.vcenter.credential import SESSION_HEADER, Basic, is_session_id
 
 __all__ = [
     "LOGIN",

@@ -17,11 +17,11 @@ from typing import Any
 from google.rpc import code_pb2
 
 from gateway.calls import Call
+from gateway.calls.credential import Basic, Credential, SessionId
 from gateway.errors import VCENTER_DOMAIN, Failure, GatewayError, Reason
 from gateway.events import Events, Retried
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.transcoding.error_response import ErrorReader
-from gateway.vcenter.credential import Basic, Credential, SessionId
 from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import NotSentTimeoutError, TransportError
 from gateway.vcenter.options import VCenterOptions
