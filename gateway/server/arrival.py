@@ -24,6 +24,7 @@ from gateway.contract import Streaming
 from gateway.errors import Failure, GatewayError, Reason, status_of
 from gateway.events import CallEnded
 from gateway.printable import is_word
+from gateway.server.connections import abort
 from gateway.tracing import Tracing
 from gateway.tracing.context import Trace
 from gateway.transcoding import Binding
@@ -167,7 +168,7 @@ async def refuse(context: Any, failure: Failure, request_id: str) -> None:
     if pushback is not None:
         trailing.append(("grpc-retry-pushback-ms", str(pushback)))
     context.set_trailing_metadata(tuple(trailing))
-    await context.abort(_CODES[status.code], status.message)
+    await abort(context, _CODES[status.code], status.message)
 
 
 def _read_metadata(metadata: Metadata) -> tuple[str, str | None]:
