@@ -39,6 +39,7 @@ class Reason(enum.StrEnum):
     GATEWAY_STOPPING = "GATEWAY_STOPPING"
     TOO_MANY_STREAMS = "TOO_MANY_STREAMS"
     AUDIT_UNAVAILABLE = "AUDIT_UNAVAILABLE"
+    SERVICE_ACCOUNT_REJECTED = "SERVICE_ACCOUNT_REJECTED"
 
 
 BY_REASON: Mapping[Reason, int] = {
@@ -60,6 +61,7 @@ BY_REASON: Mapping[Reason, int] = {
     Reason.GATEWAY_STOPPING: code_pb2.UNAVAILABLE,
     Reason.TOO_MANY_STREAMS: code_pb2.RESOURCE_EXHAUSTED,
     Reason.AUDIT_UNAVAILABLE: code_pb2.UNAVAILABLE,
+    Reason.SERVICE_ACCOUNT_REJECTED: code_pb2.UNAVAILABLE,
 }
 """gRPC codes of the gateway's own errors."""
 

@@ -96,7 +96,7 @@ class BlockingVCenter:
                 failure = self._policy.advised(error.failure)
             delay = self._policy.next(failure, call, attempt)
             if delay is None or time.monotonic() + delay >= end:
-                raise GatewayError(failure)
+                raise GatewayError(self._policy.told(failure))
             time.sleep(delay)
 
     def _try(self, call: Call) -> Message:

@@ -29,7 +29,7 @@ def retrying(policy: RetryPolicy, budget: RetryBudget, events: Events) -> Layer:
                 delay = policy.next(failure, call, attempt)
                 late = delay is not None and asyncio.get_running_loop().time() + delay >= call.deadline
                 if delay is None or late or not budget.take(operation):
-                    raise GatewayError(failure)
+                    raise GatewayError(policy.told(failure))
                 events.retried(Retried(call, failure, delay))
                 await asyncio.sleep(delay)
 

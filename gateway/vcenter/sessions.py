@@ -20,7 +20,7 @@ from typing import cast
 from google.rpc import code_pb2
 
 from gateway.calls import Call, Kind
-from gateway.errors import Failure, GatewayError, Reason
+from gateway.errors import BY_REASON, Failure, GatewayError, Reason
 from gateway.events import Events, LoginEnded
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.transcoding.answer_json import NotJsonError, TooManyElementsError, parse
@@ -391,8 +391,9 @@ def _as_told(failure: Failure, call: Call | None) -> Failure:
     """The failure of a login as the caller of `call` reads it, who has to know whose password was refused."""
     if failure.reason != Reason.CREDENTIALS_REJECTED or call is None or call.caller.identity.kind is Kind.VCENTER:
         return failure
-    text = "not your fault: the gateway's own account cannot log in, which its operator has to mend; "
-    return failure.with_(message=text + failure.message)
+    text = "not your fault: the gateway's own account cannot log in, which its operator has to mend; " + failure.message
+    code = BY_REASON[Reason.SERVICE_ACCOUNT_REJECTED]
+    return failure.with_(code=code, reason=Reason.SERVICE_ACCOUNT_REJECTED, message=text, is_lasting=True)
 
 
 def _rejected(seconds: float) -> Failure:

@@ -87,7 +87,8 @@ async def test_password_file_that_changes(tmp_path: Path) -> None:
     async with running_system(admission=access.admission) as system:
         for _ in range(2):
             failure = await refusal(as_ci(system, READ, READ_REQUEST))
-            assert failure.reason == "CREDENTIALS_REJECTED"
+            assert (failure.code, failure.reason) == ("UNAVAILABLE", "SERVICE_ACCOUNT_REJECTED")
+            assert failure.trailing["grpc-retry-pushback-ms"] == "-1"
             assert failure.message.startswith("not your fault: the gateway's own account cannot log in")
         assert system.simulator.sessions.counts()["rejected_logins"] == 1
         write_password(tmp_path)

@@ -600,6 +600,15 @@ pub enum Reason {
     /// {"reason": "AUDIT_UNAVAILABLE", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     AuditUnavailable = 18,
+    /// vCenter refused the account that the gateway itself uses. The caller's credentials are accepted; only an operator of
+    /// the gateway can correct this. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says when the gateway tries
+    /// the account again.
+    ///
+    /// ```json
+    /// {"reason": "SERVICE_ACCOUNT_REJECTED", "domain": "vcenter-gateway",
+    ///  "metadata": {"operation": "POST /api/session", "http_status": "401"}}
+    /// ```
+    ServiceAccountRejected = 19,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -627,6 +636,7 @@ impl Reason {
             Self::GatewayStopping => "REASON_GATEWAY_STOPPING",
             Self::TooManyStreams => "REASON_TOO_MANY_STREAMS",
             Self::AuditUnavailable => "REASON_AUDIT_UNAVAILABLE",
+            Self::ServiceAccountRejected => "REASON_SERVICE_ACCOUNT_REJECTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -651,6 +661,7 @@ impl Reason {
             "REASON_GATEWAY_STOPPING" => Some(Self::GatewayStopping),
             "REASON_TOO_MANY_STREAMS" => Some(Self::TooManyStreams),
             "REASON_AUDIT_UNAVAILABLE" => Some(Self::AuditUnavailable),
+            "REASON_SERVICE_ACCOUNT_REJECTED" => Some(Self::ServiceAccountRejected),
             _ => None,
         }
     }
