@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
 
+from gateway.calls import Basic
 from gateway.errors import GatewayError, Reason
+from gateway.event_log import EventLog
 from gateway.events import combined
-from gateway.events.log import EventLog
 from gateway.files import look_at_files
 from gateway.server.access import account_file, make_access
 from gateway.server.gateway import Gateway
@@ -26,7 +27,6 @@ from gateway.server.streams import StreamLimits
 from gateway.settings import ServerSettings, Settings
 from gateway.signals import on_hangup, stop_event
 from gateway.tracing import start_tracing
-from gateway.vcenter import Basic
 from gateway.vcenter.failures import TransportError
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.probe import VCenterProbe

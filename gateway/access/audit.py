@@ -1,7 +1,8 @@
-"""The audit log's records: who changed what, or was refused to.
+"""The audit log's records: who changed what or watched what, or was refused to.
 
 A change has two records. The first is written before vCenter is asked, since the process may end before the second: an
 auditor then sees what was under way, and that nobody knows how it ended. A call that is refused before has one record.
+A stream has the same, since it may last for days.
 
 Of a request only the identifiers in its path are told; they are cut where somebody sent something long, as names are.
 """
@@ -20,7 +21,7 @@ from google.protobuf.message import Message
 
 from gateway.calls import Call
 from gateway.calls.identity import CallerIdentity
-from gateway.contract import Method, Rest
+from gateway.contract import Method, Rest, Streaming
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import CallEnded, Events
 from gateway.tracing.context import trace_fields
@@ -39,11 +40,18 @@ class AuditEvent(StrEnum):
     """The call has ended."""
     REFUSED = "change_refused"
     """The caller is not known or not allowed, or the request is wrong: vCenter was not asked."""
+    STREAM_STARTED = "stream_started"
+    STREAM_ENDED = "stream_ended"
+    STREAM_REFUSED = "stream_refused"
+
+
+_STARTED = (AuditEvent.STARTED, AuditEvent.STREAM_STARTED)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """One record. Both records of a change have the same `change_id`: `dataclasses.replace` makes the second one."""
+    """One record. Both records of a change or a stream have the same `change_id`: `dataclasses.replace` makes the
+    second one."""
 
     identity: CallerIdentity | str
     """Empty where the caller is not known."""
@@ -60,6 +68,8 @@ class AuditRecord:
     event: AuditEvent = AuditEvent.ENDED
     may_have_executed: bool = False
     """Whether a change that failed may have been executed all the same."""
+    messages: int = 0
+    """How many messages a stream has sent."""
     change_id: str = field(default_factory=lambda: os.urandom(8).hex())
 
     def fields(self) -> dict[str, object]:
@@ -72,10 +82,12 @@ class AuditRecord:
             "target": {name: _cut(value) for name, value in self.target.items()},
             "request_id": self.request_id,
         }
-        if self.event is not AuditEvent.STARTED:
+        if self.event not in _STARTED:
             told |= {"code": self.code, "reason": self.reason, "duration_ms": self.duration_ms}
         if self.event is AuditEvent.ENDED:
             told["may_have_executed"] = self.may_have_executed
+        if self.event is AuditEvent.STREAM_ENDED:
+            told["messages"] = self.messages
         return told | trace_fields(self.trace_id, self.span_id)
 
 
@@ -92,11 +104,11 @@ class AuditLog(Events):
         """How many records could not be written."""
         self._started: WeakKeyDictionary[Call, AuditRecord] = WeakKeyDictionary()
 
-    def begins(self, call: Call) -> None:
-        """Records that a call is about to be carried out. Raises GatewayError (UNAVAILABLE, AUDIT_UNAVAILABLE) where it
-        must not be because it cannot be recorded."""
+    def call_started(self, call: Call) -> None:
+        """Records that a change is about to be carried out, or that a stream begins. Raises GatewayError (UNAVAILABLE,
+        AUDIT_UNAVAILABLE) for a change that has to be recorded and cannot be."""
         method = call.binding.method
-        if method.is_read_only:
+        if not _is_recorded(method):
             return
         trace = call.trace
         record = AuditRecord(
@@ -106,37 +118,41 @@ class AuditLog(Events):
             request_id=call.request_id,
             trace_id=trace.trace_id if trace else "",
             span_id=trace.span_id if trace else "",
-            event=AuditEvent.STARTED,
+            event=AuditEvent.STARTED if _is_unary(method) else AuditEvent.STREAM_STARTED,
         )
-        if not self._record(record) and self._must_record:
+        if not self._record(record) and self._must_record and not method.is_read_only:
             text = "the audit log cannot be written, and changes that cannot be recorded are refused"
             raise GatewayError(Failure.of(Reason.AUDIT_UNAVAILABLE, text))
         self._started[call] = record
 
     def call_ended(self, ended: CallEnded) -> None:
-        """Records how a change ended, or that it was not let in."""
-        if ended.method.is_read_only:
+        """Records how a change or a stream ended, or that it was not let in."""
+        method = ended.method
+        if not _is_recorded(method):
             return
+        is_unary = _is_unary(method)
         record = self._started.pop(ended.call, None) if ended.call is not None else None
         how: dict[str, Any] = {
             "code": ended.code,
             "reason": ended.reason,
             "duration_ms": round(ended.seconds * 1000, 3),
+            "messages": ended.messages,
         }
         if record is not None:
             # A caller who leaves does not learn how the call ends, and neither does the gateway.
             in_doubt = ended.failure is not None and (ended.failure.may_have_executed or ended.code == "CANCELLED")
-            record = replace(record, event=AuditEvent.ENDED, may_have_executed=in_doubt, **how)
+            event = AuditEvent.ENDED if is_unary else AuditEvent.STREAM_ENDED
+            record = replace(record, event=event, may_have_executed=in_doubt, **how)
         else:
             trace = ended.trace
             record = AuditRecord(
                 ended.identity,
                 ended.rpc,
-                _target(ended.method, ended.message) if ended.message is not None else {},
+                _target(method, ended.message) if ended.message is not None else {},
                 request_id=ended.request_id,
                 trace_id=trace.trace_id if trace else "",
                 span_id=trace.span_id if trace else "",
-                event=AuditEvent.REFUSED,
+                event=AuditEvent.REFUSED if is_unary else AuditEvent.STREAM_REFUSED,
                 **how,
             )
         self._record(record)
@@ -145,6 +161,14 @@ class AuditLog(Events):
         is_written = self._write(record.fields()) is not False
         self.lost += not is_written
         return is_written
+
+
+def _is_unary(method: Method) -> bool:
+    return method.streaming is Streaming.UNARY
+
+
+def _is_recorded(method: Method) -> bool:
+    return not method.is_read_only or not _is_unary(method)
 
 
 def _target(method: Method, message: Message) -> Mapping[str, str]:

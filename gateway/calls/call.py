@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from google.protobuf.message import Message
 
+from gateway.calls.credential import Credential
 from gateway.calls.identity import CallerIdentity
 from gateway.tracing.context import Trace
 from gateway.transcoding import Binding
-from gateway.vcenter.credential import Credential
 
 __all__ = ["Call", "Caller"]
 

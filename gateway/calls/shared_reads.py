@@ -28,7 +28,6 @@ from gateway.calls.call import Call
 from gateway.calls.endpoint import Reply, Unary
 from gateway.calls.read_index import ReadIndex, Subject, subject_of
 from gateway.errors import Failure, GatewayError, Reason
-from gateway.vcenter.failures import AnswerTimeoutError
 
 __all__ = ["MAX_AGE", "SharedReadCounts", "SharedReadLimits", "SharedReads", "accepted_age"]
 
@@ -201,7 +200,8 @@ class SharedReads:
             flight.waiting -= 1
             if not flight.waiting:
                 flight.task.cancel()
-        raise GatewayError(AnswerTimeoutError("vCenter did not answer in time").failure(call.binding.method))
+        metadata = {"operation": call.binding.method.operation}
+        raise GatewayError(Failure.of(Reason.VCENTER_TIMEOUT, "vCenter did not answer in time", metadata=metadata))
 
     def _landed(self, slot: _Slot, flight: _Flight) -> None:
         if slot.flight is flight:

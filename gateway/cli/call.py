@@ -16,6 +16,7 @@ from click.shell_completion import CompletionItem
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from gateway.calls import Credential
 from gateway.cli.credentials import credential_options, read_credential, read_metadata, read_token
 from gateway.cli.failure import CallError
 from gateway.cli.options import Seconds, settings_options
@@ -25,7 +26,6 @@ from gateway.cli.target import Call, Tls, call_gateway, call_vcenter, vcenter_op
 from gateway.contract import Method, Rest, Streaming, load_contract
 from gateway.settings import ServerSettings
 from gateway.transcoding import Binding, compile_bindings
-from gateway.vcenter import Credential
 
 __all__ = ["call"]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
+from gateway.calls.credential import SESSION_HEADER, Basic, Credential, SessionId, is_session_id
 from gateway.printable import is_printable_ascii
-from gateway.vcenter.credential import SESSION_HEADER, Basic, Credential, SessionId, is_session_id
 
 __all__ = ["Bearer", "credential_options", "read_credential", "read_metadata", "read_token"]
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from google.rpc import code_pb2
 
+from gateway.calls.credential import SESSION_HEADER, Credential, SessionId
 from gateway.cli.output import Exit
 from gateway.contract import Contract
 from gateway.errors import Failure, GatewayError
@@ -19,7 +20,6 @@ from gateway.transcoding import RestRequest, compile_bindings
 from gateway.transcoding.error_response import error_reader
 from gateway.vcenter.blocking import BlockingVCenter
 from gateway.vcenter.certificate import CertificateFindingError, check_certificate
-from gateway.vcenter.credential import SESSION_HEADER, Credential, SessionId
 from gateway.vcenter.failures import AnswerTimeoutError, TransportError
 from gateway.vcenter.options import VCenterOptions
 

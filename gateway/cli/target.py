@@ -13,6 +13,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
+from gateway.calls.credential import SESSION_HEADER, Credential, SessionId
 from gateway.cli.credentials import Bearer
 from gateway.cli.failure import CallError
 from gateway.contract import Contract
@@ -20,7 +21,6 @@ from gateway.errors import GatewayError, Reason, status_of
 from gateway.settings import is_loopback, split_address
 from gateway.transcoding import Binding
 from gateway.vcenter.blocking import BlockingVCenter
-from gateway.vcenter.credential import SESSION_HEADER, Credential, SessionId
 from gateway.vcenter.options import USER_AGENT, VCenterOptions
 
 __all__ = ["Answer", "Call", "Tls", "call_gateway", "call_vcenter", "vcenter_options"]

@@ -4,19 +4,23 @@ page."""
 from gateway.events.events import (
     BreakerChanged,
     CallEnded,
+    CertificateChanged,
     Events,
     Exchanged,
     LoginEnded,
     Retried,
+    SessionEnded,
     combined,
 )
 
 __all__ = [
     "BreakerChanged",
     "CallEnded",
+    "CertificateChanged",
     "Events",
     "Exchanged",
     "LoginEnded",
     "Retried",
+    "SessionEnded",
     "combined",
 ]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from gateway.access import Admission, AuditFile, AuditLog, Callers, parse_policy, passthrough, service_account
 from gateway.access.admission import Identify
 from gateway.access.tokens import StaticTokens
+from gateway.calls import Basic
 from gateway.files import ReloadedFile, UnusableFileError
 from gateway.logs import audit_writer
 from gateway.settings import AuthSettings, Settings
-from gateway.vcenter import Basic
 
 if TYPE_CHECKING:
     from gateway.access.certificates import AllowedCertificates

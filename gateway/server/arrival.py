@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from logging import getLogger
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -49,8 +49,6 @@ class Door:
     """What all calls have to pass."""
 
     admission: Admission
-    admit: Callable[[Call], None]
-    """Lets a call in; raises GatewayError for one that is not to be carried out."""
     seconds_for: Callable[[bool, float | None], float]
     """How long a unary call may take, given whether it only reads, and the caller's remaining seconds or None."""
     tracing: Tracing | None = None
@@ -94,8 +92,11 @@ class Arrival:
         """Who calls. Raises GatewayError (UNAUTHENTICATED)."""
         return self._door.admission.identify(self.metadata, self._context.auth_context, self.peer)
 
-    def call(self, data: bytes) -> Call:
-        """The call, once it is known who makes it and what is asked. Raises GatewayError."""
+    def call(self, data: bytes | Failure) -> Call:
+        """The call, once it is known who makes it and what is asked by the serialized request; or why there is none.
+        Raises GatewayError."""
+        if isinstance(data, Failure):
+            raise GatewayError(data)
         binding = self.binding
         self.caller = caller = self.identify()
         try:
@@ -152,7 +153,7 @@ class Arrival:
         return failure if self.binding.is_read_only else failure.leaving_open()
 
 
-async def refuse(context: Any, failure: Failure, request_id: str) -> None:
+async def refuse(context: Any, failure: Failure, request_id: str) -> NoReturn:
     """Ends the call with the failure's status, and does not return.
 
     By abort(), since what a handler returns goes out before the status, also where it is empty: and a call that has

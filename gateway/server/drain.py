@@ -15,7 +15,8 @@ from typing import Any
 
 import grpc.aio
 
-from gateway.server.calls import Handler
+from gateway.errors import Failure
+from gateway.server.peers import Handler
 
 __all__ = ["Drain"]
 
@@ -46,7 +47,7 @@ class Drain:
     def watched(self, handle: Handler) -> Handler:
         """The same handler, which `close` then waits for."""
 
-        async def handle_watched(data: bytes, context: Any) -> bytes:
+        async def handle_watched(data: bytes | Failure, context: Any) -> bytes:
             self._active += 1
             self._taken += 1
             self._idle.clear()

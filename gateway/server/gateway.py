@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2
 
 from gateway.access import Admission, AuditLog
-from gateway.calls import Call
-from gateway.calls.shared_reads import SharedReads
+from gateway.calls.admission import admitted
 from gateway.contract import Contract, load_contract
 from gateway.errors import Reason
 from gateway.events import BreakerChanged, Events, Exchanged, combined
@@ -25,13 +24,12 @@ from gateway.server.listener import channel_arguments, quiet_library
 from gateway.server.options import ServerOptions
 from gateway.server.peers import Peers
 from gateway.server.reflection import add_reflection
-from gateway.server.registrar import service_handlers
+from gateway.server.registrar import rpc_handler
 from gateway.server.streams import OpenStreams
 from gateway.tracing import TraceEvents, Tracing
 from gateway.transcoding import Binding, compile_bindings
 from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.client import VCenter
-from gateway.vcenter.limiter import path_of
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.retry import RetryPolicy
 from gateway.vcenter.version import VersionReader
@@ -73,7 +71,6 @@ class Gateway(Events):
         self.options = options or ServerOptions()
         self.port = 0
         self.vcenter: VCenter | None = None
-        self.reads: SharedReads | None = None
         self.streams = OpenStreams(self.options.streams)
         self.tls = tls
         self._vcenter_options = vcenter
@@ -106,7 +103,7 @@ class Gateway(Events):
         """Starts serving and returns the port. Raises OSError when the address cannot be used."""
         quiet_library()
         server = grpc.aio.server(options=channel_arguments(self.options))
-        server.add_generic_rpc_handlers(tuple(self._handlers()))
+        server.add_generic_rpc_handlers((self._handler(),))
         if self.options.health:
             server.add_generic_rpc_handlers((self._health.handler(),))
         if self.options.reflection:
@@ -148,7 +145,7 @@ class Gateway(Events):
         await self._close_vcenter()
 
     async def _close_vcenter(self) -> None:
-        vcenter, self.vcenter, self.reads, self._service = self.vcenter, None, None, None
+        vcenter, self.vcenter, self._service = self.vcenter, None, None
         await self._version.close()
         if vcenter is not None:
             await vcenter.close()
@@ -175,8 +172,8 @@ class Gateway(Events):
         is_well = self._is_closed and self._is_trusted
         self._health.set(status.SERVING if is_well else status.NOT_SERVING, (VCENTER_HEALTH,))
 
-    def _handlers(self) -> list[Any]:
-        """The handlers of all rpcs. What is promised about calls are the layers that are put together here."""
+    def _handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
+        """The handler of all rpcs."""
         admission, timeouts = self._admission, self._vcenter_options
         service = self._service = GatewayService(
             self.contract,
@@ -187,24 +184,15 @@ class Gateway(Events):
         )
         audit = self.audit
         events = combined(TraceEvents(), self._events, self, service, *([audit] if audit else []))
+        enter = admitted(admission.authorize, events)
         vcenter = self.vcenter = VCenter(
-            timeouts, self.contract, policy=self._retries, events=events, tracing=self._tracing
+            timeouts, self.contract, admission=enter, policy=self._retries, events=events, tracing=self._tracing
         )
-        reads = self.reads = SharedReads(
-            vcenter.call,
-            longest=timeouts.max_timeout,
-            lend=lambda read, call: vcenter.limiter.lend(read, path_of(call)),
-        )
-
-        def admit(call: Call) -> None:
-            admission.authorize(call)
-            if audit is not None:
-                audit.begins(call)
-
-        return service_handlers(
+        return rpc_handler(
             self.bindings,
-            Door(admission, admit, timeouts.seconds_for, self._tracing),
-            reads.call,
+            Door(admission, timeouts.seconds_for, self._tracing),
+            vcenter.call,
+            enter,
             local_endpoints(self.contract, [service]),
             events,
             self.streams,

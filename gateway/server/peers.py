@@ -1,8 +1,8 @@
 """Bounds what a peer can make this process hold: requests that it does not finish, answers that it does not take.
 
 gRPC's server waits for both without an end, and without counting. A handler is started once the headers of a call are
-there, and reads the request itself, so that one that never comes is answered all the same; and the bytes of an answer
-count from when the handler has it until the peer has taken it.
+there, and the request is read here, so that the handler can answer, and tell of, a call whose request never comes. The
+bytes of an answer count from when the handler has it until the peer has taken it.
 
 A peer may send the whole of a request only while it is being read, and before that a window's size. So a connection has
 few requests read at once, which bounds what a fast peer sends before anybody knows who it is.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import itertools
 import logging
 import time
@@ -20,13 +19,10 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, cast
 
-import grpc
-from google.rpc import code_pb2
+from gateway.errors import Failure, GatewayError, Reason
+from gateway.server.connections import EOF, close_connections
 
-from gateway.errors import Failure, GatewayError, Reason, status_of
-from gateway.server.connections import EOF, abort, close_connections
-
-__all__ = ["BoundedHandler", "Peers"]
+__all__ = ["NO_REQUEST", "BoundedHandler", "Handler", "Peers"]
 
 REQUEST_SECONDS = 30.0
 # What has not arrived so soon after its headers, as nearly every request has, is late. How much of a late one is there
@@ -44,13 +40,21 @@ STUCK_SECONDS = 5.0
 _SWEEP_SECONDS = 1.0
 # Of each call there is one at a time, so the number of streams bounds them.
 _SMALL_ANSWER = 16 * 1024
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 _log = logging.getLogger(__name__)
 
+Handler = Callable[[bytes | Failure, Any], Awaitable[bytes]]
+"""Takes a serialized request, or why there is none, and the call's context; gives the serialized answer."""
 BoundedHandler = Callable[[Any, Any], Awaitable[bytes]]
 """The handler of an rpc that gRPC takes for one with a stream of requests."""
 
+NO_REQUEST = Failure.of(Reason.REQUEST_INVALID, "the call has no complete request message")
+_TOO_MANY = Failure.of(
+    Reason.OVERLOADED, "too many requests have not arrived completely, and this is one of the oldest"
+)
+_TOO_LARGE = Failure.of(
+    Reason.OVERLOADED, "the calls under way on this connection have too many bytes of requests; make fewer at once"
+)
 
 _Reading = tuple[float, "_Turns | None"]
 """Since when a request is read, and whose turn it uses where it had to wait for one."""
@@ -81,7 +85,7 @@ class Peers:
         """Of connections with more of them than are read without waiting for a turn."""
         self._held: defaultdict[str, int] = defaultdict(int)
         """Bytes of large requests whose calls are under way, by connection."""
-        self._late: dict[asyncio.Task[Any], tuple[int, str]] = {}
+        self._late: dict[asyncio.Task[Any], Failure] = {}
         """Those that are being refused, and why."""
         self._looking = False
         self._answers: dict[asyncio.Task[Any], _Answer] = {}
@@ -109,7 +113,7 @@ class Peers:
             raise GatewayError(Failure.of(Reason.OVERLOADED, text))
         self._count(context, size)
 
-    def bounded(self, handle: Callable[[bytes, Any], Awaitable[bytes]]) -> BoundedHandler:
+    def bounded(self, handle: Handler) -> BoundedHandler:
         """The same handler, for a registration with a stream of requests of which it reads the first."""
 
         answers = self._answers
@@ -121,12 +125,9 @@ class Peers:
             else:
                 async with self._turn(context.peer()) as turns:
                     data = await self._read(task, context, turns)
-            if data is EOF:
-                await _refuse(context, code_pb2.INVALID_ARGUMENT, "the call has no complete request message")
-            if len(data) > _LARGE_REQUEST:
-                answer = await self._handle_large(handle, data, context)
-            else:
-                answer = await handle(data, context)
+            if isinstance(data, bytes) and len(data) > _LARGE_REQUEST and not self._hold(context, len(data)):
+                data = _TOO_LARGE
+            answer = await handle(data, context)
             if task not in answers:
                 self._count(context, len(answer))
             return answer
@@ -138,20 +139,24 @@ class Peers:
         while self._answers:
             await asyncio.wait(list(self._answers))
 
-    async def _read(self, task: asyncio.Task[Any], context: Any, turns: _Turns | None = None) -> Any:
-        """The request of a call; does not return for one that comes too late."""
+    async def _read(self, task: asyncio.Task[Any], context: Any, turns: _Turns | None = None) -> bytes | Failure:
+        """The request of a call, or why it is refused."""
         self._requests[task] = (time.monotonic(), turns)
         if not self._sweeping:
             self._sweep_later()
         if turns is not None and not self._looking:
             self._look_soon()
         try:
-            return await context.read()
+            data = await context.read()
         except asyncio.CancelledError:
-            await self._cancelled(task, context)
-            raise
+            failure = self._late.pop(task, None)
+            if failure is None:
+                raise
+            task.uncancel()
+            return failure
         finally:
             del self._requests[task]
+        return NO_REQUEST if data is EOF else cast("bytes", data)
 
     @contextlib.asynccontextmanager
     async def _turn(self, peer: str) -> AsyncIterator[_Turns]:
@@ -168,28 +173,21 @@ class Peers:
             if not turns.users:
                 del self._turns[peer]
 
-    async def _handle_large(self, handle: Callable[[bytes, Any], Awaitable[bytes]], data: bytes, context: Any) -> bytes:
-        """Handles a call as long as its connection has few large requests under way; one may be as large as it likes
-        where there is no other."""
-        peer, size = context.peer(), len(data)
+    def _hold(self, context: Any, size: int) -> bool:
+        """Counts a large request until its call has ended; False for one too many on its connection. A single one may be
+        as large as it likes."""
+        peer = context.peer()
         held = self._held.get(peer, 0)
         if held and held + size > CONNECTION_BYTES:
-            del data
-            text = "the calls under way on this connection have too many bytes of requests; make fewer at once"
-            await _refuse(context, code_pb2.RESOURCE_EXHAUSTED, text)
+            return False
         self._held[peer] += size
-        try:
-            return await handle(data, context)
-        finally:
-            self._held[peer] -= size
-            if not self._held[peer]:
-                del self._held[peer]
+        cast("asyncio.Task[Any]", asyncio.current_task()).add_done_callback(lambda _: self._let_go(peer, size))
+        return True
 
-    async def _cancelled(self, task: asyncio.Task[Any], context: Any) -> None:
-        """Refuses a call whose request is late; returns where it was not for that that it was cancelled."""
-        if refusal := self._late.pop(task, None):
-            task.uncancel()
-            await _refuse(context, *refusal)
+    def _let_go(self, peer: str, size: int) -> None:
+        self._held[peer] -= size
+        if not self._held[peer]:
+            del self._held[peer]
 
     def _is_full(self, peer: str, size: int) -> bool:
         """Whether the bytes of a further answer would be too many, for one connection or for all. One answer may be as
@@ -230,7 +228,7 @@ class Peers:
         now = time.monotonic()
         late = [task for task, (since, _) in self._requests.items() if since <= now - self._request_seconds]
         text = f"the request has not arrived completely within {self._request_seconds:g} seconds"
-        self._refuse_requests(late, code_pb2.INVALID_ARGUMENT, text)
+        self._refuse_requests(late, Failure.of(Reason.REQUEST_INVALID, text))
         if self._refused:
             _log.warning("refused %d calls of peers that do not read their answers", self._refused)
             self._refused = 0
@@ -262,13 +260,12 @@ class Peers:
             self._look_soon()
 
     def _refuse_oldest(self, late: list[asyncio.Task[Any]]) -> None:
-        text = "too many requests have not arrived completely, and this is one of the oldest"
-        self._refuse_requests(late, code_pb2.RESOURCE_EXHAUSTED, text)
+        self._refuse_requests(late, _TOO_MANY)
 
-    def _refuse_requests(self, late: list[asyncio.Task[Any]], code: int, text: str) -> None:
+    def _refuse_requests(self, late: list[asyncio.Task[Any]], failure: Failure) -> None:
         if chosen := [task for task in late if task in self._requests and task not in self._late]:
             for task in chosen:
-                self._late[task] = (code, text)
+                self._late[task] = failure
                 task.cancel()
             _log.warning("refused %d calls whose requests do not arrive", len(chosen))
 
@@ -297,16 +294,3 @@ class _Turns:
         self.places = asyncio.Semaphore(places)
         self.users = 0
         """Calls that have a place or wait for one."""
-
-
-async def _refuse(context: Any, code: int, text: str) -> None:
-    """Ends the call with a status, and does not return."""
-    context.set_trailing_metadata((("grpc-status-details-bin", _details(code, text)),))
-    await abort(context, _CODES[code], text)
-
-
-@functools.lru_cache(maxsize=8)
-def _details(code: int, text: str) -> bytes:
-    """The status in full. There are few, and a flood of calls is refused with one of them."""
-    reason = Reason.OVERLOADED if code == code_pb2.RESOURCE_EXHAUSTED else Reason.REQUEST_INVALID
-    return bytes(status_of(Failure.of(reason, text)).SerializeToString())

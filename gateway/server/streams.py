@@ -23,12 +23,13 @@ from gateway.events import Events
 from gateway.server.arrival import REQUEST_ID_HEADER, Arrival, Door, refuse
 from gateway.server.calls import CANCELLED
 from gateway.server.connections import read, taken, write
+from gateway.server.peers import NO_REQUEST
 from gateway.settings import ServerSettings
 from gateway.transcoding import Binding
+from gateway.vcenter.retry import TOO_MANY_STREAMS_SECONDS
 
 __all__ = ["OpenStreams", "StreamHandler", "StreamLimits", "stream_handler"]
 
-_RETRY_DELAY = 5.0
 _LAST_WRITE_SECONDS = 1.0
 """How long the end of a stream waits for a message that is being written; a peer that does not read gets no status."""
 _STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway stops; open the stream again")
@@ -108,7 +109,7 @@ class OpenStreams:
         ):
             if count >= limit:
                 text = f"{whose} {count} streams open, which is the limit"
-                raise GatewayError(Failure.of(Reason.TOO_MANY_STREAMS, text, retry_delay=_RETRY_DELAY))
+                raise GatewayError(Failure.of(Reason.TOO_MANY_STREAMS, text, retry_delay=TOO_MANY_STREAMS_SECONDS))
         stream = _OpenStream(asyncio.ensure_future(pump()))
         self._open.add(stream)
         self._callers.update(callers)
@@ -145,7 +146,7 @@ def stream_handler(
         writing: asyncio.Future[None] | None = None
         try:
             call = arrival.call(await _request(context))
-            door.admit(call)
+            door.admission.authorize(call)
             events.call_started(call)
 
             async def pump() -> None:
@@ -181,15 +182,13 @@ def stream_handler(
     return handle
 
 
-async def _request(context: Any) -> bytes:
-    """The serialized request. Raises GatewayError (INVALID_ARGUMENT) for one that does not come."""
+async def _request(context: Any) -> bytes | Failure:
+    """The serialized request, or that it does not come."""
     data = None
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_REQUEST_SECONDS):
             data = await read(context)
-    if data is None:
-        raise GatewayError(Failure.of(Reason.REQUEST_INVALID, "the call has no complete request message"))
-    return data
+    return NO_REQUEST if data is None else data
 
 
 async def _watch(door: Door, arrival: Arrival, call: Call, stream: _OpenStream, check_seconds: float) -> None:

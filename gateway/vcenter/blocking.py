@@ -15,12 +15,12 @@ from google.protobuf.message import Message
 from requests.adapters import HTTPAdapter
 
 from gateway.calls import Call, Caller
+from gateway.calls.credential import SESSION_HEADER, Credential, SessionId
 from gateway.calls.identity import ANONYMOUS
 from gateway.contract import Contract, load_contract
 from gateway.errors import GatewayError
 from gateway.transcoding import Binding, RestRequest, RestResponse
 from gateway.transcoding.error_response import error_reader
-from gateway.vcenter.credential import SESSION_HEADER, Credential, SessionId
 from gateway.vcenter.failures import (
     AnswerTimeoutError,
     AnswerTooLargeError,

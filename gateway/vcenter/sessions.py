@@ -20,12 +20,12 @@ from typing import cast
 from google.rpc import code_pb2
 
 from gateway.calls import Call, Kind
+from gateway.calls.credential import SESSION_HEADER, Basic, is_session_id
 from gateway.errors import BY_REASON, Failure, GatewayError, Reason
-from gateway.events import Events, LoginEnded
+from gateway.events import Events, LoginEnded, SessionEnded
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.transcoding.answer_json import NotJsonError, TooManyElementsError, parse
 from gateway.transcoding.error_response import ErrorReader, leaves_open
-from gateway.vcenter.credential import SESSION_HEADER, Basic, is_session_id
 from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import TransportError
 from gateway.vcenter.lockout import LockoutGuard
@@ -162,8 +162,7 @@ class SessionPool:
             if now - session.used < self._times.max_idle and now - session.opened < self._times.max_age:
                 session.used = now
                 return session
-            self.counts.renewed += 1
-            self._retire(entry)
+            self._retire(entry, "renewed")
         return await self._single_flight(entry, lambda: self._open(entry, credential, call), call)
 
     def was_refused(self, response: RestResponse) -> bool:
@@ -193,8 +192,7 @@ class SessionPool:
         if now - entry.replaced < self._times.between_replacements:
             return stale
         entry.replaced = now
-        self.counts.expired += 1
-        self._retire(entry)
+        self._retire(entry, "expired")
         return await self._single_flight(entry, lambda: self._open(entry, credential, call), call)
 
     def now(self) -> float:
@@ -234,9 +232,7 @@ class SessionPool:
             self._retire(entry)  # Forgotten while it was opened, and the credential has another one by now.
             return
         if len(self._proven) > self._limit:
-            displaced = self._proven.popitem(last=False)[1]
-            self.counts.displaced += displaced.session is not None
-            self._retire(displaced)
+            self._retire(self._proven.popitem(last=False)[1], "displaced")
 
     async def _single_flight(
         self, entry: _Entry, action: Callable[[], Awaitable[Session]], call: Call | None
@@ -264,8 +260,7 @@ class SessionPool:
             return stale
         if entry.session is stale:
             if self.was_refused(probe):
-                self.counts.expired += 1
-                entry.session = None
+                self._retire(entry, "expired", log_out=False)
             else:
                 self._retire(entry)  # Nobody knows whether it is alive, so it is not left open.
         return await self._open(entry, credential, call)
@@ -344,10 +339,15 @@ class SessionPool:
         deadline = asyncio.get_running_loop().time() + self._times.max_call
         return await self._send(Exchange(request, headers, deadline, call))
 
-    def _retire(self, entry: _Entry) -> None:
-        """Takes the session out of use and closes it at vCenter in the background."""
+    def _retire(self, entry: _Entry, cause: str = "", *, log_out: bool = True) -> None:
+        """Takes the session out of use, where there is one, and closes it at vCenter in the background."""
         session, entry.session = entry.session, None
-        if session is not None:
+        if session is None:
+            return
+        if cause:
+            setattr(self.counts, cause, getattr(self.counts, cause) + 1)
+        self._events.session_ended(SessionEnded(cause))
+        if log_out:
             task = asyncio.ensure_future(self._logout(session))
             self._logouts.add(task)
             task.add_done_callback(self._logouts.discard)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohappyeyeballs
 
+from gateway.events import CertificateChanged, Events
 from gateway.files import ReloadedFile
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.vcenter.connection import Connection
@@ -48,7 +49,7 @@ class Transport:
     Raises ValueError for a file of authorities that cannot be used; one that changes is used for new connections.
     """
 
-    def __init__(self, options: VCenterOptions) -> None:
+    def __init__(self, options: VCenterOptions, events: Events | None = None) -> None:
         parts = urlsplit(options.url)
         self._host = parts.hostname or ""
         self._name = self._host.partition("%")[0]
@@ -69,7 +70,9 @@ class Transport:
         self._resolving: asyncio.Future[None] | None = None
         self._addresses: list[_AddressInfo] = []
         self._addresses_until = 0.0
-        self._tls: ssl.SSLObject | None = None
+        self._events = events or Events()
+        self.certificate: bytes | None = None
+        """What vCenter showed on the connection made last, in DER form; None without TLS."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -83,10 +86,6 @@ class Transport:
     def connections(self) -> int:
         """Connections that are open, in use or kept."""
         return len(self._open)
-
-    def certificate(self) -> bytes | None:
-        """The certificate that vCenter showed on the connection made last, in DER form; None without TLS."""
-        return self._tls.getpeercert(binary_form=True) if self._tls is not None else None
 
     async def close(self) -> None:
         """Closes all connections; calls under way fail."""
@@ -187,8 +186,8 @@ class Transport:
         if not connection.is_open:
             raise NotSentError("vCenter cannot be reached: it closes connections at once")
         self._open.add(connection)
-        if trusted is not None:
-            self._check_thumbprint(connection)
+        if (tls := connection.tls) is not None:
+            self._look_at(tls.getpeercert(binary_form=True) or b"", connection)
         return connection
 
     async def _open_connection(self, trusted: ssl.SSLContext | None, loop: asyncio.AbstractEventLoop) -> Connection:
@@ -228,11 +227,14 @@ class Transport:
         finally:
             self._resolving = None
 
-    def _check_thumbprint(self, connection: Connection) -> None:
-        self._tls = tls = connection.tls
-        if self._options.thumbprint is None or tls is None:
+    def _look_at(self, certificate: bytes, connection: Connection) -> None:
+        """Tells of a certificate that is another one; refuses it where it is not the one that is configured."""
+        if certificate != self.certificate:
+            before, self.certificate = self.certificate, certificate
+            self._events.certificate_changed(CertificateChanged(certificate, before is None))
+        if self._options.thumbprint is None:
             return
-        found = hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()
+        found = hashlib.sha256(certificate).hexdigest()
         if found != self._options.thumbprint:
             connection.abort()
             raise CertificateError(thumbprint_text(found))

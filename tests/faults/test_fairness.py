@@ -165,7 +165,7 @@ async def test_a_joiner_lends_its_turn() -> None:
         first = asyncio.create_task(crowd.call(READ, shared, user=GOOD, metadata=MAX_AGE))
         await eventually(lambda: limiter.waiting == 200, "the read")
         joiner = asyncio.create_task(other.call(READ, shared, user=GOOD, metadata=MAX_AGE))
-        reads = crowd.gateway.reads
+        reads = crowd.gateway.vcenter.reads
         assert reads is not None
         await eventually(lambda: reads.counts.joined == 1, "the joiner")
         for _ in range(3):

@@ -25,11 +25,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from google.protobuf import json_format
 from jwt.algorithms import ECAlgorithm
 
+from gateway.calls import Basic
 from gateway.contract import Streaming, load_contract
 from gateway.simulator import DEFAULT_USERS, Fault, ManualClock, Simulator, SimulatorOptions
 from gateway.simulator.inventory import Inventory
 from gateway.transcoding import compile_bindings
-from gateway.vcenter import Basic
 from tests.integration import cases
 from tests.integration.certificates import Authority
 from tests.integration.collector import Collector

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from gateway.access import Admission
+from gateway.calls import Basic
 from gateway.contract import load_contract
 from gateway.errors import GatewayError
 from gateway.server.access import make_access
 from gateway.settings import Settings
 from gateway.simulator import Fault, ManualClock, SessionLimits, Simulator, SimulatorOptions
 from gateway.transcoding import compile_bindings
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from gateway.vcenter.client import VCenter
 from gateway.vcenter.retry import RetryPolicy
 from tests.calls import call_of

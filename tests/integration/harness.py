@@ -17,6 +17,7 @@ from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.access import Admission, AuditLog, passthrough
+from gateway.calls import Basic
 from gateway.contract import Contract, load_contract
 from gateway.events import CallEnded, Events, combined
 from gateway.server.access import make_access
@@ -27,7 +28,7 @@ from gateway.settings import Settings
 from gateway.simulator import ManualClock, Simulator, SimulatorOptions
 from gateway.tracing import Forwarding, Tracing
 from gateway.transcoding import Binding
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from tests.calls import Ended
 from tests.integration.cases import ADMINISTRATOR, Json
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from gateway.access import Admission, AuditFile, AuditLog, parse_policy, passthrough
+from gateway.calls import Basic
 from gateway.server.access import make_access
 from gateway.simulator import DEFAULT_USERS, Fault
-from gateway.vcenter import Basic
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
     PASSWORD,

@@ -29,6 +29,7 @@ from gateway.admin import ProcessAdmin
 from gateway.admin.metrics import FAMILIES, PREFIX, metrics_table
 from gateway.admin.page import POLICY
 from gateway.admin.summary import quantile
+from gateway.calls import Basic
 from gateway.configuration import SettingsError, load_settings
 from gateway.contract import load_contract
 from gateway.events import combined
@@ -37,7 +38,7 @@ from gateway.server.gateway import Gateway
 from gateway.server.options import ServerOptions
 from gateway.server.tls import ServerTls
 from gateway.simulator import Fault, Simulator, SimulatorOptions
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.certificates import Authority
 from tests.integration.harness import (

@@ -15,7 +15,9 @@ import grpc
 import grpc.aio
 import pytest
 
-from gateway.errors import GatewayError
+from gateway.access import AuditLog
+from gateway.errors import Failure, GatewayError
+from gateway.events import CallEnded, Events
 from gateway.server import ServerOptions, peers
 from gateway.server.arrival import refuse
 from gateway.server.connections import abort, close_connections
@@ -38,6 +40,7 @@ from tests.integration.raw_http2 import (
 from tests.integration.test_server import CREDENTIALS, options
 
 KIB = 1024
+CHANGE = "vcenter.vm.v1.PowerService/StartVm"
 HEAD = request_head(f"/{READ}".encode(), [(b"vmware-api-session-id", b"x")])
 WHOLE = message(b"\x0a\x07vm-1001")
 
@@ -153,7 +156,9 @@ async def waiting() -> AsyncIterator[tuple[str, list[int], asyncio.Event]]:
     started: list[int] = []
     go_on = asyncio.Event()
 
-    async def answer(data: bytes, context: Any) -> bytes:
+    async def answer(data: bytes | Failure, context: Any) -> bytes:
+        if isinstance(data, Failure):
+            await refuse(context, data, "")
         started.append(len(data))
         await go_on.wait()
         return b""
@@ -195,6 +200,37 @@ async def test_a_refused_call_leaves_nothing() -> None:
         await server.stop(None)
 
 
+class Ended(Events):
+    """Keeps how calls ended."""
+
+    def __init__(self) -> None:
+        self.found: list[CallEnded] = []
+
+    def call_ended(self, ended: CallEnded) -> None:
+        self.found.append(ended)
+
+
+@pytest.mark.parametrize(("count", "code"), [(1, "INVALID_ARGUMENT"), (9, "RESOURCE_EXHAUSTED")], ids=["late", "many"])
+async def test_refusals_are_told(monkeypatch: pytest.MonkeyPatch, count: int, code: str) -> None:
+    """Log, metrics and audit log learn of a call whose request does not arrive, as of every other one."""
+    monkeypatch.setattr(peers, "REQUEST_SECONDS", 0.5 if count == 1 else 30)
+    ended, records = Ended(), list[Any]()
+    head = request_head(f"/{CHANGE}".encode(), [(b"vmware-api-session-id", b"x"), (b"x-request-id", b"r-1")])
+    async with (
+        running_system(events=ended, audit=AuditLog(records.append)) as system,
+        connection(system.address) as peer,
+    ):
+        for number in range(count):
+            await peer.send(frame(HEADERS, END_HEADERS, 2 * number + 1, head))
+        await peer.end_of(1)
+        await eventually(lambda: bool(records), "the record")
+        call, record = ended.found[0], records[0]
+        assert (call.rpc, call.code, call.request_id) == (CHANGE, code, "r-1")
+        assert call.peer.startswith("ipv4:127.0.0.1:")
+        assert (record["event"], record["rpc"], record["code"]) == ("change_refused", CHANGE, code)
+        await eventually(lambda: system.gateway.active_calls == 0, "the end of the call")
+
+
 class Echo:
     """A server whose answers are as large as asked for."""
 
@@ -209,7 +245,8 @@ async def answering(max_unsent: int, *, is_read_only: bool = True, answer_second
     quiet_library()
     held = Peers(max_unsent, 4 * KIB * KIB, answer_seconds=answer_seconds)
 
-    async def answer(data: bytes, context: Any) -> bytes:
+    async def answer(data: bytes | Failure, context: Any) -> bytes:
+        assert isinstance(data, bytes)
         if is_read_only:
             try:
                 held.take_room(context, int(data))

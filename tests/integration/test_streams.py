@@ -24,12 +24,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 
-from gateway.access import AuditLog
+from gateway.access import Admission, AuditLog, parse_policy, passthrough
 from gateway.admin.metrics import PREFIX, Metrics
 from gateway.calls import Call
 from gateway.contract import load_contract
+from gateway.event_log import EventLog
 from gateway.events import Events
-from gateway.events.log import EventLog
 from gateway.server import ServerOptions
 from gateway.server.streams import StreamLimits
 from gateway.simulator import Fault
@@ -423,12 +423,34 @@ async def test_traces() -> None:
 
 
 async def test_the_audit_log() -> None:
-    """Streams that only read have no record, whether they end, are refused or are cut off."""
+    """A stream has a record when it starts and one when it ends, however it ends; one that is not let in has one."""
     records: list[Any] = []
-    async with running_system(audit=AuditLog(records.append)) as system:
+    policy = parse_policy(b'rules: [{identities: ["administrator@*"], rpcs: ["*"]}]')
+    admission = Admission(passthrough(), lambda: policy)
+    async with running_system(admission=admission, audit=AuditLog(records.append)) as system:
+        await refused(system.client, user="readonly@vsphere.local")
         stream = await opened(system.client)
         stream.cancel()
-        await refused(system.client, password="wrong")
+        await eventually(lambda: len(records) == 3, "the end of the stream that its caller left")
         await opened(system.client)
         await system.gateway.stop()
-    assert records == []
+    told = [(record["event"], record.get("code"), record.get("reason"), record.get("messages")) for record in records]
+    assert told == [
+        ("stream_refused", "PERMISSION_DENIED", "POLICY_DENIED", None),
+        ("stream_started", None, None, None),
+        ("stream_ended", "CANCELLED", "", 1),
+        ("stream_started", None, None, None),
+        ("stream_ended", "UNAVAILABLE", "GATEWAY_STOPPING", 1),
+    ]
+    assert {record["rpc"] for record in records} == {WATCH}
+    assert records[1]["change_id"] == records[2]["change_id"] != records[3]["change_id"]
+    assert all("may_have_executed" not in record for record in records)
+
+
+async def test_streams_go_on_without_the_audit_log() -> None:
+    """Where changes that cannot be recorded are refused, streams that only read are not, and the loss is counted."""
+    audit = AuditLog(lambda fields: False, must_record=True)
+    async with running_system(audit=audit) as system:
+        stream = await opened(system.client)
+        stream.cancel()
+        await eventually(lambda: audit.lost == 2, "both records")

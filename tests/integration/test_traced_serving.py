@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.vcenter import Basic
+from gateway.calls import Basic
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.collector import Collector
 from tests.integration.harness import PASSWORD, READ, READ_REQUEST, START, START_REQUEST, eventually

@@ -63,11 +63,8 @@ class _StuckContext:
         raise asyncio.CancelledError
 
 
-def admit(call: Call) -> None: ...
-
-
 def door() -> Door:
-    return Door(Admission(passthrough()), admit, lambda is_read_only, remaining: 60.0)
+    return Door(Admission(passthrough()), lambda is_read_only, remaining: 60.0)
 
 
 async def test_an_answer_counts_before_its_headers_are_taken() -> None:

@@ -15,12 +15,12 @@ from cryptography import x509
 from google.protobuf import descriptor_pb2
 
 from gateway import __version__
+from gateway.calls.credential import SESSION_HEADER
 from gateway.cli import cli
 from gateway.cli.output import Exit
 from gateway.contract import load_contract
 from gateway.settings import all_settings
 from gateway.vcenter.certificate import ends_soon
-from gateway.vcenter.credential import SESSION_HEADER
 from tests.integration.certificates import Authority
 from tests.unit.cli.conftest import Invoke
 

@@ -8,11 +8,12 @@ from itertools import count
 
 import pytest
 
+from gateway.calls import Basic
 from gateway.contract import load_contract
 from gateway.errors import Failure, GatewayError
+from gateway.events import Events, SessionEnded
 from gateway.transcoding import RestRequest, RestResponse, compile_bindings
 from gateway.transcoding.error_response import error_reader
-from gateway.vcenter import Basic
 from gateway.vcenter.exchange import Exchange
 from gateway.vcenter.failures import AnswerTimeoutError, ConnectionLostError, NotSentError
 from gateway.vcenter.retry import RetryPolicy
@@ -81,6 +82,31 @@ async def test_how_many_are_kept() -> None:
     assert sorted(vcenter.open.values()) == names(0, 2, 3)
     assert (pool.open_sessions, pool.counts.displaced) == (LIMIT, 1)
     await pool.close()
+    assert not vcenter.open
+
+
+class Ends(Events):
+    """Keeps why sessions ended, with how many were open then."""
+
+    def __init__(self) -> None:
+        self.pool: SessionPool | None = None
+        self.told: list[tuple[str, int]] = []
+
+    def session_ended(self, ended: SessionEnded) -> None:
+        assert self.pool is not None
+        self.told.append((ended.cause, self.pool.open_sessions))
+
+
+async def test_ends_are_told() -> None:
+    """Whoever watches the gateway learns of each session that is no longer used, and why, when it is no longer one of
+    the open ones."""
+    vcenter, clock, ends = VCenter(), Clock(), Ends()
+    pool = ends.pool = SessionPool(vcenter.send, vcenter.send, ERRORS, limit=2, clock=clock, events=ends)
+    await get(pool, *USERS[:3])
+    clock.now += 26 * 60
+    await get(pool, USERS[2])
+    await pool.close()
+    assert ends.told == [("displaced", 2), ("renewed", 1), ("", 1), ("", 0)]
     assert not vcenter.open
 
 
@@ -354,7 +380,7 @@ class Operations:
         self.clock = Clock()
         self._numbers = count(1)
         self.pool = SessionPool(self.send, self.send, ERRORS, clock=self.clock)
-        self._send = with_session(self.pool, self.send)
+        self._send = with_session(self.pool)(self.send)
 
     def sent(self, request: RestRequest) -> int:
         return sum(each is request for each in self.requests)

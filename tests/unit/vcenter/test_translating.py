@@ -39,11 +39,12 @@ async def test_large_answers(monkeypatch: pytest.MonkeyPatch, size: int, in_its_
     async def send(exchange: Exchange) -> RestResponse:
         response = RestResponse(200, {}, b'{"state": "POWERED_ON", "new": 1}'.ljust(size))
         assert exchange.read is not None
-        await exchange.read(response)
+        if (reading := exchange.read(response)) is not None:
+            await reading
         read_before.append(len(threads.found))
         return response
 
-    await translating(send, threads)(call_of(compile_bindings(load_contract())[READ], {"vm": "vm-1"}))
+    await translating(threads)(send)(call_of(compile_bindings(load_contract())[READ], {"vm": "vm-1"}))
     assert read_before == [int(in_its_place)]
     [thread] = threads.found
     assert (thread is threading.current_thread()) is not in_its_place
