@@ -174,8 +174,8 @@ class Peers:
                 del self._turns[peer]
 
     def _hold(self, context: Any, size: int) -> bool:
-        """Counts a large request until its call has ended; False for one too many on its connection. A single one may be
-        as large as it likes."""
+        """Counts a large request until its call has ended; False for one too many on its connection. A single one may
+        be as large as it likes."""
         peer = context.peer()
         held = self._held.get(peer, 0)
         if held and held + size > CONNECTION_BYTES:
