@@ -184,7 +184,8 @@ class Gateway(Events):
         )
         audit = self.audit
         events = combined(TraceEvents(), self._events, self, service, *([audit] if audit else []))
-        enter = admitted(admission.authorize, events)
+        recorded = audit.recorded if audit else None
+        enter = admitted(admission.authorize, events, recorded)
         vcenter = self.vcenter = VCenter(
             timeouts, self.contract, admission=enter, policy=self._retries, events=events, tracing=self._tracing
         )
