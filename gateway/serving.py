@@ -20,8 +20,8 @@ from gateway.errors import GatewayError, Reason
 from gateway.event_log import EventLog
 from gateway.events import combined
 from gateway.files import look_at_files
-from gateway.server.access import account_file, make_access
 from gateway.server.gateway import Gateway
+from gateway.server.guards import account_file, make_guards
 from gateway.server.options import ServerOptions
 from gateway.server.streams import StreamLimits
 from gateway.settings import ServerSettings, Settings
@@ -89,10 +89,10 @@ async def run(
             stack.push_async_callback(worker.close)
         if settings.simulator.enabled and backend is None:
             backend = await simulator(settings, stack)
-        access = make_access(settings, Basic(backend.user, backend.password) if backend else None)
-        if access.audit_file:
+        guards = make_guards(settings, Basic(backend.user, backend.password) if backend else None)
+        if guards.audit_file:
             # Its last records are those of calls that end during the stop.
-            stack.push_async_callback(asyncio.to_thread, access.audit_file.close)
+            stack.push_async_callback(asyncio.to_thread, guards.audit_file.close)
         if worker is None:
             introduce(settings, backend, stack)
         vcenter = VCenterOptions.of(settings.vcenter, backend.url if backend else None)
@@ -101,16 +101,16 @@ async def run(
         stack.push_async_callback(tracing.stop)
         gateway = Gateway(
             vcenter,
-            access.admission,
+            guards.admission,
             retries=RetryPolicy.of(settings.vcenter.retries),
             options=_server_options(settings.server, reuse_port=worker is not None),
             events=combined(*(admin.subscribers if admin else ()), EventLog()),
-            audit=access.audit,
+            audit=guards.audit,
             tracing=tracing,
-            tls=access.tls,
+            tls=guards.tls,
         )
         stopping = stop_event()
-        reload = _reload([look_at_files, *([access.audit_file.reopen] if access.audit_file else [])])
+        reload = _reload([look_at_files, *([guards.audit_file.reopen] if guards.audit_file else [])])
         if worker is None:
             on_hangup(reload, stopping.set)
         else:

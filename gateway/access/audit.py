@@ -34,6 +34,7 @@ __all__ = ["AuditEvent", "AuditLog", "AuditRecord"]
 _MAX_TEXT = 200
 RECORD_SECONDS = 2.0
 """How long a change waits for its first record where the disk does not answer."""
+_UNARY = Streaming.UNARY
 
 
 class AuditEvent(StrEnum):
@@ -115,7 +116,7 @@ class AuditLog(Events):
     def call_started(self, call: Call) -> None:
         """Records that a change is about to be carried out, or that a stream begins."""
         method = call.binding.method
-        if not _is_recorded(method):
+        if method.is_read_only and method.streaming is _UNARY:
             return
         trace = call.trace
         record = AuditRecord(
@@ -125,7 +126,7 @@ class AuditLog(Events):
             request_id=call.request_id,
             trace_id=trace.trace_id if trace else "",
             span_id=trace.span_id if trace else "",
-            event=AuditEvent.STARTED if _is_unary(method) else AuditEvent.STREAM_STARTED,
+            event=AuditEvent.STARTED if method.streaming is _UNARY else AuditEvent.STREAM_STARTED,
         )
         self._started[call] = record
         writing = self._record(record)
@@ -154,9 +155,9 @@ class AuditLog(Events):
     def call_ended(self, ended: CallEnded) -> None:
         """Records how a change or a stream ended, or that it was not let in."""
         method = ended.method
-        if not _is_recorded(method):
+        is_unary = method.streaming is _UNARY
+        if is_unary and method.is_read_only:
             return
-        is_unary = _is_unary(method)
         record = self._started.pop(ended.call, None) if ended.call is not None else None
         how: dict[str, Any] = {
             "code": ended.code,
@@ -197,14 +198,6 @@ class AuditLog(Events):
         if written is False:
             with self._counting:
                 self.lost += 1
-
-
-def _is_unary(method: Method) -> bool:
-    return method.streaming is Streaming.UNARY
-
-
-def _is_recorded(method: Method) -> bool:
-    return not method.is_read_only or not _is_unary(method)
 
 
 def _target(method: Method, message: Message) -> Mapping[str, str]:

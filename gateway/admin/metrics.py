@@ -23,7 +23,7 @@ from gateway.admin.timings import Series, Timings
 from gateway.calls import Call
 from gateway.contract import Streaming
 from gateway.errors import Reason
-from gateway.events import CallEnded, Events, Exchanged, Retried
+from gateway.events import CallEnded, Events, Exchanged, FileChanged, Retried
 from gateway.log_stream import dropped_lines
 from gateway.printable import OTHER_NAME
 from gateway.vcenter.breaker import BreakerState
@@ -156,6 +156,13 @@ FAMILIES = (
         "the last connection).",
         "livemin",
     ),
+    Family(
+        "file_changes_total",
+        "counter",
+        ("result",),
+        "Files that changed while the gateway ran (certificates, keys, passwords, tokens, policy): used (the new "
+        "content is in use), refused (it cannot be used, and the old one stays in use).",
+    ),
     Family("audit_records_lost_total", "counter", (), "Records of the audit log that could not be written."),
     Family(
         "log_lines_dropped_total",
@@ -247,6 +254,10 @@ class Metrics(Events):
     def retried(self, retried: Retried) -> None:
         """Counts a REST call that is repeated."""
         self._families["vcenter_retries_total"].labels(retried.call.binding.method.operation).inc()
+
+    def file_changed(self, changed: FileChanged) -> None:
+        """Counts a file with another content."""
+        self._families["file_changes_total"].labels("refused" if changed.problem else "used").inc()
 
     def unknown_field(self, message: str, field: str) -> None:
         """Counts a field that the contract does not know."""

@@ -21,7 +21,7 @@ from gateway.cli.output import Exit, echo, echo_json, wrapped
 from gateway.cli.serve import load
 from gateway.cli.steps import State, Step, StepError, VCenterSteps, take
 from gateway.contract import load_contract
-from gateway.server.access import account_file
+from gateway.server.guards import account_file
 from gateway.settings import Settings
 from gateway.vcenter.certificate import described, ends_soon
 from gateway.vcenter.options import VCenterOptions

@@ -20,7 +20,7 @@ from gateway.cli.output import Exit, echo
 from gateway.contract import ContractError
 from gateway.files import UnusableFileError
 from gateway.logs import configure_logs
-from gateway.server.access import Access, make_access
+from gateway.server.guards import Guards, make_guards
 from gateway.serving import ServerEndedError, run
 from gateway.settings import ServerSettings, Settings, is_loopback, join_address, split_address
 from gateway.settings.address import reachable
@@ -73,13 +73,13 @@ def serve(**flags: Any) -> None:
         _finish(uvloop.run, run(settings, announce))
 
 
-def load(settings: Settings) -> Access:
+def load(settings: Settings) -> Guards:
     """Reads every file that the settings name, and sees whether all that they ask for is there.
 
     Raises ValueError with a sentence.
     """
     check_tracing(settings.tracing)
-    return make_access(settings)
+    return make_guards(settings)
 
 
 @click.command(hidden=True)

@@ -1,9 +1,10 @@
-"""Makes one call: to a gateway over gRPC, or straight to a vCenter. Failures of either leave as `CallError`."""
+"""Makes one call, unary or streaming: to a gateway over gRPC, or straight to a vCenter. Failures of either leave as
+`CallError`."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from gateway.calls.credential import SESSION_HEADER, Credential, SessionId
 from gateway.cli.credentials import Bearer
 from gateway.cli.failure import CallError
-from gateway.contract import Contract
+from gateway.contract import Contract, Streaming
 from gateway.errors import GatewayError, Reason, status_of
 from gateway.settings import is_loopback, split_address
 from gateway.transcoding import Binding
@@ -28,15 +29,16 @@ __all__ = ["Answer", "Call", "Tls", "call_gateway", "call_vcenter", "vcenter_opt
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call that succeeded brought."""
+    """What a call brought: one answer, or a message of a stream."""
 
-    message: Message
+    message: Message | None
+    """None at the end of a stream."""
     metadata: tuple[tuple[str, str], ...] = ()
     """What the gateway says beside it: the request id, the age of a shared read."""
 
 
-Call = Callable[[Binding, Message, float], Answer]
-"""Makes one call within so many seconds. Raises CallError."""
+Call = Callable[[Binding, Message, float | None], Generator[Answer]]
+"""Makes one call within so many seconds; it is cancelled when the iterator is closed. Raises CallError."""
 
 _STATUS = "grpc-status-details-bin"
 _REQUEST_ID = "x-request-id"
@@ -133,34 +135,47 @@ def call_gateway(
     elif credential is not None:
         metadata += (("authorization", credential.header),)
 
-    def call(binding: Binding, message: Message, timeout: float) -> Answer:
+    def call(binding: Binding, message: Message, timeout: float | None) -> Generator[Answer]:
+        is_unary = binding.method.streaming is Streaming.UNARY
         with (
             grpc.secure_channel(address, credentials, options=options)
             if credentials is not None
             else grpc.insecure_channel(address, options=options)
         ) as channel:
-            rpc: Any = channel.unary_unary(
+            make: Any = channel.unary_unary if is_unary else channel.unary_stream
+            rpc = make(
                 f"/{binding.method.full_name}",
                 request_serializer=lambda request: request.SerializeToString(),
                 response_deserializer=binding.response_class.FromString,
             )
             try:
-                response, ended = rpc.with_call(message, timeout=timeout, metadata=metadata)
+                if is_unary:
+                    response, ended = rpc.with_call(message, timeout=timeout, metadata=metadata)
+                    yield Answer(response, (*_texts(ended.initial_metadata()), *_texts(ended.trailing_metadata())))
+                    return
+                stream = rpc(message, timeout=timeout, metadata=metadata)
+                said = _texts(stream.initial_metadata())
+                for response in stream:
+                    yield Answer(response, said)
+                    said = ()
+                yield Answer(None, (*said, *_texts(stream.trailing_metadata())))
             except grpc.RpcError as error:
                 raise _from_rpc(error, address, tls, contract) from None
-            said = [*ended.initial_metadata(), *ended.trailing_metadata()]
-        return Answer(response, tuple((name, value) for name, value in said if isinstance(value, str)))
 
     return call
+
+
+def _texts(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in metadata if isinstance(value, str))
 
 
 def call_vcenter(options: VCenterOptions, credential: Credential, contract: Contract) -> Call:
     """Calls vCenter itself, with the gateway's translation but no gateway."""
 
-    def call(binding: Binding, message: Message, timeout: float) -> Answer:
+    def call(binding: Binding, message: Message, timeout: float | None) -> Generator[Answer]:
         try:
             with BlockingVCenter(options, credential, contract) as vcenter:
-                return Answer(vcenter.call(binding, message, timeout))
+                yield Answer(vcenter.call(binding, message, timeout))
         except GatewayError as error:
             hint = ""
             if error.failure.reason in _CHECKED:

@@ -26,6 +26,7 @@ __all__ = [
     "CertificateChanged",
     "Events",
     "Exchanged",
+    "FileChanged",
     "LoginEnded",
     "Retried",
     "SessionEnded",
@@ -127,6 +128,14 @@ class CertificateChanged(NamedTuple):
     is_first: bool
 
 
+class FileChanged(NamedTuple):
+    """A file that a setting names has another content: a certificate, a key, a password, tokens, the policy."""
+
+    path: str
+    problem: str = ""
+    """Why the new content cannot be used, and the old one stays in use; empty where the new one is in use."""
+
+
 class Events:
     """Is told what happens, and by itself does nothing. A subscriber overrides what it wants to know.
 
@@ -160,6 +169,9 @@ class Events:
 
     def certificate_changed(self, changed: CertificateChanged) -> None:
         """vCenter shows another certificate than before."""
+
+    def file_changed(self, changed: FileChanged) -> None:
+        """A file has another content."""
 
     def unknown_field(self, message: str, field: str) -> None:
         """vCenter sent the field `field` in a message of this full name, which the contract does not know."""

@@ -14,7 +14,7 @@ import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Collection, Iterator
+from collections.abc import Awaitable, Collection, Hashable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import unquote
@@ -22,7 +22,7 @@ from urllib.parse import unquote
 import grpc
 import grpc.aio
 
-__all__ = ["EOF", "Places", "abort", "close_connections", "read", "taken", "write"]
+__all__ = ["EOF", "Places", "abort", "close_connections", "is_gone", "read", "taken", "write"]
 
 WRITE_SECONDS = 60.0
 _CLOSE_SECONDS = 5.0
@@ -39,31 +39,33 @@ _Address = tuple[str, int]
 
 
 class Places:
-    """How many streams of one kind there may be, of one connection and in all."""
+    """How many streams of one kind there may be, of one owner and in all. An owner is a connection, or an identity."""
 
-    def __init__(self, most: int, most_of_a_connection: int) -> None:
+    def __init__(self, most: int, most_of_an_owner: int) -> None:
         self._most = most
-        self._most_of_a_connection = most_of_a_connection
-        self._taken: Counter[str] = Counter()
-
-    @property
-    def taken(self) -> int:
+        self._most_of_an_owner = most_of_an_owner
+        self._owners: Counter[Hashable] = Counter()
+        self.taken = 0
         """Streams at the moment."""
-        return self._taken.total()
 
     @contextlib.contextmanager
-    def take(self, peer: str) -> Iterator[bool]:
-        """Takes a place for the duration of a stream, and tells whether there was one."""
-        if self.taken >= self._most or self._taken[peer] >= self._most_of_a_connection:
-            yield False
-            return
-        self._taken[peer] += 1
-        try:
-            yield True
-        finally:
-            self._taken[peer] -= 1
-            if not self._taken[peer]:
-                del self._taken[peer]
+    def take(self, *owners: Hashable) -> Iterator[str]:
+        """Takes a place for the duration of a stream, which counts for all its owners. Gives why there is none, in a
+        sentence; an empty one where there is."""
+        own = max(self._owners[owner] for owner in owners)
+        if self.taken >= self._most:
+            yield f"all callers together have {self.taken} streams open, which is the limit"
+        elif own >= self._most_of_an_owner:
+            yield f"the caller has {own} streams open, which is the limit"
+        else:
+            self.taken += 1
+            self._owners.update(owners)
+            try:
+                yield ""
+            finally:
+                self.taken -= 1
+                self._owners.subtract(owners)
+                self._owners += Counter()  # Drops those that have none.
 
 
 async def read(context: Any) -> bytes | None:
@@ -107,9 +109,19 @@ async def taken(context: Any, sending: Awaitable[None], seconds: float | None = 
             await sending
     except TimeoutError:
         _log.warning("closed %d connections that do not read a stream", close_connections({context.peer()}))
-        await asyncio.sleep(_CLOSE_SECONDS)  # Cancelled by gRPC as soon as the connection is gone.
-        return False
-    return True
+    except Exception as error:
+        if not is_gone(error):
+            raise
+    else:
+        return True
+    await asyncio.sleep(_CLOSE_SECONDS)  # Cancelled by gRPC as soon as it knows that the connection is gone.
+    return False
+
+
+def is_gone(error: BaseException | None) -> bool:
+    """Whether gRPC could not send something because the connection was gone in that moment."""
+    # The type cannot be imported.
+    return type(error).__name__ == "ExecuteBatchError"
 
 
 def close_connections(peers: Collection[str]) -> int:

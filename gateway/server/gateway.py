@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
@@ -14,7 +16,8 @@ from gateway.access import Admission, AuditLog
 from gateway.calls.admission import admitted
 from gateway.contract import Contract, load_contract
 from gateway.errors import Reason
-from gateway.events import BreakerChanged, Events, Exchanged, combined
+from gateway.events import BreakerChanged, Events, Exchanged, FileChanged, combined
+from gateway.files import listening
 from gateway.live import GatewayService, local_endpoints
 from gateway.live.gateway_service import Limits
 from gateway.server.arrival import Door
@@ -84,6 +87,7 @@ class Gateway(Events):
         self._server: grpc.aio.Server | None = None
         self._health = Health()
         self._is_closed = self._is_trusted = True
+        self._listening = contextlib.ExitStack()
         self._drain = Drain()
         self._peers = Peers(self.options.max_unsent_bytes, self.options.max_request_bytes)
 
@@ -145,6 +149,7 @@ class Gateway(Events):
         await self._close_vcenter()
 
     async def _close_vcenter(self) -> None:
+        self._listening.close()
         vcenter, self.vcenter, self._service = self.vcenter, None, None
         await self._version.close()
         if vcenter is not None:
@@ -184,6 +189,13 @@ class Gateway(Events):
         )
         audit = self.audit
         events = combined(TraceEvents(), self._events, self, service, *([audit] if audit else []))
+        loop = asyncio.get_running_loop()
+
+        def file_changed(path: Path, problem: str) -> None:
+            with contextlib.suppress(RuntimeError):  # The loop may be closed by then.
+                loop.call_soon_threadsafe(events.file_changed, FileChanged(str(path), problem))
+
+        self._listening.enter_context(listening(file_changed))
         recorded = audit.recorded if audit else None
         enter = admitted(admission.authorize, events, recorded)
         vcenter = self.vcenter = VCenter(

@@ -75,9 +75,9 @@ class Health:
 
     async def _watch(self, requests: Any, context: Any) -> None:
         service = await _service(context)
-        with self._places.take(context.peer()) as has_place:
-            if not has_place:
-                await abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams watch the health")
+        with self._places.take(context.peer()) as refusal:
+            if refusal:
+                await abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, refusal)
             last = None
             while True:
                 changed = self._changed

@@ -11,6 +11,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from gateway.server.connections import is_gone
+
 if TYPE_CHECKING:
     from gateway.server.options import ServerOptions
 
@@ -70,6 +72,5 @@ def quiet_library() -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    error = record.exc_info[0] if record.exc_info else None
-    # The type cannot be imported.
-    return error is None or error.__name__ != "ExecuteBatchError"
+    error = record.exc_info[1] if record.exc_info else None
+    return not is_gone(error)

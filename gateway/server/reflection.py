@@ -64,9 +64,9 @@ class _Reflection:
         self._places = Places(MAX_STREAMS, MAX_STREAMS_OF_A_CONNECTION)
 
     async def handle(self, requests: Any, context: Any) -> None:
-        with self._places.take(context.peer()) as has_place:
-            if not has_place:
-                await abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams of reflection")
+        with self._places.take(context.peer()) as refusal:
+            if refusal:
+                await abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, refusal)
             try:
                 async for answer in self._answers(_requests(context), context):
                     await write(context, answer.SerializeToString())

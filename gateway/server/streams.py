@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +21,7 @@ from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events
 from gateway.server.arrival import REQUEST_ID_HEADER, Arrival, Door, refuse
 from gateway.server.calls import CANCELLED
-from gateway.server.connections import read, taken, write
+from gateway.server.connections import Places, read, taken, write
 from gateway.server.peers import NO_REQUEST
 from gateway.settings import ServerSettings
 from gateway.transcoding import Binding
@@ -77,7 +76,7 @@ class OpenStreams:
     def __init__(self, limits: StreamLimits | None = None) -> None:
         self.limits = limits or StreamLimits()
         self._open: set[_OpenStream] = set()
-        self._callers: Counter[Hashable] = Counter()
+        self._places = Places(self.limits.max_streams, self.limits.max_streams_per_caller)
         self._is_stopping = False
 
     def __len__(self) -> int:
@@ -99,27 +98,18 @@ class OpenStreams:
     def opened(self, call: Call, pump: Callable[[], Awaitable[None]]) -> Iterator[_OpenStream]:
         """Starts `pump`, which sends the messages, as one of the open streams. Raises GatewayError (RESOURCE_EXHAUSTED)
         for one too many, and (UNAVAILABLE) while the gateway stops."""
-        callers = _callers_of(call)
         if self._is_stopping:
             raise GatewayError(_STOPPING)
-        own = max(self._callers[caller] for caller in callers)
-        for count, limit, whose in (
-            (len(self._open), self.limits.max_streams, "all callers together have"),
-            (own, self.limits.max_streams_per_caller, "the caller has"),
-        ):
-            if count >= limit:
-                text = f"{whose} {count} streams open, which is the limit"
-                raise GatewayError(Failure.of(Reason.TOO_MANY_STREAMS, text, retry_delay=TOO_MANY_STREAMS_SECONDS))
-        stream = _OpenStream(asyncio.ensure_future(pump()))
-        self._open.add(stream)
-        self._callers.update(callers)
-        try:
-            yield stream
-        finally:
-            stream.pump.cancel()
-            self._open.discard(stream)
-            self._callers.subtract(callers)
-            self._callers += Counter()  # Drops those that have none.
+        with self._places.take(*_callers_of(call)) as refusal:
+            if refusal:
+                raise GatewayError(Failure.of(Reason.TOO_MANY_STREAMS, refusal, retry_delay=TOO_MANY_STREAMS_SECONDS))
+            stream = _OpenStream(asyncio.ensure_future(pump()))
+            self._open.add(stream)
+            try:
+                yield stream
+            finally:
+                stream.pump.cancel()
+                self._open.discard(stream)
 
 
 def _callers_of(call: Call) -> list[Hashable]:

@@ -37,9 +37,9 @@ from gateway.vcenter.failures import (
     os_text,
     thumbprint_text,
 )
+from gateway.vcenter.login import LOGIN, LOGOUT, login_refused, read_session_id
 from gateway.vcenter.options import USER_AGENT, VCenterOptions, ssl_context
 from gateway.vcenter.retry import RetryPolicy
-from gateway.vcenter.sessions import LOGIN, LOGOUT, login_refused, read_session_id
 
 __all__ = ["BlockingVCenter"]
 

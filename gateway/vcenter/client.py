@@ -24,11 +24,12 @@ from gateway.vcenter.breaker import Breaker, guarded
 from gateway.vcenter.exchange import Exchange
 from gateway.vcenter.failures import TransportError
 from gateway.vcenter.limiter import Limiter, limited, path_of
+from gateway.vcenter.login import PROBE
 from gateway.vcenter.observing import observing
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.retry import RetryPolicy
 from gateway.vcenter.retrying import on_any_connection, retrying
-from gateway.vcenter.sessions import PROBE, SessionPool
+from gateway.vcenter.sessions import SessionPool
 from gateway.vcenter.translating import translating
 from gateway.vcenter.transport import Transport
 from gateway.vcenter.version import VERSIONS

@@ -15,7 +15,7 @@ from gateway.access import Admission
 from gateway.calls import Basic
 from gateway.contract import load_contract
 from gateway.errors import GatewayError
-from gateway.server.access import make_access
+from gateway.server.guards import make_guards
 from gateway.settings import Settings
 from gateway.simulator import Fault, ManualClock, SessionLimits, Simulator, SimulatorOptions
 from gateway.transcoding import compile_bindings
@@ -205,7 +205,7 @@ async def test_the_service_account_survives_a_new_password(tmp_path: Path) -> No
     password.write_text(PASSWORD)
     auth = {"mode": "service-account", "user": ADMINISTRATOR, "password_file": str(password)}
     settings = Settings.model_validate({"simulator": {"enabled": True}, "auth": auth})
-    admission: Admission = make_access(settings).admission
+    admission: Admission = make_guards(settings).admission
     async with running_system(admission=admission) as system, callers(system, 20, user=None) as calling:
         await calling.see(OK)
         system.simulator.sessions.set_password(ADMINISTRATOR, "changed")

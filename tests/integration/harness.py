@@ -20,8 +20,8 @@ from gateway.access import Admission, AuditLog, passthrough
 from gateway.calls import Basic
 from gateway.contract import Contract, load_contract
 from gateway.events import CallEnded, Events, combined
-from gateway.server.access import make_access
 from gateway.server.gateway import Gateway
+from gateway.server.guards import make_guards
 from gateway.server.options import ServerOptions
 from gateway.server.tls import ServerTls
 from gateway.settings import Settings
@@ -306,10 +306,10 @@ async def running_guarded_gateway(
     settings: Settings, url: str, account: Basic, credentials: grpc.ChannelCredentials | None
 ) -> AsyncIterator[Client]:
     """A gateway that is guarded as the settings say, in front of the simulator at `url` with this account."""
-    access = make_access(settings, account)
+    guards = make_guards(settings, account)
     way = VCenterOptions(url)
     async with running_gateway(
-        way, admission=access.admission, audit=access.audit, tls=access.tls, credentials=credentials
+        way, admission=guards.admission, audit=guards.audit, tls=guards.tls, credentials=credentials
     ) as client:
         yield client
 

@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from gateway import files
 from gateway.access import Admission, AuditFile, AuditLog, parse_policy, passthrough
 from gateway.access import audit as audit_module
+from gateway.admin.metrics import PREFIX, Metrics
 from gateway.calls import Basic
-from gateway.server.access import make_access
+from gateway.events import Events, FileChanged, combined
+from gateway.server.guards import make_guards
 from gateway.simulator import DEFAULT_USERS, Fault
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
@@ -85,8 +89,8 @@ async def test_password_file_that_changes(tmp_path: Path) -> None:
     """When vCenter's password was changed, the new one in the file is used at once, cool-down or not."""
     settings = service_settings(tmp_path)
     write_password(tmp_path, "wrong")
-    access = make_access(settings)
-    async with running_system(admission=access.admission) as system:
+    guards = make_guards(settings)
+    async with running_system(admission=guards.admission) as system:
         for _ in range(2):
             failure = await refusal(as_ci(system, READ, READ_REQUEST))
             assert (failure.code, failure.reason) == ("UNAVAILABLE", "SERVICE_ACCOUNT_REJECTED")
@@ -156,6 +160,33 @@ async def test_policy(tmp_path: Path, rpc: str, request_json: Any, denied: str |
         assert (failure.code, failure.reason) == ("PERMISSION_DENIED", "POLICY_DENIED")
         assert failure.message == f"the gateway's policy does not allow token:ci to call {rpc}{denied}"
         assert len(system.simulator.record) == 0
+
+
+class _Changes(Events):
+    """Keeps what became of files that changed."""
+
+    def __init__(self) -> None:
+        self.told: list[FileChanged] = []
+
+    def file_changed(self, changed: FileChanged) -> None:
+        asyncio.get_running_loop()  # Subscribers are told in the event loop, whichever thread has noticed.
+        self.told.append(changed)
+
+
+async def test_files_that_change(tmp_path: Path) -> None:
+    """Each change of a file is told, with what is wrong where it cannot be used, until the gateway has stopped."""
+    policy, registry, changes = tmp_path / "policy.yaml", CollectorRegistry(), _Changes()
+    policy.write_bytes(POLICY)
+    settings = service_settings(tmp_path, policy_file=str(policy))
+    async with guarded(settings, events=combined(changes, Metrics(registry))):
+        policy.write_bytes(b"rules: 5")
+        await eventually(lambda: len(changes.told) == 1, "the refused content", 20)
+        policy.write_bytes(b"rules: []")
+        await eventually(lambda: len(changes.told) == 2, "the new content", 20)
+    assert [(told.path, bool(told.problem)) for told in changes.told] == [(str(policy), True), (str(policy), False)]
+    for result in ("refused", "used"):
+        assert registry.get_sample_value(f"{PREFIX}file_changes_total", {"result": result}) == 1
+    assert not files._listeners
 
 
 @pytest.mark.parametrize(

@@ -206,10 +206,10 @@ def test_completion_of_rpcs(invoke: Invoke, typed: str, candidates: set[str]) ->
         pytest.param(
             [CONNECT, "--user", "root", "--password-file", "/dev/null"], "does not hold a password", id="empty-password"
         ),
-        pytest.param(["WatchGateway"], "WatchGateway streams its responses", id="stream"),
         pytest.param(
             ["GetGateway", "--vcenter", "https://vc"], "is answered by the gateway itself", id="own-rpc-to-vcenter"
         ),
+        pytest.param(["WatchGateway", "--vcenter", "https://vc"], "by the gateway itself", id="stream-of-vcenter"),
         pytest.param([CONNECT, "--user", "root:hunter2"], "must not have a colon", id="password-in-user"),
         pytest.param([CONNECT, "--plaintext", "--ca", __file__], "leave out --plaintext", id="plaintext-with-ca"),
         pytest.param([CONNECT, "--cert", __file__], "--cert and --key belong together", id="cert-without-key"),

@@ -16,8 +16,9 @@ from gateway.transcoding import RestRequest, RestResponse, compile_bindings
 from gateway.transcoding.error_response import error_reader
 from gateway.vcenter.exchange import Exchange
 from gateway.vcenter.failures import AnswerTimeoutError, ConnectionLostError, NotSentError
+from gateway.vcenter.login import LOGIN, LOGOUT, PROBE
 from gateway.vcenter.retry import RetryPolicy
-from gateway.vcenter.sessions import LOGIN, LOGOUT, PROBE, SessionPool
+from gateway.vcenter.sessions import SessionPool
 from gateway.vcenter.with_session import with_session
 from tests.calls import call_of
 from tests.held_vcenter import Clock, idle

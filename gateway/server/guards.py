@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from gateway.access.jwt import JwtVerifier
     from gateway.server.tls import ServerTls
 
-__all__ = ["Access", "account_file", "make_access"]
+__all__ = ["Guards", "account_file", "make_guards"]
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class Guards:
     """What guards the server."""
 
     admission: Admission
@@ -40,7 +40,7 @@ class Access:
     tls: ServerTls | None
 
 
-def make_access(settings: Settings, simulator: Basic | None = None) -> Access:
+def make_guards(settings: Settings, simulator: Basic | None = None) -> Guards:
     """Reads the files that the settings name. `simulator` is the account of the embedded vCenter, where there is one.
 
     Raises ValueError with a sentence for a file that cannot be used.
@@ -61,7 +61,7 @@ def make_access(settings: Settings, simulator: Basic | None = None) -> Access:
     policy = ReloadedFile(auth.policy_file, parse_policy) if auth.policy_file else None
     admission = Admission(_identify(settings, simulator), policy.current if policy else None)
     audit = AuditLog(file.write if file else audit_writer(), must_record=settings.log.audit_on_failure == "refuse")
-    return Access(admission, audit, file, server_tls)
+    return Guards(admission, audit, file, server_tls)
 
 
 def account_file(auth: AuthSettings) -> ReloadedFile[Basic] | None:
