@@ -29,8 +29,9 @@ __all__ = ["LOGIN", "LOGOUT", "PROBE", "LoginState", "Logins", "as_told", "login
 LOGIN, PROBE, LOGOUT = (
     RestRequest(verb, "/api/session", None, f"{verb} /api/session") for verb in ("POST", "GET", "DELETE")
 )
-_TOO_MANY_SESSIONS = (b"failedToLoginMaxUserSessionCountReached", b"failedToLoginMaxSessionCountReached")
-"""vCenter has as many sessions as it takes, of one user or in all."""
+_TOO_MANY_OF_USER = b"failedToLoginMaxUserSessionCountReached"
+_TOO_MANY = b"failedToLoginMaxSessionCountReached"
+"""vCenter has as many sessions as it takes, whoever has them."""
 
 
 @dataclass(slots=True)
@@ -59,12 +60,15 @@ class Logins:
         self._clock = clock
         self._max_call = max_call
         self._guard = LockoutGuard(clock=clock)
+        self._everybody = LoginState()
+        """Of logins that failed for a reason that holds for all users."""
 
     def require_leave(self, state: LoginState, credential: Basic) -> None:
         """Raises GatewayError where no login may be tried now."""
-        remaining = state.not_before - self._clock()
-        if state.failure is not None and remaining > 0:
-            raise GatewayError(state.failure.with_(retry_delay=remaining))
+        for put_off in (state, self._everybody):
+            remaining = put_off.not_before - self._clock()
+            if put_off.failure is not None and remaining > 0:
+                raise GatewayError(put_off.failure.with_(retry_delay=remaining))
         if refused := self._guard.seconds_refused(credential):
             raise GatewayError(_rejected(refused))
         if wait := self._guard.seconds_to_wait(credential, is_proven=state.is_proven):
@@ -94,6 +98,7 @@ class Logins:
             raise
         if 200 <= response.status < 300:
             attempt.accepted()
+            self._everybody = LoginState()
             try:
                 return read_session_id(response)
             except GatewayError as error:
@@ -106,7 +111,7 @@ class Logins:
             attempt.ended()
         else:
             attempt.unanswered()
-        raise GatewayError(self._put_off(state, failure))
+        raise GatewayError(self._put_off(self._everybody if _TOO_MANY in response.body else state, failure))
 
     def _put_off(self, state: LoginState, failure: Failure, *, was_answered: bool = True) -> Failure:
         """The login failed for another reason than the password: no further one is tried for a moment."""
@@ -128,7 +133,7 @@ def login_refused(errors: ErrorReader, response: RestResponse) -> Failure:
     if failure.code == code_pb2.UNAUTHENTICATED:
         text = "vCenter rejected the user name or the password"
         return Failure.of(Reason.CREDENTIALS_REJECTED, text, metadata=failure.metadata, details=failure.details)
-    if any(message_id in response.body for message_id in _TOO_MANY_SESSIONS):
+    if _TOO_MANY_OF_USER in response.body or _TOO_MANY in response.body:
         return failure.with_(code=code_pb2.RESOURCE_EXHAUSTED)
     return failure
 
