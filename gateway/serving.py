@@ -90,6 +90,9 @@ async def run(
         if settings.simulator.enabled and backend is None:
             backend = await simulator(settings, stack)
         guards = make_guards(settings, Basic(backend.user, backend.password) if backend else None)
+        if guards.audit_file:
+            # Its last records are those of calls that end during the stop.
+            stack.push_async_callback(asyncio.to_thread, guards.audit_file.close)
         if worker is None:
             introduce(settings, backend, stack)
         vcenter = VCenterOptions.of(settings.vcenter, backend.url if backend else None)

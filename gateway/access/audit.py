@@ -9,9 +9,12 @@ Of a request only the identifiers in its path are told; they are cut where someb
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -29,6 +32,8 @@ from gateway.tracing.context import trace_fields
 __all__ = ["AuditEvent", "AuditLog", "AuditRecord"]
 
 _MAX_TEXT = 200
+RECORD_SECONDS = 2.0
+"""How long a change waits for its first record where the disk does not answer."""
 _UNARY = Streaming.UNARY
 
 
@@ -93,9 +98,9 @@ class AuditRecord:
 
 
 class AuditLog(Events):
-    """Writes the records by `write`, which returns False for one that is lost.
+    """Writes the records by `write`, which returns False for one that is lost, or a future of that.
 
-    With `must_record`, a change that cannot be recorded is refused.
+    Each change waits for its first record: see `recorded`. With `must_record`, one that cannot be recorded is refused.
     """
 
     def __init__(self, write: Callable[[Mapping[str, object]], object], *, must_record: bool = False) -> None:
@@ -103,11 +108,13 @@ class AuditLog(Events):
         self._must_record = must_record
         self.lost = 0
         """How many records could not be written."""
+        self._counting = threading.Lock()
+        self._writing: WeakKeyDictionary[Call, object] = WeakKeyDictionary()
+        """What `write` returned for the first record of a change."""
         self._started: WeakKeyDictionary[Call, AuditRecord] = WeakKeyDictionary()
 
     def call_started(self, call: Call) -> None:
-        """Records that a change is about to be carried out, or that a stream begins. Raises GatewayError (UNAVAILABLE,
-        AUDIT_UNAVAILABLE) for a change that has to be recorded and cannot be."""
+        """Records that a change is about to be carried out, or that a stream begins."""
         method = call.binding.method
         if method.is_read_only and method.streaming is _UNARY:
             return
@@ -121,10 +128,29 @@ class AuditLog(Events):
             span_id=trace.span_id if trace else "",
             event=AuditEvent.STARTED if method.streaming is _UNARY else AuditEvent.STREAM_STARTED,
         )
-        if not self._record(record) and self._must_record and not method.is_read_only:
-            text = "the audit log cannot be written, and changes that cannot be recorded are refused"
-            raise GatewayError(Failure.of(Reason.AUDIT_UNAVAILABLE, text))
         self._started[call] = record
+        writing = self._record(record)
+        if not method.is_read_only:
+            self._writing[call] = writing
+
+    async def recorded(self, call: Call) -> None:
+        """Waits for the first record of a change, for a bounded time: the process may be killed while vCenter carries
+        the change out. Where it must be recorded, raises GatewayError (UNAVAILABLE, AUDIT_UNAVAILABLE) when it is
+        not."""
+        writing = self._writing.pop(call, None)
+        text = "the audit log cannot be written"
+        if isinstance(writing, Future):
+            try:
+                async with asyncio.timeout(RECORD_SECONDS):
+                    # Shielded: it is written behind others as soon as that is possible.
+                    writing = await asyncio.shield(asyncio.wrap_future(writing))
+            except TimeoutError:
+                text = "the audit log takes too long to write"
+        if self._must_record and (writing is False or isinstance(writing, Future)):
+            if writing is False:
+                del self._started[call]
+            text += ", and changes that cannot be recorded are refused"
+            raise GatewayError(Failure.of(Reason.AUDIT_UNAVAILABLE, text))
 
     def call_ended(self, ended: CallEnded) -> None:
         """Records how a change or a stream ended, or that it was not let in."""
@@ -158,10 +184,20 @@ class AuditLog(Events):
             )
         self._record(record)
 
-    def _record(self, record: AuditRecord) -> bool:
-        is_written = self._write(record.fields()) is not False
-        self.lost += not is_written
-        return is_written
+    def _record(self, record: AuditRecord) -> object:
+        """What `write` returns."""
+        writing = self._write(record.fields())
+        if isinstance(writing, Future):
+            writing.add_done_callback(lambda written: self._count(written.result()))
+        else:
+            self._count(writing)
+        return writing
+
+    def _count(self, written: object) -> None:
+        # Also by the thread that writes.
+        if written is False:
+            with self._counting:
+                self.lost += 1
 
 
 def _target(method: Method, message: Message) -> Mapping[str, str]:

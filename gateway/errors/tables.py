@@ -40,6 +40,7 @@ class Reason(enum.StrEnum):
     TOO_MANY_STREAMS = "TOO_MANY_STREAMS"
     AUDIT_UNAVAILABLE = "AUDIT_UNAVAILABLE"
     VCENTER_TOO_OLD = "VCENTER_TOO_OLD"
+    SERVICE_ACCOUNT_REJECTED = "SERVICE_ACCOUNT_REJECTED"
 
 
 BY_REASON: Mapping[Reason, int] = {
@@ -62,6 +63,7 @@ BY_REASON: Mapping[Reason, int] = {
     Reason.TOO_MANY_STREAMS: code_pb2.RESOURCE_EXHAUSTED,
     Reason.AUDIT_UNAVAILABLE: code_pb2.UNAVAILABLE,
     Reason.VCENTER_TOO_OLD: code_pb2.UNIMPLEMENTED,
+    Reason.SERVICE_ACCOUNT_REJECTED: code_pb2.UNAVAILABLE,
 }
 """gRPC codes of the gateway's own errors."""
 

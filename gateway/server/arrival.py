@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from logging import getLogger
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -24,6 +24,7 @@ from gateway.contract import Streaming
 from gateway.errors import Failure, GatewayError, Reason, status_of
 from gateway.events import CallEnded
 from gateway.printable import is_word
+from gateway.server.connections import abort
 from gateway.tracing import Tracing
 from gateway.tracing.context import Trace
 from gateway.transcoding import Binding
@@ -152,7 +153,7 @@ class Arrival:
         return failure if self.binding.is_read_only else failure.leaving_open()
 
 
-async def refuse(context: Any, failure: Failure, request_id: str) -> None:
+async def refuse(context: Any, failure: Failure, request_id: str) -> NoReturn:
     """Ends the call with the failure's status, and does not return.
 
     By abort(), since what a handler returns goes out before the status, also where it is empty: and a call that has
@@ -168,7 +169,7 @@ async def refuse(context: Any, failure: Failure, request_id: str) -> None:
     if pushback is not None:
         trailing.append(("grpc-retry-pushback-ms", str(pushback)))
     context.set_trailing_metadata(tuple(trailing))
-    await context.abort(_CODES[status.code], status.message)
+    await abort(context, _CODES[status.code], status.message)
 
 
 def _read_metadata(metadata: Metadata) -> tuple[str, str | None]:

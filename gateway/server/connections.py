@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import logging
 import os
@@ -15,13 +16,13 @@ import socket
 from collections import Counter
 from collections.abc import Awaitable, Collection, Hashable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote
 
 import grpc
 import grpc.aio
 
-__all__ = ["EOF", "Places", "close_connections", "is_gone", "read", "taken", "write"]
+__all__ = ["EOF", "Places", "abort", "close_connections", "is_gone", "read", "taken", "write"]
 
 WRITE_SECONDS = 60.0
 _CLOSE_SECONDS = 5.0
@@ -73,11 +74,31 @@ async def read(context: Any) -> bytes | None:
     return None if data is EOF else data
 
 
+async def abort(context: Any, code: grpc.StatusCode, text: str) -> NoReturn:
+    """Ends the call with a status, and does not return.
+
+    grpcio keeps the exception by which it does so with the call, and the exception's traceback keeps the call: request,
+    response and what the core has received would stay until Python's garbage collector comes by, which goes by the
+    number of objects and not by their size. So the traceback is dropped when the call has ended.
+    """
+    try:
+        await context.abort(code, text)
+    except Exception as error:
+        if task := asyncio.current_task():
+            task.add_done_callback(functools.partial(_drop_traceback, error))
+        raise
+    raise AssertionError("abort() does not return")
+
+
+def _drop_traceback(error: Exception, _: object) -> None:
+    error.__traceback__ = None
+
+
 async def write(context: Any, message: bytes, seconds: float | None = None) -> None:
     """Writes to a stream; closes the connection of a peer that does not take the message within `seconds`, a minute by
     default, and ends the call."""
     if not await taken(context, context.write(message), seconds):
-        await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the stream was not read")
+        await abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "the stream was not read")
 
 
 async def taken(context: Any, sending: Awaitable[None], seconds: float | None = None) -> bool:

@@ -196,7 +196,8 @@ class Gateway(Events):
                 loop.call_soon_threadsafe(events.file_changed, FileChanged(str(path), problem))
 
         self._listening.enter_context(listening(file_changed))
-        enter = admitted(admission.authorize, events)
+        recorded = audit.recorded if audit else None
+        enter = admitted(admission.authorize, events, recorded)
         vcenter = self.vcenter = VCenter(
             timeouts,
             self.contract,

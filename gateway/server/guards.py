@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.access import Admission, AuditFile, AuditLog, Callers, parse_policy, passthrough, service_account
+from gateway.access import (
+    Admission,
+    AuditFile,
+    AuditLog,
+    AuditQueue,
+    Callers,
+    parse_policy,
+    passthrough,
+    service_account,
+)
 from gateway.access.admission import Identify
 from gateway.access.tokens import StaticTokens
 from gateway.calls import Basic
@@ -27,7 +36,7 @@ class Guards:
 
     admission: Admission
     audit: AuditLog
-    audit_file: AuditFile | None
+    audit_file: AuditQueue | None
     tls: ServerTls | None
 
 
@@ -44,7 +53,7 @@ def make_guards(settings: Settings, simulator: Basic | None = None) -> Guards:
 
         server_tls = ServerTls(tls.cert_file, tls.key_file, tls.client_ca_file)
     try:
-        file = AuditFile(settings.log.audit_file) if settings.log.audit_file else None
+        file = AuditQueue(AuditFile(settings.log.audit_file)) if settings.log.audit_file else None
     except OSError as error:
         raise UnusableFileError(
             f"the audit log {settings.log.audit_file} cannot be written: {error.strerror}"

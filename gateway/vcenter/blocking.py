@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import ssl
 import time
@@ -22,6 +23,8 @@ from gateway.errors import GatewayError
 from gateway.transcoding import Binding, RestRequest, RestResponse
 from gateway.transcoding.error_response import error_reader
 from gateway.vcenter.failures import (
+    NO_ANSWER,
+    NO_HTTP,
     AnswerTimeoutError,
     AnswerTooLargeError,
     CertificateError,
@@ -49,11 +52,18 @@ _RELEASE_SECONDS = 2.0
 class BlockingVCenter:
     """A session with one vCenter for one credential. A context manager: leaving it logs out."""
 
-    def __init__(self, options: VCenterOptions, credential: Credential, contract: Contract | None = None) -> None:
+    def __init__(
+        self,
+        options: VCenterOptions,
+        credential: Credential,
+        contract: Contract | None = None,
+        *,
+        policy: RetryPolicy | None = None,
+    ) -> None:
         contract = contract or load_contract()
         self._options = options
         self._credential = credential
-        self._policy = RetryPolicy()
+        self._policy = policy or RetryPolicy()
         self._errors = error_reader(contract)
         self._session_id = credential.value if isinstance(credential, SessionId) else None
         self._http = requests.Session()
@@ -99,7 +109,7 @@ class BlockingVCenter:
                 failure = self._policy.advised(error.failure)
             delay = self._policy.next(failure, attempt, is_repeatable=binding.is_repeatable(message))
             if delay is None or time.monotonic() + delay >= end:
-                raise GatewayError(failure)
+                raise GatewayError(self._policy.told(failure))
             time.sleep(delay)
 
     def _try(self, call: Call) -> Message:
@@ -164,8 +174,8 @@ class BlockingVCenter:
             raise
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             raise AnswerTimeoutError("vCenter did not answer in time") from None
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError):
-            raise ConnectionLostError("the connection to vCenter broke before its answer was complete") from None
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise ConnectionLostError(NO_HTTP if _is_no_http(error) else NO_ANSWER) from None
 
     def _read(self, response: Any, end: float) -> bytes:
         limit = self._options.max_response_bytes
@@ -178,6 +188,14 @@ class BlockingVCenter:
             if time.monotonic() > end:
                 raise AnswerTimeoutError("vCenter did not answer in time")
         return bytes(body)
+
+
+def _is_no_http(error: BaseException) -> bool:
+    """Whether what came is no HTTP. requests and urllib3 wrap what http.client says of it."""
+    causes = [error, *error.args]
+    causes += [cause for wrapped in error.args if isinstance(wrapped, BaseException) for cause in wrapped.args]
+    wrong = (http.client.BadStatusLine, http.client.UnknownProtocol, http.client.LineTooLong)
+    return any(isinstance(cause, wrong) and not isinstance(cause, http.client.RemoteDisconnected) for cause in causes)
 
 
 class _Opening:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.calls import Basic, Call, Kind
-from gateway.errors import Failure, GatewayError, Reason
+from gateway.errors import BY_REASON, Failure, GatewayError, Reason
 from gateway.transcoding import RestResponse
 from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import TransportError
@@ -54,12 +54,15 @@ class Logins:
         self._clock = clock
         self._max_call = max_call
         self._guard = guard
+        self._everybody = LoginState()
+        """Of logins that failed for a reason that holds for all users."""
 
     def require_leave(self, state: LoginState, credential: Basic) -> None:
         """Raises GatewayError where no login may be tried now."""
-        remaining = state.not_before - self._clock()
-        if state.failure is not None and remaining > 0:
-            raise GatewayError(state.failure.with_(retry_delay=remaining))
+        for put_off in (state, self._everybody):
+            remaining = put_off.not_before - self._clock()
+            if put_off.failure is not None and remaining > 0:
+                raise GatewayError(put_off.failure.with_(retry_delay=remaining))
         if refused := self._guard.seconds_refused(credential):
             raise GatewayError(_rejected(refused))
         if wait := self._guard.seconds_to_wait(credential, is_proven=state.is_proven):
@@ -89,6 +92,7 @@ class Logins:
             raise
         if 200 <= response.status < 300:
             attempt.accepted()
+            self._everybody = LoginState()
             try:
                 return self._api.session_id(response)
             except GatewayError as error:
@@ -101,7 +105,7 @@ class Logins:
             attempt.ended()
         else:
             attempt.unanswered()
-        raise GatewayError(self._put_off(state, failure))
+        raise GatewayError(self._put_off(self._everybody if self._api.is_full(response) else state, failure))
 
     def _put_off(self, state: LoginState, failure: Failure, *, was_answered: bool = True) -> Failure:
         """The login failed for another reason than the password: no further one is tried for a moment."""
@@ -121,8 +125,9 @@ def as_told(failure: Failure, call: Call | None) -> Failure:
     """The failure of a login as the caller of `call` reads it, who has to know whose password was refused."""
     if failure.reason != Reason.CREDENTIALS_REJECTED or call is None or call.caller.identity.kind is Kind.VCENTER:
         return failure
-    text = "not your fault: the gateway's own account cannot log in, which its operator has to mend; "
-    return failure.with_(message=text + failure.message)
+    text = "not your fault: the gateway's own account cannot log in, which its operator has to mend; " + failure.message
+    code = BY_REASON[Reason.SERVICE_ACCOUNT_REJECTED]
+    return failure.with_(code=code, reason=Reason.SERVICE_ACCOUNT_REJECTED, message=text, is_lasting=True)
 
 
 def _rejected(seconds: float) -> Failure:

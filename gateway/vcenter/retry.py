@@ -61,6 +61,7 @@ _TRANSIENT_STATUSES = frozenset({"502", "503"})
 _NO_ANSWER = frozenset({Reason.VCENTER_UNREACHABLE, Reason.VCENTER_CONNECTION_LOST, Reason.VCENTER_TIMEOUT})
 _BUSY = "RESOURCE_BUSY"
 _BUSY_SECONDS = 1.0
+_MAX_ADVICE = 30.0
 _DEFAULTS = RetrySettings()
 
 
@@ -146,6 +147,14 @@ class RetryPolicy:
         """The failure with the time after which the caller may try again, where that follows from what it is."""
         if failure.reason == _BUSY and failure.domain == VCENTER_DOMAIN and failure.retry_delay is None:
             return failure.with_(retry_delay=_BUSY_SECONDS)
+        return failure
+
+    @staticmethod
+    def told(failure: Failure) -> Failure:
+        """The failure as its caller reads it. vCenter may ask for an hour where it is well again within a minute, and
+        clients obey: they are told to come back sooner."""
+        if failure.retry_delay is not None and failure.retry_delay > _MAX_ADVICE and failure.domain == VCENTER_DOMAIN:
+            return failure.with_(retry_delay=_MAX_ADVICE)
         return failure
 
     @staticmethod

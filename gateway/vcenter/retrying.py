@@ -44,7 +44,7 @@ def retrying(
                 delay = policy.next(failure, attempt, is_repeatable=call.binding.is_repeatable(call.message))
                 late = delay is not None and asyncio.get_running_loop().time() + delay >= call.deadline
                 if delay is None or late or not budget.take(operation):
-                    raise GatewayError(failure)
+                    raise GatewayError(policy.told(failure))
                 await asyncio.sleep(delay)
                 if refused := seconds_refused():
                     raise GatewayError(failure.with_(retry_delay=refused))

@@ -80,6 +80,9 @@ class VimSessions:
     def has_judged(self, response: RestResponse) -> bool:
         return not leaves_open(response.status, response.body) or self._codec.fault(response) is not None
 
+    def is_full(self, response: RestResponse) -> bool:
+        return False  # No fault tells it from one that concerns a single user.
+
     def is_alive(self, response: RestResponse) -> bool:
         try:
             result = self._codec.decode(self._probe, response)

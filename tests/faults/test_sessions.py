@@ -195,6 +195,7 @@ async def callers(system: System, number: int, **how: Any) -> AsyncIterator[Call
 
 
 OK, REJECTED = ("OK", ""), ("UNAUTHENTICATED", "CREDENTIALS_REJECTED")
+REFUSED = ("UNAVAILABLE", "SERVICE_ACCOUNT_REJECTED")
 
 
 async def test_the_service_account_survives_a_new_password(tmp_path: Path) -> None:
@@ -211,10 +212,10 @@ async def test_the_service_account_survives_a_new_password(tmp_path: Path) -> No
         await calling.are_answered()
         assert set(count(calling.ends)) == {OK}, "sessions outlive the password"
         system.simulator.sessions.expire_all()
-        await calling.see(REJECTED)
+        await calling.see(REFUSED)
         password.write_text("changed")
         await calling.see(OK)
-        assert set(count(calling.ends)) == {OK, REJECTED}
+        assert set(count(calling.ends)) == {OK, REFUSED}
         counts = system.simulator.sessions.counts()
         assert (counts["rejected_logins"], counts["logins"]) == (1, 2)
 

@@ -4,7 +4,9 @@ streams, metadata."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,7 +20,7 @@ from gateway.errors import Failure, GatewayError
 from gateway.events import CallEnded, Events
 from gateway.server import ServerOptions, peers
 from gateway.server.arrival import refuse
-from gateway.server.connections import close_connections
+from gateway.server.connections import abort, close_connections
 from gateway.server.listener import quiet_library
 from gateway.server.peers import Peers
 from tests.integration.harness import READ, READ_REQUEST, System, eventually, failure, running_system
@@ -100,6 +102,104 @@ async def test_how_many_requests_may_be_late(count: int, refused: int) -> None:
             assert b"have not arrived" not in await peer.end_of(stream)
 
 
+async def test_requests_that_hold_up_others() -> None:
+    """A connection has few requests read at once. Late ones are refused when others wait for their turn, and all that
+    are complete are answered."""
+    async with running_system() as system, connection(system.address) as peer:
+        late, complete = [2 * number + 1 for number in range(30)], [2 * number + 1 for number in range(30, 40)]
+        for stream in late:
+            await peer.send(frame(HEADERS, END_HEADERS, stream, HEAD), frame(DATA, 0, stream, WHOLE[:7]))
+        await system.client.call(READ, READ_REQUEST)
+        for stream in complete:
+            await peer.send(frame(HEADERS, END_HEADERS, stream, HEAD), frame(DATA, END_STREAM, stream, WHOLE))
+        for stream in complete:
+            assert b"have not arrived" not in await peer.end_of(stream, 20)
+        assert set(peer.ended) & set(late)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(100 * KIB, True), (100 * KIB + 1, False)])
+async def test_large_requests_of_a_connection(monkeypatch: pytest.MonkeyPatch, size: int, fits: bool) -> None:
+    """Those whose calls are under way are bounded by their bytes; a further one is refused, and taken when there is
+    room again. Small ones do not count."""
+    monkeypatch.setattr(peers, "CONNECTION_BYTES", 200 * KIB)
+    async with waiting() as (address, started, go_on), grpc.aio.insecure_channel(address) as channel:
+        rpc = channel.unary_unary("/test.Wait/Get")
+        first = asyncio.ensure_future(rpc(bytes(100 * KIB), timeout=20))
+        await eventually(lambda: started, "the first call")
+        second = asyncio.ensure_future(rpc(bytes(size), timeout=20))
+        small = asyncio.ensure_future(rpc(bytes(1000), timeout=20))
+        await eventually(lambda: started.count(1000), "the small call")
+        if fits:
+            await eventually(lambda: len(started) == 3, "the second call")
+        else:
+            with pytest.raises(grpc.aio.AioRpcError, match="too many bytes of requests") as caught:
+                await second
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        go_on.set()
+        await asyncio.gather(first, small, *([second] if fits else []))
+        await rpc(bytes(size), timeout=20)
+
+
+async def test_one_request_may_be_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no other one is under way."""
+    monkeypatch.setattr(peers, "CONNECTION_BYTES", 100 * KIB)
+    async with waiting() as (address, _, go_on), grpc.aio.insecure_channel(address) as channel:
+        go_on.set()
+        for _ in range(2):
+            await channel.unary_unary("/test.Wait/Get")(bytes(300 * KIB), timeout=20)
+
+
+@asynccontextmanager
+async def waiting() -> AsyncIterator[tuple[str, list[int], asyncio.Event]]:
+    """A server of one rpc whose calls wait for the event: its address, and the sizes of the requests so far."""
+    held = Peers(KIB * KIB, 4 * KIB * KIB)
+    started: list[int] = []
+    go_on = asyncio.Event()
+
+    async def answer(data: bytes | Failure, context: Any) -> bytes:
+        if isinstance(data, Failure):
+            await refuse(context, data, "")
+        started.append(len(data))
+        await go_on.wait()
+        return b""
+
+    handler = grpc.stream_unary_rpc_method_handler(held.bounded(answer))
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Wait", {"Get": handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}", started, go_on
+    finally:
+        await server.stop(None)
+
+
+async def test_a_refused_call_leaves_nothing() -> None:
+    """What it held is free when it has ended, without Python's garbage collector."""
+
+    seen: list[weakref.ref[Peers]] = []
+
+    async def refuse_it(_: Any, context: Any) -> bytes:
+        held = Peers(KIB, KIB)  # Any object does.
+        seen.append(weakref.ref(held))
+        await abort(context, grpc.StatusCode.INTERNAL, "no")
+
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    handler = grpc.unary_unary_rpc_method_handler(refuse_it)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Refuse", {"Get": handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    gc.disable()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            with pytest.raises(grpc.aio.AioRpcError):
+                await channel.unary_unary("/test.Refuse/Get")(b"", timeout=10)
+            await eventually(lambda: seen[0]() is None, "the end of what it held")
+    finally:
+        gc.enable()
+        await server.stop(None)
+
+
 class Ended(Events):
     """Keeps how calls ended."""
 
@@ -128,7 +228,7 @@ async def test_refusals_are_told(monkeypatch: pytest.MonkeyPatch, count: int, co
         assert (call.rpc, call.code, call.request_id) == (CHANGE, code, "r-1")
         assert call.peer.startswith("ipv4:127.0.0.1:")
         assert (record["event"], record["rpc"], record["code"]) == ("change_refused", CHANGE, code)
-        assert system.gateway.active_calls == 0
+        await eventually(lambda: system.gateway.active_calls == 0, "the end of the call")
 
 
 class Echo:

@@ -186,6 +186,26 @@ def test_what_callers_are_advised(failure: Failure, delay: float | None) -> None
 
 
 @pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        pytest.param(answered("SERVICE_UNAVAILABLE", 503, retry_delay=29.0), 29.0, id="soon"),
+        pytest.param(answered("SERVICE_UNAVAILABLE", 503, retry_delay=3597.0), 30.0, id="in-an-hour"),
+        pytest.param(answered("SERVICE_UNAVAILABLE", 503), None, id="unknown"),
+        pytest.param(Failure.of(Reason.CREDENTIALS_REJECTED, "", retry_delay=300.0), 300.0, id="the-gateway's-own"),
+    ],
+)
+async def test_how_long_callers_are_told_to_wait(failure: Failure, told: float | None) -> None:
+    """Thirty seconds at most where vCenter asks for longer. The gateway itself does not try again before the time that
+    vCenter asks for."""
+    vcenter = VCenter(failure, failure, failure)
+    with pytest.raises(GatewayError) as caught:
+        await retrying(RetryPolicy(tries=1), RetryBudget(), Events())(vcenter)(call_of(READ))
+    assert caught.value.failure == failure.with_(retry_delay=told)
+    delay = LONGEST.next(failure, call_of(READ), 1)
+    assert delay is None or delay >= (failure.retry_delay or 0)
+
+
+@pytest.mark.parametrize(
     ("failure", "pushback"),
     [
         pytest.param(UNREACHABLE, None, id="did-not-run"),

@@ -269,6 +269,28 @@ async def test_a_login_that_fails_is_put_off(ends_in: RestResponse | Exception, 
         logins.clock.now += 0.125
 
 
+@pytest.mark.parametrize(
+    ("message_id", "is_tried"),
+    [
+        pytest.param("failedToLoginMaxUserSessionCountReached", True, id="of-one-user"),
+        pytest.param("failedToLoginMaxSessionCountReached", False, id="of-all"),
+        pytest.param("cis.ServerUnavailable", True, id="other-words"),
+    ],
+)
+async def test_a_vcenter_that_is_full_is_so_for_all_users(message_id: str, is_tried: bool) -> None:
+    """Nobody's login is tried during the wait where vCenter has no room for anybody's session; the wait grows with
+    whoever tries next, and ends with the first login that works."""
+    logins = Logins(refusal("SERVICE_UNAVAILABLE", f"{FULL}{message_id}"))
+    await logins.failure(USERS[0])
+    assert (await logins.failure(USERS[1])).retry_delay == 1
+    assert logins.tried == (2 if is_tried else 1)
+    logins.clock.now += 1
+    assert (await logins.failure(USERS[2])).retry_delay == (1 if is_tried else 2)
+    logins.clock.now += 2
+    logins.ends_in = RestResponse(201, {}, b'"session"')
+    await get(logins.pool, *USERS[3:6])
+
+
 async def test_the_wait_is_bounded_and_begins_anew() -> None:
     """It grows up to 30 s, and a login that works brings it back to the first."""
     logins = Logins(refusal("SERVICE_UNAVAILABLE"))
