@@ -75,7 +75,7 @@ async def test_health_of_an_unknown_service(system: System) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        pytest.param("/vcenter.v1.VmService/CloneVm", id="rpc"),
+        pytest.param("/vcenter.v1.VmService/PaintVm", id="rpc"),
         pytest.param("/vcenter.v2.VmService/ListVms", id="service"),
     ],
 )
