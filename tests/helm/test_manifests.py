@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import certifi
 import jsonschema
@@ -14,7 +13,7 @@ import pytest
 import yaml
 
 from gateway.configuration import load_settings
-from tests.helm.chart import CHART, VALUE_FILES, VCENTER, Objects, lint, only, render
+from tests.helm.chart import CHART, VALUE_FILES, VCENTER, Objects, gateway_yaml, lint, only, render
 from tests.helm.custom_resources import KINDS, schema
 
 KUBERNETES = ("1.25", "1.29", "1.33", "1.37")
@@ -127,10 +126,9 @@ def test_names_are_unique(file: Path) -> None:
 def test_the_gateway_takes_its_configuration(file: Path, tmp_path: Path) -> None:
     """gateway.yaml and the container's variables pass the gateway's own check, and every file in them is mounted."""
     objects = render({}, file)
-    content = only([item for item in objects if not _is_by_the_way(item)], "ConfigMap")["data"]["gateway.yaml"]
     container = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     folders = [mount["mountPath"] for mount in container["volumeMounts"]]
-    config = yaml.safe_load(content)
+    config = yaml.safe_load(gateway_yaml(objects))
     for section in config.values():
         for field, value in section.items():
             if field.endswith("_file"):
@@ -144,10 +142,6 @@ def test_the_gateway_takes_its_configuration(file: Path, tmp_path: Path) -> None
     settings = load_settings({"config": str(path)}, environ)
     assert settings.server.listen == "0.0.0.0:50051"
     assert settings.admin.listen == "0.0.0.0:9090"
-
-
-def _is_by_the_way(item: dict[str, Any]) -> bool:
-    return item["metadata"]["name"].endswith(("-policy", "-dashboard", "-extra"))
 
 
 def _certificate() -> str:

@@ -137,11 +137,6 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
         "autoscaling.minReplicas is more",
     ),
     (
-        "a part of an unknown request",
-        with_config({"autoscaling": {"enabled": True}, "resources": {"requests": {"cpu": None}}}),
-        "set that",
-    ),
-    (
         "nothing to scale by",
         with_config({"autoscaling": {"enabled": True, "targetCPUUtilizationPercentage": None}}),
         "needs something to go by",

@@ -1,0 +1,33 @@
+"""The cluster of a test run: one control plane for all tests, and on request a node that runs pods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.build import built, helm4, kubernetes_version
+from tests.cluster.cluster import Cluster, Helm
+from tests.cluster.control_plane import control_plane
+from tests.helm.chart import ROOT, helm
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A control plane, with the definitions of all custom resources that the chart and its documents know."""
+    with (
+        control_plane(built(kubernetes_version()), tmp_path_factory.mktemp("cluster")) as plane,
+        Cluster.of(plane) as found,
+    ):
+        for definition in sorted((ROOT / "build" / "tools" / "crds").glob("*.yaml")):
+            found.apply(definition.read_text(encoding="utf-8"))
+        yield found
+
+
+@pytest.fixture(scope="session", params=[3, 4], ids=["helm3", "helm4"])
+def helms(request: pytest.FixtureRequest, cluster: Cluster) -> Helm:
+    """Both versions of Helm, one after the other."""
+    version: int = request.param
+    program = Path(helm()) if version == 3 else helm4()
+    return Helm(version, program, cluster.plane.kubeconfig)
