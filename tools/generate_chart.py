@@ -70,6 +70,7 @@ _MORE: dict[str, Schema] = {
     },
     "service.nodePort": {**_PORT, "type": ["integer", "null"]},
     "service.internalTrafficPolicy": {"enum": ["", "Cluster", "Local"]},
+    "service.trafficDistribution": {"enum": ["", "PreferSameZone", "PreferSameNode"]},
     "service.sessionAffinity": {"enum": ["", "None", "ClientIP"]},
     "router.service.type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
     "router.service.loadBalancerSourceRanges": {"type": "array", "items": {"type": "string"}},

@@ -25,9 +25,15 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def both(cluster: Cluster) -> list[Helm]:
+    """Both versions of Helm."""
+    programs = {3: Path(helm()), 4: helm4()}
+    return [Helm(version, program, cluster.plane.kubeconfig) for version, program in programs.items()]
+
+
 @pytest.fixture(scope="session", params=[3, 4], ids=["helm3", "helm4"])
-def helms(request: pytest.FixtureRequest, cluster: Cluster) -> Helm:
+def helms(request: pytest.FixtureRequest, both: list[Helm]) -> Helm:
     """Both versions of Helm, one after the other."""
-    version: int = request.param
-    program = Path(helm()) if version == 3 else helm4()
-    return Helm(version, program, cluster.plane.kubeconfig)
+    [found] = [item for item in both if item.version == request.param]
+    return found

@@ -42,9 +42,9 @@ def test_probes_ask_the_admin_port_over_http(more: dict[str, Any]) -> None:
 @pytest.mark.parametrize("file", VALUE_FILES, ids=lambda file: file.stem)
 def test_nothing_is_mounted_by_sub_path(file: Any) -> None:
     """What is mounted by subPath is never renewed: certificates would run out, and passwords stay old."""
-    spec = only(render({}, file), "Deployment")["spec"]["template"]["spec"]
-    for mount in spec["containers"][0]["volumeMounts"]:
-        assert not {"subPath", "subPathExpr"} & set(mount)
+    for deployment in [item for item in render({}, file) if item["kind"] == "Deployment"]:
+        for mount in deployment["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]:
+            assert not {"subPath", "subPathExpr"} & set(mount)
 
 
 def test_no_template_mounts_by_sub_path() -> None:
@@ -202,7 +202,8 @@ def test_everything_carries_labels_and_annotations() -> None:
     """What is common is on every object, what is the object's own beside it."""
     objects = render({}, CHART / "ci" / "everything-values.yaml")
     for item in objects:
-        if not item["metadata"]["name"].endswith("-extra"):
+        # Extra objects are taken as they are.
+        if not item["metadata"]["name"].endswith(("-extra", "-important", "-sandbox")):
             assert item["metadata"]["labels"]["team"] == "platform", item["kind"]
             assert item["metadata"]["annotations"]["example.com/owner"] == "platform", item["kind"]
     own = {item["metadata"].get("annotations", {}).get("example.com/a") for item in objects}
@@ -229,8 +230,9 @@ def test_everything_can_be_added() -> None:
     assert {"name": "extra", "emptyDir": {}} in spec["volumes"]
     assert spec["containers"][1]["name"] == "sidecar"
     assert spec["initContainers"][0]["name"] == "before"
-    assert spec["priorityClassName"] == "important"
-    assert spec["imagePullSecrets"] == [{"name": "registry"}]
+    assert spec["priorityClassName"] == "vcenter-gateway-important"
+    assert spec["imagePullSecrets"] == [{"name": "mirror"}, {"name": "registry"}]
+    assert container["image"].startswith("mirror.example.com/vcenter-gateway@sha256:")
     for name in ("tolerations", "affinity", "nodeSelector", "hostAliases", "dnsConfig"):
         assert spec[name]
 

@@ -78,7 +78,7 @@ class Fleet:
 
 
 @contextmanager
-def envoy(config: dict[str, Any], folder: Path) -> Iterator[None]:
+def envoy(config: dict[str, Any], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Envoy with a configuration."""
     program = shutil.which("envoy", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     assert program, "there is no envoy beside the interpreter: run `make .venv/ready`"
@@ -88,10 +88,12 @@ def envoy(config: dict[str, Any], folder: Path) -> Iterator[None]:
     command = [program, "--config-path", str(file), "--log-level", "warning", "--disable-hot-restart"]
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
-            yield
+            yield process
         finally:
             process.terminate()
-    assert process.returncode in (0, -15), log.read_text()
+    assert process.returncode == 0
+    # Whatever it warns of would be an error some versions later.
+    assert [line for line in log.read_text().splitlines() if "SIGTERM" not in line] == []
 
 
 @asynccontextmanager
@@ -125,19 +127,19 @@ async def fleet(folder: Path, default: str = "", pair: Any = None, away: str = "
                 # At all addresses, where nobody is the simulator's own user without credentials.
                 arguments = ("serve", "--simulator", "--simulator-vms", vms, "--listen", f"127.0.0.1:{port}")
                 await (await stack.enter_async_context(running(own, *arguments))).wait_for("serves")
-        stack.enter_context(envoy(config, folder))
-        await _wait_until_ready(probes)
+        await _wait_until_ready(stack.enter_context(envoy(config, folder)), probes)
         credentials = grpc.ssl_channel_credentials((folder / "ca.crt").read_bytes()) if pair else None
         yield Fleet(f"localhost:{calls}" if pair else f"127.0.0.1:{calls}", f"http://127.0.0.1:{probes}", credentials)
 
 
-async def _wait_until_ready(probes: int) -> None:
+async def _wait_until_ready(process: subprocess.Popen[bytes], probes: int) -> None:
     async with asyncio.timeout(60):
         while True:
             try:
                 await asyncio.to_thread(read, f"http://127.0.0.1:{probes}/healthz")
                 return
             except OSError:
+                assert process.poll() is None
                 await asyncio.sleep(0.05)
 
 

@@ -31,6 +31,7 @@ headers. */}}
 {{- $namespace := include "vcenter-gateway.namespace" . }}
 {{- $any := dict "prefix" "/" }}
 {{- $named := dict "prefix" "/" "headers" (list (dict "name" "x-vcenter" "present_match" true)) -}}
+node: {id: router, cluster: {{ include "vcenter-gateway.basename" . | quote }}}
 admin:
   address: {socket_address: {address: 127.0.0.1, port_value: 9901}}
 static_resources:
@@ -115,10 +116,13 @@ static_resources:
     {{- range $names }}
     {{- $name := include "vcenter-gateway.nameOf" (list $ .) }}
     - name: {{ . | quote }}
-      type: STRICT_DNS
+      cluster_type:
+        name: envoy.cluster.dns
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster
+          dns_refresh_rate: 5s
+          dns_failure_refresh_rate: {base_interval: 1s, max_interval: 5s}
       connect_timeout: 5s
-      dns_refresh_rate: 5s
-      dns_failure_refresh_rate: {base_interval: 1s, max_interval: 5s}
       lb_policy: LEAST_REQUEST
       typed_extension_protocol_options:
         envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
