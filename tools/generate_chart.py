@@ -46,7 +46,15 @@ def _alerts() -> list[str]:
 # Objects of Kubernetes', which Kubernetes checks, by the ends of their names.
 _FREE = (
     *("affinity", "behavior", "dnsConfig", "issuerRef", "nodeSelector", "lifecycle", "podSecurityContext"),
-    *("privateKey", "resources", "securityContext", "updateStrategy", "startupProbe", "livenessProbe", "readinessProbe"),
+    *(
+        "privateKey",
+        "resources",
+        "securityContext",
+        "updateStrategy",
+        "startupProbe",
+        "livenessProbe",
+        "readinessProbe",
+    ),
 )
 
 _MORE: dict[str, Schema] = {
@@ -184,7 +192,11 @@ def schema(text: str) -> Schema:
     properties = _properties(yaml.safe_load(text), (), descriptions(text))
     properties["config"] |= _config_schema()
     # A vCenter of a fleet has the same values as the chart, as far as they are not about all of it.
-    names = {"type": "object", "additionalProperties": False, "properties": {name: properties[name] for name in _OF_EACH}}
+    names = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: properties[name] for name in _OF_EACH},
+    }
     properties["vcenters"] |= {
         "propertyNames": {"pattern": "^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$"},
         "additionalProperties": {**names, "type": ["object", "null"]},

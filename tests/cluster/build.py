@@ -1,4 +1,4 @@
-"""Builds Kubernetes and what the tests need beside it, from the sources that the Go module proxy has, into build/cluster.
+"""Builds Kubernetes and what the tests need beside it into build/cluster, from the sources on the Go module proxy.
 
 Kubernetes takes about ten minutes of CPU without Go's build cache, and less than half a minute with it; a version that
 is built stays. Its module names the modules of its `staging` folder by paths that the published zip lacks: the modules
@@ -13,11 +13,20 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["BUILD", "VERSIONS", "BuildError", "Kubernetes", "built", "helm4", "kubernetes_version", "static_program"]
+__all__ = [
+    "BUILD",
+    "ROOT",
+    "VERSIONS",
+    "BuildError",
+    "Kubernetes",
+    "built",
+    "helm4",
+    "kubernetes_version",
+    "static_program",
+]
 
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "cluster"

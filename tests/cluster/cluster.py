@@ -1,4 +1,4 @@
-"""What the tests do with a cluster: Helm of either version, and the API server, asked directly since kubectl is slow."""
+"""What tests do with a cluster: Helm of either version, and the API server, asked directly since kubectl is slow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import requests
 
 from tests.cluster.control_plane import ControlPlane
 
-__all__ = ["RESTRICTED", "Cluster", "Helm", "Object", "Refused", "Result", "eventually"]
+__all__ = ["RESTRICTED", "Cluster", "Helm", "Object", "RefusedError", "Result", "eventually"]
 
 Object = dict[str, Any]
 T = TypeVar("T")
@@ -41,7 +41,7 @@ _PLURALS = {
 }
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The API server refused something."""
 
 
@@ -98,10 +98,10 @@ class Cluster:
         return _run([str(self.plane.kubernetes.program), "kubectl", *arguments], self.plane.kubeconfig, stdin, timeout)
 
     def request(self, method: str, path: str, **more: Any) -> requests.Response:
-        """One request to the API server; raises Refused with what it says."""
+        """One request to the API server; raises RefusedError with what it says."""
         response = self._session.request(method, f"{self.plane.url}/{path}", timeout=30, **more)
         if not response.ok:
-            raise Refused(f"{response.status_code}: {response.text[:2000]}")
+            raise RefusedError(f"{response.status_code}: {response.text[:2000]}")
         return response
 
     def items(self, kind: str, namespace: str, selector: str = "") -> list[Object]:
@@ -110,16 +110,14 @@ class Cluster:
         return [{"kind": kind, **item} for item in found]
 
     def get(self, kind: str, namespace: str, name: str) -> Object:
-        """One object; raises Refused where there is none."""
+        """One object; raises RefusedError where there is none."""
         found: Object = self.request("GET", f"{_path(kind, namespace)}/{name}").json()
         return found
 
     def patch(self, kind: str, namespace: str, name: str, change: Object, *, subresource: str = "") -> None:
         """Merges a change into an object."""
         headers = {"Content-Type": "application/merge-patch+json"}
-        self.request(
-            "PATCH", f"{_path(kind, namespace)}/{name}{subresource}", data=json.dumps(change), headers=headers
-        )
+        self.request("PATCH", f"{_path(kind, namespace)}/{name}{subresource}", data=json.dumps(change), headers=headers)
 
     def delete(self, kind: str, namespace: str, name: str) -> None:
         """Deletes an object."""
@@ -136,11 +134,11 @@ class Cluster:
         assert result.code == 0, result.words
 
     def namespace(self, name: str, labels: Object | None = None) -> str:
-        """Makes a namespace, in which Pod Security is enforced unless other labels are given. One that is there stays."""
+        """Makes a namespace with Pod Security enforced, unless other labels are given. One that is there stays."""
         metadata = {"name": name, "labels": RESTRICTED if labels is None else labels}
         try:
             self.request("POST", "api/v1/namespaces", json={"metadata": metadata})
-        except Refused as error:
+        except RefusedError as error:
             if not str(error).startswith("409"):
                 raise
         return name

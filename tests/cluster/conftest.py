@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cluster import node as nodes
 from tests.cluster.build import built, helm4, kubernetes_version
 from tests.cluster.cluster import Cluster, Helm
-from tests.cluster.control_plane import control_plane
+from tests.cluster.control_plane import ControlPlane, control_plane
 from tests.helm.chart import ROOT, helm
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A control plane, with the definitions of all custom resources that the chart and its documents know."""
-    with (
-        control_plane(built(kubernetes_version()), tmp_path_factory.mktemp("cluster")) as plane,
-        Cluster.of(plane) as found,
-    ):
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane: on the node's address where there is a node, whose pods are to reach it."""
+    has_node = bool(os.environ.get("CLUSTER_NODE"))
+    kubernetes = built(kubernetes_version(), node=has_node)
+    folder = tmp_path_factory.mktemp("cluster")
+    with control_plane(kubernetes, folder, nodes.ADDRESS if has_node else "127.0.0.1") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def cluster(plane: ControlPlane) -> Iterator[Cluster]:
+    """The cluster, with the definitions of all custom resources that the chart and its documents know."""
+    with Cluster.of(plane) as found:
         for definition in sorted((ROOT / "build" / "tools" / "crds").glob("*.yaml")):
             found.apply(definition.read_text(encoding="utf-8"))
         yield found

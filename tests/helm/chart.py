@@ -13,7 +13,20 @@ from typing import Any
 import pytest
 import yaml
 
-__all__ = ["CHART", "CONFIG", "VALUE_FILES", "Objects", "gateway_yaml", "gateways", "helm", "lint", "notes", "only", "refusal", "render"]
+__all__ = [
+    "CHART",
+    "CONFIG",
+    "VALUE_FILES",
+    "Objects",
+    "gateway_yaml",
+    "gateways",
+    "helm",
+    "lint",
+    "notes",
+    "only",
+    "refusal",
+    "render",
+]
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "vcenter-gateway"

@@ -45,7 +45,9 @@ def test_no_selector_finds_pods_of_another_vcenter() -> None:
             selector = spec["selector"] if item["kind"] == "Service" else spec.get("selector", spec.get("podSelector"))
             selector = selector.get("matchLabels", selector)
             matched = [name for name, own in labels.items() if selector.items() <= own.items()]
-            expected = [] if "router" in item["metadata"]["name"] else [item["metadata"]["name"].removesuffix("-headless")]
+            expected = (
+                [] if "router" in item["metadata"]["name"] else [item["metadata"]["name"].removesuffix("-headless")]
+            )
             assert matched == expected
         if item["kind"] == "ServiceMonitor":
             services = [other for other in objects if other["kind"] == "Service"]
@@ -57,7 +59,10 @@ def test_no_selector_finds_pods_of_another_vcenter() -> None:
 def test_values_of_a_vcenter_beat_those_of_all() -> None:
     """What a vCenter does not say, the fleet does."""
     values = fleet(config={"vcenter": {"max_concurrent_calls": 32}, "server": {"workers": 2}}, replicaCount=4)
-    values["vcenters"]["west"] |= {"replicaCount": 1, "config": {"vcenter": {"url": "https://w", "max_concurrent_calls": 8}}}
+    values["vcenters"]["west"] |= {
+        "replicaCount": 1,
+        "config": {"vcenter": {"url": "https://w", "max_concurrent_calls": 8}},
+    }
     found = {
         item["metadata"]["name"].rpartition("-")[2]: (item["spec"]["replicas"], yaml.safe_load(gateway_yaml([item])))
         for item in gateways(render(values))
@@ -76,7 +81,11 @@ def test_secrets_stay_apart() -> None:
         values["vcenters"][name] |= {"secrets": {"vcenterCa": {"value": name}}}
     for item in gateways(render(values)):
         name = item["metadata"]["name"]
-        secrets = [volume["secret"]["secretName"] for volume in item["spec"]["template"]["spec"]["volumes"] if "secret" in volume]
+        secrets = [
+            volume["secret"]["secretName"]
+            for volume in item["spec"]["template"]["spec"]["volumes"]
+            if "secret" in volume
+        ]
         assert secrets == [f"{name}-vcenter-ca"]
 
 
@@ -91,7 +100,7 @@ def test_one_service_account() -> None:
 def test_long_names() -> None:
     """Two vCenters with long names in a release with a long name have objects with different names."""
     names = ["a" * 19 + "x", "a" * 19 + "y"]
-    objects = render({"vcenters": {name: VCENTER for name in names}}, release="r" * 53)
+    objects = render({"vcenters": dict.fromkeys(names, VCENTER)}, release="r" * 53)
     deployments = [item["metadata"]["name"] for item in objects if item["kind"] == "Deployment"]
     assert sorted(name[-20:] for name in deployments) == names
     assert all(len(item["metadata"]["name"]) <= 63 for item in objects)

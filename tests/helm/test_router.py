@@ -35,7 +35,7 @@ VALUES: dict[str, Any] = {
 
 
 def test_the_router() -> None:
-    """Its objects have labels of their own, so that no gateway's selector finds its pods, and are hardened like the rest."""
+    """Its pods have labels that no gateway's selector finds, and are hardened like the rest."""
     objects = render(VALUES)
     router = only(objects, "Deployment", "-router")
     labels = router["spec"]["template"]["metadata"]["labels"]
@@ -100,14 +100,18 @@ def envoy(config: dict[str, Any], folder: Path) -> Iterator[subprocess.Popen[byt
 async def fleet(folder: Path, default: str = "", pair: Any = None, away: str = "") -> AsyncIterator[Fleet]:
     """Two gateways and the router, as the chart has it; only addresses and files are this machine's."""
     router = VALUES["router"] | {"default": default, "tlsSecret": "router" if pair else ""}
-    annotations = only(render(VALUES | {"router": router}), "Deployment", "-router")["spec"]["template"]["metadata"]["annotations"]
+    annotations = only(render(VALUES | {"router": router}), "Deployment", "-router")["spec"]["template"]["metadata"][
+        "annotations"
+    ]
     config = yaml.safe_load(annotations[CONFIG].replace("/etc/envoy/", f"{folder}/"))
     calls, probes, admin = free_ports(3)
     for listener, port in zip(config["static_resources"]["listeners"], (calls, probes), strict=True):
         listener["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": port}
     config["admin"]["address"]["socket_address"]["port_value"] = admin
     if pair:
-        (folder / "certificate.yaml").write_text(annotations["vcenter-gateway/certificate"].replace("/etc/envoy-tls", str(folder)))
+        (folder / "certificate.yaml").write_text(
+            annotations["vcenter-gateway/certificate"].replace("/etc/envoy-tls", str(folder))
+        )
         (folder / "tls.crt").write_bytes(pair.certificate)
         (folder / "tls.key").write_bytes(pair.key)
     async with AsyncExitStack() as stack:
@@ -144,7 +148,7 @@ async def _wait_until_ready(process: subprocess.Popen[bytes], probes: int) -> No
 
 
 def read(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 (always http://127.0.0.1)
         text: str = answer.read().decode()
     return text
 

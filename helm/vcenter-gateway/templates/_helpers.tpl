@@ -244,7 +244,7 @@ wish whenever a release begins to be scaled: so the number is what the cluster h
 {{- else }}
 {{- $namespace := include "vcenter-gateway.namespace" . }}
 {{- with get (lookup "apps/v1" "Deployment" $namespace (include "vcenter-gateway.fullname" .)) "spec" }}
-{{- max (int .replicas) (int $.Values.autoscaling.minReplicas) }}
+{{- .replicas }}
 {{- end }}
 {{- end }}
 {{- end }}
