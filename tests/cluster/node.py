@@ -53,7 +53,7 @@ def missing() -> list[str]:
 
 def _has_links() -> bool:
     """Whether a bridge and a pair of virtual Ethernet devices can be made, tried where nobody sees them."""
-    script = "ip link add b type bridge && ip link add v type veth peer name w"
+    script = "ip link add name one type bridge && ip link add name two type veth peer name three"
     return subprocess.run(["unshare", "--net", "sh", "-c", script], capture_output=True).returncode == 0
 
 
