@@ -11,11 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import grpc
+
+from gateway.contract import load_contract
+from gateway.transcoding import compile_bindings
 from tests.helm.chart import ROOT
 
-__all__ = ["BASIC", "Seen", "calling"]
+__all__ = ["BASIC", "Seen", "call", "calling"]
 
+_LIST = "vcenter.v1.VmService/ListVms"
 BASIC = ("authorization", "Basic " + base64.b64encode(b"administrator@vsphere.local:VMware1!").decode())
 
 
@@ -32,15 +38,29 @@ class Seen:
         return sum(self.codes.values())
 
 
+def call(target: str, *metadata: tuple[str, str]) -> tuple[str, int]:
+    """Lists the machines: the code that the call ends in, and how many there are."""
+    binding = compile_bindings(load_contract())[_LIST]
+    with grpc.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+        stub = channel.unary_unary(
+            f"/{_LIST}", request_serializer=bytes, response_deserializer=binding.response_class.FromString
+        )
+        try:
+            answer: Any = stub(b"", metadata=metadata, timeout=20)
+        except grpc.RpcError as error:
+            return error.code().name, 0
+    return "OK", len(answer.vms)
+
+
 @contextmanager
-def calling(target: str, *metadata: tuple[str, str], ca: Path | None = None) -> Iterator[Seen]:
-    """Callers that call while the block runs."""
+def calling(target: str, *metadata: tuple[str, str], ca: Path | None = None, watches: bool = True) -> Iterator[Seen]:
+    """Callers that call while the block runs. Where one address stands for all pods, they do not watch its health."""
     command = [
         sys.executable,
         "-m",
         "tests.cluster.running.load",
         target,
-        json.dumps(metadata),
+        json.dumps({"metadata": metadata, "watches": watches}),
         *([str(ca)] if ca else []),
     ]
     seen = Seen()

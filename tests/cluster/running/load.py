@@ -1,6 +1,6 @@
 """Callers in a process of their own: reads and changes, with the clients' service config, until they are told to stop.
 
-python load.py TARGET METADATA_JSON [CA_FILE]     # a line of JSON at the end of standard input
+python load.py TARGET OPTIONS_JSON [CA_FILE]     # a line of JSON at the end of standard input
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _CHANGE = (
 class Load:
     """What the callers saw."""
 
-    def __init__(self, target: str, metadata: list[tuple[str, str]], ca: bytes | None) -> None:
-        self._target, self._metadata, self._ca = target, metadata, ca
+    def __init__(self, target: str, metadata: list[tuple[str, str]], watches: bool, ca: bytes | None) -> None:
+        self._target, self._metadata, self._watches, self._ca = target, metadata, watches, ca
         bindings = compile_bindings(load_contract())
         self._requests = {
             name: json_format.ParseDict(body, bindings[name].request_class()).SerializeToString()
@@ -53,6 +53,7 @@ class Load:
             ("grpc.service_config", config.read_text(encoding="utf-8")),
             ("grpc.max_reconnect_backoff_ms", 5000),
             ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.inhibit_health_checking", 0 if self._watches else 1),
         ]
         if self._ca:
             channel = grpc.aio.secure_channel(self._target, grpc.ssl_channel_credentials(self._ca), options=options)
@@ -84,9 +85,10 @@ def _as_is(data: bytes) -> bytes:
     return data
 
 
-async def _main(target: str, metadata: str, ca: str = "") -> None:
-    pairs = [(name, value) for name, value in json.loads(metadata)]
-    load = Load(target, pairs, Path(ca).read_bytes() if ca else None)  # noqa: ASYNC240 (nothing runs yet)
+async def _main(target: str, options: str, ca: str = "") -> None:
+    given = json.loads(options)
+    pairs = [(name, value) for name, value in given["metadata"]]
+    load = Load(target, pairs, given["watches"], Path(ca).read_bytes() if ca else None)  # noqa: ASYNC240 (nothing runs yet)
     calling = asyncio.create_task(load.call_all())
     await asyncio.to_thread(sys.stdin.read)
     load.stopped = True

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.cluster import Cluster, Helm, Object, Result, eventually
+from tests.cluster.running.calling import call
 from tests.helm.chart import CHART
 
 __all__ = ["NAME", "Running"]
@@ -75,6 +76,10 @@ class Running:
             return pods if len(pods) == count and all(is_ready(pod) for pod in pods) else None
 
         return eventually(found, f"{count} ready pods: {self.describe()}", seconds)
+
+    def codes(self, *metadata: tuple[str, str]) -> list[str]:
+        """What a call to each pod ends in."""
+        return [call(f"{pod['status']['podIP']}:50051", *metadata)[0] for pod in self.pods()]
 
     def logs(self, pod: Object) -> list[str]:
         """The lines that a pod wrote."""
