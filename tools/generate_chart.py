@@ -63,7 +63,7 @@ _MORE: dict[str, Schema] = {
     "image.repository": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._/:-]*[a-z0-9])?$"},
     "image.digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
     "image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
-    "replicaCount": {"type": "integer", "minimum": 0, "maximum": 550},
+    "replicaCount": {"type": ["integer", "null"], "minimum": 0, "maximum": 550},
     "revisionHistoryLimit": _COUNT,
     "minReadySeconds": _COUNT,
     "simulator.vms": {"type": "integer", "minimum": 0, "maximum": 100_000},

@@ -86,7 +86,8 @@ def test_long_names() -> None:
 
 def test_twice_in_one_release(tmp_path: Path) -> None:
     """A parent chart may have two gateways under names of its own: they share no object, no pod, and no series."""
-    dependencies = [{"name": CHART.name, "version": "0.1.0", "alias": alias} for alias in ("east", "west")]
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]
+    dependencies = [{"name": CHART.name, "version": version, "alias": alias} for alias in ("east", "west")]
     parent = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": dependencies}
     (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(parent))
     shutil.copytree(CHART, tmp_path / "charts" / CHART.name)

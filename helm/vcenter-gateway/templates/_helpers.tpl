@@ -235,11 +235,11 @@ imagePullSecrets:
 {{- get (default (dict) .Values.config.server) "workers" | default 1 | int }}
 {{- end }}
 
-{{- /* Pods of the Deployment; empty where the autoscaler decides. Without a number, Kubernetes would take one pod as the
+{{- /* Pods of the Deployment; empty where an autoscaler decides. Without a number, Kubernetes would take one pod as the
 wish whenever a release begins to be scaled: so the number is what the cluster has, where Helm sees one. */}}
 {{- define "vcenter-gateway.replicas" -}}
 {{- if .Values.simulator.enabled }}1
-{{- else if not .Values.autoscaling.enabled }}
+{{- else if not (or .Values.autoscaling.enabled (kindIs "invalid" .Values.replicaCount)) }}
 {{- int .Values.replicaCount }}
 {{- else }}
 {{- $namespace := include "vcenter-gateway.namespace" . }}
@@ -269,7 +269,7 @@ wish whenever a release begins to be scaled: so the number is what the cluster h
 {{- /* Pods that there are at least while nothing is wrong. */}}
 {{- define "vcenter-gateway.leastPods" -}}
 {{- if .Values.simulator.enabled }}1
-{{- else if .Values.autoscaling.enabled }}
+{{- else if or .Values.autoscaling.enabled (kindIs "invalid" .Values.replicaCount) }}
 {{- int .Values.autoscaling.minReplicas }}
 {{- else }}
 {{- int .Values.replicaCount }}
@@ -281,7 +281,7 @@ wish whenever a release begins to be scaled: so the number is what the cluster h
 {{- $pods := int .Values.replicaCount }}
 {{- if .Values.simulator.enabled }}
 {{- $pods = 1 }}
-{{- else if .Values.autoscaling.enabled }}
+{{- else if or .Values.autoscaling.enabled (kindIs "invalid" .Values.replicaCount) }}
 {{- $pods = int .Values.autoscaling.maxReplicas }}
 {{- end }}
 {{- $strategy := default (dict) .Values.updateStrategy }}
