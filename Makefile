@@ -9,7 +9,7 @@ LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --
 
 .DEFAULT_GOAL := help
 .PHONY: help run test bench check format generate checkgenerate lock release clients test-clients check-clients check-helm image-test \
-    cluster test-cluster clean
+    cluster test-cluster package clean
 
 # The clients, each in a folder of clients/ with a Makefile of its own: toolchain, tools, generate, build, test.
 LANGUAGES := python go java typescript rust cpp
@@ -115,6 +115,14 @@ lock: ## Pins the requirements anew, to the newest versions that pyproject.toml 
 	build/lock/bin/uv pip compile $(LOCK) --constraint requirements/dev.txt --output-file requirements/build.txt requirements/build.in
 	build/lock/bin/uv pip compile $(LOCK) --constraint requirements/dev.txt --output-file requirements/bench.txt requirements/bench.in
 	rm -r build/lock
+
+# The image is the one that image-test built; without it, the chart is packaged alone.
+IMAGE := build/image/storage
+package: $(DESCRIPTORS) $(HELM) ## Packages the chart into dist/, with the image's digest, bill of materials and provenance
+	@rm -f dist/image-*.tar && mkdir -p dist
+	@if [ -d $(IMAGE) ]; then buildah --root $(IMAGE) --runroot build/image/run --storage-driver vfs push --quiet \
+	    localhost/vcenter-gateway:test oci-archive:dist/image-$$(uname -m).tar; fi
+	@$(BIN)/python tools/package_release.py $$(ls dist/image-*.tar 2>/dev/null)
 
 release: $(DESCRIPTORS) $(HELM) ## Makes the current protos and chart the ones that later changes must not break
 	$(BIN)/python tools/compile_protos.py --released

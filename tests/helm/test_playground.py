@@ -60,7 +60,7 @@ def running(objects: list[dict[str, Any]], folder: Path) -> Iterator[dict[str, A
     """The gateway's container, as a process; it has to end in order when it is told to stop."""
     container = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     config = folder / "gateway.yaml"
-    text = gateway_yaml(objects).replace("settle_seconds: 10", "settle_seconds: 0")
+    text = gateway_yaml(objects).replace("settle_seconds: 35", "settle_seconds: 0")
     config.write_text(text.replace("/etc/vcenter-gateway/tokens", str(folder)))
     for secret in (item for item in objects if item["kind"] == "Secret"):
         for name, value in secret["data"].items():

@@ -95,7 +95,7 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
     (
         "too little time to stop",
         with_config({"terminationGracePeriodSeconds": 40}),
-        "terminationGracePeriodSeconds must be more than the 40 seconds",
+        "terminationGracePeriodSeconds must be more than the 65 seconds",
     ),
     (
         "one port twice",
