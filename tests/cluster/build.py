@@ -34,6 +34,7 @@ _PROGRAMS = Path(__file__).with_name("programs")
 
 VERSIONS = {
     "1.37.2": "h1:A2VDEiObzkYqFTKhSsn0ZEb0RlLEXpHWj93gi2HqEwE=",
+    "1.33.13": "h1:bmH31xUdSzeA5vk0wZAK9MZp11mdLuzUSeKk0qN3hPQ=",
 }
 """The versions of Kubernetes that are known to build, newest first, with the checksums of their modules."""
 

@@ -72,7 +72,10 @@ def calling(target: str, *metadata: tuple[str, str], ca: Path | None = None, wat
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
+        assert process.stdout is not None
         try:
+            # Whoever comes later would know fewer pods.
+            assert process.stdout.readline() == "begun\n"
             yield seen
         except BaseException:
             process.kill()

@@ -1,6 +1,6 @@
 """Callers in a process of their own: reads and changes, with the clients' service config, until they are told to stop.
 
-python load.py TARGET OPTIONS_JSON [CA_FILE]     # a line of JSON at the end of standard input
+python load.py TARGET OPTIONS_JSON [CA_FILE]     # `begun`; and JSON, when its input ends
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Load:
         self.failures: list[str] = []
         self.slowest = 0.0
         self.stopped = False
+        self.begun: asyncio.Queue[None] = asyncio.Queue()
 
     async def call_all(self) -> None:
         """Runs all callers until they are stopped."""
@@ -68,6 +69,8 @@ class Load:
             while not self.stopped:
                 number += 1
                 await self._call(stubs, _CHANGE[0] if number % 5 == 0 else _READ[0])
+                if number == 1:
+                    self.begun.put_nowait(None)
                 await asyncio.sleep(_PAUSE)
 
     async def _call(self, stubs: dict[str, Any], name: str) -> None:
@@ -90,6 +93,10 @@ async def _main(target: str, options: str, ca: str = "") -> None:
     pairs = [(name, value) for name, value in given["metadata"]]
     load = Load(target, pairs, given["watches"], Path(ca).read_bytes() if ca else None)  # noqa: ASYNC240 (nothing runs yet)
     calling = asyncio.create_task(load.call_all())
+    for _ in range(CALLERS):
+        await load.begun.get()
+    sys.stdout.write("begun\n")
+    sys.stdout.flush()
     await asyncio.to_thread(sys.stdin.read)
     load.stopped = True
     await calling
