@@ -55,6 +55,24 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
         with_config({"secrets": {**PASSWORD, "jwks": {"value": "{}"}}}, auth=ACCOUNT),
         "a JWT is checked for its issuer and its audience",
     ),
+    (
+        "ServiceAccounts without keys",
+        with_config({"auth": {"kubernetes": {"enabled": True}}, "secrets": PASSWORD}, auth=ACCOUNT),
+        "auth.kubernetes.enabled needs the keys that the cluster signs tokens with",
+    ),
+    (
+        "ServiceAccounts beside another issuer",
+        with_config(
+            {"auth": {"kubernetes": {"enabled": True}}, "secrets": {**PASSWORD, "jwks": {"value": "{}"}}},
+            auth={**ACCOUNT, "jwt_issuer": "https://issuer.example.com"},
+        ),
+        "come from auth.kubernetes: leave one of them out",
+    ),
+    (
+        "ServiceAccounts in passthrough mode",
+        with_config({"auth": {"kubernetes": {"enabled": True}}}),
+        "set config.auth.mode=service-account",
+    ),
     ("TLS without a certificate", with_config({"tls": {"enabled": True}}), "tls.enabled needs a certificate"),
     ("a certificate without TLS", with_config({"tls": {"existingSecret": "a"}}), "TLS is off"),
     (

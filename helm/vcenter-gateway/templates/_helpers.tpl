@@ -203,6 +203,12 @@ imagePullSecrets:
 {{- end }}
 {{- $_ := set $config (first $path) $section }}
 {{- end }}
+{{- with .Values.auth.kubernetes }}
+{{- if .enabled }}
+{{- $auth := merge (dict "jwt_issuer" .issuer "jwt_audience" .audience) (default (dict) $config.auth) }}
+{{- $_ := set $config "auth" $auth }}
+{{- end }}
+{{- end }}
 {{- if .Values.simulator.enabled }}
 {{- $_ := set $config "simulator" (dict "enabled" true "vms" .Values.simulator.vms) }}
 {{- end }}

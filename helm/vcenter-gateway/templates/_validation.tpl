@@ -101,7 +101,18 @@
 {{- else if or $hasPassword $hasTokens $hasJwks $auth.certificates $auth.user }}
 {{- $problems = append $problems "callers bring their own vCenter identity: secrets.vcenterPassword, secrets.tokens, secrets.jwks, config.auth.user and config.auth.certificates need config.auth.mode=service-account" }}
 {{- end }}
-{{- if and $hasJwks (not (and $auth.jwt_issuer $auth.jwt_audience)) }}
+{{- if $v.auth.kubernetes.enabled }}
+{{- if not $hasJwks }}
+{{- $problems = append $problems "auth.kubernetes.enabled needs the keys that the cluster signs tokens with: set secrets.jwks, from kubectl get --raw /openid/v1/jwks" }}
+{{- end }}
+{{- if or $auth.jwt_issuer $auth.jwt_audience }}
+{{- $problems = append $problems "config.auth.jwt_issuer and jwt_audience come from auth.kubernetes: leave one of them out" }}
+{{- end }}
+{{- if ne (default "passthrough" $auth.mode) "service-account" }}
+{{- $problems = append $problems "auth.kubernetes.enabled is for callers of a service account: set config.auth.mode=service-account" }}
+{{- end }}
+{{- end }}
+{{- if and $hasJwks (not (or $v.auth.kubernetes.enabled (and $auth.jwt_issuer $auth.jwt_audience))) }}
 {{- $problems = append $problems "a JWT is checked for its issuer and its audience: set config.auth.jwt_issuer and config.auth.jwt_audience" }}
 {{- end }}
 

@@ -31,9 +31,8 @@ def test_callers_are_service_accounts(running: Running) -> None:
     values["config"]["auth"] = {
         "mode": "service-account",
         "user": "administrator@vsphere.local",
-        "jwt_issuer": ISSUER,
-        "jwt_audience": AUDIENCE,
     }
+    values["auth"] = {"kubernetes": {"enabled": True, "issuer": ISSUER, "audience": AUDIENCE}}
     running.install(values)
     [pod] = running.ready(1)
     target = f"{pod['status']['podIP']}:50051"
