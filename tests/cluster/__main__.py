@@ -55,6 +55,7 @@ def _pytest(arguments: list[str], *, before: tuple[str, ...] = (), variables: di
 def _test_node(arguments: list[str]) -> int:
     node.prepare()
     node.make_images()
+    (node.FOLDER / "calls.jsonl").unlink(missing_ok=True)
     before = ("unshare", *_NAMESPACES, str(_HERE / "node.sh"), str(node.FOLDER))
     try:
         return _pytest([str(_HERE / "running"), *arguments], before=before, variables={"CLUSTER_NODE": "1"})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import yaml
 
@@ -16,7 +14,7 @@ from tests.helm.chart import CHART, CONFIG
 pytestmark = pytest.mark.timeout(400)
 
 
-def test_from_the_released_chart(running: Running, record_property: Callable[[str, object], None]) -> None:
+def test_from_the_released_chart(running: Running) -> None:
     """The upgrade from the chart that is released, with the times that it has by default, loses no call."""
     values = running.values()
     del values["minReadySeconds"], values["config"]["server"]
@@ -26,7 +24,6 @@ def test_from_the_released_chart(running: Running, record_property: Callable[[st
         wait(3)
     assert seen.failures == []
     assert seen.calls > 1000
-    record_property("calls", seen.calls)
 
 
 def test_a_new_configuration(running: Running) -> None:
