@@ -252,7 +252,7 @@ async def test_a_refusal_that_is_not_read(tmp_path: Path, monkeypatch: pytest.Mo
 
 async def test_sigterm(tmp_path: Path) -> None:
     """A process that is told to stop ends its streams, and does not wait for them."""
-    arguments = ("serve", "--simulator", "--listen", "127.0.0.1:0", "--grace-seconds", "60", "--log-format", "json")
+    arguments = ("serve", "--simulator", "--listen", "127.0.0.1:0", "--grace-seconds", "60")
     async with running(tmp_path, *arguments) as gateway:
         port = (await gateway.wait_for(r" on 127\.0\.0\.1:(\d+)\."))[1]
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
