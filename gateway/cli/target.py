@@ -92,12 +92,19 @@ class Tls:
         return cls(ca, cert, key) if wanted else None
 
 
-def vcenter_options(url: str, ca_file: str | None, thumbprint: str | None, verify: bool) -> VCenterOptions:
+def vcenter_options(
+    url: str, ca_file: str | None, thumbprint: str | None, verify: bool, proxy: str | None = None
+) -> VCenterOptions:
     """How to reach a vCenter. Raises click.UsageError."""
     if ca_file:
         _check_authorities(ca_file)
     try:
-        return VCenterOptions(url, ca_file, thumbprint, verify)
+        if proxy:
+            split_address(proxy)
+    except ValueError:
+        raise click.UsageError(f"--vcenter-proxy takes HOST:PORT, not {proxy!r}") from None
+    try:
+        return VCenterOptions(url, ca_file, thumbprint, verify, proxy)
     except ValueError as error:
         # What stands before an @ may be a password.
         text = "--vcenter takes scheme, host and port alone; say who you are with --user"

@@ -29,6 +29,8 @@ class VCenterOptions:
     """SHA-256 thumbprint of vCenter's own certificate; it is then trusted by this alone, whoever signed it."""
     verify: bool = _DEFAULTS.verify
     """False turns every check of the certificate off."""
+    proxy: str | None = _DEFAULTS.proxy
+    """Host and port of an HTTP proxy that makes a tunnel to vCenter."""
     connect_timeout: float = _DEFAULTS.connect_timeout_seconds
     """Seconds for DNS, TCP and TLS together."""
     read_timeout: float = _DEFAULTS.read_timeout_seconds
@@ -66,6 +68,7 @@ class VCenterOptions:
             ca_file=settings.ca_file,
             thumbprint=settings.thumbprint,
             verify=settings.verify,
+            proxy=settings.proxy,
             connect_timeout=settings.connect_timeout_seconds,
             read_timeout=settings.read_timeout_seconds,
             change_timeout=settings.change_timeout_seconds,
