@@ -2,5 +2,6 @@
 
 from gateway.live.gateway_service import GatewayService
 from gateway.live.serves import local_endpoints, serves
+from gateway.live.snapshot_service import SnapshotService
 
-__all__ = ["GatewayService", "local_endpoints", "serves"]
+__all__ = ["GatewayService", "SnapshotService", "local_endpoints", "serves"]

@@ -16,7 +16,7 @@ from gateway.calls.shared_reads import SharedReads
 from gateway.contract import Contract, load_contract
 from gateway.errors import Reason
 from gateway.events import BreakerChanged, Events, Exchanged, combined
-from gateway.live import GatewayService, local_endpoints
+from gateway.live import GatewayService, SnapshotService, local_endpoints
 from gateway.live.gateway_service import Limits
 from gateway.server.arrival import Door
 from gateway.server.drain import Drain
@@ -35,6 +35,7 @@ from gateway.vcenter.limiter import path_of
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.retry import RetryPolicy
 from gateway.vcenter.version import VersionReader
+from gateway.vim.client import VimClient
 
 if TYPE_CHECKING:
     from gateway.server.tls import ServerTls
@@ -210,13 +211,21 @@ class Gateway(Events):
             self.bindings,
             Door(admission, admit, timeouts.seconds_for, self._tracing),
             reads.call,
-            local_endpoints(self.contract, [service]),
+            local_endpoints(self.contract, [service, *self._services(vcenter)]),
             events,
             self.streams,
             self._drain,
             self._peers,
             self.options.max_response_bytes,
         )
+
+    def _services(self, vcenter: VCenter) -> list[object]:
+        """The gateway's own services but for the one about itself."""
+
+        def vim(call: Call) -> VimClient:
+            return vcenter.vim.client(call.caller.credential, call)
+
+        return [SnapshotService(self.contract, vim)]
 
     def _limits(self) -> Limits:
         options, vcenter, streams = self.options, self._vcenter_options, self.options.streams

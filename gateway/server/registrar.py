@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import grpc
+from google.protobuf.message import Message
 
-from gateway.calls import Call, Reply, Unary
+from gateway.calls import Call, Reply, Stream, Unary
 from gateway.calls.admission import admitted
-from gateway.contract import Rest, Streaming
+from gateway.contract import Local, Rest, Streaming
 from gateway.events import Events
 from gateway.server.arrival import Door
 from gateway.server.calls import unary_handler
@@ -39,12 +40,15 @@ def service_handlers(
     services: dict[str, dict[str, Any]] = {}
     for name, binding in bindings.items():
         method = binding.method
-        if method.streaming is Streaming.SERVER:
-            stream = stream_handler(door, binding, local[name], events, streams)
+        if isinstance(method.backing, Local) and name not in local:
+            continue
+        if method.streaming is not Streaming.UNARY:
+            answer = _single(local[name]) if method.streaming is Streaming.CLIENT else local[name]
+            stream = stream_handler(door, binding, answer, events, streams)
             handler = grpc.stream_stream_rpc_method_handler(stream)
         else:
-            answer = rest if isinstance(method.backing, Rest) else _serializing(local[name])
-            unary = admitted(door.admit, answer, events)
+            unary = rest if isinstance(method.backing, Rest) else _serializing(local[name])
+            unary = admitted(door.admit, unary, events)
             room = peers.take_room if method.is_read_only else None
             handle = unary_handler(door, binding, unary, events, max_response_bytes, room)
             handler = grpc.stream_unary_rpc_method_handler(peers.bounded(drain.watched(handle)))
@@ -58,3 +62,13 @@ def _serializing(answer: Callable[..., Any]) -> Unary:
         return Reply(message.SerializeToString())
 
     return serialize
+
+
+def _single(answer: Callable[..., Any]) -> Stream:
+    """A single response as a stream of one: so an rpc that streams its requests is limited, watched and ended as any
+    other stream."""
+
+    async def stream(call: Call) -> AsyncIterator[Message]:
+        yield await answer(call)
+
+    return stream
