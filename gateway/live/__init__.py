@@ -3,5 +3,6 @@
 from gateway.live.gateway_service import GatewayService
 from gateway.live.serves import local_endpoints, serves
 from gateway.live.snapshot_service import SnapshotService
+from gateway.live.vm_settings_service import VmSettingsService
 
-__all__ = ["GatewayService", "SnapshotService", "local_endpoints", "serves"]
+__all__ = ["GatewayService", "SnapshotService", "VmSettingsService", "local_endpoints", "serves"]

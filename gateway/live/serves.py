@@ -13,8 +13,7 @@ __all__ = ["local_endpoints", "serves"]
 
 _MARK = "__serves__"
 _LATER = frozenset(
-    f"vcenter.gateway.v1.{name}"
-    for name in ("WatchService", "InventoryService", "GuestService", "MetricsService", "VmSettingsService")
+    f"vcenter.gateway.v1.{name}" for name in ("WatchService", "InventoryService", "GuestService", "MetricsService")
 )
 """Services whose methods are still to be written."""
 

@@ -16,7 +16,8 @@ from gateway.calls.shared_reads import SharedReads
 from gateway.contract import Contract, load_contract
 from gateway.errors import Reason
 from gateway.events import BreakerChanged, Events, Exchanged, combined
-from gateway.live import GatewayService, SnapshotService, local_endpoints
+from gateway.live import GatewayService, SnapshotService, VmSettingsService, local_endpoints
+from gateway.live.endings import Endings
 from gateway.live.gateway_service import Limits
 from gateway.server.arrival import Door
 from gateway.server.drain import Drain
@@ -85,6 +86,7 @@ class Gateway(Events):
         self._tracing = tracing
         self._version = VersionReader(vcenter)
         self._service: GatewayService | None = None
+        self._endings = Endings()
         self._server: grpc.aio.Server | None = None
         self._health = Health()
         self._is_closed = self._is_trusted = True
@@ -150,6 +152,7 @@ class Gateway(Events):
 
     async def _close_vcenter(self) -> None:
         vcenter, self.vcenter, self.reads, self._service = self.vcenter, None, None, None
+        await self._endings.close()
         if vcenter is not None:
             await vcenter.close()
         await self._version.close()  # Last: the end of a session may ask for the version.
@@ -225,7 +228,10 @@ class Gateway(Events):
         def vim(call: Call) -> VimClient:
             return vcenter.vim.client(call.caller.credential, call)
 
-        return [SnapshotService(self.contract, vim)]
+        return [
+            SnapshotService(self.contract, vim),
+            VmSettingsService(self.contract, vim, self._endings),
+        ]
 
     def _limits(self) -> Limits:
         options, vcenter, streams = self.options, self._vcenter_options, self.options.streams
