@@ -5,16 +5,18 @@ A mirrored request is checked while it is encoded for vCenter; one of the gatewa
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from google.protobuf.message import Message
 
+from gateway.calls import Call
 from gateway.contract import Contract
 from gateway.contract.contract import map_value
 from gateway.errors import Failure, GatewayError
 from gateway.transcoding.encoder import Violation
 
-__all__ = ["refuse", "require"]
+__all__ = ["checked", "refuse", "require"]
 
 
 def refuse(field: str, description: str) -> GatewayError:
@@ -29,6 +31,35 @@ def require(contract: Contract, request: Message) -> None:
     _look(contract, request.DESCRIPTOR, request, violations)
     if violations:
         raise GatewayError(Failure.of_request(violations))
+
+
+def checked(contract: Contract, endpoints: Mapping[str, Callable[..., Any]]) -> Mapping[str, Callable[..., Any]]:
+    """The same endpoints, for requests that have all that is required."""
+    return {
+        rpc: (_checked_stream if contract.methods[rpc].streaming.value[1] else _checked)(contract, answer)
+        for rpc, answer in endpoints.items()
+    }
+
+
+def _checked(contract: Contract, answer: Callable[..., Any]) -> Callable[..., Any]:
+    async def answer_checked(call: Call) -> Any:
+        require(contract, call.message)
+        return await answer(call)
+
+    return answer_checked
+
+
+def _checked_stream(contract: Contract, stream: Callable[..., Any]) -> Callable[..., Any]:
+    async def stream_checked(call: Call) -> AsyncIterator[Any]:
+        require(contract, call.message)
+        messages = stream(call)
+        try:
+            async for message in messages:
+                yield message
+        finally:
+            await messages.aclose()
+
+    return stream_checked
 
 
 def _look(contract: Contract, descriptor: Any, message: Any, violations: list[Violation]) -> None:

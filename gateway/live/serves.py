@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from gateway.calls import Call
-from gateway.contract import Contract, ContractError, Local, Method
-from gateway.live.required import require
+from gateway.contract import Contract, ContractError, Local
 
 __all__ = ["local_endpoints", "serves"]
 
@@ -51,31 +49,8 @@ def local_endpoints(contract: Contract, services: Iterable[object]) -> Mapping[s
                 )
             if rpc in found:
                 raise ContractError(f"rpc {rpc} is served twice")
-            found[rpc] = _checked(contract, method, getattr(service, name))
+            found[rpc] = getattr(service, name)
     for name, method in contract.methods.items():
         if isinstance(method.backing, Local) and name not in found and method.service not in _LATER:
             raise ContractError(f"rpc {name}: it has no google.api.http rule, and nothing in the gateway serves it")
     return found
-
-
-def _checked(contract: Contract, method: Method, answer: Callable[..., Any]) -> Callable[..., Any]:
-    """The same method, for requests that have all that is required."""
-    _, streams_responses = method.streaming.value
-    if not streams_responses:
-
-        async def checked(call: Call) -> Any:
-            require(contract, call.message)
-            return await answer(call)
-
-        return checked
-
-    async def checked_stream(call: Call) -> AsyncIterator[Any]:
-        require(contract, call.message)
-        messages = answer(call)
-        try:
-            async for message in messages:
-                yield message
-        finally:
-            await messages.aclose()
-
-    return checked_stream

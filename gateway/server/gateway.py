@@ -19,6 +19,7 @@ from gateway.events import BreakerChanged, Events, Exchanged, combined
 from gateway.live import GatewayService, SnapshotService, VmSettingsService, local_endpoints
 from gateway.live.endings import Endings
 from gateway.live.gateway_service import Limits
+from gateway.live.required import checked
 from gateway.server.arrival import Door
 from gateway.server.drain import Drain
 from gateway.server.health import Health
@@ -214,7 +215,7 @@ class Gateway(Events):
             self.bindings,
             Door(admission, admit, timeouts.seconds_for, self._tracing),
             reads.call,
-            local_endpoints(self.contract, [service, *self._services(vcenter)]),
+            checked(self.contract, local_endpoints(self.contract, [service, *self._services(vcenter)])),
             events,
             self.streams,
             self._drain,
