@@ -113,6 +113,14 @@ class VCenterSettings(Section):
         ge=0,
         le=100_000,
     )
+    max_transfers: int = setting(
+        32,
+        "Files that one worker copies to and from guests at once; further ones are refused. Each takes a connection and "
+        "up to 4 MiB of memory.",
+        "a whole number from 1 to 1000",
+        ge=1,
+        le=1000,
+    )
     max_response_bytes: ByteSize = setting(
         32 * 1024**2, "Largest answer of vCenter that is read.", BYTES, ge=1024, lt=2**31
     )

@@ -41,6 +41,8 @@ class VCenterOptions:
     """Calls that are with vCenter at once, each on a connection of its own; further ones wait for their turn."""
     max_waiting_calls: int = _DEFAULTS.max_waiting_calls
     """Calls that wait for their turn; further ones are refused."""
+    max_transfers: int = _DEFAULTS.max_transfers
+    """Files that are copied to and from guests at once; further ones are refused."""
     max_response_bytes: int = _DEFAULTS.max_response_bytes
     """Largest answer that is read."""
 
@@ -69,6 +71,7 @@ class VCenterOptions:
             max_timeout=settings.max_timeout_seconds,
             max_concurrent_calls=settings.max_concurrent_calls,
             max_waiting_calls=settings.max_waiting_calls,
+            max_transfers=settings.max_transfers,
             max_response_bytes=settings.max_response_bytes,
         )
 
