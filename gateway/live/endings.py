@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
+from logging import getLogger
 from typing import Any, TypeVar
 
 from gateway.calls import Call
@@ -13,6 +14,8 @@ __all__ = ["Endings", "afterwards"]
 
 _SECONDS = 10.0
 """How long the stop of the gateway waits, and how long what is put in order may take."""
+
+_log = getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -26,7 +29,7 @@ class Endings:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    async def whole(self, work: Coroutine[Any, Any, T]) -> T:
+    async def whole(self, work: Coroutine[Any, Any, T] | asyncio.Task[T]) -> T:
         """Does the work and gives its result. It goes on when whoever waits for it is cancelled."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
@@ -37,6 +40,8 @@ class Endings:
         """Returns when all has ended; what takes longer is given up."""
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=seconds)
+            if late:
+                _log.warning("the gateway stops although %d guests or datastores are not put in order yet", len(late))
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,19 +14,22 @@ __all__ = ["Rest"]
 
 
 class Rest:
-    """Calls mirrored rpcs with the credential of another call. What is promised about calls holds for these too."""
+    """Calls mirrored rpcs with the credential of another call. What is promised about calls holds for these too.
+
+    `seconds_for` tells how long a call may take, given whether it only reads.
+    """
 
     def __init__(
-        self, bindings: Mapping[str, Binding], unary: Unary, read_seconds: float, change_seconds: float
+        self, bindings: Mapping[str, Binding], unary: Unary, seconds_for: Callable[[bool, float | None], float]
     ) -> None:
         self._bindings = bindings
         self._unary = unary
-        self._seconds = {True: read_seconds, False: change_seconds}
+        self._seconds_for = seconds_for
 
     async def __call__(self, call: Call, rpc: str, **fields: Any) -> Any:
-        """The response of `rpc`, for instance `vcenter.vm.guest.v1.ProcessesService/GetProcess`. Raises GatewayError."""
+        """The response of an rpc, for instance `vcenter.vm.v1.PowerService/GetPower`. Raises GatewayError."""
         binding = self._bindings[rpc]
-        own = asyncio.get_running_loop().time() + self._seconds[binding.is_read_only]
+        own = asyncio.get_running_loop().time() + self._seconds_for(binding.is_read_only, None)
         inner = replace(
             call,
             binding=binding,

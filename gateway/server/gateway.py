@@ -16,10 +16,12 @@ from gateway.calls.shared_reads import SharedReads
 from gateway.contract import Contract, load_contract
 from gateway.errors import Reason
 from gateway.events import BreakerChanged, Events, Exchanged, combined
-from gateway.live import GatewayService, SnapshotService, VmSettingsService, local_endpoints
+from gateway.live import GatewayService, GuestService, SnapshotService, VmSettingsService, local_endpoints
 from gateway.live.endings import Endings
 from gateway.live.gateway_service import Limits
+from gateway.live.guest import GuestTools
 from gateway.live.required import checked
+from gateway.live.rest import Rest
 from gateway.server.arrival import Door
 from gateway.server.drain import Drain
 from gateway.server.health import Health
@@ -215,7 +217,8 @@ class Gateway(Events):
             self.bindings,
             Door(admission, admit, timeouts.seconds_for, self._tracing),
             reads.call,
-            checked(self.contract, local_endpoints(self.contract, [service, *self._services(vcenter)])),
+            checked(self.contract, local_endpoints(self.contract, [service, *self._services(vcenter, events)])),
+            reads.around,
             events,
             self.streams,
             self._drain,
@@ -223,13 +226,17 @@ class Gateway(Events):
             self.options.max_response_bytes,
         )
 
-    def _services(self, vcenter: VCenter) -> list[object]:
+    def _services(self, vcenter: VCenter, events: Events) -> list[object]:
         """The gateway's own services but for the one about itself."""
 
         def vim(call: Call) -> VimClient:
             return vcenter.vim.client(call.caller.credential, call)
 
+        options = self._vcenter_options
+        rest = Rest(self.bindings, vcenter.call, options.seconds_for)
+        guests = GuestTools(rest, vim, lambda: self.vcenter, events)
         return [
+            GuestService(self.contract, guests, self._endings, options.max_transfers),
             SnapshotService(self.contract, vim),
             VmSettingsService(self.contract, vim, self._endings),
         ]

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-from gateway.calls import Call, Reply, Stream, Unary
+from gateway.calls import Call, Layer, Reply, Stream, Unary
 from gateway.calls.admission import admitted
 from gateway.contract import Local, Rest, Streaming
 from gateway.events import Events
@@ -27,13 +27,15 @@ def service_handlers(
     door: Door,
     rest: Unary,
     local: Mapping[str, Callable[..., Any]],
+    changing: Layer,
     events: Events,
     streams: OpenStreams,
     drain: Drain,
     peers: Peers,
     max_response_bytes: int,
 ) -> list[Any]:
-    """One generic handler a service. `rest` answers the rpcs that stand for a REST call, `local` has the others.
+    """One generic handler a service. `rest` answers the rpcs that stand for a REST call, `local` has the others;
+    `changing` goes around those of them that are unary.
 
     All are registered with a stream of requests, since gRPC itself never answers a unary call without a message.
     """
@@ -47,7 +49,7 @@ def service_handlers(
             stream = stream_handler(door, binding, answer, events, streams)
             handler = grpc.stream_stream_rpc_method_handler(stream)
         else:
-            unary = rest if isinstance(method.backing, Rest) else _serializing(local[name])
+            unary = rest if isinstance(method.backing, Rest) else changing(_serializing(local[name]))
             unary = admitted(door.admit, unary, events)
             room = peers.take_room if method.is_read_only else None
             handle = unary_handler(door, binding, unary, events, max_response_bytes, room)

@@ -17,7 +17,7 @@ from google.rpc import code_pb2
 
 from gateway.calls import Call, Unary
 from gateway.contract import Contract
-from gateway.errors import GatewayError
+from gateway.errors import Failure, GatewayError
 from gateway.events import Events
 from gateway.tracing import Tracing
 from gateway.transcoding import RestResponse
@@ -34,6 +34,7 @@ from gateway.vcenter.retry import RetryPolicy
 from gateway.vcenter.retrying import retrying
 from gateway.vcenter.session_api import PROBE, RestSessions, SessionApi
 from gateway.vcenter.sessions import SessionCounts, SessionPool
+from gateway.vcenter.transfers import Answered, FileTransport
 from gateway.vcenter.translating import translating
 from gateway.vcenter.transport import Transport
 from gateway.vcenter.version import VERSIONS, VersionReader
@@ -105,6 +106,8 @@ class VCenter:
             )
         )
         """vCenter's other API, for what REST does not have."""
+        self.files = FileTransport(options)
+        """Copies files to and from URLs that vCenter gives."""
 
     @property
     def certificate(self) -> bytes | None:
@@ -156,6 +159,10 @@ class VCenter:
     async def release(self) -> str | None:
         """The version of vCenter's API, for instance `8.0.3.0`; None when vCenter does not tell it."""
         return (await self._versions.current()).api
+
+    def file_failure(self, operation: str, answered: Answered) -> Failure:
+        """What a transfer ended in that was answered with an error."""
+        return self._errors.read(operation, answered.status, answered.headers, answered.body)
 
     async def close(self) -> None:
         """Logs every session out and closes the connections."""
