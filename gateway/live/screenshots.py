@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from logging import getLogger
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, urlencode
 
 from gateway.calls import Call
@@ -16,7 +16,9 @@ from gateway.errors import Failure, GatewayError, Reason
 from gateway.live.endings import afterwards
 from gateway.live.vim_objects import Opened, finished, machine, read
 from gateway.vim import Ref
-from gateway.vim.client import VimClient
+
+if TYPE_CHECKING:
+    from gateway.vim.client import VimClient
 
 __all__ = ["Screenshot", "take_screenshot"]
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.calls import Call
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.vim import Data, Fault, Ref
-from gateway.vim.client import VimClient
+
+if TYPE_CHECKING:
+    from gateway.vim.client import VimClient
 
 __all__ = ["Opened", "finished", "machine", "not_found", "read"]
 
-Opened = Callable[[Call], VimClient]
+Opened = Callable[[Call], "VimClient"]
 """The VIM API on behalf of a call. Raises GatewayError where it cannot be had."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0

@@ -39,10 +39,10 @@ from gateway.vcenter.limiter import path_of
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.retry import RetryPolicy
 from gateway.vcenter.version import VersionReader
-from gateway.vim.client import VimClient
 
 if TYPE_CHECKING:
     from gateway.server.tls import ServerTls
+    from gateway.vim.client import VimClient
 
 __all__ = ["CLIENTS_HEALTH", "VCENTER_HEALTH", "Gateway", "ServerOptions"]
 
@@ -158,7 +158,7 @@ class Gateway(Events):
         await self._endings.close()
         if vcenter is not None:
             await vcenter.close()
-        await self._version.close()  # Last: the end of a session may ask for the version.
+        await self._version.close()
 
     async def wait(self) -> None:
         """Returns when the server has stopped."""

@@ -248,6 +248,14 @@ class Guest:
             run.applied = True
             self.apply(run.plan)
 
+    def next_change(self, now: datetime) -> datetime | None:
+        """When what its tools tell will be different although nobody does anything; None for never."""
+        if self.power_state != "POWERED_ON":
+            return None
+        runs = [run for run in (self.customization, self.live_customization) if run is not None and run.error is None]
+        moments = (self.tools_start, self.tools.upgrade_ends, *(run.end for run in runs))
+        return min((moment for moment in moments if moment is not None and moment > now), default=None)
+
     def running(self) -> list[Process]:
         """The processes that have not ended."""
         return [process for process in self.processes.values() if process.finished is None]

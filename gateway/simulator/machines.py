@@ -1,10 +1,9 @@
 """The machines of the inventory by identifier, and two indexes of them: by name, and by the directory of their files.
 
-Nobody renames a machine, so a name leads to the same machine for good; its folder can change, and is looked at when the
-machine is found.
+A machine gets another name by `rename` alone; its folder can change anyhow, and is looked at when the machine is found.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from gateway.simulator.machine import VirtualMachine
 
@@ -19,6 +18,8 @@ class Machines(dict[str, VirtualMachine]):
         self._by_name: dict[str, list[VirtualMachine]] = {}
         self.directories: dict[str, VirtualMachine] = {}
         """The directories with the files of a machine, also of one that is not in the inventory any more."""
+        self.on_change: Callable[[str], None] = lambda vm: None
+        """Is told of each machine that comes or goes."""
         for vm, machine in (machines or {}).items():
             self[vm] = machine
 
@@ -27,15 +28,23 @@ class Machines(dict[str, VirtualMachine]):
         super().__setitem__(vm, machine)
         self._by_name.setdefault(machine.name, []).append(machine)
         self.directories[machine.directory] = machine
+        self.on_change(vm)
 
     def __delitem__(self, vm: str) -> None:
         """Takes the machine out of the inventory; its files stay where they are."""
         self._drop(vm)
         super().__delitem__(vm)
+        self.on_change(vm)
 
     def named(self, name: str, folder: str | None = None) -> list[VirtualMachine]:
         """The machines of that name: in a folder, or anywhere."""
         return [item for item in self._by_name.get(name, ()) if folder is None or item.placement.folder == folder]
+
+    def rename(self, machine: VirtualMachine, name: str) -> None:
+        """Gives a machine another name; its files keep theirs."""
+        self._drop(machine.vm)
+        machine.home, machine.name = machine.home or machine.name, name
+        self._by_name.setdefault(name, []).append(machine)
 
     def moved(self, machine: VirtualMachine, directory: str) -> None:
         """Follows a machine whose files were in that directory and are somewhere else now."""

@@ -11,7 +11,8 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import astuple
-from typing import cast
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from google.rpc import code_pb2
 
@@ -39,7 +40,9 @@ from gateway.vcenter.translating import translating
 from gateway.vcenter.transport import Transport
 from gateway.vcenter.version import VERSIONS, VersionReader
 from gateway.vcenter.with_session import with_session
-from gateway.vim.client import Vim, VimParts
+
+if TYPE_CHECKING:
+    from gateway.vim.client import Vim
 
 __all__ = ["VCenter"]
 
@@ -53,8 +56,8 @@ _QUESTION_SECONDS = 2.0
 class VCenter:
     """To be made and closed within a running event loop.
 
-    `versions` tells which releases vCenter speaks, where something else asks for them too. `clock` is the time, in
-    seconds, by which sessions grow old and refused passwords are tried again.
+    `versions` tells which releases vCenter speaks; others may ask it too, and it is closed with this. `clock` is the
+    time, in seconds, by which sessions grow old and refused passwords are tried again.
     """
 
     def __init__(
@@ -69,8 +72,6 @@ class VCenter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         policy, events = policy or RetryPolicy(), events or Events()
-        self._own_versions = None if versions else VersionReader(options)
-        self._versions = versions or cast(VersionReader, self._own_versions)
         self._transport = Transport(options)
         self._send = observing(self._transport.send, events, tracing)
         self.breaker = Breaker(events=events, answers=self.answers)
@@ -91,23 +92,11 @@ class VCenter:
         translated = translating(with_session(self.sessions, in_turn), events, self.release)
         self.call: Unary = retrying(policy, policy.budget(), events)(translated)
         """Has vCenter carry out a call."""
-        self.vim = Vim(
-            VimParts(
-                options,
-                self._errors,
-                self._versions,
-                self.sessions,
-                sessions_of,
-                in_turn,
-                self._send,
-                policy,
-                policy.budget(),
-                events,
-            )
-        )
-        """vCenter's other API, for what REST does not have."""
         self.files = FileTransport(options)
         """Copies files to and from URLs that vCenter gives."""
+        self._sessions_of, self._in_turn = sessions_of, in_turn
+        self._options, self._policy, self._events = options, policy, events
+        self._versions = versions or VersionReader(options)
 
     @property
     def certificate(self) -> bytes | None:
@@ -118,6 +107,27 @@ class VCenter:
     def connections(self) -> int:
         """Connections to vCenter that are open, in use or kept."""
         return self._transport.connections
+
+    @cached_property
+    def vim(self) -> Vim:
+        """vCenter's other API, for what REST does not have."""
+        # Only here: not every gateway needs it, and every start would take longer.
+        from gateway.vim.client import Vim, VimParts
+
+        return Vim(
+            VimParts(
+                options=self._options,
+                errors=self._errors,
+                versions=self._versions,
+                sessions=self.sessions,
+                own_sessions=self._sessions_of,
+                send=self._in_turn,
+                send_wait=self._send,
+                policy=self._policy,
+                budget=self._policy.budget(),
+                events=self._events,
+            )
+        )
 
     @property
     def open_sessions(self) -> int:
@@ -131,7 +141,7 @@ class VCenter:
 
     @property
     def _pools(self) -> list[SessionPool]:
-        own = self.vim.own_sessions
+        own = self.vim.own_sessions if "vim" in vars(self) else None
         return [self.sessions] if own is None else [self.sessions, own]
 
     async def authenticate(self, call: Call) -> None:
@@ -167,10 +177,10 @@ class VCenter:
     async def close(self) -> None:
         """Logs every session out and closes the connections."""
         self.breaker.close()
-        await self.vim.close()
-        if self._own_versions is not None:
-            await self._own_versions.close()
+        if "vim" in vars(self):
+            await self.vim.close()
         await self.sessions.close()
+        await self._versions.close()
         await self._transport.close()
 
     async def answers(self) -> bool:

@@ -611,6 +611,7 @@ DISK_SUCCESSES = (
         "2002",
         {"new_vmdk": {"capacity": str(62 << 40)}},
         new_file("db-0002_2", 62 << 40),
+        setup=lambda simulator: setattr(simulator.inventory.places.datastores["datastore-11"], "capacity", 64 << 40),
     ),
     created(
         "hot add",

@@ -179,7 +179,7 @@ VM_SUCCESSES = (
         id="names that need encoding",
         rpc=LIST,
         request=listed(names=["ä & b=c+d/e?#%"]),
-        setup=lambda simulator: setattr(machine(simulator, ON), "name", "ä & b=c+d/e?#%"),
+        setup=lambda simulator: simulator.inventory.machines.rename(machine(simulator, ON), "ä & b=c+d/e?#%"),
         check=names_are(ON),
     ),
     Success(

@@ -1,0 +1,554 @@
+"""The properties of virtual machines."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.simulator.guest_network import interfaces_of
+from gateway.simulator.guest_systems import full_name_of, guest_id_of
+from gateway.simulator.machine import Snapshot, VirtualMachine
+from gateway.simulator.vim.device_values import devices_of
+from gateway.simulator.vim.structures import Member, Structure, array, names
+from gateway.simulator.vim.values import Data, Long, Ref, Typed, escape_name
+
+__all__ = ["POWER_STATES", "SNAPSHOT", "VIRTUAL_MACHINE", "change_version", "host_name"]
+
+POWER_STATES = {"POWERED_ON": "poweredOn", "POWERED_OFF": "poweredOff", "SUSPENDED": "suspended"}
+"""Power states of the REST API, and what they are here."""
+
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+_TOOLS_VERSIONS = {
+    "UNMANAGED": "guestToolsUnmanaged",
+    "CURRENT": "guestToolsCurrent",
+    "SUPPORTED_OLD": "guestToolsSupportedOld",
+    "SUPPORTED_NEW": "guestToolsSupportedNew",
+}
+_FAMILIES = {"WINDOWS": "windowsGuest", "LINUX": "linuxGuest", "NETWARE": "netwareGuest", "SOLARIS": "solarisGuest",
+             "DARWIN": "darwinGuestFamily", "OTHER": "otherGuestFamily"}  # fmt: skip
+_TOOLS_TYPES = {"MSI": "guestToolsTypeMSI", "TAR": "guestToolsTypeTar", "OPEN_VM_TOOLS": "guestToolsTypeOpenVMTools"}
+
+
+def change_version(machine: VirtualMachine) -> str:
+    """What is different after each change of the configuration: a time as vCenter's are, unique to the change."""
+    moment = machine.modified or _NEVER
+    return moment.replace(microsecond=machine.reconfigurations % 1_000_000).isoformat().replace("+00:00", "Z")
+
+
+def _accessible(machine: VirtualMachine, world: Any) -> bool:
+    return not machine.inaccessible
+
+
+def _running(machine: VirtualMachine, world: Any) -> bool:
+    return machine.guest.reports and machine.guest.tools_running(world.now)
+
+
+def _connection_state(machine: VirtualMachine, world: Any) -> str:
+    return "inaccessible" if machine.inaccessible else "connected"
+
+
+def _boot_time(machine: VirtualMachine, world: Any) -> datetime | None:
+    guest = machine.guest
+    on = machine.power_state == "POWERED_ON" and guest.tools_start is not None
+    return guest.tools_start - guest.transition if on and guest.tools_start is not None else None
+
+
+def _question(machine: VirtualMachine, world: Any) -> Data | None:
+    question = machine.question
+    if question is None:
+        return None
+    choices = [Data("ElementDescription", label=text, summary=text, key=key) for key, text in question.choices.items()]
+    default = [*question.choices].index(question.default)
+    choice = Data("ChoiceOption", choiceInfo=[Typed(item) for item in choices], defaultIndex=default)
+    return Data("VirtualMachineQuestionInfo", id=question.id, text=question.text, choice=choice)
+
+
+def _tools_status(machine: VirtualMachine, world: Any) -> str:
+    if not machine.guest.tools_installed:
+        return "toolsNotInstalled"
+    if not machine.guest.tools_running(world.now):
+        return "toolsNotRunning"
+    return "toolsOld" if machine.guest.tools.version_status == "SUPPORTED_OLD" else "toolsOk"
+
+
+def _tools_version(machine: VirtualMachine, world: Any) -> str:
+    if not machine.guest.tools_installed:
+        return "guestToolsNotInstalled"
+    return _TOOLS_VERSIONS[machine.guest.tools.version_status]
+
+
+def _guest_state(machine: VirtualMachine, world: Any) -> str:
+    guest = machine.guest
+    if machine.power_state == "SUSPENDED" and guest.request == "STANDBY":
+        return "standby"
+    if machine.power_state != "POWERED_ON":
+        return "notRunning"
+    if guest.request in ("SHUTDOWN", "REBOOT"):
+        return "shuttingDown" if guest.request == "SHUTDOWN" else "resetting"
+    return "running" if guest.tools_running(world.now) else "unknown"
+
+
+def _nets(machine: VirtualMachine, world: Any) -> list[Data]:
+    if not _running(machine, world):
+        return []
+    return [
+        Data(
+            "GuestNicInfo",
+            network=world.network_name(machine.nics[interface.nic].backing.get("network")),
+            ipAddress=[item["ip_address"] for item in interface.to_json()],
+            macAddress=interface.mac_address,
+            connected=interface.up,
+            deviceConfigId=int(interface.nic),
+            ipConfig=Data(
+                "NetIpConfigInfo",
+                ipAddress=[
+                    Data(
+                        "NetIpConfigInfoIpAddress",
+                        ipAddress=item["ip_address"],
+                        prefixLength=item["prefix_length"],
+                        origin=item["origin"].lower(),
+                        state=item["state"].lower(),
+                    )
+                    for item in interface.to_json()
+                ],
+            ),
+        )
+        for interface in interfaces_of(machine)
+    ]
+
+
+def _disks(machine: VirtualMachine, world: Any) -> list[Data]:
+    if not _running(machine, world):
+        return []
+    return [
+        Data(
+            "GuestDiskInfo",
+            diskPath=path,
+            capacity=Long(mount.capacity),
+            freeSpace=Long(mount.free_space),
+            filesystemType=mount.filesystem,
+        )
+        for path, mount in machine.guest.mounts.items()
+    ]
+
+
+def _if_running(get: Any) -> Any:
+    return lambda machine, world: get(machine) if _running(machine, world) else None
+
+
+def host_name(machine: VirtualMachine) -> str:
+    """The name by which a guest calls itself, with its domain."""
+    guest = machine.guest
+    return f"{guest.host_name}.{guest.domain}" if guest.domain else guest.host_name
+
+
+def _tree(machine: VirtualMachine, parent: str | None) -> list[Data]:
+    return [
+        Data(
+            "VirtualMachineSnapshotTree",
+            snapshot=Ref("VirtualMachineSnapshot", item.snapshot),
+            vm=Ref("VirtualMachine", machine.vm),
+            name=escape_name(item.name),
+            description=item.description,
+            id=item.number,
+            createTime=item.created,
+            state=POWER_STATES[item.state],
+            quiesced=item.quiesced,
+            childSnapshotList=_tree(machine, item.snapshot),
+            replaySupported=False,
+        )
+        for item in machine.snapshots.children(parent)
+    ]
+
+
+def _snapshot_info(machine: VirtualMachine, world: Any) -> Data | None:
+    snapshots = machine.snapshots
+    if not snapshots.by_id:
+        return None
+    current = None if snapshots.current is None else Ref("VirtualMachineSnapshot", snapshots.current)
+    return Data("VirtualMachineSnapshotInfo", currentSnapshot=current, rootSnapshotList=_tree(machine, None))
+
+
+def _custom_values(machine: VirtualMachine, world: Any) -> list[Typed]:
+    return [Typed(Data("CustomFieldStringValue", key=key, value=value)) for key, value in machine.custom_values.items()]
+
+
+def _extra_config(machine: VirtualMachine, world: Any) -> list[Data]:
+    return [Data("OptionValue", key=key, value=Typed(value)) for key, value in machine.extra_config.items()]
+
+
+def _datastores(machine: VirtualMachine, world: Any) -> list[Ref]:
+    files = (f"[{machine.datastore}]", *(disk.vmdk_file for disk in machine.disks.values()))
+    found = (world.datastore_of(file) for file in files)
+    return list(dict.fromkeys(ref for ref in found if ref is not None))
+
+
+def _networks(machine: VirtualMachine, world: Any) -> list[Ref]:
+    networks = world.inventory.networks
+    named = dict.fromkeys(nic.backing.get("network") for nic in machine.nics.values())
+    return [Ref(networks[name].object_type, name) for name in named if name is not None and name in networks]
+
+
+def _layout(machine: VirtualMachine, world: Any) -> Data:
+    home = machine.home or machine.name
+    files = [(f"{machine.directory}/{home}.vmx", "config", 2048)]
+    files += [(disk.vmdk_file, "diskExtent", disk.capacity) for disk in machine.disks.values()]
+    files += [
+        (f"{machine.directory}/{home}-Snapshot{item.number}.vmsn", "snapshotData", 32768)
+        for item in machine.snapshots.by_id.values()
+    ]
+    described = [
+        Data("VirtualMachineFileLayoutExFileInfo", key=key, name=name, type=kind, size=Long(size),
+             uniqueSize=Long(size), accessible=True)
+        for key, (name, kind, size) in enumerate(files)
+    ]  # fmt: skip
+    data_keys = {name: key for key, (name, _, _) in enumerate(files)}
+    snapshots = [
+        Data(
+            "VirtualMachineFileLayoutExSnapshotLayout",
+            key=Ref("VirtualMachineSnapshot", item.snapshot),
+            dataKey=data_keys[f"{machine.directory}/{home}-Snapshot{item.number}.vmsn"],
+            memoryKey=-1,
+        )
+        for item in machine.snapshots.by_id.values()
+    ]
+    return Data("VirtualMachineFileLayoutEx", file=described, snapshot=snapshots, timestamp=world.now)
+
+
+def _committed(machine: VirtualMachine, world: Any) -> Long:
+    return Long(sum(disk.capacity for disk in machine.disks.values()))
+
+
+def _busy_cpu(machine: VirtualMachine, world: Any) -> int:
+    return 120 * machine.cpu.count if machine.power_state == "POWERED_ON" else 0
+
+
+def _uptime(machine: VirtualMachine, world: Any) -> int | None:
+    booted = _boot_time(machine, world)
+    return None if booted is None else max(0, int((world.now - booted).total_seconds()))
+
+
+def _host(machine: VirtualMachine, world: Any) -> Ref:
+    return Ref("HostSystem", machine.placement.host)
+
+
+def _string(get: Any) -> Member:
+    return Member("xsd:string", lambda machine, world: get(machine))
+
+
+def _int(get: Any) -> Member:
+    return Member("xsd:int", lambda machine, world: get(machine))
+
+
+def _long(get: Any) -> Member:
+    return Member("xsd:long", get)
+
+
+def _boolean(get: Any) -> Member:
+    return Member("xsd:boolean", lambda machine, world: get(machine))
+
+
+def _constant(kind: str, value: Any) -> Member:
+    return Member(kind, lambda machine, world: value)
+
+
+_NAME = _string(lambda machine: escape_name(machine.name))
+_GUEST_ID = _string(lambda machine: guest_id_of(machine.guest_os))
+_GUEST_NAME = _string(lambda machine: full_name_of(machine.guest_os)[1])
+_CONFIG_FILE = _string(lambda machine: f"{machine.directory}/{machine.home or machine.name}.vmx")
+_VERSION = _string(lambda machine: machine.hardware_version.lower().replace("_", "-"))
+_GREEN = _constant("ManagedEntityStatus", "green")
+_CUSTOM_VALUES = array("CustomFieldValue", _custom_values)
+_TOOLS = {
+    "toolsStatus": Member("VirtualMachineToolsStatus", _tools_status),
+    "toolsVersionStatus": Member("xsd:string", _tools_version),
+    "toolsVersionStatus2": Member("xsd:string", _tools_version),
+    "toolsRunningStatus": Member(
+        "xsd:string",
+        lambda machine, world: (
+            "guestToolsRunning" if machine.guest.tools_running(world.now) else "guestToolsNotRunning"
+        ),
+    ),
+}
+_NAMES_IN_GUEST = {
+    "hostName": Member("xsd:string", _if_running(host_name)),
+    "ipAddress": Member("xsd:string", _if_running(lambda machine: machine.guest.ip_address)),
+}
+
+_HARDWARE = Structure(
+    "VirtualHardware",
+    {
+        "numCPU": _int(lambda machine: machine.cpu.count),
+        "numCoresPerSocket": _int(lambda machine: machine.cpu.cores_per_socket),
+        "memoryMB": _int(lambda machine: machine.memory.size_mib),
+        "device": array("VirtualDevice", devices_of),
+    },
+    names("autoCoresPerSocket virtualICH7MPresent virtualSMCPresent motherboardLayout simultaneousThreads"),
+)  # fmt: skip
+
+_CONFIG = Structure(
+    "VirtualMachineConfigInfo",
+    {
+        "changeVersion": _string(change_version),
+        "modified": Member("xsd:dateTime", lambda machine, world: machine.modified or _NEVER),
+        "name": _NAME,
+        "guestFullName": _GUEST_NAME,
+        "version": _VERSION,
+        "uuid": _string(lambda machine: machine.bios_uuid),
+        "instanceUuid": _string(lambda machine: machine.instance_uuid),
+        "template": _boolean(lambda machine: machine.template),
+        "guestId": _GUEST_ID,
+        "alternateGuestName": _constant("xsd:string", ""),
+        "annotation": _string(lambda machine: machine.annotation),
+        "files": Structure(
+            "VirtualMachineFileInfo",
+            {
+                "vmPathName": _CONFIG_FILE,
+                "snapshotDirectory": _string(lambda machine: f"{machine.directory}/"),
+                "suspendDirectory": _string(lambda machine: f"{machine.directory}/"),
+                "logDirectory": _string(lambda machine: f"{machine.directory}/"),
+            },
+            names("ftMetadataDirectory"),
+        ),
+        "tools": Structure(
+            "ToolsConfigInfo",
+            {
+                "toolsVersion": _int(
+                    lambda machine: machine.guest.tools.version if machine.guest.tools_installed else 0
+                ),
+                "toolsUpgradePolicy": _string(
+                    lambda machine: {"MANUAL": "manual"}.get(machine.guest.tools.upgrade_policy, "upgradeAtPowerCycle")
+                ),
+            },
+        ),
+        "flags": Structure("VirtualMachineFlagInfo", {"enableLogging": _constant("xsd:boolean", True)}),
+        "defaultPowerOps": Structure(
+            "VirtualMachineDefaultPowerOpInfo",
+            {
+                "powerOffType": _constant("xsd:string", "soft"),
+                "suspendType": _constant("xsd:string", "hard"),
+                "resetType": _constant("xsd:string", "soft"),
+            },
+        ),
+        "hardware": _HARDWARE,
+        "memoryHotAddEnabled": _boolean(lambda machine: machine.memory.hot_add_enabled),
+        "cpuHotAddEnabled": _boolean(lambda machine: machine.cpu.hot_add_enabled),
+        "cpuHotRemoveEnabled": _boolean(lambda machine: machine.cpu.hot_remove_enabled),
+        "extraConfig": array("OptionValue", _extra_config),
+        "bootOptions": Structure(
+            "VirtualMachineBootOptions",
+            {
+                "bootDelay": _long(lambda machine, world: Long(machine.boot.delay)),
+                "enterBIOSSetup": _boolean(lambda machine: machine.boot.enter_setup_mode),
+                "bootRetryEnabled": _boolean(lambda machine: machine.boot.retry),
+                "bootRetryDelay": _long(lambda machine, world: Long(machine.boot.retry_delay)),
+                "networkBootProtocol": _string(lambda machine: machine.boot.network_protocol.lower()),
+            },
+            names("efiSecureBootEnabled bootOrder"),
+        ),
+        "firmware": _string(lambda machine: machine.boot.type.lower()),
+    },
+    names(
+        "createDate npivNodeWorldWideName npivPortWorldWideName npivWorldWideNameType npivDesiredNodeWwns "
+        "npivDesiredPortWwns npivTemporaryDisabled npivOnNonRdmDisks locationId consolePreferences rebootPowerOff "
+        "vcpuConfig cpuAllocation memoryAllocation latencySensitivity hotPlugMemoryLimit hotPlugMemoryIncrementSize "
+        "cpuAffinity memoryAffinity networkShaper cpuFeatureMask datastoreUrl swapPlacement ftInfo repConfig "
+        "vAppConfig vAssertsEnabled changeTrackingEnabled maxMksConnections guestAutoLockEnabled managedBy "
+        "memoryReservationLockedToMax initialOverhead nestedHVEnabled vPMCEnabled scheduledHardwareUpgradeInfo "
+        "forkConfigInfo vFlashCacheReservation vmxConfigChecksum messageBusTunnelEnabled vmStorageObjectId "
+        "swapStorageObjectId keyId guestIntegrityInfo migrateEncryption sgxInfo contentLibItemInfo "
+        "guestMonitoringModeInfo sevEnabled numaInfo pmemFailoverEnabled vmxStatsCollectionEnabled "
+        "vmOpNotificationToAppEnabled vmOpNotificationTimeout deviceSwap pmem deviceGroups "
+        "fixedPassthruHotPlugEnabled ftEncryptionMode metroFtEnabled vmxRuntimeConfig metroFtHostGroup tdxEnabled "
+        "sevSnpEnabled guestArchitecture"
+    ),
+    when=_accessible,
+)
+
+_RUNTIME = Structure(
+    "VirtualMachineRuntimeInfo",
+    {
+        "host": Member("ManagedObjectReference", _host),
+        "connectionState": Member("VirtualMachineConnectionState", _connection_state),
+        "powerState": Member("VirtualMachinePowerState", lambda machine, world: POWER_STATES[machine.power_state]),
+        "faultToleranceState": _constant("VirtualMachineFaultToleranceState", "notConfigured"),
+        "toolsInstallerMounted": _boolean(lambda machine: machine.tools_installer is not None),
+        "suspendTime": Member("xsd:dateTime", lambda machine, world: machine.guest.suspended),
+        "bootTime": Member("xsd:dateTime", _boot_time),
+        "question": Member("VirtualMachineQuestionInfo", _question),
+        "maxCpuUsage": _int(lambda machine: 2400 * machine.cpu.count),
+        "maxMemoryUsage": _int(lambda machine: machine.memory.size_mib),
+        "numMksConnections": _constant("xsd:int", 0),
+        "recordReplayState": _constant("VirtualMachineRecordReplayState", "inactive"),
+        "cleanPowerOff": Member(
+            "xsd:boolean",
+            lambda machine, world: machine.clean_power_off if machine.power_state == "POWERED_OFF" else None,
+        ),
+        "onlineStandby": _constant("xsd:boolean", False),
+        "consolidationNeeded": _constant("xsd:boolean", False),
+    },
+    names(
+        "device vmFailoverInProgress dasVmProtection suspendInterval memoryOverhead needSecondaryReason "
+        "minRequiredEVCModeKey offlineFeatureRequirement featureRequirement featureMask vFlashCacheAllocation paused "
+        "snapshotInBackground quiescedForkParent instantCloneFrozen cryptoState suspendedToMemory "
+        "opNotificationTimeout iommuActive consolidateWorkTotal consolidateWorkDone diskChainBroken"
+    ),
+)
+
+_GUEST = Structure(
+    "GuestInfo",
+    {
+        **_TOOLS,
+        "toolsVersion": _string(
+            lambda machine: str(machine.guest.tools.version if machine.guest.tools_installed else 0)
+        ),
+        "toolsInstallType": _string(
+            lambda machine: _TOOLS_TYPES.get(machine.guest.tools.install_type, "guestToolsTypeUnknown")
+        ),
+        "guestId": Member("xsd:string", _if_running(lambda machine: guest_id_of(machine.guest_os))),
+        "guestFamily": Member("xsd:string", _if_running(lambda machine: _FAMILIES[machine.guest.family])),
+        "guestFullName": Member("xsd:string", _if_running(lambda machine: full_name_of(machine.guest_os)[1])),
+        **_NAMES_IN_GUEST,
+        "net": array("GuestNicInfo", _nets),
+        "disk": array("GuestDiskInfo", _disks),
+        "guestState": Member("xsd:string", _guest_state),
+        "appHeartbeatStatus": _constant("xsd:string", "appStatusGray"),
+        "guestOperationsReady": Member("xsd:boolean", lambda machine, world: machine.guest.tools_running(world.now)),
+        "interactiveGuestOperationsReady": Member(
+            "xsd:boolean",
+            lambda machine, world: machine.guest.desktop_user is not None and machine.guest.tools_running(world.now),
+        ),
+        "guestStateChangeSupported": Member(
+            "xsd:boolean", lambda machine, world: machine.guest.tools_running(world.now)
+        ),
+    },
+    names(
+        "guestRebootStatus guestDetailedData ipStack screen guestKernelCrashed appState generationInfo hwVersion "
+        "customizationInfo"
+    ),
+    when=_accessible,
+)
+
+_SUMMARY = Structure(
+    "VirtualMachineSummary",
+    {
+        "vm": Member("ManagedObjectReference", lambda machine, world: Ref("VirtualMachine", machine.vm)),
+        "runtime": _RUNTIME,
+        "guest": Structure(
+            "VirtualMachineGuestSummary",
+            {"guestId": _GUEST_ID, "guestFullName": _GUEST_NAME, **_TOOLS, **_NAMES_IN_GUEST},
+            names("hwVersion"),
+            when=_accessible,
+        ),
+        "config": Structure(
+            "VirtualMachineConfigSummary",
+            {
+                "name": _NAME,
+                "template": _boolean(lambda machine: machine.template),
+                "vmPathName": _CONFIG_FILE,
+                "memorySizeMB": _int(lambda machine: machine.memory.size_mib),
+                "numCpu": _int(lambda machine: machine.cpu.count),
+                "numEthernetCards": _int(lambda machine: len(machine.nics)),
+                "numVirtualDisks": _int(lambda machine: len(machine.disks)),
+                "uuid": _string(lambda machine: machine.bios_uuid),
+                "instanceUuid": _string(lambda machine: machine.instance_uuid),
+                "guestId": _GUEST_ID,
+                "guestFullName": _GUEST_NAME,
+                "annotation": _string(lambda machine: machine.annotation),
+                "hwVersion": _VERSION,
+            },
+            names(
+                "cpuReservation memoryReservation product installBootRequired ftInfo managedBy tpmPresent "
+                "numVmiopBackings"
+            ),
+        ),
+        "storage": Structure(
+            "VirtualMachineStorageSummary",
+            {
+                "committed": _long(_committed),
+                "uncommitted": _long(lambda machine, world: Long(0)),
+                "unshared": _long(_committed),
+                "timestamp": Member("xsd:dateTime", lambda machine, world: world.now),
+            },
+        ),
+        "quickStats": Structure(
+            "VirtualMachineQuickStats",
+            {
+                "overallCpuUsage": Member("xsd:int", _busy_cpu),
+                "overallCpuDemand": Member("xsd:int", _busy_cpu),
+                "guestMemoryUsage": _int(
+                    lambda machine: machine.memory.size_mib // 4 if machine.power_state == "POWERED_ON" else 0
+                ),
+                "hostMemoryUsage": _int(
+                    lambda machine: machine.memory.size_mib // 2 if machine.power_state == "POWERED_ON" else 0
+                ),
+                "guestHeartbeatStatus": Member(
+                    "ManagedEntityStatus",
+                    lambda machine, world: "green" if machine.guest.tools_running(world.now) else "gray",
+                ),
+                "uptimeSeconds": Member("xsd:int", _uptime),
+            },
+        ),
+        "overallStatus": _GREEN,
+        "customValue": _CUSTOM_VALUES,
+    },
+)
+
+VIRTUAL_MACHINE = Structure(
+    "VirtualMachine",
+    {
+        "parent": Member("ManagedObjectReference", lambda machine, world: Ref("Folder", machine.placement.folder)),
+        "name": _NAME,
+        "overallStatus": _GREEN,
+        "configStatus": _GREEN,
+        "value": _CUSTOM_VALUES,
+        "customValue": _CUSTOM_VALUES,
+        "availableField": array("CustomFieldDef", lambda machine, world: world.custom_fields.definitions()),
+        "recentTask": array("ManagedObjectReference", lambda machine, world: world.recent_tasks(machine.vm)),
+        "config": _CONFIG,
+        "layoutEx": Member("VirtualMachineFileLayoutEx", _layout),
+        "resourcePool": Member(
+            "ManagedObjectReference",
+            lambda machine, world: None if machine.template else Ref("ResourcePool", machine.placement.resource_pool),
+        ),
+        "runtime": _RUNTIME,
+        "guest": _GUEST,
+        "summary": _SUMMARY,
+        "datastore": array("ManagedObjectReference", _datastores),
+        "network": array("ManagedObjectReference", _networks),
+        "snapshot": Member("VirtualMachineSnapshotInfo", _snapshot_info),
+        "rootSnapshot": array(
+            "ManagedObjectReference",
+            lambda machine, world: [
+                Ref("VirtualMachineSnapshot", item.snapshot) for item in machine.snapshots.children(None)
+            ],
+        ),
+        "guestHeartbeatStatus": Member(
+            "ManagedEntityStatus",
+            lambda machine, world: "green" if machine.guest.tools_running(world.now) else "gray",
+        ),
+    },
+    names(
+        "configIssue effectiveRole permission disabledMethod declaredAlarmState triggeredAlarmState "
+        "alarmActionsEnabled tag capability layout storage environmentBrowser parentVApp resourceConfig"
+    ),
+)
+
+
+def _owner(snapshot: Snapshot, world: Any) -> Ref:
+    return Ref("VirtualMachine", snapshot.machine.vm)
+
+
+SNAPSHOT = Structure(
+    "VirtualMachineSnapshot",
+    {
+        "vm": Member("ManagedObjectReference", _owner),
+        "config": Member("VirtualMachineConfigInfo", lambda snapshot, world: _CONFIG.value(snapshot.machine, world)),
+        "childSnapshot": array(
+            "ManagedObjectReference",
+            lambda snapshot, world: [
+                Ref("VirtualMachineSnapshot", item.snapshot)
+                for item in world.inventory.machines[snapshot.machine.vm].snapshots.children(snapshot.snapshot)
+            ],
+        ),
+    },
+    names("value availableField"),
+)
