@@ -89,7 +89,7 @@ class Gateway(Events):
         self._tracing = tracing
         self._version = VersionReader(vcenter)
         self._service: GatewayService | None = None
-        self._endings = Endings()
+        self.endings = Endings()
         self._server: grpc.aio.Server | None = None
         self._health = Health()
         self._is_closed = self._is_trusted = True
@@ -155,7 +155,7 @@ class Gateway(Events):
 
     async def _close_vcenter(self) -> None:
         vcenter, self.vcenter, self.reads, self._service = self.vcenter, None, None, None
-        await self._endings.close()
+        await self.endings.close()
         if vcenter is not None:
             await vcenter.close()
         await self._version.close()
@@ -236,9 +236,9 @@ class Gateway(Events):
         rest = Rest(self.bindings, vcenter.call, options.seconds_for)
         guests = GuestTools(rest, vim, lambda: self.vcenter, events)
         return [
-            GuestService(self.contract, guests, self._endings, options.max_transfers),
+            GuestService(self.contract, guests, self.endings, options.max_transfers),
             SnapshotService(self.contract, vim),
-            VmSettingsService(self.contract, vim, self._endings),
+            VmSettingsService(self.contract, vim, self.endings),
         ]
 
     def _limits(self) -> Limits:
