@@ -13,13 +13,18 @@ import grpc.aio
 from grpc_health.v1 import health_pb2
 
 from gateway.access import Admission, AuditLog
+from gateway.calls import Call
 from gateway.calls.admission import admitted
 from gateway.contract import Contract, load_contract
 from gateway.errors import Reason
 from gateway.events import BreakerChanged, Events, Exchanged, FileChanged, combined
 from gateway.files import listening
-from gateway.live import GatewayService, local_endpoints
+from gateway.live import GatewayService, GuestService, SnapshotService, VmSettingsService, local_endpoints
+from gateway.live.endings import Endings
 from gateway.live.gateway_service import Limits
+from gateway.live.guest import GuestTools
+from gateway.live.required import checked
+from gateway.live.rest import Rest
 from gateway.server.arrival import Door
 from gateway.server.drain import Drain
 from gateway.server.health import Health
@@ -39,6 +44,7 @@ from gateway.vcenter.version import VersionReader
 
 if TYPE_CHECKING:
     from gateway.server.tls import ServerTls
+    from gateway.vim.client import VimClient
 
 __all__ = ["CLIENTS_HEALTH", "VCENTER_HEALTH", "Gateway", "ServerOptions"]
 
@@ -84,6 +90,7 @@ class Gateway(Events):
         self._tracing = tracing
         self._version = VersionReader(vcenter)
         self._service: GatewayService | None = None
+        self.endings = Endings()
         self._server: grpc.aio.Server | None = None
         self._health = Health()
         self._is_closed = self._is_trusted = True
@@ -151,6 +158,7 @@ class Gateway(Events):
     async def _close_vcenter(self) -> None:
         self._listening.close()
         vcenter, self.vcenter, self._service = self.vcenter, None, None
+        await self.endings.close()
         if vcenter is not None:
             await vcenter.close()
         await self._version.close()
@@ -212,13 +220,29 @@ class Gateway(Events):
             Door(admission, timeouts.seconds_for, self._tracing),
             vcenter.call,
             enter,
-            local_endpoints(self.contract, [service]),
+            checked(self.contract, local_endpoints(self.contract, [service, *self._services(vcenter, events)])),
+            vcenter.reads.around,
             events,
             self.streams,
             self._drain,
             self._peers,
             self.options.max_response_bytes,
         )
+
+    def _services(self, vcenter: VCenter, events: Events) -> list[object]:
+        """The gateway's own services but for the one about itself."""
+
+        def vim(call: Call) -> VimClient:
+            return vcenter.vim.client(call.caller.credential, call)
+
+        options = self._vcenter_options
+        rest = Rest(self.bindings, vcenter.call, options.seconds_for)
+        guests = GuestTools(rest, vim, lambda: self.vcenter, events)
+        return [
+            GuestService(self.contract, guests, self.endings, options.max_transfers),
+            SnapshotService(self.contract, vim),
+            VmSettingsService(self.contract, vim, self.endings),
+        ]
 
     def _limits(self) -> Limits:
         options, vcenter, streams = self.options, self._vcenter_options, self.options.streams

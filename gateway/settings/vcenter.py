@@ -119,6 +119,14 @@ class VCenterSettings(Section):
         ge=0,
         le=100_000,
     )
+    max_transfers: int = setting(
+        32,
+        "Files that one worker copies to and from guests at once; further ones are refused. Each takes a connection "
+        "and up to 4 MiB of memory.",
+        "a whole number from 1 to 1000",
+        ge=1,
+        le=1000,
+    )
     max_concurrent_logins: int = setting(
         8,
         "Logins of one worker that are with vCenter at once, and other calls about sessions. They have places of their "

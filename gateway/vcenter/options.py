@@ -46,6 +46,8 @@ class VCenterOptions:
     max_concurrent_logins: int = _DEFAULTS.max_concurrent_logins
     """The same of logins and other calls about sessions, which have places of their own."""
     max_waiting_logins: int = _DEFAULTS.max_waiting_logins
+    max_transfers: int = _DEFAULTS.max_transfers
+    """Files that are copied to and from guests at once; further ones are refused."""
     max_response_bytes: int = _DEFAULTS.max_response_bytes
     """Largest answer that is read."""
 
@@ -77,6 +79,7 @@ class VCenterOptions:
             max_waiting_calls=settings.max_waiting_calls,
             max_concurrent_logins=settings.max_concurrent_logins,
             max_waiting_logins=settings.max_waiting_logins,
+            max_transfers=settings.max_transfers,
             max_response_bytes=settings.max_response_bytes,
         )
 

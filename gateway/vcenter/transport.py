@@ -31,7 +31,7 @@ from gateway.vcenter.failures import (
 from gateway.vcenter.options import USER_AGENT, VCenterOptions, ssl_context
 from gateway.vcenter.proxy import open_tunnel, place
 
-__all__ = ["Transport"]
+__all__ = ["Transport", "trust_of"]
 
 _KEEP_SECONDS = 15.0
 """How long a connection is kept that nobody uses."""
@@ -61,7 +61,7 @@ class Transport:
         """Where connections lead."""
         through = f" through the proxy {options.proxy}" if options.proxy else ""
         self._unreachable = f"vCenter cannot be reached{through}"
-        self._trust = _trust(options)
+        self._trust = trust_of(options)
         self._trusted: ssl.SSLContext | None = None
         """By which the kept connections were made."""
         self._common = (
@@ -257,7 +257,7 @@ def _no_time() -> NotSentTimeoutError:
     return NotSentTimeoutError("the deadline passed before there was a connection to vCenter")
 
 
-def _trust(options: VCenterOptions) -> Callable[[], ssl.SSLContext | None]:
+def trust_of(options: VCenterOptions) -> Callable[[], ssl.SSLContext | None]:
     """Whom to trust, to be asked for each call: the file of authorities may have been renewed."""
     if not options.url.startswith("https:"):
         return lambda: None

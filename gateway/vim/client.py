@@ -49,6 +49,18 @@ _SERVICE_INSTANCE = Ref("ServiceInstance", "ServiceInstance")
 
 
 @dataclass(frozen=True, slots=True)
+class _FileRead:
+    """The call that reads a file beside the API."""
+
+    operation: str = "GET /folder"
+    is_read_only: bool = True
+    task_form: str = ""
+
+
+_FILE = _FileRead()
+
+
+@dataclass(frozen=True, slots=True)
 class VimParts:
     """What this API shares with the REST API of the same vCenter."""
 
@@ -212,6 +224,20 @@ class VimClient:
             if self._call is not None:
                 self._parts.events.retried(Retried(self._call, failure, delay))
             await asyncio.sleep(delay)
+
+    async def file(self, target: str) -> bytes:
+        """A file that vCenter serves beside its API, by path and query, as they are to be sent. Raises GatewayError."""
+        await self._vim.release()
+        request = RestRequest("GET", target, None, _FILE.operation, media_type="*/*")
+        deadline = self._deadline(self._parts.options.seconds_for(_FILE.is_read_only, None))
+        exchange = Exchange(request, {}, deadline, self._call, _FILE.is_read_only)
+        try:
+            response = await self._in_session(exchange, self._parts.send)
+        except TransportError as error:
+            raise GatewayError(error.failure(_FILE)) from None
+        if not 200 <= response.status < 300:
+            raise GatewayError(self._vim.codec.page(_FILE.operation, response))
+        return response.body
 
     async def wait_for_updates(self, collector: Ref, version: str, *, seconds: int, most: int) -> Data | None:
         """Waits up to `seconds` for changes after `version`; gives at most `most` of them, None when there are none.

@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -162,6 +162,37 @@ class Client:
         )
         return Stream(method(message, metadata=metadata, timeout=timeout), self.gateway.contract)
 
+    def talk(
+        self,
+        rpc: str,
+        requests: AsyncIterable[Json] | Iterable[Json],
+        *,
+        user: str | None = ADMINISTRATOR,
+        password: str = PASSWORD,
+        metadata: tuple[tuple[str, str], ...] = (),
+        timeout: float | None = None,
+    ) -> Stream:
+        """Streams requests, of which an asynchronous iterable may take its time; and reads any number of responses."""
+        binding, _, metadata = self._prepared(rpc, None, user, password, metadata)
+
+        def parsed(request: Json) -> Any:
+            return json_format.ParseDict(dict(request), binding.request_class(), descriptor_pool=self.pool)
+
+        async def messages() -> AsyncIterator[Any]:
+            if isinstance(requests, AsyncIterable):
+                async for request in requests:
+                    yield parsed(request)
+            else:
+                for request in requests:
+                    yield parsed(request)
+
+        method = self.channel.stream_stream(
+            f"/{rpc}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=binding.response_class.FromString,
+        )
+        return Stream(method(messages(), metadata=metadata, timeout=timeout), self.gateway.contract)
+
     def _prepared(
         self, rpc: str, request: Json | None, user: str | None, password: str, metadata: tuple[tuple[str, str], ...]
     ) -> tuple[Binding, Any, tuple[tuple[str, str], ...]]:
@@ -207,6 +238,15 @@ class Stream:
             raise StopAsyncIteration
         result: dict[str, Any] = json_format.MessageToDict(response, preserving_proto_field_name=True)
         return result
+
+    async def all(self) -> list[dict[str, Any]]:
+        """All messages until its end. Raises Failure."""
+        found = []
+        try:
+            while True:
+                found.append(await self.next())
+        except StopAsyncIteration:
+            return found
 
     async def until(self, wanted: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
         """The first message that is wanted."""

@@ -295,7 +295,7 @@ async def test_a_vcenter_that_is_full_is_so_for_all_users(message_id: str, is_tr
 async def test_a_login_that_fails_for_nobody(caplog: pytest.LogCaptureFixture) -> None:
     """Where all who waited for a login have given up, its failure leaves nothing in the log."""
     vcenter = VCenter()
-    pool = SessionPool(vcenter.send, vcenter.send, ERRORS)
+    pool = SessionPool(vcenter.send, vcenter.send, REST)
     vcenter.answering.clear()
     waiting = asyncio.ensure_future(pool.get(wrong(USERS[0])))
     await idle()
