@@ -20,6 +20,7 @@ from gateway.errors import GatewayError, Reason
 from gateway.event_log import EventLog
 from gateway.events import combined
 from gateway.files import look_at_files
+from gateway.live import HubLimits
 from gateway.server.gateway import Gateway
 from gateway.server.guards import account_file, make_guards
 from gateway.server.options import ServerOptions
@@ -108,6 +109,7 @@ async def run(
             audit=guards.audit,
             tracing=tracing,
             tls=guards.tls,
+            hubs=HubLimits(settings.live.max_hubs, poll_seconds=settings.live.poll_seconds),
         )
         stopping = stop_event()
         reload = _reload([look_at_files, *([guards.audit_file.reopen] if guards.audit_file else [])])

@@ -3,7 +3,18 @@
 from gateway.live.gateway_service import GatewayService
 from gateway.live.guest_service import GuestService
 from gateway.live.serves import local_endpoints, serves
+from gateway.live.services import WatchingServices
 from gateway.live.snapshot_service import SnapshotService
 from gateway.live.vm_settings_service import VmSettingsService
+from gateway.live.vms.hubs import HubLimits
 
-__all__ = ["GatewayService", "GuestService", "SnapshotService", "VmSettingsService", "local_endpoints", "serves"]
+__all__ = [
+    "GatewayService",
+    "GuestService",
+    "HubLimits",
+    "SnapshotService",
+    "VmSettingsService",
+    "WatchingServices",
+    "local_endpoints",
+    "serves",
+]

@@ -14,7 +14,7 @@ from gateway.live.guest import Guest, GuestTools
 from gateway.live.guest_commands import OUTPUT, Command
 from gateway.live.guest_files import GuestFiles
 from gateway.live.guest_programs import Ended, Output, Program, Started, Terms
-from gateway.live.heartbeats import heartbeat_seconds
+from gateway.live.heartbeat import heartbeat_seconds
 from gateway.live.messages import Messages
 from gateway.live.required import refuse
 from gateway.live.serves import serves

@@ -1,4 +1,4 @@
-"""Makes the messages of the gateway's own services, by their names."""
+"""Messages of `vcenter.gateway.v1`, made by their names."""
 
 from __future__ import annotations
 
@@ -19,5 +19,14 @@ class Messages:
 
     def __call__(self, name: str, /, **fields: Any) -> Any:
         """A new message. A field that is None stays unset."""
-        known = {field: value for field, value in fields.items() if value is not None}
-        return self.contract.message_class(f"{PACKAGE}.{name}")(**known)
+        return self.type(name)(**{field: value for field, value in fields.items() if value is not None})
+
+    def type(self, name: str) -> type[Any]:
+        """The class of a message."""
+        return self.contract.message_class(f"{PACKAGE}.{name}")
+
+    def heartbeat(self) -> Any:
+        """A heartbeat of this moment."""
+        heartbeat = self("Heartbeat")
+        heartbeat.sent_at.GetCurrentTime()
+        return heartbeat

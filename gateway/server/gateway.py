@@ -19,7 +19,15 @@ from gateway.contract import Contract, load_contract
 from gateway.errors import Reason
 from gateway.events import BreakerChanged, Events, Exchanged, FileChanged, combined
 from gateway.files import listening
-from gateway.live import GatewayService, GuestService, SnapshotService, VmSettingsService, local_endpoints
+from gateway.live import (
+    GatewayService,
+    GuestService,
+    HubLimits,
+    SnapshotService,
+    VmSettingsService,
+    WatchingServices,
+    local_endpoints,
+)
 from gateway.live.endings import Endings
 from gateway.live.gateway_service import Limits
 from gateway.live.guest import GuestTools
@@ -74,6 +82,7 @@ class Gateway(Events):
         tracing: Tracing | None = None,
         tls: ServerTls | None = None,
         contract: Contract | None = None,
+        hubs: HubLimits | None = None,
     ) -> None:
         self.contract = contract or load_contract()
         self.bindings: Mapping[str, Binding] = compile_bindings(self.contract)
@@ -91,6 +100,8 @@ class Gateway(Events):
         self._version = VersionReader(vcenter)
         self._service: GatewayService | None = None
         self.endings = Endings()
+        self.watching: WatchingServices | None = None
+        self._hub_limits = hubs
         self._server: grpc.aio.Server | None = None
         self._health = Health()
         self._is_closed = self._is_trusted = True
@@ -149,7 +160,11 @@ class Gateway(Events):
             self._health.shut_down()
             await asyncio.sleep(leave)
             # While other replicas serve, and before the listener closes.
+            if self.watching is not None:
+                self.watching.stopping()
             self.streams.end_all()
+            if self.watching is not None:
+                await self.watching.close()
             # The listener closes now; new calls on open connections are told to go elsewhere.
             grace = self.options.grace_seconds if grace is None else grace
             await self._drain.close(server, grace, self._close_vcenter, self._peers.taken())
@@ -158,6 +173,9 @@ class Gateway(Events):
     async def _close_vcenter(self) -> None:
         self._listening.close()
         vcenter, self.vcenter, self._service = self.vcenter, None, None
+        watching, self.watching = self.watching, None
+        if watching is not None:
+            await watching.close()
         await self.endings.close()
         if vcenter is not None:
             await vcenter.close()
@@ -215,12 +233,16 @@ class Gateway(Events):
             tracing=self._tracing,
             versions=self._version,
         )
+        watching = self.watching = WatchingServices(
+            self.contract, self.bindings, vcenter, vcenter.reads.call, admission, recorded, events, self._hub_limits
+        )
+        services = [service, *watching.services, *self._services(vcenter, events)]
         return rpc_handler(
             self.bindings,
             Door(admission, timeouts.seconds_for, self._tracing),
             vcenter.call,
             enter,
-            checked(self.contract, local_endpoints(self.contract, [service, *self._services(vcenter, events)])),
+            checked(self.contract, local_endpoints(self.contract, services)),
             vcenter.reads.around,
             events,
             self.streams,
@@ -236,7 +258,7 @@ class Gateway(Events):
             return vcenter.vim.client(call.caller.credential, call)
 
         options = self._vcenter_options
-        rest = Rest(self.bindings, vcenter.call, options.seconds_for)
+        rest = Rest(self.bindings, vcenter.reads.call, options.seconds_for)
         guests = GuestTools(rest, vim, lambda: self.vcenter, events)
         return [
             GuestService(self.contract, guests, self.endings, options.max_transfers),
