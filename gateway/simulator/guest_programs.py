@@ -145,9 +145,9 @@ def _shell_of_windows(words: list[str]) -> Outcome:
 def _script(text: str, suffix: str = "") -> Outcome:
     """Commands one after the other; `&&` and `||` look at how the last one exited."""
     total, code, operator = timedelta(), 0, ";"
-    for part in re.split(r"(&&|\|\||;|&)", text):
+    for part in re.split(r"(&&|\|\||;|&|\n)", text):
         words = part.split()
-        if part in {"&&", "||", ";", "&"}:
+        if part in {"&&", "||", ";", "&", "\n"}:
             operator = part
         elif words and not (operator == "&&" and code) and not (operator == "||" and not code):
             if words[0] == "exit":

@@ -17,9 +17,8 @@ from vcenter.vm.guest.v1.customization_service_pb2_grpc import CustomizationServ
 from vcenter.vm.guest.v1.identity_service_pb2 import GetIdentityRequest
 from vcenter.vm.guest.v1.identity_service_pb2_grpc import IdentityServiceStub
 from vcenter.vm.guest.v1.processes_service_pb2_grpc import ProcessesServiceStub
-from waiting import Patience, Problem, accepting
-
 from vcenter_gateway_client import ErrorType
+from waiting import Patience, Problem, accepting
 
 __all__ = ["Account", "Web", "download", "run_program", "upload", "wait_for_address"]
 

@@ -23,9 +23,8 @@ from vcenter.vm.hardware.v1.disk_service_pb2_grpc import DiskServiceStub
 from vcenter.vm.hardware.v1.ethernet_service_pb2_grpc import EthernetServiceStub
 from vcenter.vm.v1.power_service_pb2 import StartVmRequest, StopVmRequest
 from vcenter.vm.v1.power_service_pb2_grpc import PowerServiceStub
-from waiting import Patience, Problem, accepting
-
-from vcenter_gateway_client import ErrorType, VCenterError
+from vcenter_gateway_client import ErrorType
+from waiting import Patience, Problem, accepting, may_have_executed, removing
 
 __all__ = ["add_card", "add_disk", "attach_tag", "cloned", "follow_task", "power_on", "stored_spec"]
 
@@ -34,7 +33,10 @@ _ENDED = (task_pb2.TASK_STATUS_SUCCEEDED, task_pb2.TASK_STATUS_FAILED)
 
 @contextmanager
 def stored_spec(channel: grpc.Channel, patience: Patience, name: str, cards: int) -> Iterator[str]:
-    """A stored customization spec for Linux: the machine's name as the host name, DHCP on each card."""
+    """A stored customization spec for Linux: the machine's name as the host name, DHCP on each card.
+
+    Its name has to be free.
+    """
     specs = CustomizationSpecsServiceStub(channel)
     hostname = custom_pb2.HostnameGenerator(type=custom_pb2.HOSTNAME_GENERATOR_TYPE_VIRTUAL_MACHINE)
     dhcp = custom_pb2.IpSettings(ipv4=custom_pb2.Ipv4(type=custom_pb2.IPV4_TYPE_DHCP))
@@ -48,13 +50,13 @@ def stored_spec(channel: grpc.Channel, patience: Patience, name: str, cards: int
     given = specs_pb2.CustomizationSpecsCreateSpec(name=name, description="Of the example provision", spec=spec)
 
     def remove() -> None:
-        with accepting(ErrorType.NOT_FOUND):
+        with removing(f"the customization spec {name}", ErrorType.NOT_FOUND):
             patience.insist(specs.DeleteCustomizationSpec, specs_pb2.DeleteCustomizationSpecRequest(name=name))
 
     try:
         specs.CreateCustomizationSpec(specs_pb2.CreateCustomizationSpecRequest(spec=given))
-    except VCenterError as error:
-        if error.may_have_executed:
+    except BaseException as error:
+        if may_have_executed(error):
             remove()
         raise
     try:
@@ -65,11 +67,11 @@ def stored_spec(channel: grpc.Channel, patience: Patience, name: str, cards: int
 
 @contextmanager
 def cloned(channel: grpc.Channel, patience: Patience, spec: VmCloneSpec) -> Iterator[str]:
-    """A clone, whose name was free before; powered off and deleted at the end."""
+    """A clone, powered off and deleted at the end. Its name has to be free in its folder."""
     try:
         task = VmServiceStub(channel).CloneVmTask(CloneVmTaskRequest(spec=spec)).task
-    except VCenterError as error:
-        if error.may_have_executed:
+    except BaseException as error:
+        if may_have_executed(error):
             _remove_lost_clone(channel, patience, spec)
         raise
     try:
@@ -91,7 +93,7 @@ def follow_task(channel: grpc.Channel, patience: Patience, task: str) -> str:
     # The error of a task is JSON text: a type and messages, as errors of calls have them.
     error = json.loads(info.error)
     texts = " ".join(message["default_message"] for message in error["messages"])
-    raise Problem(f"the clone failed: {error['error_type']}: {texts}")
+    raise Problem(f"the task failed: {error['error_type']}: {texts}")
 
 
 def attach_tag(channel: grpc.Channel, vm: str, tag: str) -> None:
@@ -148,17 +150,15 @@ def _remove_lost_clone(channel: grpc.Channel, patience: Patience, spec: VmCloneS
     for task in tasks:
         info = _end_of_task(channel, patience, task)
         if info.status == task_pb2.TASK_STATUS_SUCCEEDED:
-            ours = ListVmsRequest(
-                vms=[info.result.string_value], names=[spec.name], folders=[spec.placement.folder]
-            )
+            ours = ListVmsRequest(vms=[info.result.string_value], names=[spec.name], folders=[spec.placement.folder])
             for machine in VmServiceStub(channel).ListVms(ours).vms:
                 _remove(channel, patience, machine.vm)
 
 
 def _remove(channel: grpc.Channel, patience: Patience, vm: str) -> None:
     """Powers a machine off and deletes it with its disks."""
-    with accepting(ErrorType.ALREADY_IN_DESIRED_STATE, ErrorType.NOT_FOUND):
+    with removing(f"the machine {vm}", ErrorType.ALREADY_IN_DESIRED_STATE, ErrorType.NOT_FOUND):
         patience.insist(PowerServiceStub(channel).StopVm, StopVmRequest(vm=vm))
-    with accepting(ErrorType.NOT_FOUND):
+    with removing(f"the machine {vm}", ErrorType.NOT_FOUND):
         patience.insist(VmServiceStub(channel).DeleteVm, DeleteVmRequest(vm=vm))
     print(f"removed {vm}")

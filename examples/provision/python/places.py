@@ -13,6 +13,8 @@ from cis.tagging.v1.tag_service_pb2 import GetTagRequest, ListTagsForCategoryReq
 from cis.tagging.v1.tag_service_pb2_grpc import TagServiceStub
 from content.library.v1.item_service_pb2 import FindItemsRequest, ItemFindSpec
 from content.library.v1.item_service_pb2_grpc import ItemServiceStub
+from vcenter.guest.v1.customization_specs_service_pb2 import ListCustomizationSpecsRequest
+from vcenter.guest.v1.customization_specs_service_pb2_grpc import CustomizationSpecsServiceStub
 from vcenter.v1 import network_service_pb2 as network_pb2
 from vcenter.v1.cluster_service_pb2 import ListClustersRequest
 from vcenter.v1.cluster_service_pb2_grpc import ClusterServiceStub
@@ -30,7 +32,7 @@ from vcenter.vm_template.v1.library_items_service_pb2 import GetTemplateLibraryI
 from vcenter.vm_template.v1.library_items_service_pb2_grpc import LibraryItemsServiceStub
 from waiting import Problem
 
-__all__ = ["Place", "Template", "find_network", "find_place", "find_tag", "find_template", "require_free_name"]
+__all__ = ["Place", "Template", "find_network", "find_place", "find_tag", "find_template", "require_free_names"]
 
 T = TypeVar("T")
 
@@ -126,10 +128,16 @@ def find_tag(channel: grpc.Channel, category: str, name: str) -> str:
     raise Problem(f"there is no tag {name} in the category {category}")
 
 
-def require_free_name(channel: grpc.Channel, folder: str, name: str) -> None:
-    """Raises Problem when a machine in the folder has that name."""
-    if VmServiceStub(channel).ListVms(ListVmsRequest(names=[name], folders=[folder])).vms:
-        raise Problem(f"there is a machine {name} already")
+def require_free_names(channel: grpc.Channel, folder: str, vm: str, spec: str) -> None:
+    """Raises Problem when a machine in the folder or a customization spec has its name already.
+
+    What the program makes can be told by its name then, should the answer to a call be lost.
+    """
+    if VmServiceStub(channel).ListVms(ListVmsRequest(names=[vm], folders=[folder])).vms:
+        raise Problem(f"there is a machine {vm} already")
+    specs = CustomizationSpecsServiceStub(channel)
+    if specs.ListCustomizationSpecs(ListCustomizationSpecsRequest(names=[spec])).customization_specs:
+        raise Problem(f"there is a customization spec {spec} already")
 
 
 def _only(found: Sequence[T], what: str) -> T:

@@ -15,11 +15,10 @@ from collections.abc import Iterator
 import grpc
 from guest import Account, Web, download, run_program, upload, wait_for_address
 from machine import add_card, add_disk, attach_tag, cloned, power_on, stored_spec
-from places import find_network, find_place, find_tag, find_template, require_free_name
+from places import find_network, find_place, find_tag, find_template, require_free_names
 from vcenter.v1.vm_service_pb2 import VmClonePlacementSpec, VmCloneSpec, VmGuestCustomizationSpec
-from waiting import Patience, Problem
-
 from vcenter_gateway_client import Credentials, VCenterError, connect
+from waiting import Patience, Problem
 
 _GIB = 1 << 30
 _SCRIPT, _REPORT = "/tmp/setup.sh", "/tmp/setup.log"  # noqa: S108 - in the guest, which is new
@@ -36,10 +35,11 @@ def provision(channel: grpc.Channel, wanted: argparse.Namespace) -> None:
     place = find_place(channel, wanted.datacenter, wanted.cluster, wanted.folder, size)
     network = find_network(channel, place.datacenter, wanted.network)
     tag = find_tag(channel, *wanted.tag.split("/", 1))
-    require_free_name(channel, place.folder, wanted.name)
+    spec_name = f"provision-{wanted.name}"
+    require_free_names(channel, place.folder, wanted.name, spec_name)
     print(f"{wanted.template} is {template.vm}; its clone goes to {place.cluster}, {place.folder}, {place.datastore}")
 
-    with stored_spec(channel, patience, f"provision-{wanted.name}", template.cards) as spec:
+    with stored_spec(channel, patience, spec_name, template.cards) as spec:
         print(f"stored the customization spec {spec}")
         clone = VmCloneSpec(
             source=template.vm,
@@ -87,7 +87,7 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
     """The error, and those before it: first what went wrong, then what failed while cleaning up."""
     if error is not None:
         yield from causes(error.__context__)
-        if isinstance(error, (Problem, VCenterError)):
+        if isinstance(error, (Problem, VCenterError, KeyboardInterrupt)):
             yield error
 
 
@@ -102,9 +102,7 @@ def main() -> int:
             provision(channel, wanted)
     except (Problem, VCenterError, KeyboardInterrupt) as error:
         for cause in causes(error):
-            print(cause, file=sys.stderr)
-        if isinstance(error, KeyboardInterrupt):
-            print("interrupted", file=sys.stderr)
+            print(str(cause) or "interrupted", file=sys.stderr)
         return 1
     return 0
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import grpc
-
 from vcenter_gateway_client import ErrorType, VCenterError
 
-__all__ = ["Patience", "Problem", "accepting"]
+__all__ = ["Patience", "Problem", "accepting", "may_have_executed", "removing"]
 
 T = TypeVar("T")
 Request = TypeVar("Request", contravariant=True)
@@ -20,6 +19,11 @@ Request = TypeVar("Request", contravariant=True)
 
 class Problem(Exception):  # noqa: N818 - it is shown to people, who read a sentence
     """Why the program cannot continue, as a sentence."""
+
+
+def may_have_executed(error: BaseException) -> bool:
+    """Whether a call that ended in this may have changed something: its answer was lost, or nobody waited for it."""
+    return error.may_have_executed if isinstance(error, VCenterError) else True
 
 
 @contextmanager
@@ -30,6 +34,16 @@ def accepting(*types: ErrorType) -> Iterator[None]:
     except VCenterError as error:
         if error.error_type not in types:
             raise
+
+
+@contextmanager
+def removing(what: str, *types: ErrorType) -> Iterator[None]:
+    """Says what is left when it cannot be removed; errors of these types mean that it is gone."""
+    try:
+        with accepting(*types):
+            yield
+    except VCenterError as error:
+        raise Problem(f"{what} is left behind") from error
 
 
 @dataclass(frozen=True)
