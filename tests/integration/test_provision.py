@@ -335,6 +335,18 @@ async def test_a_machine_that_cannot_be_removed(program: Program) -> None:
         assert contents(simulator)["customization specs"] == before["customization specs"]
 
 
+async def test_a_task_that_does_not_end(program: Program) -> None:
+    """The task that is left is told, and the rest is removed."""
+    async with running_vcenter(30) as (simulator, client):
+        before = contents(simulator)
+        fault(f"{TASK}.cancel", "UNSUPPORTED")(simulator)
+        ended = await program.run(*arguments("--timeout", "0.3"), **environment(client))
+        assert ended.code == 1
+        [left] = unfinished(simulator)
+        assert f"the task {left.task} is left behind" in ended.err
+        assert contents(simulator)["customization specs"] == before["customization specs"]
+
+
 async def test_a_transfer_whose_url_names_no_host(program: Program) -> None:
     """The host of the URL is `*`: the name of vCenter takes its place."""
     async with running_vcenter() as (simulator, client):

@@ -122,14 +122,17 @@ func (c *client) abandon(ctx context.Context, task string) error {
 	err := insist(ctx, c, cisv1.NewTaskServiceClient(c.conn).CancelTask, &cisv1.CancelTaskRequest{Task: task})
 	err = accept(err,
 		errorsv1.ErrorType_ERROR_TYPE_NOT_ALLOWED_IN_CURRENT_STATE, errorsv1.ErrorType_ERROR_TYPE_UNSUPPORTED)
+	var info *cisv1.TaskInfo
+	if err == nil {
+		info, err = c.endOfTask(ctx, task, nil)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("the task %s is left behind: %w", task, err)
 	}
-	info, err := c.endOfTask(ctx, task, nil)
-	if err == nil && info.GetStatus() == cisv1.TaskStatus_TASK_STATUS_SUCCEEDED {
-		err = c.remove(ctx, info.GetResult().GetStringValue())
+	if info.GetStatus() == cisv1.TaskStatus_TASK_STATUS_SUCCEEDED {
+		return c.remove(ctx, info.GetResult().GetStringValue())
 	}
-	return err
+	return nil
 }
 
 // removeLostClone finds out whether vCenter has begun a clone whose task it could not tell, and removes what comes of it.

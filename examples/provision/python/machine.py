@@ -135,10 +135,11 @@ def _end_of_task(channel: grpc.Channel, patience: Patience, task: str, *, show: 
 
 def _abandon(channel: grpc.Channel, patience: Patience, task: str) -> None:
     """Cancels the task, and removes the machine if it was too late for that."""
-    over = (ErrorType.NOT_ALLOWED_IN_CURRENT_STATE, ErrorType.UNSUPPORTED)
-    with accepting(*over):
-        patience.insist(TaskServiceStub(channel).CancelTask, task_pb2.CancelTaskRequest(task=task))
-    info = _end_of_task(channel, patience, task)
+    cancel = task_pb2.CancelTaskRequest(task=task)
+    with removing(f"the task {task}"):
+        with accepting(ErrorType.NOT_ALLOWED_IN_CURRENT_STATE, ErrorType.UNSUPPORTED):
+            patience.insist(TaskServiceStub(channel).CancelTask, cancel)
+        info = _end_of_task(channel, patience, task)
     if info.status == task_pb2.TASK_STATUS_SUCCEEDED:
         _remove(channel, patience, info.result.string_value)
 

@@ -42,7 +42,7 @@ def removing(what: str, *types: ErrorType) -> Iterator[None]:
     try:
         with accepting(*types):
             yield
-    except VCenterError as error:
+    except (Problem, VCenterError) as error:
         raise Problem(f"{what} is left behind") from error
 
 
