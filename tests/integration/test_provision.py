@@ -118,7 +118,7 @@ def assert_no_secrets(ended: Ended) -> None:
 @pytest.mark.parametrize("release", RELEASES)
 async def test_the_whole_story(program: Program, release: str) -> None:
     """The machine is made, equipped, started, used and removed, and everything is as before."""
-    async with running_vcenter(release=release) as (simulator, client):
+    async with running_vcenter(0.5, release=release) as (simulator, client):
         before = contents(simulator)
         ended = await program.run(*arguments(), **environment(client))
         assert (ended.code, ended.err) == (0, "")

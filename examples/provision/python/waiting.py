@@ -14,7 +14,7 @@ from vcenter_gateway_client import ErrorType, VCenterError
 __all__ = ["Patience", "Problem", "accepting", "may_have_executed", "removing"]
 
 T = TypeVar("T")
-Request = TypeVar("Request", contravariant=True)
+Request = TypeVar("Request")
 
 
 class Problem(Exception):  # noqa: N818 - it is shown to people, who read a sentence
