@@ -348,12 +348,12 @@ async def test_a_task_that_does_not_end(program: Program) -> None:
 
 
 async def test_a_transfer_whose_url_names_no_host(program: Program) -> None:
-    """The host of the URL is `*`: the name of vCenter takes its place."""
+    """The host of the URL is `*`: what the program is told takes its place."""
     async with running_vcenter() as (simulator, client):
         transfers: Any = simulator.inventory.transfers
         prepare = transfers.prepare
         transfers.prepare = lambda *values: prepare(*values[:-1], f"*:{simulator.port}")
-        ended = await program.run(*arguments("--vcenter", "127.0.0.1"), **environment(client))
+        ended = await program.run(*arguments("--transfer-host", "127.0.0.1"), **environment(client))
         assert (ended.code, ended.err) == (0, "")
 
 

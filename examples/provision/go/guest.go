@@ -35,7 +35,7 @@ func (a account) credentials() *guestv1.Credentials {
 
 // web says how to reach the URLs of transfers, which lead past the gateway to the hosts.
 type web struct {
-	vcenter string // takes the place of the host's name "*"
+	host   string // takes the place of a host whose name is "*"
 	caFile  string // authorities to trust instead of the system's
 }
 
@@ -125,7 +125,7 @@ func (w web) request(ctx context.Context, method, address string, content []byte
 	if err != nil {
 		return nil, err
 	}
-	address = strings.Replace(address, "//*", "//"+w.vcenter, 1)
+	address = strings.Replace(address, "//*", "//"+w.host, 1)
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(content))

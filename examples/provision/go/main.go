@@ -63,7 +63,7 @@ func parse() *wanted {
 	flag.Int64Var(&want.disk, "disk", 20, "size of the disk that is added, in GiB")
 	flag.StringVar(&want.account.user, "guest-user", "root", "account of the guest")
 	flag.StringVar(&want.script, "script", "#!/bin/sh\nhostname > "+report+"\n", "runs in the guest")
-	flag.StringVar(&want.web.vcenter, "vcenter", "", "host for transfers whose URL does not name one")
+	flag.StringVar(&want.web.host, "transfer-host", "", "host for transfers whose URL does not name one")
 	flag.StringVar(&want.web.caFile, "ca-file", "", "authorities of the hosts' certificates, for transfers")
 	flag.Float64Var(&timeout, "timeout", 600, "seconds to wait for each thing")
 	flag.Float64Var(&poll, "poll", 1, "seconds between two questions")

@@ -45,8 +45,8 @@ class Account:
 class Web:
     """How to reach the URLs of transfers, which lead past the gateway to the hosts."""
 
-    vcenter: str = ""
-    """Takes the place of the host's name `*`."""
+    host: str = ""
+    """Takes the place of a host whose name is `*`."""
     ca_file: str | None = None
     """Authorities to trust instead of the system's."""
     seconds: float = 60
@@ -117,7 +117,7 @@ def _request(web: Web, url: str, content: bytes | None) -> bytes:
     """Sends the one request that a URL is for. The URL is a secret, and is in no message."""
     parts = urlsplit(url)
     if parts.hostname == "*":
-        parts = parts._replace(netloc=parts.netloc.replace("*", web.vcenter))
+        parts = parts._replace(netloc=parts.netloc.replace("*", web.host))
     request = urllib.request.Request(  # noqa: S310 - vCenter says where the file is
         urlunsplit(parts),
         data=content,

@@ -28,7 +28,7 @@ def provision(channel: grpc.Channel, wanted: argparse.Namespace) -> None:
     """Tells the whole story. What the `with` statements make is removed at their end, whatever happens in between."""
     patience = Patience(wanted.timeout, wanted.poll)
     account = Account(wanted.guest_user, os.environ.get("GUEST_PASSWORD", ""))
-    web = Web(wanted.vcenter, wanted.ca_file)
+    web = Web(wanted.transfer_host, wanted.ca_file)
 
     template = find_template(channel, wanted.template)
     size = template.size + wanted.disk * _GIB
@@ -76,7 +76,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--disk", type=int, default=20, help="size of the disk that is added, in GiB")
     parser.add_argument("--guest-user", default="root", help="account of the guest")
     parser.add_argument("--script", default=f"#!/bin/sh\nhostname > {_REPORT}\n", help="runs in the guest")
-    parser.add_argument("--vcenter", default="", help="host for transfers whose URL does not name one")
+    parser.add_argument("--transfer-host", default="", help="host for transfers whose URL does not name one")
     parser.add_argument("--ca-file", help="authorities of the hosts' certificates, for transfers")
     parser.add_argument("--timeout", type=float, default=600, help="seconds to wait for each thing")
     parser.add_argument("--poll", type=float, default=1, help="seconds between two questions")
