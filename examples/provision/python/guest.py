@@ -17,8 +17,8 @@ from vcenter.vm.guest.v1.customization_service_pb2_grpc import CustomizationServ
 from vcenter.vm.guest.v1.identity_service_pb2 import GetIdentityRequest
 from vcenter.vm.guest.v1.identity_service_pb2_grpc import IdentityServiceStub
 from vcenter.vm.guest.v1.processes_service_pb2_grpc import ProcessesServiceStub
-from vcenter_gateway_client import ErrorType
-from waiting import Patience, Problem, accepting
+from vcenter_gateway_client import ErrorType, VCenterError
+from waiting import Patience, Problem
 
 __all__ = ["Account", "Web", "download", "run_program", "upload", "wait_for_address"]
 
@@ -67,9 +67,12 @@ def wait_for_address(channel: grpc.Channel, patience: Patience, vm: str) -> str:
         return info.status == custom_pb2.CUSTOMIZATION_STATUS_SUCCEEDED or None
 
     def address() -> str | None:
-        with accepting(ErrorType.SERVICE_UNAVAILABLE):  # VMware Tools have nothing to report yet.
+        try:
             return identities.GetIdentity(GetIdentityRequest(vm=vm)).identity.ip_address or None
-        return None
+        except VCenterError as error:
+            if error.error_type is not ErrorType.SERVICE_UNAVAILABLE:
+                raise
+            return None  # VMware Tools have nothing to report yet.
 
     patience.until("the customization", customized)
     return patience.until("the guest's address", address)
