@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DESCRIPTORS := gateway/contract/descriptors.binpb
 PROTOS := $(shell find protos -name '*.proto')
-SOURCES := gateway tests tools clients/conformance hatch_build.py
+SOURCES := gateway tests tools examples clients/conformance hatch_build.py
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help

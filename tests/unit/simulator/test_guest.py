@@ -265,6 +265,7 @@ def test_an_operating_system_without_a_known_name_gets_one() -> None:
         ("sh", "-c 'true && /bin/sleep 5 || exit 9'", 5, 0),
         ("sh", "-c 'sleep 5; yes'", None, 0),
         ("sh", "-c 'echo done > /var/log/x'", 0, 0),
+        ("sh", "-c '#!/bin/sh\nsleep 2\nexit 3\n'", 2, 3),
         ("cmd.exe", "/c exit 7", 0, 7),
         ("cmd.exe", "/C exit /b 8", 0, 8),
         ("cmd.exe", "/c ping -n 4 localhost & exit 2", 4, 2),
