@@ -146,7 +146,7 @@ class Simulator:
         call = RecordedCall(
             request.method,
             without_token(request.target),
-            self._endpoint.operation_of(request.method, request.target),
+            self._endpoint.operation_of(request),
             request.headers.get("x-request-id", ""),
             request.headers,
             request.body,
@@ -165,8 +165,9 @@ class Simulator:
         if kind == "reset_before":
             await asyncio.sleep(latency)
             _reset(incoming)
-        response = fault.response if fault else None
-        if response is None:
+        if fault is not None and fault.response is not None:
+            response = self._endpoint.in_dialect(request, fault.response)
+        else:
             response = self._endpoint.handle(request)
         if response.later is not None:
             await wait_until(self.options.clock, response.later.due)
