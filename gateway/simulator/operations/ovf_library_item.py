@@ -69,7 +69,8 @@ def _deploy(call: Call) -> Task:
             return {"succeeded": False, "error": ovf.failed(failure)}
         for tag in tags:
             inventory.tagging.attach(tag, ("VirtualMachine", machine.vm))
-        return {"succeeded": True, "resource_id": {"type": "VirtualMachine", "id": machine.vm}}
+        resource = {"type": "VirtualMachine", "id": machine.vm}
+        return {"succeeded": True, "resource_id": resource, "error": ovf.nothing_to_report()}
 
     return inventory.tasks.start(
         call.operation, call.user.name, call.now(), ovf.copy_duration(inventory, package), finish
@@ -111,7 +112,7 @@ def _create(call: Call) -> Task:
         ]
         libraries.replace_files(item, files, call.now())
         item.package = OvfPackage.of(source, name, item.description)
-        return {"succeeded": True, "ovf_library_item_id": item.item}
+        return {"succeeded": True, "ovf_library_item_id": item.item, "error": ovf.nothing_to_report()}
 
     return inventory.tasks.start(
         call.operation,
