@@ -126,6 +126,7 @@ class Simulator:
         if self.options.tls:
             hosts = (reachable(self.options.host), "localhost", "127.0.0.1")
             tls, self.certificate_pem, self.thumbprint = server_context(hosts)
+        self._vim.world.closed = False
         server = web.Server(
             self._serve, access_log=None, handler_cancellation=True, max_line_size=_MAX_HEAD, max_field_size=_MAX_HEAD
         )
@@ -144,6 +145,7 @@ class Simulator:
         """Stops serving; requests under way get a second."""
         runner, self._runner = self._runner, None
         if runner is not None:
+            self._vim.world.close()
             await runner.cleanup()
 
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:

@@ -97,7 +97,7 @@ async def test_vm_power(govc: Govc) -> None:
 
 
 async def test_snapshots(govc: Govc) -> None:
-    """A tree grows, the machine goes back, and the tree is felled."""
+    """Snapshots are created, listed as a tree, reverted to and removed."""
     machine = govc.simulator.inventory.machines["vm-1001"]
     await govc("snapshot.create", "-vm", "web-0001", "-m=false", "first")
     await govc("snapshot.create", "-vm", "web-0001", "second")

@@ -32,7 +32,6 @@ FORMATS = {
     "VmRelocatedEvent": "Completed the relocation of the virtual machine {vm}",
     "VmRemovedEvent": "Removed {vm} on {host} from {datacenter}",
     "VmRenamedEvent": "Renamed {vm} from {old} to {vm} in {datacenter}",
-    "VmResettingEvent": "{vm} on {host} in {datacenter} is reset",
     "VmResourcePoolMovedEvent": "Moved {vm} to another resource pool in {datacenter}",
     "VmResumingEvent": "{vm} on {host} in {datacenter} is resumed",
     "VmStartingEvent": "{vm} on host {host} in {datacenter} is starting",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.simulator.guest_network import interfaces_of
+from gateway.simulator.guest_network import Interface, interfaces_of
 from gateway.simulator.guest_systems import full_name_of, guest_id_of
 from gateway.simulator.machine import VirtualMachine
 from gateway.simulator.vim.structures import Member, Structure, array, constant, names, string
@@ -61,30 +61,32 @@ def _guest_state(machine: VirtualMachine, world: Any) -> str:
 def _nets(machine: VirtualMachine, world: Any) -> list[Data]:
     if not _running(machine, world):
         return []
-    return [
-        Data(
-            "GuestNicInfo",
-            network=world.network_name(machine.nics[interface.nic].backing.get("network")),
-            ipAddress=[item["ip_address"] for item in interface.to_json()],
-            macAddress=interface.mac_address,
-            connected=interface.up,
-            deviceConfigId=int(interface.nic),
-            ipConfig=Data(
-                "NetIpConfigInfo",
-                ipAddress=[
-                    Data(
-                        "NetIpConfigInfoIpAddress",
-                        ipAddress=item["ip_address"],
-                        prefixLength=item["prefix_length"],
-                        origin=item["origin"].lower(),
-                        state=item["state"].lower(),
-                    )
-                    for item in interface.to_json()
-                ],
-            ),
-        )
-        for interface in interfaces_of(machine)
-    ]
+    return [_net(machine, interface, world) for interface in interfaces_of(machine)]
+
+
+def _net(machine: VirtualMachine, interface: Interface, world: Any) -> Data:
+    addresses = interface.to_json()
+    return Data(
+        "GuestNicInfo",
+        network=world.network_name(machine.nics[interface.nic].backing.get("network")),
+        ipAddress=[item["ip_address"] for item in addresses],
+        macAddress=interface.mac_address,
+        connected=interface.up,
+        deviceConfigId=int(interface.nic),
+        ipConfig=Data(
+            "NetIpConfigInfo",
+            ipAddress=[
+                Data(
+                    "NetIpConfigInfoIpAddress",
+                    ipAddress=item["ip_address"],
+                    prefixLength=item["prefix_length"],
+                    origin=item["origin"].lower(),
+                    state=item["state"].lower(),
+                )
+                for item in addresses
+            ],
+        ),
+    )
 
 
 def _disks(machine: VirtualMachine, world: Any) -> list[Data]:

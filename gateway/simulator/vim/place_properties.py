@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 _MHZ = 2400
-_CORES = 32
+_CORES = 64
 _MIB = 1 << 20
 _CHILD_TYPES = {
     "DATACENTER": ("Folder", "Datacenter"),

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "Data",
-    "Enum",
     "Long",
     "Raw",
     "Ref",
@@ -62,18 +61,6 @@ class Typed:
 
 class Raw(str):
     """What is in an element, as XML."""
-
-
-class Enum(str):
-    """A value of an enumeration, for places that leave its type open."""
-
-    __slots__ = ("type",)
-    type: str
-
-    def __new__(cls, type: str, value: str) -> "Enum":  # noqa: A002
-        made = super().__new__(cls, value)
-        made.type = type
-        return made
 
 
 class Long(int):
@@ -156,8 +143,6 @@ def _text(value: str) -> str:
 
 def _kind(value: Any) -> str:
     match value:
-        case Enum():
-            return value.type
         case str():
             return "xsd:string"
         case bool():

@@ -51,6 +51,8 @@ class World:
         self.started = inventory.changes.now
         self.session: Session | None = None
         """On whose behalf it is looked at; whoever begins to look sets it."""
+        self.closed = False
+        """Whether the simulator stops: whoever waits is left without an answer, as by a server that goes down."""
         self.custom_fields = CustomFields()
         self.numbers = count(1)
         """Of the objects that sessions make for themselves."""
@@ -65,6 +67,11 @@ class World:
         self.snapshot_owners: dict[str, VirtualMachine] = {}
         """The machines of snapshots, by the identifier of the snapshot."""
         self._children: tuple[int, dict[str, list[Ref]]] = (-1, {})
+
+    def close(self) -> None:
+        """Ends all waits."""
+        self.closed = True
+        self.inventory.changes.wake()
 
     def _logged_in(self, session: Session) -> None:
         agent = session.user_agent
