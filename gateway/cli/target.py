@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from gateway.vcenter.blocking import BlockingVCenter
 from gateway.vcenter.credential import SESSION_HEADER, Credential, SessionId
 from gateway.vcenter.options import USER_AGENT, VCenterOptions
 
-__all__ = ["Answer", "Call", "Tls", "call_gateway", "call_vcenter", "vcenter_options"]
+__all__ = ["Answer", "Call", "Talk", "Tls", "call_gateway", "call_vcenter", "talking_to_gateway", "vcenter_options"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,9 @@ class Answer:
 
 Call = Callable[[Binding, Message, float], Answer]
 """Makes one call within so many seconds. Raises CallError."""
+
+Talk = Callable[[Binding, Iterable[Message], float | None], Iterator[Any]]
+"""Streams requests, and gives the responses as they come. Ends the call when it is closed. Raises CallError."""
 
 _STATUS = "grpc-status-details-bin"
 _REQUEST_ID = "x-request-id"
@@ -119,26 +123,10 @@ def call_gateway(
     further: tuple[tuple[str, str], ...] = (),
 ) -> Call:
     """Calls through the gateway at `address`, in plain text without `tls`, with `further` metadata."""
-    credentials = tls.credentials() if tls else None
-    options = [
-        ("grpc.primary_user_agent", USER_AGENT),
-        ("grpc.max_receive_message_length", -1),
-        ("grpc.max_metadata_size", 64 * 1024),
-        # A proxy of the environment is for the web, not for a gateway that stands next to its callers.
-        ("grpc.enable_http_proxy", 0),
-    ]
-    metadata = further
-    if isinstance(credential, SessionId):
-        metadata += ((SESSION_HEADER, credential.value),)
-    elif credential is not None:
-        metadata += (("authorization", credential.header),)
+    open_channel, metadata = _channel(address, tls), _metadata(credential, further)
 
     def call(binding: Binding, message: Message, timeout: float) -> Answer:
-        with (
-            grpc.secure_channel(address, credentials, options=options)
-            if credentials is not None
-            else grpc.insecure_channel(address, options=options)
-        ) as channel:
+        with open_channel() as channel:
             rpc: Any = channel.unary_unary(
                 f"/{binding.method.full_name}",
                 request_serializer=lambda request: request.SerializeToString(),
@@ -152,6 +140,53 @@ def call_gateway(
         return Answer(response, tuple((name, value) for name, value in said if isinstance(value, str)))
 
     return call
+
+
+@contextlib.contextmanager
+def talking_to_gateway(
+    address: str, tls: Tls | None, credential: Credential | Bearer | None, contract: Contract
+) -> Iterator[Talk]:
+    """Streams through the gateway at `address`, on one connection."""
+    open_channel, metadata = _channel(address, tls), _metadata(credential, ())
+    with open_channel() as channel:
+
+        def talk(binding: Binding, requests: Iterable[Message], timeout: float | None) -> Iterator[Any]:
+            rpc: Any = channel.stream_stream(
+                f"/{binding.method.full_name}",
+                request_serializer=lambda request: request.SerializeToString(),
+                response_deserializer=binding.response_class.FromString,
+            )
+            responses = rpc(iter(requests), timeout=timeout, metadata=metadata)
+            try:
+                yield from responses
+            except grpc.RpcError as error:
+                raise _from_rpc(error, address, tls, contract) from None
+            finally:
+                responses.cancel()
+
+        yield talk
+
+
+def _channel(address: str, tls: Tls | None) -> Callable[[], Any]:
+    credentials = tls.credentials() if tls else None
+    options = [
+        ("grpc.primary_user_agent", USER_AGENT),
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.max_metadata_size", 64 * 1024),
+        # A proxy of the environment is for the web, not for a gateway that stands next to its callers.
+        ("grpc.enable_http_proxy", 0),
+    ]
+    if credentials is not None:
+        return lambda: grpc.secure_channel(address, credentials, options=options)
+    return lambda: grpc.insecure_channel(address, options=options)
+
+
+def _metadata(
+    credential: Credential | Bearer | None, further: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    if isinstance(credential, SessionId):
+        return (*further, (SESSION_HEADER, credential.value))
+    return further if credential is None else (*further, ("authorization", credential.header))
 
 
 def call_vcenter(options: VCenterOptions, credential: Credential, contract: Contract) -> Call:
