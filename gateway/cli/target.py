@@ -5,11 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-<<<<<<< HEAD
-from collections.abc import Callable, Generator, Iterable
-=======
-from collections.abc import Callable, Iterable, Iterator
->>>>>>> guest
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,21 +134,11 @@ def call_gateway(
     """Calls through the gateway at `address`, in plain text without `tls`, with `further` metadata."""
     open_channel, metadata = _channel(address, tls), _metadata(credential, further)
 
-<<<<<<< HEAD
     def call(binding: Binding, message: Message, timeout: float | None) -> Generator[Answer]:
         is_unary = binding.method.streaming is Streaming.UNARY
-        with (
-            grpc.secure_channel(address, credentials, options=options)
-            if credentials is not None
-            else grpc.insecure_channel(address, options=options)
-        ) as channel:
+        with open_channel() as channel:
             make: Any = channel.unary_unary if is_unary else channel.unary_stream
             rpc = make(
-=======
-    def call(binding: Binding, message: Message, timeout: float) -> Answer:
-        with open_channel() as channel:
-            rpc: Any = channel.unary_unary(
->>>>>>> guest
                 f"/{binding.method.full_name}",
                 request_serializer=lambda request: request.SerializeToString(),
                 response_deserializer=binding.response_class.FromString,
@@ -174,10 +160,10 @@ def call_gateway(
     return call
 
 
-<<<<<<< HEAD
 def _texts(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in metadata if isinstance(value, str))
-=======
+
+
 @contextlib.contextmanager
 def talking_to_gateway(
     address: str, tls: Tls | None, credential: Credential | Bearer | None, contract: Contract
@@ -223,7 +209,6 @@ def _metadata(
     if isinstance(credential, SessionId):
         return (*further, (SESSION_HEADER, credential.value))
     return further if credential is None else (*further, ("authorization", credential.header))
->>>>>>> guest
 
 
 def call_vcenter(options: VCenterOptions, credential: Credential, contract: Contract) -> Call:

@@ -19,6 +19,7 @@ from gateway.live.endings import Endings, afterwards
 from gateway.live.guest import Guest
 from gateway.live.messages import Messages
 from gateway.live.required import refuse
+from gateway.vcenter.retry import TOO_MANY_STREAMS_SECONDS
 
 __all__ = ["MAX_CHUNK", "GuestFiles"]
 
@@ -27,7 +28,6 @@ MAX_CHUNK = 1024 * 1024
 _MIN_CHUNK, _CHUNK = 1024, 256 * 1024
 _MOST_BITS = 0o7777
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_RETRY_DELAY = 5.0
 _RANGE_NOT_SATISFIABLE = "HTTP_416"
 
 _log = getLogger(__name__)
@@ -115,7 +115,7 @@ class GuestFiles:
     def _place(self) -> Iterator[None]:
         if self._under_way >= self._most:
             text = f"{self._most} files are being copied to and from guests, which is the limit"
-            raise GatewayError(Failure.of(Reason.TOO_MANY_TRANSFERS, text, retry_delay=_RETRY_DELAY))
+            raise GatewayError(Failure.of(Reason.TOO_MANY_TRANSFERS, text, retry_delay=TOO_MANY_STREAMS_SECONDS))
         self._under_way += 1
         try:
             yield

@@ -20,6 +20,7 @@ from gateway.access import Admission, AuditLog, passthrough
 from gateway.calls import Basic
 from gateway.contract import Contract, load_contract
 from gateway.events import CallEnded, Events, combined
+from gateway.live import HubLimits
 from gateway.server.gateway import Gateway
 from gateway.server.guards import make_guards
 from gateway.server.options import ServerOptions
@@ -318,6 +319,7 @@ async def running_gateway(
     credentials: grpc.ChannelCredentials | None = None,
     calls: list[CallEnded] | None = None,
     tracing: Tracing | None = None,
+    hubs: HubLimits | None = None,
 ) -> AsyncIterator[Client]:
     """A gateway in front of whatever `options` lead to, and a client of it, which uses TLS where it has `credentials`.
     `calls` collects what the gateway observes."""
@@ -330,6 +332,7 @@ async def running_gateway(
         tls=tls,
         options=server or ServerOptions("127.0.0.1:0", grace_seconds=5),
         contract=load_contract(),
+        hubs=hubs,
     )
     async with gateway:
         address = f"127.0.0.1:{gateway.port}"
@@ -363,6 +366,7 @@ async def running_system(
     events: Events | None = None,
     audit: AuditLog | None = None,
     trace: Callable[[str], Tracing] = lambda url: Forwarding(),
+    hubs: HubLimits | None = None,
     **vcenter: Any,
 ) -> AsyncIterator[System]:
     """A started system. `vcenter` are further VCenterOptions; callers bring their own identity unless `admission` says
@@ -379,6 +383,7 @@ async def running_system(
             audit=audit,
             calls=calls,
             tracing=trace(simulator.url),
+            hubs=hubs,
         ) as client:
             yield System(simulator, client.gateway, client, clock, calls)
         assert simulator.sessions.counts()["open"] == 0, "a session with vCenter was left open"
