@@ -21,7 +21,7 @@ from gateway.vcenter import VCenterOptions
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.example_programs import Ended, Program, end_of, go_program, python_program
 from tests.integration.harness import PASSWORD, Client, eventually, running_gateway
-from tests.integration.provision_cases import (
+from tests.integration.provision_steps import (
     CLONE,
     DELETE,
     FAILURES,
