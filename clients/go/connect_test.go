@@ -24,11 +24,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	vcentergateway "github.com/vcenter-gateway/vcenter-gateway/clients/go"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/compute/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/console/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/storage/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/tools/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/v1"
+	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/internal/packages"
 )
 
 // A call without a deadline gets one; a deadline of the caller's own is kept, be it shorter or longer.

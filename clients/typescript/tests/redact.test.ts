@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inspect } from "node:util";
-import { create, toJson } from "@bufbuild/protobuf";
+import { create, type DescField, fromJson, type JsonValue, ScalarType, toJson } from "@bufbuild/protobuf";
 import { redact } from "vcenter-gateway-client";
 import { registry } from "vcenter-gateway-client/registry";
 import { VmInfoSchema } from "vcenter-gateway-client/vcenter/v1";
@@ -30,7 +30,7 @@ test("a message without secrets is only copied", () => {
   assert.deepEqual(redact(VmInfoSchema, vm), vm);
 });
 
-test("every secret of the contract is a text that is replaced", () => {
+test("no secret of the contract is left", () => {
   const marked = [...registry]
     .filter((type) => type.kind === "message")
     .flatMap((type) =>
@@ -38,7 +38,21 @@ test("every secret of the contract is a text that is replaced", () => {
     );
   assert.ok(marked.length >= 6);
   for (const { type, field } of marked) {
-    const message = create(type, { [field.localName]: "s3cret" } as never);
-    assert.equal((toJson(type, redact(type, message)) as Record<string, unknown>)[field.jsonName], "***");
+    const message = fromJson(type, { [field.jsonName]: secretOf(field) });
+    const shown = JSON.stringify(toJson(type, redact(type, message)));
+    assert.ok(!shown.includes("s3cret") && !shown.includes("czNjcmV0"), `${type.typeName}.${field.name}: ${shown}`);
+    if (field.fieldKind === "scalar" && field.scalar === ScalarType.STRING) {
+      assert.ok(shown.includes("***"));
+    }
   }
 });
+
+function secretOf(field: DescField): JsonValue {
+  if (field.fieldKind === "list") {
+    return ["s3cret"];
+  }
+  if (field.fieldKind === "map") {
+    return { key: "s3cret" };
+  }
+  return field.fieldKind === "scalar" && field.scalar === ScalarType.BYTES ? "czNjcmV0" : "s3cret";
+}

@@ -21,16 +21,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	vcentergateway "github.com/vcenter-gateway/vcenter-gateway/clients/go"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/gateway/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/compute/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/console/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/guest/filesystem/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/guest/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/hardware/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/storage/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/tools/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/v1"
+	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/internal/packages"
 )
 
 type call struct {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt::Write};
 use heck::{ToSnakeCase, ToUpperCamelCase};
 use prost::Message;
 use prost_types::{
-    DescriptorProto, FileDescriptorSet,
+    DescriptorProto, FieldDescriptorProto, FileDescriptorSet,
     field_descriptor_proto::{Label, Type},
 };
 
@@ -103,29 +103,36 @@ pub(crate) fn messages_with_secrets(
 }
 
 impl Secret {
-    /// The implementation of `Debug`, in the form that prost's own has.
+    /// The implementation of `Debug`, in the form that prost's own has, for the message and for each of its oneofs.
     pub(crate) fn debug(&self) -> String {
         let name = self.message.name().to_upper_camel_case();
         let mut fields = String::new();
+        let mut oneofs = String::new();
+        let mut seen = BTreeSet::new();
         for field in &self.message.field {
-            assert!(
-                field.label() == Label::Optional && (field.proto3_optional() || field.r#type() == Type::Message),
-                "{}.{}: only optional fields are foreseen beside secrets",
-                self.path,
-                field.name()
-            );
+            if let (Some(index), false) = (field.oneof_index, field.proto3_optional()) {
+                if seen.insert(index) {
+                    let index = usize::try_from(index).expect("protoc counts from 0");
+                    let label = self.message.oneof_decl[index].name().to_snake_case();
+                    write!(fields, ".field({label:?}, &self.{})", ident(&label)).expect("a String takes everything");
+                    oneofs.push_str(&self.debug_oneof(index, &label));
+                }
+                continue;
+            }
             let label = field.name().to_snake_case();
-            let ident = if syn::parse_str::<syn::Ident>(&label).is_ok() {
-                label.clone()
-            } else {
-                format!("r#{label}")
-            };
-            let value = if self.fields.contains(field.name()) {
-                format!("self.{ident}.as_ref().map(|_| crate::redact::Redacted)")
-            } else if field.r#type() == Type::Enum {
-                format!("self.{ident}.map(|_| self.{ident}())")
-            } else {
-                format!("self.{ident}")
+            let ident = ident(&label);
+            let optional = field.proto3_optional() || field.r#type() == Type::Message;
+            let value = match (self.fields.contains(field.name()), field.label(), optional) {
+                (true, Label::Optional, true) => format!("self.{ident}.as_ref().map(|_| crate::redact::Redacted)"),
+                // A list, a map, or a field without presence.
+                (true, ..) => format!("(!self.{ident}.is_empty()).then_some(crate::redact::Redacted)"),
+                (false, Label::Optional, true) if field.r#type() == Type::Enum => {
+                    format!("self.{ident}.map(|_| self.{ident}())")
+                }
+                (false, Label::Repeated, _) if field.r#type() == Type::Enum => {
+                    format!("self.{ident}().collect::<Vec<_>>()")
+                }
+                (false, ..) => format!("self.{ident}"),
             };
             write!(fields, ".field({label:?}, &{value})").expect("a String takes everything");
         }
@@ -134,7 +141,47 @@ impl Secret {
                 fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {{
                     formatter.debug_struct({name:?}){fields}.finish()
                 }}
+            }}
+            {oneofs}"
+        )
+    }
+
+    /// The same for a oneof: which of its fields is set, and the value unless it is secret.
+    fn debug_oneof(&self, index: usize, label: &str) -> String {
+        let module = self.message.name().to_snake_case();
+        let name = label.to_upper_camel_case();
+        let mut arms = String::new();
+        let of_oneof = |field: &&FieldDescriptorProto| {
+            !field.proto3_optional() && field.oneof_index.and_then(|of| usize::try_from(of).ok()) == Some(index)
+        };
+        for field in self.message.field.iter().filter(of_oneof) {
+            let variant = field.name().to_upper_camel_case();
+            let (pattern, value) = if self.fields.contains(field.name()) {
+                ("_", "&crate::redact::Redacted")
+            } else {
+                ("value", "value")
+            };
+            write!(
+                arms,
+                "Self::{variant}({pattern}) => formatter.debug_tuple({variant:?}).field({value}).finish(),"
+            )
+            .expect("a String takes everything");
+        }
+        format!(
+            "impl ::core::fmt::Debug for {module}::{name} {{
+                fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {{
+                    match self {{ {arms} }}
+                }}
             }}"
         )
+    }
+}
+
+/// The name of a field in Rust.
+fn ident(label: &str) -> String {
+    if syn::parse_str::<syn::Ident>(label).is_ok() {
+        label.to_owned()
+    } else {
+        format!("r#{label}")
     }
 }
