@@ -13,7 +13,7 @@ use std::{
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, request::Parts};
 use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, sleep, timeout_at};
-use tonic::{Code, Status, body::Body, codegen::Bytes, transport::Endpoint};
+use tonic::{Code, Status, body::Body, transport::Endpoint};
 use tower_service::Service;
 
 #[cfg(feature = "_tls")]
@@ -23,6 +23,7 @@ use crate::{
     backends::{Backends, Failure, MakeEndpoint},
     credentials::{Credentials, Header},
     deadline,
+    outgoing::Outgoing,
     retry::{self, Attempts, Pushback, Throttle},
     target::Target,
     verdict::{self, Verdict},
@@ -104,12 +105,13 @@ impl Gateway {
         }
         let path = parts.uri.path();
         let verdict = Verdict::new(Arc::clone(&self.shared.target), path);
-        let default = (!retry::is_stream(path)).then_some(self.shared.default_deadline);
+        let takes_stream = retry::takes_stream(path);
+        let default = (!takes_stream && !retry::is_stream(path)).then_some(self.shared.default_deadline);
         let deadline = deadline::read(&parts.headers)
             .or(default)
             .map(|time| Instant::now() + time.min(LONGEST_DEADLINE));
         let answer = async {
-            let body = body.collect().await?.to_bytes();
+            let body = Outgoing::of(body, takes_stream).await?;
             self.shared.send(parts, body, deadline, &verdict).await
         };
         match deadline {
@@ -126,7 +128,7 @@ impl Shared {
     async fn send(
         &self,
         mut parts: Parts,
-        body: Bytes,
+        body: Outgoing,
         deadline: Option<Instant>,
         verdict: &Verdict,
     ) -> Result<Response<Body>, Status> {
@@ -147,8 +149,8 @@ impl Shared {
     }
 
     /// Sends a call once. Reads the whole answer, or the head of a stream's.
-    async fn attempt(&self, parts: &Parts, body: &Bytes, deadline: Option<Instant>, verdict: &Verdict) -> Attempt {
-        let request = || Request::from_parts(parts.clone(), Body::new(Full::new(body.clone())));
+    async fn attempt(&self, parts: &Parts, body: &Outgoing, deadline: Option<Instant>, verdict: &Verdict) -> Attempt {
+        let request = || Request::from_parts(parts.clone(), body.body());
         let (mut head, body) = match self.backends.send(request).await {
             Ok(response) => response.into_parts(),
             Err(failure) => {

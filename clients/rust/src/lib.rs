@@ -6,6 +6,7 @@ mod credentials;
 mod deadline;
 mod error;
 mod gateway;
+mod outgoing;
 mod redact;
 mod retry;
 mod target;

@@ -31,6 +31,11 @@ pub(crate) fn is_stream(path: &str) -> bool {
     path == "/grpc.health.v1.Health/Watch" || STREAMS.binary_search(&path).is_ok()
 }
 
+/// Whether the rpc with this path takes a stream.
+pub(crate) fn takes_stream(path: &str) -> bool {
+    REQUEST_STREAMS.binary_search(&path).is_ok()
+}
+
 /// Limits how many calls are repeated while most of them fail, so that an outage is not multiplied.
 #[derive(Debug)]
 pub(crate) struct Throttle(Mutex<f64>);

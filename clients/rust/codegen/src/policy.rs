@@ -93,11 +93,12 @@ pub(crate) fn generate(service_config: &str, rpcs: &[Rpc]) -> Result<String, Box
         .map(|name| format!("/{}/{}", name.service, name.method))
         .collect();
     repeatable.sort();
-    let streams: Vec<String> = rpcs
-        .iter()
-        .filter(|rpc| rpc.streams)
-        .map(|rpc| format!("/{}", rpc.name))
-        .collect();
+    let paths = |chosen: fn(&&Rpc) -> bool| -> Vec<String> {
+        rpcs.iter()
+            .filter(chosen)
+            .map(|rpc| format!("/{}", rpc.name))
+            .collect()
+    };
 
     let mut code = HEADER.to_owned();
     write_paths(
@@ -110,7 +111,13 @@ pub(crate) fn generate(service_config: &str, rpcs: &[Rpc]) -> Result<String, Box
         &mut code,
         "STREAMS",
         "Paths of the rpcs that answer with a stream, sorted.",
-        &streams,
+        &paths(|rpc| rpc.streams),
+    )?;
+    write_paths(
+        &mut code,
+        "REQUEST_STREAMS",
+        "Paths of the rpcs that take a stream, sorted.",
+        &paths(|rpc| rpc.takes_stream),
     )?;
     writeln!(code, "/// The codes after which an rpc that only reads is repeated.")?;
     writeln!(

@@ -15,6 +15,8 @@ pub(crate) struct Rpc {
     pub(crate) name: String,
     /// Whether the server answers with a stream.
     pub(crate) streams: bool,
+    /// Whether the client sends a stream.
+    pub(crate) takes_stream: bool,
     /// Rust path of the client.
     client: String,
     /// Name of the client's function.
@@ -37,6 +39,7 @@ pub(crate) fn generate(
         .out_dir(target)
         .btree_map(["."])
         .enable_type_names()
+        .extern_path(".google.rpc.Status", "::tonic_types::pb::Status")
         .skip_debug(secrets.iter().map(|secret| secret.path.as_str()))
         .service_generator(Box::new(Stubs {
             tonic: tonic_prost_build::configure()
@@ -62,11 +65,11 @@ pub(crate) fn generate(
     Ok(rpcs)
 }
 
-/// A line for each rpc, for the conformance runner: those with one answer, and those with a stream.
+/// A line for each rpc with one request, for the conformance runner: those with one answer, and those with a stream.
 pub(crate) fn calls(rpcs: &[Rpc]) -> String {
     let list = |streams: bool| -> String {
         rpcs.iter()
-            .filter(|rpc| rpc.streams == streams)
+            .filter(|rpc| rpc.streams == streams && !rpc.takes_stream)
             .map(|rpc| format!("    {:?} => {}, {};\n", rpc.name, rpc.client, rpc.function))
             .collect()
     };
@@ -85,15 +88,10 @@ impl ServiceGenerator for Stubs {
         let module = client.to_snake_case();
         let path = service.package.replace('.', "::");
         for method in &service.methods {
-            // The client keeps whole requests in order to repeat them.
-            assert!(
-                !method.client_streaming,
-                "{} takes a stream of requests",
-                method.proto_name
-            );
             self.rpcs.borrow_mut().push(Rpc {
                 name: format!("{}.{}/{}", service.package, service.proto_name, method.proto_name),
                 streams: method.server_streaming,
+                takes_stream: method.client_streaming,
                 client: format!("{path}::{client}<_>"),
                 function: method.name.clone(),
             });
