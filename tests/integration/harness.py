@@ -141,7 +141,9 @@ class Client:
             response = await self.stub(binding)(message, metadata=metadata, timeout=timeout)
         except grpc.aio.AioRpcError as error:
             raise failure(error, self.gateway.contract) from None
-        result: dict[str, Any] = json_format.MessageToDict(response, preserving_proto_field_name=True)
+        result: dict[str, Any] = json_format.MessageToDict(
+            response, preserving_proto_field_name=True, descriptor_pool=self.pool
+        )
         return result
 
     def stream(
@@ -237,7 +239,9 @@ class Stream:
             raise failure(error, self._contract) from None
         if response is grpc.aio.EOF:
             raise StopAsyncIteration
-        result: dict[str, Any] = json_format.MessageToDict(response, preserving_proto_field_name=True)
+        result: dict[str, Any] = json_format.MessageToDict(
+            response, preserving_proto_field_name=True, descriptor_pool=self._contract.pool
+        )
         return result
 
     async def all(self) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from tests.machines import Follower
 __all__ = ["WATCH", "Following", "annotate", "follow", "source_of"]
 
 WATCH = "vcenter.gateway.v1.WatchService/WatchVms"
-_SECONDS = 20.0
+_SECONDS = 60.0
 
 
 class Following(Follower):
