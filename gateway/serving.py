@@ -19,6 +19,7 @@ from gateway.errors import GatewayError, Reason
 from gateway.events import combined
 from gateway.events.log import EventLog
 from gateway.files import look_at_files
+from gateway.live import HubLimits
 from gateway.server.access import account_file, make_access
 from gateway.server.gateway import Gateway
 from gateway.server.options import ServerOptions
@@ -105,6 +106,7 @@ async def run(
             audit=access.audit,
             tracing=tracing,
             tls=access.tls,
+            hubs=HubLimits(settings.live.max_hubs, poll_seconds=settings.live.poll_seconds),
         )
         stopping = stop_event()
         reload = _reload([look_at_files, *([access.audit_file.reopen] if access.audit_file else [])])

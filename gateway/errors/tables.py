@@ -45,6 +45,7 @@ class Reason(enum.StrEnum):
     FILE_CHANGED = "FILE_CHANGED"
     PROGRAM_TIMEOUT = "PROGRAM_TIMEOUT"
     PROGRAM_OUTPUT_TOO_LARGE = "PROGRAM_OUTPUT_TOO_LARGE"
+    CONDITION_NOT_MET = "CONDITION_NOT_MET"
 
 
 BY_REASON: Mapping[Reason, int] = {
@@ -72,6 +73,7 @@ BY_REASON: Mapping[Reason, int] = {
     Reason.FILE_CHANGED: code_pb2.FAILED_PRECONDITION,
     Reason.PROGRAM_TIMEOUT: code_pb2.DEADLINE_EXCEEDED,
     Reason.PROGRAM_OUTPUT_TOO_LARGE: code_pb2.RESOURCE_EXHAUSTED,
+    Reason.CONDITION_NOT_MET: code_pb2.DEADLINE_EXCEEDED,
 }
 """gRPC codes of the gateway's own errors."""
 

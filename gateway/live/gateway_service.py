@@ -13,7 +13,7 @@ from gateway import __version__
 from gateway.calls import Call
 from gateway.contract import Contract
 from gateway.events import BreakerChanged, Events, LoginEnded
-from gateway.live.heartbeats import heartbeat_seconds
+from gateway.live.heartbeat import heartbeat_seconds
 from gateway.live.newest import Newest
 from gateway.live.serves import serves
 from gateway.vcenter import SessionId

@@ -1,4 +1,4 @@
-"""Makes the messages of the gateway's own services, by their names."""
+"""Messages of `vcenter.gateway.v1`, made by their names."""
 
 from __future__ import annotations
 
@@ -6,18 +6,26 @@ from typing import Any
 
 from gateway.contract import Contract
 
-__all__ = ["PACKAGE", "Messages"]
+__all__ = ["Messages"]
 
-PACKAGE = "vcenter.gateway.v1"
+_PACKAGE = "vcenter.gateway.v1"
 
 
 class Messages:
-    """`messages("SnapshotInfo", name="before")` is a `vcenter.gateway.v1.SnapshotInfo` of the contract."""
+    """Makes messages."""
 
     def __init__(self, contract: Contract) -> None:
-        self.contract = contract
+        self._contract = contract
 
     def __call__(self, name: str, /, **fields: Any) -> Any:
-        """A new message. A field that is None stays unset."""
-        known = {field: value for field, value in fields.items() if value is not None}
-        return self.contract.message_class(f"{PACKAGE}.{name}")(**known)
+        return self.type(name)(**fields)
+
+    def type(self, name: str) -> type[Any]:
+        """The class of a message."""
+        return self._contract.message_class(f"{_PACKAGE}.{name}")
+
+    def heartbeat(self) -> Any:
+        """A heartbeat of this moment."""
+        heartbeat = self("Heartbeat")
+        heartbeat.sent_at.GetCurrentTime()
+        return heartbeat

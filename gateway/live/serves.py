@@ -10,7 +10,7 @@ from gateway.contract import Contract, ContractError, Local
 __all__ = ["local_endpoints", "serves"]
 
 _MARK = "__serves__"
-_LATER = frozenset(f"vcenter.gateway.v1.{name}" for name in ("WatchService", "InventoryService", "MetricsService"))
+_LATER = frozenset(f"vcenter.gateway.v1.{name}" for name in ("MetricsService",))
 """Services whose methods are still to be written."""
 
 F = TypeVar("F", bound=Callable[..., Any])

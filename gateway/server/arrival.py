@@ -108,11 +108,13 @@ class Arrival:
 
     def _deadline(self) -> float:
         remaining = self._context.time_remaining()
-        if self.binding.method.streaming is not Streaming.UNARY:
+        method = self.binding.method
+        is_unary = method.streaming is Streaming.UNARY
+        if remaining is not None and is_unary:
+            remaining -= min(_MAX_SECONDS_FOR_THE_ANSWER, _SHARE_FOR_THE_ANSWER * remaining)
+        if method.waits or not is_unary:
             seconds = math.inf if remaining is None else remaining
         else:
-            if remaining is not None:
-                remaining -= min(_MAX_SECONDS_FOR_THE_ANSWER, _SHARE_FOR_THE_ANSWER * remaining)
             seconds = self._door.seconds_for(self.binding.is_read_only, remaining)
         return asyncio.get_running_loop().time() + seconds
 

@@ -16,12 +16,9 @@ from gateway.calls.shared_reads import SharedReads
 from gateway.contract import Contract, load_contract
 from gateway.errors import Reason
 from gateway.events import BreakerChanged, Events, Exchanged, combined
-from gateway.live import GatewayService, GuestService, SnapshotService, VmSettingsService, local_endpoints
-from gateway.live.endings import Endings
+from gateway.live import GatewayService, HubLimits, MachineServices, WatchingServices, local_endpoints
 from gateway.live.gateway_service import Limits
-from gateway.live.guest import GuestTools
 from gateway.live.required import checked
-from gateway.live.rest import Rest
 from gateway.server.arrival import Door
 from gateway.server.drain import Drain
 from gateway.server.health import Health
@@ -42,7 +39,6 @@ from gateway.vcenter.version import VersionReader
 
 if TYPE_CHECKING:
     from gateway.server.tls import ServerTls
-    from gateway.vim.client import VimClient
 
 __all__ = ["CLIENTS_HEALTH", "VCENTER_HEALTH", "Gateway", "ServerOptions"]
 
@@ -72,6 +68,7 @@ class Gateway(Events):
         tracing: Tracing | None = None,
         tls: ServerTls | None = None,
         contract: Contract | None = None,
+        hubs: HubLimits | None = None,
     ) -> None:
         self.contract = contract or load_contract()
         self.bindings: Mapping[str, Binding] = compile_bindings(self.contract)
@@ -89,7 +86,9 @@ class Gateway(Events):
         self._tracing = tracing
         self._version = VersionReader(vcenter)
         self._service: GatewayService | None = None
-        self.endings = Endings()
+        self.machines: MachineServices | None = None
+        self.watching: WatchingServices | None = None
+        self._hub_limits = hubs
         self._server: grpc.aio.Server | None = None
         self._health = Health()
         self._is_closed = self._is_trusted = True
@@ -147,7 +146,11 @@ class Gateway(Events):
             self._health.shut_down()
             await asyncio.sleep(leave)
             # While other replicas serve, and before the listener closes.
+            if self.watching is not None:
+                self.watching.stopping()
             self.streams.end_all()
+            if self.watching is not None:
+                await self.watching.close()
             # The listener closes now; new calls on open connections are told to go elsewhere.
             grace = self.options.grace_seconds if grace is None else grace
             await self._drain.close(server, grace, self._close_vcenter, self._peers.taken())
@@ -155,7 +158,11 @@ class Gateway(Events):
 
     async def _close_vcenter(self) -> None:
         vcenter, self.vcenter, self.reads, self._service = self.vcenter, None, None, None
-        await self.endings.close()
+        watching, self.watching = self.watching, None
+        if watching is not None:
+            await watching.close()
+        if self.machines is not None:
+            await self.machines.close()
         if vcenter is not None:
             await vcenter.close()
         await self._version.close()
@@ -213,11 +220,18 @@ class Gateway(Events):
             if audit is not None:
                 audit.begins(call)
 
+        watching = self.watching = WatchingServices(
+            self.contract, self.bindings, vcenter, reads.call, admission, admit, events, self._hub_limits
+        )
+        machines = self.machines = MachineServices(
+            self.contract, self.bindings, vcenter, vcenter.call, events, timeouts.max_transfers
+        )
+        own = local_endpoints(self.contract, [service, *watching.services, *machines.services])
         return service_handlers(
             self.bindings,
             Door(admission, admit, timeouts.seconds_for, self._tracing),
             reads.call,
-            checked(self.contract, local_endpoints(self.contract, [service, *self._services(vcenter, events)])),
+            checked(self.contract, own),
             reads.around,
             events,
             self.streams,
@@ -225,21 +239,6 @@ class Gateway(Events):
             self._peers,
             self.options.max_response_bytes,
         )
-
-    def _services(self, vcenter: VCenter, events: Events) -> list[object]:
-        """The gateway's own services but for the one about itself."""
-
-        def vim(call: Call) -> VimClient:
-            return vcenter.vim.client(call.caller.credential, call)
-
-        options = self._vcenter_options
-        rest = Rest(self.bindings, vcenter.call, options.seconds_for)
-        guests = GuestTools(rest, vim, lambda: self.vcenter, events)
-        return [
-            GuestService(self.contract, guests, self.endings, options.max_transfers),
-            SnapshotService(self.contract, vim),
-            VmSettingsService(self.contract, vim, self.endings),
-        ]
 
     def _limits(self) -> Limits:
         options, vcenter, streams = self.options, self._vcenter_options, self.options.streams

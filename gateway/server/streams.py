@@ -161,6 +161,8 @@ def stream_handler(
                     async for message in messages:
                         # To its end also when the stream is ended meanwhile: gRPC sends no status beside a message.
                         writing = asyncio.ensure_future(write(context, _serialized(message)))
+                        # Whoever ends the stream meanwhile does not look at it.
+                        writing.add_done_callback(_looked_at)
                         await asyncio.shield(writing)
                         sent += 1
                         events.message_sent(call)
@@ -178,7 +180,6 @@ def stream_handler(
         finally:
             events.call_ended(arrival.ended(failure, messages=sent))
         if writing is not None and not writing.done():
-            writing.add_done_callback(_looked_at)
             await asyncio.wait((writing,), timeout=_LAST_WRITE_SECONDS)
         if failure is not None:
             # The status waits behind a message that the caller does not read.
@@ -235,5 +236,5 @@ def _looked_at(writing: asyncio.Future[None]) -> None:
         writing.exception()
 
 
-def _serialized(message: Message) -> bytes:
-    return message.SerializeToString()
+def _serialized(message: Message | bytes) -> bytes:
+    return message if isinstance(message, bytes) else message.SerializeToString()

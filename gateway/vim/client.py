@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -278,7 +278,9 @@ class VimClient:
                 return found
         raise self._no_session()
 
-    async def retrieve(self, filters: Sequence[Data], *, page_size: int = 200) -> AsyncIterator[list[ObjectContent]]:
+    async def retrieve(
+        self, filters: Sequence[Data], *, page_size: int = 200
+    ) -> AsyncGenerator[list[ObjectContent], None]:
         """Properties of any number of objects, in pages. Objects may change between pages.
 
         The pages belong to a collector of their own: on a common one, two reads would end each other. It is destroyed
