@@ -12,7 +12,9 @@ from gateway.live.endings import Endings
 from gateway.live.guest import GuestTools
 from gateway.live.guest_service import GuestService
 from gateway.live.messages import Messages
+from gateway.live.metrics.metrics_service import MetricsService
 from gateway.live.rest_calls import RestCalls
+from gateway.live.services import WatchingServices
 from gateway.live.snapshot_service import SnapshotService
 from gateway.live.vm_settings_service import VmSettingsService
 from gateway.transcoding import Binding
@@ -25,8 +27,8 @@ __all__ = ["MachineServices"]
 
 
 class MachineServices:
-    """The services of one process. `unary` carries out calls of vCenter's REST API; at most `most_transfers` files are
-    copied to and from guests at once."""
+    """The services of one process. `unary` carries out calls of vCenter's REST API, `watching` knows all machines; at
+    most `most_transfers` files are copied to and from guests at once."""
 
     def __init__(
         self,
@@ -35,6 +37,7 @@ class MachineServices:
         vcenter: VCenter,
         unary: Unary,
         events: Events,
+        watching: WatchingServices,
         most_transfers: int,
     ) -> None:
         messages = Messages(contract)
@@ -44,11 +47,13 @@ class MachineServices:
         def vim(call: Call) -> VimClient:
             return vcenter.vim.client(call.caller.credential, call)
 
+        self.metrics = MetricsService(messages, vcenter, watching.hubs, watching.selector)
         guests = GuestTools(RestCalls(unary, bindings), vim, vcenter, events)
         self.services: Sequence[object] = [
             GuestService(messages, guests, self.endings, most_transfers),
             SnapshotService(messages, vim),
             VmSettingsService(messages, vim, self.endings),
+            self.metrics,
         ]
 
     async def close(self) -> None:

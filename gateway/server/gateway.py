@@ -224,7 +224,7 @@ class Gateway(Events):
             self.contract, self.bindings, vcenter, reads.call, admission, admit, events, self._hub_limits
         )
         machines = self.machines = MachineServices(
-            self.contract, self.bindings, vcenter, vcenter.call, events, timeouts.max_transfers
+            self.contract, self.bindings, vcenter, vcenter.call, events, watching, timeouts.max_transfers
         )
         own = local_endpoints(self.contract, [service, *watching.services, *machines.services])
         return service_handlers(

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from gateway.calls import Call, Layer, Reply, Stream, Unary
 from gateway.calls.admission import admitted
-from gateway.contract import Local, Rest, Streaming
+from gateway.contract import Rest, Streaming
 from gateway.events import Events
 from gateway.server.arrival import Door
 from gateway.server.calls import unary_handler
@@ -42,8 +42,6 @@ def service_handlers(
     services: dict[str, dict[str, Any]] = {}
     for name, binding in bindings.items():
         method = binding.method
-        if isinstance(method.backing, Local) and name not in local:
-            continue
         if method.streaming is not Streaming.UNARY:
             answer = _single(local[name]) if method.streaming is Streaming.CLIENT else local[name]
             stream = stream_handler(door, binding, answer, events, streams)

@@ -13,6 +13,7 @@ from gateway.live import GatewayService, local_endpoints, serves
 from gateway.live.event_watching import EventWatching
 from gateway.live.guest_service import GuestService
 from gateway.live.inventory_service import InventoryService
+from gateway.live.metrics.metrics_service import MetricsService
 from gateway.live.snapshot_service import SnapshotService
 from gateway.live.task_watching import TaskWatching
 from gateway.live.vm_settings_service import VmSettingsService
@@ -148,6 +149,7 @@ def test_the_gateways_own_rpcs() -> None:
         GatewayService,
         GuestService,
         InventoryService,
+        MetricsService,
         SnapshotService,
         TaskWatching,
         VmSettingsService,
