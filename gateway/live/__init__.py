@@ -1,9 +1,10 @@
 """Services that the gateway implements itself: `vcenter.gateway.v1`, one module a service."""
 
 from gateway.live.gateway_service import GatewayService
-from gateway.live.guest_service import GuestService
+from gateway.live.machine_services import MachineServices
 from gateway.live.serves import local_endpoints, serves
 from gateway.live.services import WatchingServices
+<<<<<<< HEAD
 from gateway.live.snapshot_service import SnapshotService
 from gateway.live.vm_settings_service import VmSettingsService
 from gateway.live.vms.hubs import HubLimits
@@ -18,3 +19,8 @@ __all__ = [
     "local_endpoints",
     "serves",
 ]
+=======
+from gateway.live.vms.hubs import HubLimits
+
+__all__ = ["GatewayService", "HubLimits", "MachineServices", "WatchingServices", "local_endpoints", "serves"]
+>>>>>>> guest

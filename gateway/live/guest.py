@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.calls import Call
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events, Exchanged
-from gateway.live.rest import Rest
+from gateway.live.rest_calls import RestCalls
 from gateway.live.vim_objects import Opened, machine, read
 from gateway.vcenter.client import VCenter
 from gateway.vcenter.failures import TransportError
@@ -40,9 +40,9 @@ _GET, _PUT = _Transfer("GET /guestFile"), _Transfer("PUT /guestFile")
 class GuestTools:
     """What guests are operated with."""
 
-    rest: Rest
+    calls: RestCalls
     vim: Opened
-    vcenter: Callable[[], VCenter | None]
+    vcenter: VCenter
     events: Events
 
 
@@ -62,16 +62,16 @@ class Guest:
     async def do(self, rpc: str, **fields: Any) -> Any:
         """The response of an rpc of `vcenter.vm.guest.v1`, for instance `ProcessesService/GetProcess`. Raises
         GatewayError."""
-        package = _GUEST if rpc.startswith("ProcessesService") else _FILES
-        return await self._tools.rest(
-            self._call, f"{package}.{rpc}", vm=self._vm, credentials=self._credentials, **fields
-        )
+        name = f"{_GUEST if rpc.startswith('ProcessesService') else _FILES}.{rpc}"
+        calls = self._tools.calls
+        request = calls.new(name, vm=self._vm, credentials=self._credentials, **fields)
+        return await calls.on_behalf_of(self._call, name, request)
 
     async def write(self, path: str, size: int, chunks: AsyncIterator[bytes], attributes: dict[str, Any]) -> None:
         """Writes a new file. Raises GatewayError, and what `chunks` raises; a part of the file may then be there."""
         spec = {"path": path, "attributes": {"size": size, "overwrite": False, **attributes}}
         url = await self._url(spec)
-        vcenter, started = self._vcenter(), time.perf_counter()
+        vcenter, started = self._tools.vcenter, time.perf_counter()
         try:
             answered = await vcenter.files.upload(url, size, chunks, self._host_certificate)
         except TransportError as error:
@@ -85,7 +85,7 @@ class Guest:
     async def reading(self, path: str, offset: int = 0) -> AsyncIterator[AsyncIterator[bytes]]:
         """The content of a file behind `offset`, in pieces. Raises GatewayError, also while the pieces come."""
         url = await self._url({"path": path})
-        vcenter, started = self._vcenter(), time.perf_counter()
+        vcenter, started = self._tools.vcenter, time.perf_counter()
         try:
             async with vcenter.files.download(url, offset, self._host_certificate) as download:
                 if not download.answered.is_success:
@@ -109,12 +109,6 @@ class Guest:
         if outcome != Reason.VCENTER_CERTIFICATE_INVALID:
             seconds = time.perf_counter() - started
             self._tools.events.exchanged(Exchanged(transfer.operation, outcome, seconds, self._call))
-
-    def _vcenter(self) -> VCenter:
-        vcenter = self._tools.vcenter()
-        if vcenter is None:
-            raise GatewayError(Failure.of(Reason.GATEWAY_STOPPING, "the gateway has closed its connections to vCenter"))
-        return vcenter
 
     async def _host_certificate(self) -> bytes | None:
         """The certificate of the machine's host, in DER form, where vCenter tells it."""

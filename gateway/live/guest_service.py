@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from gateway.calls import Call
-from gateway.contract import Contract
 from gateway.live.endings import Endings
 from gateway.live.guest import Guest, GuestTools
 from gateway.live.guest_commands import OUTPUT, Command
@@ -31,8 +30,8 @@ _MAX_INPUT_BYTES = 1024**2
 class GuestService:
     """`endings` gets what is put in order after a call; at most `most_transfers` files are copied at once."""
 
-    def __init__(self, contract: Contract, tools: GuestTools, endings: Endings, most_transfers: int) -> None:
-        self._message = Messages(contract)
+    def __init__(self, message: Messages, tools: GuestTools, endings: Endings, most_transfers: int) -> None:
+        self._message = message
         self._tools = tools
         self._endings = endings
         self._files = GuestFiles(self._message, endings, most_transfers)
@@ -92,9 +91,7 @@ class GuestService:
                 left_over=event.left_over,
             )
             return self._message("RunProgramResponse", exited=exited)
-        heartbeat = self._message("Heartbeat")
-        heartbeat.sent_at.GetCurrentTime()
-        return self._message("RunProgramResponse", heartbeat=heartbeat)
+        return self._message("RunProgramResponse", heartbeat=self._message.heartbeat())
 
 
 def _start_of(call: Call) -> Any:

@@ -49,7 +49,7 @@ class WatchingServices:
         messages, fields, calls = Messages(contract), VmFields(contract), RestCalls(unary, bindings)
         responses = VmResponses(contract, fields)
         self.hubs = Hubs(vcenter, contract, fields, calls, limits or HubLimits())
-        selector = Selector(admission.scope, TaggedMachines(calls))
+        selector = self.selector = Selector(admission.scope, TaggedMachines(calls))
         states = TaskStates(messages, error_reader(contract))
 
         def new_feed(call: Call) -> TaskFeed:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gateway.calls import Call
-from gateway.contract import Contract
 from gateway.live.messages import Messages
 from gateway.live.required import refuse
 from gateway.live.serves import serves
@@ -33,8 +32,8 @@ class SnapshotService:
     decided about the call.
     """
 
-    def __init__(self, contract: Contract, vim: Opened) -> None:
-        self._message = Messages(contract)
+    def __init__(self, message: Messages, vim: Opened) -> None:
+        self._message = message
         self._vim = vim
 
     @serves("vcenter.gateway.v1.SnapshotService/ListSnapshots")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.calls import Call
-from gateway.contract import Contract
 from gateway.live.cloud_init import extra_config
 from gateway.live.endings import Endings
 from gateway.live.messages import Messages
@@ -30,8 +29,8 @@ class VmSettingsService:
     `endings` gets what is put in order after a call.
     """
 
-    def __init__(self, contract: Contract, vim: Opened, endings: Endings) -> None:
-        self._message = Messages(contract)
+    def __init__(self, message: Messages, vim: Opened, endings: Endings) -> None:
+        self._message = message
         self._vim = vim
         self._endings = endings
 

@@ -17,6 +17,7 @@ from gateway.calls import Call
 from gateway.calls.admission import admitted
 from gateway.contract import Contract, load_contract
 from gateway.errors import Reason
+<<<<<<< HEAD
 from gateway.events import BreakerChanged, Events, Exchanged, FileChanged, combined
 from gateway.files import listening
 from gateway.live import (
@@ -29,10 +30,12 @@ from gateway.live import (
     local_endpoints,
 )
 from gateway.live.endings import Endings
+=======
+from gateway.events import BreakerChanged, Events, Exchanged, combined
+from gateway.live import GatewayService, HubLimits, MachineServices, WatchingServices, local_endpoints
+>>>>>>> guest
 from gateway.live.gateway_service import Limits
-from gateway.live.guest import GuestTools
 from gateway.live.required import checked
-from gateway.live.rest import Rest
 from gateway.server.arrival import Door
 from gateway.server.drain import Drain
 from gateway.server.health import Health
@@ -52,7 +55,6 @@ from gateway.vcenter.version import VersionReader
 
 if TYPE_CHECKING:
     from gateway.server.tls import ServerTls
-    from gateway.vim.client import VimClient
 
 __all__ = ["CLIENTS_HEALTH", "VCENTER_HEALTH", "Gateway", "ServerOptions"]
 
@@ -99,7 +101,11 @@ class Gateway(Events):
         self._tracing = tracing
         self._version = VersionReader(vcenter)
         self._service: GatewayService | None = None
+<<<<<<< HEAD
         self.endings = Endings()
+=======
+        self.machines: MachineServices | None = None
+>>>>>>> guest
         self.watching: WatchingServices | None = None
         self._hub_limits = hubs
         self._server: grpc.aio.Server | None = None
@@ -171,12 +177,21 @@ class Gateway(Events):
         await self._close_vcenter()
 
     async def _close_vcenter(self) -> None:
+<<<<<<< HEAD
         self._listening.close()
         vcenter, self.vcenter, self._service = self.vcenter, None, None
         watching, self.watching = self.watching, None
         if watching is not None:
             await watching.close()
         await self.endings.close()
+=======
+        vcenter, self.vcenter, self.reads, self._service = self.vcenter, None, None, None
+        watching, self.watching = self.watching, None
+        if watching is not None:
+            await watching.close()
+        if self.machines is not None:
+            await self.machines.close()
+>>>>>>> guest
         if vcenter is not None:
             await vcenter.close()
         await self._version.close()
@@ -236,6 +251,7 @@ class Gateway(Events):
         watching = self.watching = WatchingServices(
             self.contract, self.bindings, vcenter, vcenter.reads.call, admission, recorded, events, self._hub_limits
         )
+<<<<<<< HEAD
         services = [service, *watching.services, *self._services(vcenter, events)]
         return rpc_handler(
             self.bindings,
@@ -244,6 +260,18 @@ class Gateway(Events):
             enter,
             checked(self.contract, local_endpoints(self.contract, services)),
             vcenter.reads.around,
+=======
+        machines = self.machines = MachineServices(
+            self.contract, self.bindings, vcenter, vcenter.call, events, watching, timeouts.max_transfers
+        )
+        own = local_endpoints(self.contract, [service, *watching.services, *machines.services])
+        return service_handlers(
+            self.bindings,
+            Door(admission, admit, timeouts.seconds_for, self._tracing),
+            reads.call,
+            checked(self.contract, own),
+            reads.around,
+>>>>>>> guest
             events,
             self.streams,
             self._drain,
@@ -251,6 +279,7 @@ class Gateway(Events):
             self.options.max_response_bytes,
         )
 
+<<<<<<< HEAD
     def _services(self, vcenter: VCenter, events: Events) -> list[object]:
         """The gateway's own services but for the one about itself."""
 
@@ -266,6 +295,8 @@ class Gateway(Events):
             VmSettingsService(self.contract, vim, self.endings),
         ]
 
+=======
+>>>>>>> guest
     def _limits(self) -> Limits:
         options, vcenter, streams = self.options, self._vcenter_options, self.options.streams
         return Limits(

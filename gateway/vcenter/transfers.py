@@ -38,7 +38,6 @@ __all__ = ["Answered", "Download", "FileTransport", "HostCertificate"]
 _BUFFER = 256 * 1024
 """Bytes that are read at once. As many may have arrived beyond them."""
 _IDLE_SECONDS = 60.0
-"""How long the other side may do nothing."""
 _MAX_ERROR_BYTES = 64 * 1024
 
 HostCertificate = Callable[[], Awaitable[bytes | None]]
@@ -70,10 +69,12 @@ class Download:
 
 
 class FileTransport:
-    """Opens a connection for each transfer. Belongs to one event loop."""
+    """Opens a connection for each transfer. The other side may do nothing for `idle_seconds` at most. Belongs to one
+    event loop."""
 
-    def __init__(self, options: VCenterOptions) -> None:
+    def __init__(self, options: VCenterOptions, *, idle_seconds: float = _IDLE_SECONDS) -> None:
         self._options = options
+        self._idle = idle_seconds
         self._vcenter = _authority(options.url)
         self._trusts: dict[bool, Callable[[], ssl.SSLContext | None]] = {}
 
@@ -85,8 +86,8 @@ class FileTransport:
         fields = {"Range": f"bytes={offset}-"} if offset else {}
         async with self._opened(url, certificate) as (reader, writer):
             writer.write(_head("GET", url, fields))
-            await _in_time(writer.drain())
-            answer = _Answer(reader)
+            await _in_time(writer.drain(), self._idle)
+            answer = _Answer(reader, self._idle)
             answered = await answer.head()
             if answered.is_success:
                 skipped = offset if answered.status != 206 else 0
@@ -101,17 +102,17 @@ class FileTransport:
         async with self._opened(url, certificate) as (reader, writer):
             fields = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
             writer.write(_head("PUT", url, fields))
-            answer = _Answer(reader)
+            answer = _Answer(reader, self._idle)
             # It may come early, where there is no room for instance.
-            answering = asyncio.ensure_future(answer.head(idle_seconds=None))
+            answering = asyncio.ensure_future(answer.head(while_sending=True))
             try:
                 with contextlib.suppress(ConnectionError):
                     async for chunk in chunks:
                         if answering.done():
                             break
                         writer.write(chunk)
-                        await _in_time(writer.drain())
-                answered = await _in_time(asyncio.shield(answering))
+                        await _in_time(writer.drain(), self._idle)
+                answered = await _in_time(asyncio.shield(answering), self._idle)
             finally:
                 answering.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
@@ -197,18 +198,19 @@ class FileTransport:
 class _Answer:
     """Reads an answer: its head, then its body."""
 
-    def __init__(self, reader: asyncio.StreamReader) -> None:
+    def __init__(self, reader: asyncio.StreamReader, idle_seconds: float) -> None:
         self._reader = reader
+        self._idle = idle_seconds
         self._parser = httptools.HttpResponseParser(self)
         self._headers: dict[str, str] = {}
         self._head_bytes = 0
         self._chunks: list[bytes] = []
         self._has_head = self._is_complete = False
 
-    async def head(self, *, idle_seconds: float | None = _IDLE_SECONDS) -> Answered:
-        """Status and header fields, once they are there."""
+    async def head(self, *, while_sending: bool = False) -> Answered:
+        """Status and header fields, once they are there. While the request is being sent, that may take its time."""
         while not self._has_head:
-            await self._feed(idle_seconds)
+            await self._feed(None if while_sending else self._idle)
         return Answered(self._parser.get_status_code(), self._headers)
 
     async def body(self) -> AsyncIterator[bytes]:
@@ -219,7 +221,7 @@ class _Answer:
                 yield chunk
             if self._is_complete:
                 return
-            await self._feed()
+            await self._feed(self._idle)
 
     async def error(self, answered: Answered) -> Answered:
         """The same with the begin of the body, as far as it comes."""
@@ -231,7 +233,7 @@ class _Answer:
                     break
         return replace(answered, body=bytes(body[:_MAX_ERROR_BYTES]))
 
-    async def _feed(self, idle_seconds: float | None = _IDLE_SECONDS) -> None:
+    async def _feed(self, idle_seconds: float | None) -> None:
         data = await _in_time(self._reader.read(_BUFFER), idle_seconds)
         if not data:
             if self._has_head and not {"content-length", "transfer-encoding"} & self._headers.keys():
@@ -278,12 +280,12 @@ async def _nothing() -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def _in_time(action: Awaitable[T], seconds: float | None = _IDLE_SECONDS) -> T:
+async def _in_time(action: Awaitable[T], seconds: float | None) -> T:
     try:
         async with asyncio.timeout(seconds):
             return await action
     except TimeoutError:
-        raise AnswerTimeoutError(f"nothing of the file has moved for {_IDLE_SECONDS:g} seconds") from None
+        raise AnswerTimeoutError(f"nothing of the file has moved for {seconds:g} seconds") from None
 
 
 def _head(verb: str, url: str, fields: Mapping[str, str]) -> bytes:

@@ -12,7 +12,7 @@ from gateway.access import Admission, AuditLog
 from gateway.vcenter import VCenterOptions
 from gateway.vim import Data, Ref
 from tests.integration.cases import Json
-from tests.integration.harness import Client, Failure, running_gateway
+from tests.integration.harness import Client, Failure, Stream, running_gateway
 from tests.integration.vim_servers import Inventory, VimServer, inventory_of, running_vcenter
 
 __all__ = ["LiveGateway", "running_live_gateway"]
@@ -41,6 +41,13 @@ class LiveGateway:
         """Calls an rpc of `vcenter.gateway.v1`. Raises Failure."""
         account = self.server.account
         return await self.client.call(
+            f"vcenter.gateway.v1.{rpc}", request, user=account.user, password=account.password, **how
+        )
+
+    def stream(self, rpc: str, request: Json | None = None, **how: Any) -> Stream:
+        """Opens a stream of responses of an rpc of `vcenter.gateway.v1`."""
+        account = self.server.account
+        return self.client.stream(
             f"vcenter.gateway.v1.{rpc}", request, user=account.user, password=account.password, **how
         )
 

@@ -37,7 +37,7 @@ async def system() -> AsyncIterator[System]:
     """A gateway in front of a simulated vCenter, in whose guests nothing of the gateway's is left at the end."""
     async with running_system() as running:
         yield running
-        await eventually(lambda: not running.gateway.endings, "all is put in order")
+        await eventually(lambda: not running.gateway.machines.endings, "all is put in order")
         assert temporary(running) == temporary(running, WINDOWS) == []
 
 
@@ -312,7 +312,7 @@ async def test_a_caller_who_leaves_at_any_step(system: System, operation: str) -
     stream.cancel()
     await asyncio.wait([reading])
     await eventually(lambda: not system.gateway.streams and not temporary(system), "all is put in order")
-    await eventually(lambda: not system.gateway.endings, "all is put in order")
+    await eventually(lambda: not system.gateway.machines.endings, "all is put in order")
     assert [process for process in guest_of(system).running() if process.managed] == []
 
 

@@ -38,7 +38,7 @@ async def system() -> AsyncIterator[System]:
     """A gateway in front of a simulated vCenter, in whose guests nothing of the gateway's is left at the end."""
     async with running_system() as running:
         yield running
-        await eventually(lambda: not running.gateway.endings, "all is put in order")
+        await eventually(lambda: not running.gateway.machines.endings, "all is put in order")
         assert temporary(running) == temporary(running, WINDOWS) == []
 
 
@@ -310,7 +310,7 @@ async def test_a_caller_who_leaves_an_upload(system: System) -> None:
     stream.cancel()
     await asyncio.wait([reading])
     await eventually(lambda: not system.gateway.streams, "the call has ended")
-    await eventually(lambda: not system.gateway.endings, "all is put in order")
+    await eventually(lambda: not system.gateway.machines.endings, "all is put in order")
     assert content_of(system, "/tmp/x") == b"old"  # noqa: S108
 
 

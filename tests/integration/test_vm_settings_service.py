@@ -61,8 +61,12 @@ async def test_a_new_name(live: LiveGateway) -> None:
 
 
 async def test_a_name_that_another_machine_has(exact: LiveGateway) -> None:
-    """The task's own error is the call's."""
+    """The task's own error is the call's. A name is taken within a folder."""
     taken = await exact.read(exact.other_vm, "name")
+    folder = (await exact.read(exact.other_vm, "parent")).value
+    if folder != (await exact.read(exact.vm, "parent")).value:
+        answer = await settings(exact, "MoveVm", folder=folder)
+        assert (await exact.ended(answer["task"]))["state"] == "success"
     failure = await exact.failure("VmSettingsService/RenameVm", {"vm": exact.vm, "name": taken})
     assert (failure.code, failure.reason) == ("ALREADY_EXISTS", "ALREADY_EXISTS")
     assert failure.metadata["vi_fault"] == "DuplicateName"
@@ -189,7 +193,16 @@ async def test_another_folder(live: LiveGateway) -> None:
 
 
 async def test_boot_options(exact: LiveGateway) -> None:
-    """Secure boot is switched on and off."""
+    """Secure boot is switched on and off, while the machine is off and has EFI firmware."""
+    failure = await exact.failure("VmSettingsService/UpdateBootOptions", {"vm": exact.vm, "secure_boot": True})
+    assert (failure.code, failure.reason) == ("FAILED_PRECONDITION", "NOT_ALLOWED_IN_CURRENT_STATE")
+    await exact.ended((await exact.inventory.client.call(exact.inventory.machines[0], "PowerOffVM_Task")).value)
+    failure = await exact.failure("VmSettingsService/UpdateBootOptions", {"vm": exact.vm, "secure_boot": True})
+    assert (failure.code, failure.reason) == ("INVALID_ARGUMENT", "INVALID_ELEMENT_CONFIGURATION")
+    account = exact.server.account
+    firmware = {"vm": exact.vm, "spec": {"type": "BOOT_TYPE_EFI"}}
+    rpc = "vcenter.vm.hardware.v1.BootService/UpdateBoot"
+    await exact.client.call(rpc, firmware, user=account.user, password=account.password)
     for wanted in (True, False):
         await settings(exact, "UpdateBootOptions", secure_boot=wanted)
         assert (await exact.read(exact.vm, "config.bootOptions"))["efiSecureBootEnabled"] is wanted

@@ -137,6 +137,99 @@ _GREEN = constant("ManagedEntityStatus", "green")
 
 _CUSTOM_VALUES = array("CustomFieldValue", _custom_values)
 
+<<<<<<< HEAD
+=======
+_HARDWARE = Structure(
+    "VirtualHardware",
+    {
+        "numCPU": _int(lambda machine: machine.cpu.count),
+        "numCoresPerSocket": _int(lambda machine: machine.cpu.cores_per_socket),
+        "memoryMB": _int(lambda machine: machine.memory.size_mib),
+        "device": array("VirtualDevice", devices_of),
+    },
+    names("autoCoresPerSocket virtualICH7MPresent virtualSMCPresent motherboardLayout simultaneousThreads"),
+)  # fmt: skip
+
+_CONFIG = Structure(
+    "VirtualMachineConfigInfo",
+    {
+        "changeVersion": _string(change_version),
+        "modified": Member("xsd:dateTime", lambda machine, world: machine.modified or _NEVER),
+        "name": _NAME,
+        "guestFullName": _GUEST_NAME,
+        "version": _VERSION,
+        "uuid": _string(lambda machine: machine.bios_uuid),
+        "instanceUuid": _string(lambda machine: machine.instance_uuid),
+        "template": _boolean(lambda machine: machine.template),
+        "guestId": _GUEST_ID,
+        "alternateGuestName": _constant("xsd:string", ""),
+        "annotation": _string(lambda machine: machine.annotation),
+        "files": Structure(
+            "VirtualMachineFileInfo",
+            {
+                "vmPathName": _CONFIG_FILE,
+                "snapshotDirectory": _string(lambda machine: f"{machine.directory}/"),
+                "suspendDirectory": _string(lambda machine: f"{machine.directory}/"),
+                "logDirectory": _string(lambda machine: f"{machine.directory}/"),
+            },
+            names("ftMetadataDirectory"),
+        ),
+        "tools": Structure(
+            "ToolsConfigInfo",
+            {
+                "toolsVersion": _int(
+                    lambda machine: machine.guest.tools.version if machine.guest.tools_installed else 0
+                ),
+                "toolsUpgradePolicy": _string(
+                    lambda machine: {"MANUAL": "manual"}.get(machine.guest.tools.upgrade_policy, "upgradeAtPowerCycle")
+                ),
+            },
+        ),
+        "flags": Structure("VirtualMachineFlagInfo", {"enableLogging": _constant("xsd:boolean", True)}),
+        "defaultPowerOps": Structure(
+            "VirtualMachineDefaultPowerOpInfo",
+            {
+                "powerOffType": _constant("xsd:string", "soft"),
+                "suspendType": _constant("xsd:string", "hard"),
+                "resetType": _constant("xsd:string", "soft"),
+            },
+        ),
+        "hardware": _HARDWARE,
+        "memoryHotAddEnabled": _boolean(lambda machine: machine.memory.hot_add_enabled),
+        "cpuHotAddEnabled": _boolean(lambda machine: machine.cpu.hot_add_enabled),
+        "cpuHotRemoveEnabled": _boolean(lambda machine: machine.cpu.hot_remove_enabled),
+        "extraConfig": array("OptionValue", _extra_config),
+        "bootOptions": Structure(
+            "VirtualMachineBootOptions",
+            {
+                "bootDelay": _long(lambda machine, world: Long(machine.boot.delay)),
+                "enterBIOSSetup": _boolean(lambda machine: machine.boot.enter_setup_mode),
+                "bootRetryEnabled": _boolean(lambda machine: machine.boot.retry),
+                "bootRetryDelay": _long(lambda machine, world: Long(machine.boot.retry_delay)),
+                "efiSecureBootEnabled": _boolean(lambda machine: machine.secure_boot),
+                "networkBootProtocol": _string(lambda machine: machine.boot.network_protocol.lower()),
+            },
+            names("bootOrder"),
+        ),
+        "firmware": _string(lambda machine: machine.boot.type.lower()),
+    },
+    names(
+        "createDate npivNodeWorldWideName npivPortWorldWideName npivWorldWideNameType npivDesiredNodeWwns "
+        "npivDesiredPortWwns npivTemporaryDisabled npivOnNonRdmDisks locationId consolePreferences rebootPowerOff "
+        "vcpuConfig cpuAllocation memoryAllocation latencySensitivity hotPlugMemoryLimit hotPlugMemoryIncrementSize "
+        "cpuAffinity memoryAffinity networkShaper cpuFeatureMask datastoreUrl swapPlacement ftInfo repConfig "
+        "vAppConfig vAssertsEnabled changeTrackingEnabled maxMksConnections guestAutoLockEnabled managedBy "
+        "memoryReservationLockedToMax initialOverhead nestedHVEnabled vPMCEnabled scheduledHardwareUpgradeInfo "
+        "forkConfigInfo vFlashCacheReservation vmxConfigChecksum messageBusTunnelEnabled vmStorageObjectId "
+        "swapStorageObjectId keyId guestIntegrityInfo migrateEncryption sgxInfo contentLibItemInfo "
+        "guestMonitoringModeInfo sevEnabled numaInfo pmemFailoverEnabled vmxStatsCollectionEnabled "
+        "vmOpNotificationToAppEnabled vmOpNotificationTimeout deviceSwap pmem deviceGroups "
+        "fixedPassthruHotPlugEnabled ftEncryptionMode metroFtEnabled vmxRuntimeConfig metroFtHostGroup tdxEnabled "
+        "sevSnpEnabled guestArchitecture"
+    ),
+    when=_accessible,
+)
+>>>>>>> guest
 
 _RUNTIME = Structure(
     "VirtualMachineRuntimeInfo",

@@ -9,10 +9,18 @@ from typing import Any
 import pytest
 
 from gateway.contract import ContractError, Local, load_contract
+<<<<<<< HEAD
 from gateway.live import GatewayService, GuestService, SnapshotService, VmSettingsService, local_endpoints, serves
+=======
+from gateway.live import GatewayService, local_endpoints, serves
+>>>>>>> guest
 from gateway.live.event_watching import EventWatching
+from gateway.live.guest_service import GuestService
 from gateway.live.inventory_service import InventoryService
+from gateway.live.metrics.metrics_service import MetricsService
+from gateway.live.snapshot_service import SnapshotService
 from gateway.live.task_watching import TaskWatching
+from gateway.live.vm_settings_service import VmSettingsService
 from gateway.live.vm_watching import VmWatching
 from tests.protos import contract_of
 
@@ -141,6 +149,7 @@ def test_refusals(tmp_path: Path, services: list[object], more: str, sentence: s
 def test_the_gateways_own_rpcs() -> None:
     """Every rpc of the contract without a REST call is served, and each by one class."""
     classes: list[Any] = [
+<<<<<<< HEAD
         GatewayService,
         GuestService,
         SnapshotService,
@@ -149,6 +158,17 @@ def test_the_gateways_own_rpcs() -> None:
         TaskWatching,
         EventWatching,
         InventoryService,
+=======
+        EventWatching,
+        GatewayService,
+        GuestService,
+        InventoryService,
+        MetricsService,
+        SnapshotService,
+        TaskWatching,
+        VmSettingsService,
+        VmWatching,
+>>>>>>> guest
     ]
     contract = load_contract()
     own = {name for name, method in contract.methods.items() if isinstance(method.backing, Local)}
