@@ -204,21 +204,12 @@ def _print(
         else:
             echo("\n".join(error.lines()), err=True)
         sys.exit(error.exit)
-<<<<<<< HEAD
 
 
 def _json(message: Message, indent: int | None) -> str:
-    return json_format.MessageToJson(message, preserving_proto_field_name=True, indent=indent)
-=======
-    if verbose:
-        for field, value in answer.metadata:
-            echo(f"{field}: {value}", err=True)
-    echo_json(
-        json_format.MessageToJson(
-            answer.message, preserving_proto_field_name=True, descriptor_pool=load_contract().pool
-        )
+    return json_format.MessageToJson(
+        message, preserving_proto_field_name=True, indent=indent, descriptor_pool=load_contract().pool
     )
->>>>>>> hub
 
 
 def _resolve(text: str, names: list[str]) -> str:

@@ -41,19 +41,12 @@ class Reason(enum.StrEnum):
     AUDIT_UNAVAILABLE = "AUDIT_UNAVAILABLE"
     SERVICE_ACCOUNT_REJECTED = "SERVICE_ACCOUNT_REJECTED"
     VCENTER_TOO_OLD = "VCENTER_TOO_OLD"
-<<<<<<< HEAD
     CONDITION_NOT_MET = "CONDITION_NOT_MET"
-=======
->>>>>>> guest
     TOO_MANY_TRANSFERS = "TOO_MANY_TRANSFERS"
     FILE_MISMATCH = "FILE_MISMATCH"
     FILE_CHANGED = "FILE_CHANGED"
     PROGRAM_TIMEOUT = "PROGRAM_TIMEOUT"
     PROGRAM_OUTPUT_TOO_LARGE = "PROGRAM_OUTPUT_TOO_LARGE"
-<<<<<<< HEAD
-=======
-    CONDITION_NOT_MET = "CONDITION_NOT_MET"
->>>>>>> guest
 
 
 BY_REASON: Mapping[Reason, int] = {
@@ -77,19 +70,12 @@ BY_REASON: Mapping[Reason, int] = {
     Reason.AUDIT_UNAVAILABLE: code_pb2.UNAVAILABLE,
     Reason.SERVICE_ACCOUNT_REJECTED: code_pb2.UNAVAILABLE,
     Reason.VCENTER_TOO_OLD: code_pb2.UNIMPLEMENTED,
-<<<<<<< HEAD
     Reason.CONDITION_NOT_MET: code_pb2.DEADLINE_EXCEEDED,
-=======
->>>>>>> guest
     Reason.TOO_MANY_TRANSFERS: code_pb2.RESOURCE_EXHAUSTED,
     Reason.FILE_MISMATCH: code_pb2.DATA_LOSS,
     Reason.FILE_CHANGED: code_pb2.FAILED_PRECONDITION,
     Reason.PROGRAM_TIMEOUT: code_pb2.DEADLINE_EXCEEDED,
     Reason.PROGRAM_OUTPUT_TOO_LARGE: code_pb2.RESOURCE_EXHAUSTED,
-<<<<<<< HEAD
-=======
-    Reason.CONDITION_NOT_MET: code_pb2.DEADLINE_EXCEEDED,
->>>>>>> guest
 }
 """gRPC codes of the gateway's own errors."""
 

@@ -4,23 +4,6 @@ from gateway.live.gateway_service import GatewayService
 from gateway.live.machine_services import MachineServices
 from gateway.live.serves import local_endpoints, serves
 from gateway.live.services import WatchingServices
-<<<<<<< HEAD
-from gateway.live.snapshot_service import SnapshotService
-from gateway.live.vm_settings_service import VmSettingsService
-from gateway.live.vms.hubs import HubLimits
-
-__all__ = [
-    "GatewayService",
-    "GuestService",
-    "HubLimits",
-    "SnapshotService",
-    "VmSettingsService",
-    "WatchingServices",
-    "local_endpoints",
-    "serves",
-]
-=======
 from gateway.live.vms.hubs import HubLimits
 
 __all__ = ["GatewayService", "HubLimits", "MachineServices", "WatchingServices", "local_endpoints", "serves"]
->>>>>>> guest

@@ -12,11 +12,7 @@ from google.protobuf.message import Message
 from gateway import __version__
 from gateway.calls import Call, SessionId
 from gateway.contract import Contract
-<<<<<<< HEAD
 from gateway.events import BreakerChanged, CertificateChanged, Events, LoginEnded, SessionEnded
-=======
-from gateway.events import BreakerChanged, Events, LoginEnded
->>>>>>> guest
 from gateway.live.heartbeat import heartbeat_seconds
 from gateway.live.newest import Newest
 from gateway.live.serves import serves

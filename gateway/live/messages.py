@@ -6,17 +6,16 @@ from typing import Any
 
 from gateway.contract import Contract
 
-<<<<<<< HEAD
-__all__ = ["PACKAGE", "Messages"]
+__all__ = ["Messages"]
 
-PACKAGE = "vcenter.gateway.v1"
+_PACKAGE = "vcenter.gateway.v1"
 
 
 class Messages:
     """`messages("SnapshotInfo", name="before")` is a `vcenter.gateway.v1.SnapshotInfo` of the contract."""
 
     def __init__(self, contract: Contract) -> None:
-        self.contract = contract
+        self._contract = contract
 
     def __call__(self, name: str, /, **fields: Any) -> Any:
         """A new message. A field that is None stays unset."""
@@ -24,26 +23,7 @@ class Messages:
 
     def type(self, name: str) -> type[Any]:
         """The class of a message."""
-        return self.contract.message_class(f"{PACKAGE}.{name}")
-=======
-__all__ = ["Messages"]
-
-_PACKAGE = "vcenter.gateway.v1"
-
-
-class Messages:
-    """Makes messages."""
-
-    def __init__(self, contract: Contract) -> None:
-        self._contract = contract
-
-    def __call__(self, name: str, /, **fields: Any) -> Any:
-        return self.type(name)(**fields)
-
-    def type(self, name: str) -> type[Any]:
-        """The class of a message."""
         return self._contract.message_class(f"{_PACKAGE}.{name}")
->>>>>>> guest
 
     def heartbeat(self) -> Any:
         """A heartbeat of this moment."""

@@ -13,27 +13,12 @@ import grpc.aio
 from grpc_health.v1 import health_pb2
 
 from gateway.access import Admission, AuditLog
-from gateway.calls import Call
 from gateway.calls.admission import admitted
 from gateway.contract import Contract, load_contract
 from gateway.errors import Reason
-<<<<<<< HEAD
 from gateway.events import BreakerChanged, Events, Exchanged, FileChanged, combined
 from gateway.files import listening
-from gateway.live import (
-    GatewayService,
-    GuestService,
-    HubLimits,
-    SnapshotService,
-    VmSettingsService,
-    WatchingServices,
-    local_endpoints,
-)
-from gateway.live.endings import Endings
-=======
-from gateway.events import BreakerChanged, Events, Exchanged, combined
 from gateway.live import GatewayService, HubLimits, MachineServices, WatchingServices, local_endpoints
->>>>>>> guest
 from gateway.live.gateway_service import Limits
 from gateway.live.required import checked
 from gateway.server.arrival import Door
@@ -101,11 +86,7 @@ class Gateway(Events):
         self._tracing = tracing
         self._version = VersionReader(vcenter)
         self._service: GatewayService | None = None
-<<<<<<< HEAD
-        self.endings = Endings()
-=======
         self.machines: MachineServices | None = None
->>>>>>> guest
         self.watching: WatchingServices | None = None
         self._hub_limits = hubs
         self._server: grpc.aio.Server | None = None
@@ -177,21 +158,13 @@ class Gateway(Events):
         await self._close_vcenter()
 
     async def _close_vcenter(self) -> None:
-<<<<<<< HEAD
         self._listening.close()
         vcenter, self.vcenter, self._service = self.vcenter, None, None
         watching, self.watching = self.watching, None
         if watching is not None:
             await watching.close()
-        await self.endings.close()
-=======
-        vcenter, self.vcenter, self.reads, self._service = self.vcenter, None, None, None
-        watching, self.watching = self.watching, None
-        if watching is not None:
-            await watching.close()
         if self.machines is not None:
             await self.machines.close()
->>>>>>> guest
         if vcenter is not None:
             await vcenter.close()
         await self._version.close()
@@ -251,27 +224,17 @@ class Gateway(Events):
         watching = self.watching = WatchingServices(
             self.contract, self.bindings, vcenter, vcenter.reads.call, admission, recorded, events, self._hub_limits
         )
-<<<<<<< HEAD
-        services = [service, *watching.services, *self._services(vcenter, events)]
+        machines = self.machines = MachineServices(
+            self.contract, self.bindings, vcenter, vcenter.reads.call, events, watching, timeouts.max_transfers
+        )
+        own = local_endpoints(self.contract, [service, *watching.services, *machines.services])
         return rpc_handler(
             self.bindings,
             Door(admission, timeouts.seconds_for, self._tracing),
             vcenter.call,
             enter,
-            checked(self.contract, local_endpoints(self.contract, services)),
-            vcenter.reads.around,
-=======
-        machines = self.machines = MachineServices(
-            self.contract, self.bindings, vcenter, vcenter.call, events, watching, timeouts.max_transfers
-        )
-        own = local_endpoints(self.contract, [service, *watching.services, *machines.services])
-        return service_handlers(
-            self.bindings,
-            Door(admission, admit, timeouts.seconds_for, self._tracing),
-            reads.call,
             checked(self.contract, own),
-            reads.around,
->>>>>>> guest
+            vcenter.reads.around,
             events,
             self.streams,
             self._drain,
@@ -279,24 +242,6 @@ class Gateway(Events):
             self.options.max_response_bytes,
         )
 
-<<<<<<< HEAD
-    def _services(self, vcenter: VCenter, events: Events) -> list[object]:
-        """The gateway's own services but for the one about itself."""
-
-        def vim(call: Call) -> VimClient:
-            return vcenter.vim.client(call.caller.credential, call)
-
-        options = self._vcenter_options
-        rest = Rest(self.bindings, vcenter.reads.call, options.seconds_for)
-        guests = GuestTools(rest, vim, lambda: self.vcenter, events)
-        return [
-            GuestService(self.contract, guests, self.endings, options.max_transfers),
-            SnapshotService(self.contract, vim),
-            VmSettingsService(self.contract, vim, self.endings),
-        ]
-
-=======
->>>>>>> guest
     def _limits(self) -> Limits:
         options, vcenter, streams = self.options, self._vcenter_options, self.options.streams
         return Limits(

@@ -13,12 +13,7 @@ import grpc
 from google.protobuf.message import Message
 
 from gateway.calls import Call, Layer, Reply, Stream, Unary
-<<<<<<< HEAD
-from gateway.contract import Local, Rest, Streaming
-=======
-from gateway.calls.admission import admitted
 from gateway.contract import Rest, Streaming
->>>>>>> guest
 from gateway.events import Events
 from gateway.server.arrival import Door
 from gateway.server.calls import unary_handler
@@ -61,19 +56,10 @@ def rpc_handler(
     handlers: dict[str, Any] = {}
     for name, binding in bindings.items():
         method = binding.method
-<<<<<<< HEAD
-        if isinstance(method.backing, Local) and name not in local:
-            continue
         if method.streaming is not Streaming.UNARY:
             answer = _single(local[name]) if method.streaming is Streaming.CLIENT else local[name]
             stream = stream_handler(door, binding, answer, events, streams)
             handlers[f"/{name}"] = grpc.stream_stream_rpc_method_handler(stream)
-=======
-        if method.streaming is not Streaming.UNARY:
-            answer = _single(local[name]) if method.streaming is Streaming.CLIENT else local[name]
-            stream = stream_handler(door, binding, answer, events, streams)
-            handler = grpc.stream_stream_rpc_method_handler(stream)
->>>>>>> guest
         else:
             unary = rest if isinstance(method.backing, Rest) else enter(changing(_serializing(local[name])))
             room = peers.take_room if method.is_read_only else None

@@ -61,12 +61,11 @@ def of_parameters(operation: Operation, parameters: Mapping[str, Any], headers: 
 
 
 def _identifier(operation: Operation, name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        text = "Structure '{0}' is missing a field: {1}"
-        raise errors.invalid_argument(
-            "vapi.data.structure.field.missing", text, f"operation-input of {operation.id}", name
-        )
-    return value
+    # Processes have numbers, all else texts.
+    if isinstance(value, str | int):
+        return str(value)
+    text = "Structure '{0}' is missing a field: {1}"
+    raise errors.invalid_argument("vapi.data.structure.field.missing", text, f"operation-input of {operation.id}", name)
 
 
 def _texts(value: Any) -> Iterator[str]:

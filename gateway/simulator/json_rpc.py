@@ -29,6 +29,11 @@ _MESSAGE = "com.vmware.vapi.std.localizable_message"
 _DYNAMIC = "com.vmware.vapi.std.dynamic_structure"
 _MAP_ENTRY = "map-entry"
 _INVALID_REQUEST = {"code": -32600, "message": "Invalid request."}
+# The parameters of OVF packages, which are in no catalogue, and whose fields are all optional.
+_ALL_OPTIONAL = "com.vmware.vcenter.ovf."
+# Where the runtime's types are not those of the catalogue: values of maps that may be unset, a result that is never.
+_UNSET_VALUES = {"com.vmware.vcenter.inventory.datastore.find", "com.vmware.vcenter.inventory.network.find"}
+_ALWAYS_SET = "com.vmware.vcenter.vm.evc_mode.get"
 # Task variants have names of their own in the runtime.
 _TASK, _TASK_HERE = "$task", "_task"
 
@@ -101,9 +106,14 @@ class JsonRpc:
             return {"SECRET": value} if isinstance(value, str) else _untyped(value, f"{_SESSIONS}.info")
         if operation.result is None:
             return None
-        if operation.result_is_optional:
-            return {"OPTIONAL": None if value is None else self._typed(operation.result, value)}
-        return self._typed(operation.result, value)
+        if value is None:
+            return {"OPTIONAL": None}
+        typed = self._typed(operation.result, value)
+        if operation.id in _UNSET_VALUES:
+            for entry in typed:
+                fields = entry["STRUCTURE"][_MAP_ENTRY]
+                fields["value"] = {"OPTIONAL": fields["value"]}
+        return {"OPTIONAL": typed} if operation.result_is_optional and operation.id != _ALWAYS_SET else typed
 
     def _plain(self, kind: Type, value: Any) -> Any:
         """A value of the runtime as plain JSON."""
@@ -200,12 +210,18 @@ def _structure(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _untyped(value: Any, name: str) -> Any:
     """A value whose type is in no catalogue; a structure says its own name, or is given this one."""
-    if isinstance(value, dict):
-        fields = {key: _untyped(item, _DYNAMIC) for key, item in value.items() if key != CLASS}
-        return _structure(value.get(CLASS, name), fields)
     if isinstance(value, list):
-        return [_untyped(item, _DYNAMIC) for item in value]
-    return value
+        return [_untyped(item, name) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() >= {"error_type", "messages"}:
+        return _error(value)
+    # Compute policies tell their structure by the capability.
+    name = value.get(CLASS) or (f"{value['capability']}.info" if "capability" in value else name)
+    fields = {key: _untyped(item, name) for key, item in value.items() if key != CLASS}
+    if name.startswith(_ALL_OPTIONAL):
+        fields = {key: {"OPTIONAL": item} for key, item in fields.items()}
+    return _structure(name, fields)
 
 
 def _error(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -100,11 +100,12 @@ def session_of(headers: Mapping[str, str]) -> str | None:
 
 
 def _fields(request: Request) -> dict[str, Any]:
-    """The parameters in the body. INVALID_REQUEST for what is no JSON object."""
+    """The parameters in the body, of which null has none. INVALID_REQUEST for what is no JSON object."""
     try:
-        fields = json.loads(request.body) if request.body else {}
+        fields = json.loads(request.body or b"null")
     except (ValueError, RecursionError):
-        fields = None
+        fields = "no JSON"
+    fields = {} if fields is None else fields
     if not isinstance(fields, dict):
         text = "The request's body is not a JSON object."
         raise errors.of_type("INVALID_REQUEST", "com.vmware.vapi.rest.malformed_json", text)

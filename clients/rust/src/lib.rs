@@ -25,7 +25,7 @@ pub use gateway::{Builder, ConnectError, Gateway};
 pub use tls::Tls;
 
 /// The standard errors of vCenter and its messages for people.
-pub use generated::vapi;
+pub use generated::{cis, content, vapi};
 /// The services of vCenter with their messages, one module for each package of the contract.
 pub use generated::vcenter;
 

@@ -9,11 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.contract import ContractError, Local, load_contract
-<<<<<<< HEAD
-from gateway.live import GatewayService, GuestService, SnapshotService, VmSettingsService, local_endpoints, serves
-=======
 from gateway.live import GatewayService, local_endpoints, serves
->>>>>>> guest
 from gateway.live.event_watching import EventWatching
 from gateway.live.guest_service import GuestService
 from gateway.live.inventory_service import InventoryService
@@ -149,16 +145,6 @@ def test_refusals(tmp_path: Path, services: list[object], more: str, sentence: s
 def test_the_gateways_own_rpcs() -> None:
     """Every rpc of the contract without a REST call is served, and each by one class."""
     classes: list[Any] = [
-<<<<<<< HEAD
-        GatewayService,
-        GuestService,
-        SnapshotService,
-        VmSettingsService,
-        VmWatching,
-        TaskWatching,
-        EventWatching,
-        InventoryService,
-=======
         EventWatching,
         GatewayService,
         GuestService,
@@ -168,7 +154,6 @@ def test_the_gateways_own_rpcs() -> None:
         TaskWatching,
         VmSettingsService,
         VmWatching,
->>>>>>> guest
     ]
     contract = load_contract()
     own = {name for name, method in contract.methods.items() if isinstance(method.backing, Local)}
