@@ -87,32 +87,32 @@ class MetricsService:
         quiet = heartbeat_seconds(request)
         _check(request)
         catalogue, counters = await self._catalogues.counters(self._client(call), request.metrics)
-        hub = await self._hubs.get(call, request.filter)
-        await hub.ready()
-        question = Question(counters, LIVE_SECONDS, most=_LATEST, instances=request.instances)
-        selection = await self._selector.select(call, request.filter)
-        last = time.monotonic()
-        with hub.watched(selection, 0) as watcher:
-            while True:
-                _chosen(hub, selection)
-                key = self._key(call, question, selection)
-                client = self._vcenter.vim.client(call.caller.credential)
-                asking = _Asking(client, catalogue, question, hub, selection)
-                with self.feeds.watched(key, asking.ask) as feed:
-                    number = 0
-                    while selection.key == key[-1]:
-                        try:
-                            async with asyncio.timeout(max(0.0, last + quiet - time.monotonic())):
-                                number, found = await feed.newer(number)
-                        except TimeoutError:
-                            yield self._message("StreamMetricsResponse", heartbeat=self._message.heartbeat())
-                        else:
-                            page = self._message("MetricPage", series=self._series(found))
-                            yield self._message("StreamMetricsResponse", samples=page)
-                        last = time.monotonic()
-                        # The policy may let the caller see other machines by now, or others may have its tags.
-                        selection = await self._selector.select(call, request.filter)
-                hub.move(watcher, selection)
+        async with self._hubs.using(call, request.filter) as hub:
+            await hub.ready()
+            question = Question(counters, LIVE_SECONDS, most=_LATEST, instances=request.instances)
+            selection = await self._selector.select(call, request.filter)
+            last = time.monotonic()
+            with hub.watched(selection, 0) as watcher:
+                while True:
+                    _chosen(hub, selection)
+                    key = self._key(call, question, selection)
+                    client = self._vcenter.vim.client(call.caller.credential)
+                    asking = _Asking(client, catalogue, question, hub, selection)
+                    with self.feeds.watched(key, asking.ask) as feed:
+                        number = 0
+                        while selection.key == key[-1]:
+                            try:
+                                async with asyncio.timeout(max(0.0, last + quiet - time.monotonic())):
+                                    number, found = await feed.newer(number)
+                            except TimeoutError:
+                                yield self._message("StreamMetricsResponse", heartbeat=self._message.heartbeat())
+                            else:
+                                page = self._message("MetricPage", series=self._series(found))
+                                yield self._message("StreamMetricsResponse", samples=page)
+                            last = time.monotonic()
+                            # The policy may let the caller see other machines by now, or others may have its tags.
+                            selection = await self._selector.select(call, request.filter)
+                    hub.move(watcher, selection)
 
     def _client(self, call: Call) -> VimClient:
         return self._vcenter.vim.client(call.caller.credential, call)
