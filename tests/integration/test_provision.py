@@ -249,8 +249,8 @@ async def test_transfers_over_tls(program: Program, tmp_path: Path) -> None:
     """The certificate of the host is trusted by the authorities that are given, and by no others."""
     async with Simulator(SimulatorOptions(vms=8, transition=0.05, tls=True)) as simulator:
         authorities = tmp_path / "ca.pem"
-        await asyncio.to_thread(authorities.write_text, simulator.certificate_pem)
-        async with running_gateway(VCenterOptions(simulator.url, ca_file=authorities)) as client:
+        await asyncio.to_thread(authorities.write_text, simulator.certificate_pem or "")
+        async with running_gateway(VCenterOptions(simulator.url, ca_file=str(authorities))) as client:
             refused = await program.run(*arguments(), **environment(client))
             trusted = await program.run(*arguments("--ca-file", str(authorities)), **environment(client))
     assert refused.code == 1
