@@ -75,9 +75,9 @@ def module(descriptors: FileDescriptorSet) -> str:
 
 def move(folder: Path, names: set[str]) -> None:
     """Moves top-level packages into the client, and changes all modules that name them."""
-    anyone = "|".join(sorted(names))
     # Imports, and the module's own name, which protoc tells the classes.
-    named = re.compile(rf"^(\s*(?:from|import) |.*BuildTopDescriptorsAndMessages\(DESCRIPTOR, ')({anyone})\.", re.MULTILINE)
+    before = r"\s*from |\s*import |.*BuildTopDescriptorsAndMessages\(DESCRIPTOR, '"
+    named = re.compile(rf"^({before})({'|'.join(sorted(names))})\.", re.MULTILINE)
     for name in names:
         (folder / name).rename(folder / CLIENT / name)
     for top in (*(folder / name for name in OWN_NAMES), *(folder / CLIENT / name for name in names)):

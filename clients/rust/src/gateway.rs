@@ -55,9 +55,9 @@ const LONGEST_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// What it adds to a plain channel:
 ///
 /// - Each call carries the credentials, unless its own metadata has some.
-/// - A call without a deadline gets one. A stream does not.
+/// - A call without a deadline gets one. A stream, in either direction, does not.
 /// - Reads are retried on `UNAVAILABLE`, within the deadline. A stream is retried until the gateway has opened it. Calls
-///   that change something are sent once.
+///   that change something are sent once, and so are streams of requests.
 /// - The addresses of the target's name take turns. The name is resolved anew every 30 seconds, and an address that
 ///   cannot be reached is left out.
 #[derive(Clone)]
@@ -105,14 +105,13 @@ impl Gateway {
         }
         let path = parts.uri.path();
         let verdict = Verdict::new(Arc::clone(&self.shared.target), path);
-        let takes_stream = retry::takes_stream(path);
-        let default = (!takes_stream && !retry::is_stream(path)).then_some(self.shared.default_deadline);
+        let default = (!retry::is_stream(path)).then_some(self.shared.default_deadline);
         let deadline = deadline::read(&parts.headers)
             .or(default)
             .map(|time| Instant::now() + time.min(LONGEST_DEADLINE));
         let answer = async {
-            let body = Outgoing::of(body, takes_stream).await?;
-            self.shared.send(parts, body, deadline, &verdict).await
+            let requests = Outgoing::new(body, retry::is_upload(parts.uri.path())).await?;
+            self.shared.send(parts, Arc::new(requests), deadline, &verdict).await
         };
         match deadline {
             Some(deadline) => timeout_at(deadline, answer)
@@ -128,16 +127,17 @@ impl Shared {
     async fn send(
         &self,
         mut parts: Parts,
-        body: Outgoing,
+        requests: Arc<Outgoing>,
         deadline: Option<Instant>,
         verdict: &Verdict,
     ) -> Result<Response<Body>, Status> {
-        let mut attempts = Attempts::new(parts.uri.path(), self.throttle.as_ref());
+        let throttle = self.throttle.as_ref().filter(|_| requests.is_whole());
+        let mut attempts = Attempts::new(parts.uri.path(), throttle);
         loop {
             if let Some(deadline) = deadline {
                 deadline::write(&mut parts.headers, deadline.saturating_duration_since(Instant::now()));
             }
-            let attempt = self.attempt(&parts, &body, deadline, verdict).await;
+            let attempt = self.attempt(&parts, &requests, deadline, verdict).await;
             let Some(pause) = attempts.next(attempt.code, attempt.pushback) else {
                 return attempt.answer;
             };
@@ -149,8 +149,14 @@ impl Shared {
     }
 
     /// Sends a call once. Reads the whole answer, or the head of a stream's.
-    async fn attempt(&self, parts: &Parts, body: &Outgoing, deadline: Option<Instant>, verdict: &Verdict) -> Attempt {
-        let request = || Request::from_parts(parts.clone(), body.body());
+    async fn attempt(
+        &self,
+        parts: &Parts,
+        requests: &Arc<Outgoing>,
+        deadline: Option<Instant>,
+        verdict: &Verdict,
+    ) -> Attempt {
+        let request = || Request::from_parts(parts.clone(), requests.body());
         let (mut head, body) = match self.backends.send(request).await {
             Ok(response) => response.into_parts(),
             Err(failure) => {
@@ -175,7 +181,7 @@ impl Shared {
             return Attempt::failed(verdict.not_grpc(head.status), Pushback::of(&head.headers));
         }
         if retry::is_stream(parts.uri.path()) {
-            let body = Body::new(Streamed::new(body, verdict.clone(), deadline));
+            let body = Body::new(Streamed::new(body, Arc::clone(requests), verdict.clone(), deadline));
             return Attempt {
                 code: Code::Ok,
                 pushback: Pushback::None,

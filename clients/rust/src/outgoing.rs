@@ -1,48 +1,84 @@
-//! What a call sends: its whole request, or a stream of requests.
+//! What a call sends: one request, which is kept and can be sent again, or a stream of requests, which cannot.
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
 };
 
-use http_body::{Body as HttpBody, Frame};
+use http_body::Frame;
 use http_body_util::{BodyExt, Full};
-use tonic::{Status, body::Body, codegen::Bytes};
+use tonic::{
+    Status,
+    body::Body,
+    codegen::{Body as HttpBody, Bytes},
+};
 
-/// The body of a request, of which each attempt gets one.
+/// The requests of one call. Dropping a stream of them cancels the call, unless it has ended.
 pub(crate) enum Outgoing {
-    /// Can be sent any number of times.
     Whole(Bytes),
-    /// Goes out as it comes: a second attempt continues where the first one stopped, so only one that sent nothing may be
-    /// followed by another.
-    Streamed(Shared),
+    Stream(Stream),
 }
 
 impl Outgoing {
-    /// Reads the whole body, unless it `streams`.
-    pub(crate) async fn of(body: Body, streams: bool) -> Result<Self, Status> {
-        Ok(if streams {
-            Self::Streamed(Shared(Arc::new(Mutex::new(body))))
-        } else {
-            Self::Whole(body.collect().await?.to_bytes())
+    /// Reads one request, or takes over a stream of them.
+    pub(crate) async fn new(body: Body, streams: bool) -> Result<Self, Status> {
+        Ok(match streams {
+            true => Self::Stream(Stream::new(body)),
+            false => Self::Whole(body.collect().await?.to_bytes()),
         })
     }
 
-    /// The body for one attempt.
+    /// What an attempt sends. An attempt that did not get as far as sending leaves a stream to the next.
     pub(crate) fn body(&self) -> Body {
         match self {
-            Self::Whole(bytes) => Body::new(Full::new(bytes.clone())),
-            Self::Streamed(shared) => Body::new(shared.clone()),
+            Self::Whole(request) => Body::new(Full::new(request.clone())),
+            Self::Stream(stream) => Body::new(Source(Arc::clone(&stream.0))),
+        }
+    }
+
+    /// Whether it can be sent again.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole(_))
+    }
+}
+
+/// A stream of requests that is being sent.
+///
+/// The connection goes on sending after the caller has dropped the answer: HTTP/2 has a direction of its own for each.
+pub(crate) struct Stream(Arc<Mutex<State>>);
+
+struct State {
+    /// Gone when the call was cancelled.
+    body: Option<Body>,
+    waker: Option<Waker>,
+}
+
+impl Stream {
+    fn new(body: Body) -> Self {
+        let body = Some(body);
+        Self(Arc::new(Mutex::new(State { body, waker: None })))
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0);
+        let unsent = state.body.take();
+        let waker = state.waker.take();
+        drop(state);
+        // What the caller had to say may do anything when it is dropped.
+        drop(unsent);
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 }
 
-/// A body that several attempts share.
-#[derive(Clone)]
-pub(crate) struct Shared(Arc<Mutex<Body>>);
+/// The body of an attempt.
+struct Source(Arc<Mutex<State>>);
 
-impl HttpBody for Shared {
+impl HttpBody for Source {
     type Data = Bytes;
     type Error = Status;
 
@@ -50,7 +86,21 @@ impl HttpBody for Shared {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        let mut body = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Pin::new(&mut *body).poll_frame(context)
+        let mut state = lock(&self.0);
+        let Some(body) = &mut state.body else {
+            // The connection passes the reason of the error on to the gateway.
+            return Poll::Ready(Some(Err(Status::from_error(Box::new(h2::Error::from(
+                h2::Reason::CANCEL,
+            ))))));
+        };
+        let frame = Pin::new(body).poll_frame(context);
+        if frame.is_pending() {
+            state.waker = Some(context.waker().clone());
+        }
+        frame
     }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-import { clone, type DescField, type DescMessage, type Message, type MessageShape, ScalarType } from "@bufbuild/protobuf";
+import { clone, type DescField, type DescMessage, type Message, type MessageShape } from "@bufbuild/protobuf";
 import { type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
 
 /**
@@ -29,21 +29,9 @@ function redactFields(message: ReflectMessage): void {
   }
 }
 
-const REDACTED = "***";
-
 function redactField(message: ReflectMessage, field: DescField): void {
   if (field.fieldKind === "scalar" && typeof message.get(field) === "string") {
-    message.set(field, REDACTED);
-  } else if (field.fieldKind === "list" && field.listKind === "scalar" && field.scalar === ScalarType.STRING) {
-    const list = message.get(field);
-    for (let index = 0; index < list.size; index++) {
-      list.set(index, REDACTED);
-    }
-  } else if (field.fieldKind === "map" && field.mapKind === "scalar" && field.scalar === ScalarType.STRING) {
-    const map = message.get(field);
-    for (const key of [...map.keys()]) {
-      map.set(key, REDACTED);
-    }
+    message.set(field, "***");
   } else {
     message.clear(field);
   }

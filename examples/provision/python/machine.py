@@ -7,10 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import grpc
-from cis.tagging.v1.tag_association_service_pb2 import AttachTagRequest
-from cis.tagging.v1.tag_association_service_pb2_grpc import TagAssociationServiceStub
-from cis.v1 import task_service_pb2 as task_pb2
-from cis.v1.task_service_pb2_grpc import TaskServiceStub
 from vapi.std.dynamic.v1.dynamic_id_pb2 import DynamicId
 from vcenter.guest.v1 import customization_spec_pb2 as custom_pb2
 from vcenter.guest.v1 import customization_specs_service_pb2 as specs_pb2
@@ -24,6 +20,10 @@ from vcenter.vm.hardware.v1.ethernet_service_pb2_grpc import EthernetServiceStub
 from vcenter.vm.v1.power_service_pb2 import StartVmRequest, StopVmRequest
 from vcenter.vm.v1.power_service_pb2_grpc import PowerServiceStub
 from vcenter_gateway_client import ErrorType
+from vcenter_gateway_client.cis.tagging.v1.tag_association_service_pb2 import AttachTagRequest
+from vcenter_gateway_client.cis.tagging.v1.tag_association_service_pb2_grpc import TagAssociationServiceStub
+from vcenter_gateway_client.cis.v1 import task_service_pb2 as task_pb2
+from vcenter_gateway_client.cis.v1.task_service_pb2_grpc import TaskServiceStub
 from waiting import Patience, Problem, accepting, may_have_executed, removing
 
 __all__ = ["add_card", "add_disk", "attach_tag", "cloned", "follow_task", "power_on", "stored_spec"]

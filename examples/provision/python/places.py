@@ -7,12 +7,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import grpc
-from cis.tagging.v1.category_service_pb2 import GetCategoryRequest, ListCategoriesRequest
-from cis.tagging.v1.category_service_pb2_grpc import CategoryServiceStub
-from cis.tagging.v1.tag_service_pb2 import GetTagRequest, ListTagsForCategoryRequest
-from cis.tagging.v1.tag_service_pb2_grpc import TagServiceStub
-from content.library.v1.item_service_pb2 import FindItemsRequest, ItemFindSpec
-from content.library.v1.item_service_pb2_grpc import ItemServiceStub
 from vcenter.guest.v1.customization_specs_service_pb2 import ListCustomizationSpecsRequest
 from vcenter.guest.v1.customization_specs_service_pb2_grpc import CustomizationSpecsServiceStub
 from vcenter.v1 import network_service_pb2 as network_pb2
@@ -30,6 +24,12 @@ from vcenter.v1.vm_service_pb2_grpc import VmServiceStub
 from vcenter.vm.hardware.v1 import ethernet_service_pb2 as ethernet_pb2
 from vcenter.vm_template.v1.library_items_service_pb2 import GetTemplateLibraryItemRequest
 from vcenter.vm_template.v1.library_items_service_pb2_grpc import LibraryItemsServiceStub
+from vcenter_gateway_client.cis.tagging.v1.category_service_pb2 import GetCategoryRequest, ListCategoriesRequest
+from vcenter_gateway_client.cis.tagging.v1.category_service_pb2_grpc import CategoryServiceStub
+from vcenter_gateway_client.cis.tagging.v1.tag_service_pb2 import GetTagRequest, ListTagsForCategoryRequest
+from vcenter_gateway_client.cis.tagging.v1.tag_service_pb2_grpc import TagServiceStub
+from vcenter_gateway_client.content.library.v1.item_service_pb2 import FindItemsRequest, ItemFindSpec
+from vcenter_gateway_client.content.library.v1.item_service_pb2_grpc import ItemServiceStub
 from waiting import Problem
 
 __all__ = ["Place", "Template", "find_network", "find_place", "find_tag", "find_template", "require_free_names"]

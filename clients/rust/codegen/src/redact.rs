@@ -103,38 +103,35 @@ pub(crate) fn messages_with_secrets(
 }
 
 impl Secret {
-    /// The implementation of `Debug`, in the form that prost's own has, for the message and for each of its oneofs.
+    /// The implementation of `Debug`, in the form that prost's own has; and that of its oneofs, which prost leaves out with
+    /// it.
     pub(crate) fn debug(&self) -> String {
         let name = self.message.name().to_upper_camel_case();
+        let (choices, plain): (Vec<_>, Vec<_>) = self.message.field.iter().partition(|field| is_choice(field));
         let mut fields = String::new();
-        let mut oneofs = String::new();
-        let mut seen = BTreeSet::new();
-        for field in &self.message.field {
-            if let (Some(index), false) = (field.oneof_index, field.proto3_optional()) {
-                if seen.insert(index) {
-                    let index = usize::try_from(index).expect("protoc counts from 0");
-                    let label = self.message.oneof_decl[index].name().to_snake_case();
-                    write!(fields, ".field({label:?}, &self.{})", ident(&label)).expect("a String takes everything");
-                    oneofs.push_str(&self.debug_oneof(index, &label));
-                }
-                continue;
-            }
-            let label = field.name().to_snake_case();
-            let ident = ident(&label);
-            let optional = field.proto3_optional() || field.r#type() == Type::Message;
-            let value = match (self.fields.contains(field.name()), field.label(), optional) {
-                (true, Label::Optional, true) => format!("self.{ident}.as_ref().map(|_| crate::redact::Redacted)"),
-                // A list, a map, or a field without presence.
-                (true, ..) => format!("(!self.{ident}.is_empty()).then_some(crate::redact::Redacted)"),
-                (false, Label::Optional, true) if field.r#type() == Type::Enum => {
-                    format!("self.{ident}.map(|_| self.{ident}())")
-                }
-                (false, Label::Repeated, _) if field.r#type() == Type::Enum => {
-                    format!("self.{ident}().collect::<Vec<_>>()")
-                }
-                (false, ..) => format!("self.{ident}"),
+        for field in plain {
+            let (label, ident) = names(field.name());
+            let value = if self.fields.contains(field.name()) {
+                hidden(field, &ident)
+            } else if field.r#type() == Type::Enum && field.proto3_optional() {
+                format!("self.{ident}.map(|_| self.{ident}())")
+            } else {
+                format!("self.{ident}")
             };
             write!(fields, ".field({label:?}, &{value})").expect("a String takes everything");
+        }
+        let mut choosing = String::new();
+        for (index, oneof) in self.message.oneof_decl.iter().enumerate() {
+            let cases: Vec<_> = choices
+                .iter()
+                .filter(|field| usize::try_from(field.oneof_index()) == Ok(index))
+                .collect();
+            // The oneof of a field that is optional is none.
+            if !cases.is_empty() {
+                let (label, ident) = names(oneof.name());
+                write!(fields, ".field({label:?}, &self.{ident})").expect("a String takes everything");
+                choosing.push_str(&self.debug_of(oneof.name(), &cases));
+            }
         }
         format!(
             "impl ::core::fmt::Debug for {name} {{
@@ -142,28 +139,24 @@ impl Secret {
                     formatter.debug_struct({name:?}){fields}.finish()
                 }}
             }}
-            {oneofs}"
+            {choosing}"
         )
     }
 
-    /// The same for a oneof: which of its fields is set, and the value unless it is secret.
-    fn debug_oneof(&self, index: usize, label: &str) -> String {
+    /// The implementation of `Debug` for a oneof with these cases.
+    fn debug_of(&self, oneof: &str, cases: &[&&FieldDescriptorProto]) -> String {
         let module = self.message.name().to_snake_case();
-        let name = label.to_upper_camel_case();
+        let name = oneof.to_upper_camel_case();
         let mut arms = String::new();
-        let of_oneof = |field: &&FieldDescriptorProto| {
-            !field.proto3_optional() && field.oneof_index.and_then(|of| usize::try_from(of).ok()) == Some(index)
-        };
-        for field in self.message.field.iter().filter(of_oneof) {
-            let variant = field.name().to_upper_camel_case();
-            let (pattern, value) = if self.fields.contains(field.name()) {
-                ("_", "&crate::redact::Redacted")
-            } else {
-                ("value", "value")
+        for case in cases {
+            let variant = case.name().to_upper_camel_case();
+            let (bound, shown) = match self.fields.contains(case.name()) {
+                true => ("_", "&crate::redact::Redacted"),
+                false => ("value", "value"),
             };
             write!(
                 arms,
-                "Self::{variant}({pattern}) => formatter.debug_tuple({variant:?}).field({value}).finish(),"
+                "Self::{variant}({bound}) => formatter.debug_tuple({variant:?}).field({shown}).finish(),"
             )
             .expect("a String takes everything");
         }
@@ -177,11 +170,30 @@ impl Secret {
     }
 }
 
-/// The name of a field in Rust.
-fn ident(label: &str) -> String {
-    if syn::parse_str::<syn::Ident>(label).is_ok() {
-        label.to_owned()
+/// Whether a field is one of several of a oneof.
+fn is_choice(field: &FieldDescriptorProto) -> bool {
+    field.oneof_index.is_some() && !field.proto3_optional()
+}
+
+/// The name of a field as it is shown, and as it is written in code.
+fn names(field: &str) -> (String, String) {
+    let label = field.to_snake_case();
+    let ident = match syn::parse_str::<syn::Ident>(&label) {
+        Ok(_) => label.clone(),
+        Err(_) => format!("r#{label}"),
+    };
+    (label, ident)
+}
+
+/// Shows that a secret field has a value, where that can be told, and not which.
+fn hidden(field: &FieldDescriptorProto, ident: &str) -> String {
+    let redacted = "crate::redact::Redacted";
+    if field.label() == Label::Repeated {
+        // Lists and maps.
+        format!("self.{ident}.iter().map(|_| {redacted}).collect::<::std::vec::Vec<_>>()")
+    } else if field.proto3_optional() || field.r#type() == Type::Message {
+        format!("self.{ident}.as_ref().map(|_| {redacted})")
     } else {
-        format!("r#{label}")
+        redacted.to_owned()
     }
 }

@@ -1963,6 +1963,442 @@ pub mod inventory_service_client {
 }
 #[doc(inline)]
 pub use inventory_service_client::InventoryServiceClient;
+/// Request of `ListMetrics`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListMetricsRequest {}
+impl ::prost::Name for ListMetricsRequest {
+    const NAME: &'static str = "ListMetricsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.ListMetricsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.ListMetricsRequest".into()
+    }
+}
+/// Response of `ListMetrics`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListMetricsResponse {
+    /// The metrics, by name.
+    #[prost(message, repeated, tag = "1")]
+    pub metrics: ::prost::alloc::vec::Vec<MetricInfo>,
+    /// Intervals at which vCenter keeps samples, the shortest first. The first one is live.
+    #[prost(message, repeated, tag = "2")]
+    pub intervals: ::prost::alloc::vec::Vec<MetricInterval>,
+}
+impl ::prost::Name for ListMetricsResponse {
+    const NAME: &'static str = "ListMetricsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.ListMetricsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.ListMetricsResponse".into()
+    }
+}
+/// A metric that vCenter collects.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MetricInfo {
+    /// Name: group, counter and rollup, for instance `cpu.usage.average`.
+    #[prost(string, optional, tag = "1")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// What it is, in vCenter's words.
+    #[prost(string, optional, tag = "2")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Unit of its values, for instance `percent`, `megaHertz`, `kiloBytes` or `millisecond`.
+    #[prost(string, optional, tag = "3")]
+    pub unit: ::core::option::Option<::prost::alloc::string::String>,
+    /// Lowest level of vCenter's statistics at which it is kept beyond the live samples, 1 to 4.
+    #[prost(int32, optional, tag = "4")]
+    pub level: ::core::option::Option<i32>,
+}
+impl ::prost::Name for MetricInfo {
+    const NAME: &'static str = "MetricInfo";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.MetricInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.MetricInfo".into()
+    }
+}
+/// An interval at which vCenter keeps samples.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MetricInterval {
+    /// Time between samples.
+    #[prost(message, optional, tag = "1")]
+    pub interval: ::core::option::Option<::prost_types::Duration>,
+    /// How long samples are kept.
+    #[prost(message, optional, tag = "2")]
+    pub kept: ::core::option::Option<::prost_types::Duration>,
+    /// Name, for instance `Past day`.
+    #[prost(string, optional, tag = "3")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether these are the live samples of the host.
+    #[prost(bool, optional, tag = "4")]
+    pub live: ::core::option::Option<bool>,
+}
+impl ::prost::Name for MetricInterval {
+    const NAME: &'static str = "MetricInterval";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.MetricInterval".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.MetricInterval".into()
+    }
+}
+/// Request of `QueryMetrics`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryMetricsRequest {
+    /// Identifiers of virtual machines, at most 1,000.
+    #[prost(string, repeated, tag = "1")]
+    pub vms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Names of metrics, at most 64.
+    #[prost(string, repeated, tag = "2")]
+    pub metrics: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Time between samples, one of those that `ListMetrics` returns. 20 seconds, which is live, when unset.
+    #[prost(message, optional, tag = "3")]
+    pub interval: ::core::option::Option<::prost_types::Duration>,
+    /// Only samples after this time.
+    #[prost(message, optional, tag = "4")]
+    pub start: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only samples up to this time.
+    #[prost(message, optional, tag = "5")]
+    pub end: ::core::option::Option<::prost_types::Timestamp>,
+    /// The newest samples only, as many as this for each series: 1 to 10,000. All when unset; 1 when no time is set either.
+    #[prost(int32, optional, tag = "6")]
+    pub max_samples: ::core::option::Option<i32>,
+    /// Whether to return a series for each instance, such as each CPU or disk, beside the one of the machine as a whole.
+    #[prost(bool, optional, tag = "7")]
+    pub instances: ::core::option::Option<bool>,
+}
+impl ::prost::Name for QueryMetricsRequest {
+    const NAME: &'static str = "QueryMetricsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.QueryMetricsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.QueryMetricsRequest".into()
+    }
+}
+/// Response of `QueryMetrics`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryMetricsResponse {
+    /// The series. Machines without samples have none.
+    #[prost(message, repeated, tag = "1")]
+    pub series: ::prost::alloc::vec::Vec<MetricSeries>,
+}
+impl ::prost::Name for QueryMetricsResponse {
+    const NAME: &'static str = "QueryMetricsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.QueryMetricsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.QueryMetricsResponse".into()
+    }
+}
+/// Samples of one metric of one virtual machine.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MetricSeries {
+    /// Identifier of the machine.
+    #[prost(string, optional, tag = "1")]
+    pub vm: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name of the metric.
+    #[prost(string, optional, tag = "2")]
+    pub metric: ::core::option::Option<::prost::alloc::string::String>,
+    /// Instance, for instance `4000` for a network adapter. Empty for the machine as a whole.
+    #[prost(string, optional, tag = "3")]
+    pub instance: ::core::option::Option<::prost::alloc::string::String>,
+    /// Samples, the oldest first.
+    #[prost(message, repeated, tag = "4")]
+    pub samples: ::prost::alloc::vec::Vec<MetricSample>,
+}
+impl ::prost::Name for MetricSeries {
+    const NAME: &'static str = "MetricSeries";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.MetricSeries".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.MetricSeries".into()
+    }
+}
+/// One sample.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MetricSample {
+    /// When the interval of the sample ended.
+    #[prost(message, optional, tag = "1")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Value in the metric's unit.
+    #[prost(double, optional, tag = "2")]
+    pub value: ::core::option::Option<f64>,
+}
+impl ::prost::Name for MetricSample {
+    const NAME: &'static str = "MetricSample";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.MetricSample".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.MetricSample".into()
+    }
+}
+/// Request of `StreamMetrics`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StreamMetricsRequest {
+    /// Which machines to read. At most 1,000 may match.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<VmFilter>,
+    /// Names of metrics, at most 64.
+    #[prost(string, repeated, tag = "2")]
+    pub metrics: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether to return a series for each instance, such as each CPU or disk, beside the one of the machine as a whole.
+    #[prost(bool, optional, tag = "3")]
+    pub instances: ::core::option::Option<bool>,
+    /// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+    #[prost(message, optional, tag = "4")]
+    pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
+}
+impl ::prost::Name for StreamMetricsRequest {
+    const NAME: &'static str = "StreamMetricsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.StreamMetricsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.StreamMetricsRequest".into()
+    }
+}
+/// One message of `StreamMetrics`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StreamMetricsResponse {
+    /// What the message says.
+    #[prost(oneof = "stream_metrics_response::Event", tags = "1, 2")]
+    pub event: ::core::option::Option<stream_metrics_response::Event>,
+}
+/// Nested message and enum types in `StreamMetricsResponse`.
+pub mod stream_metrics_response {
+    /// What the message says.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        /// New samples.
+        #[prost(message, tag = "1")]
+        Samples(super::MetricPage),
+        /// There are none yet; the stream is alive.
+        #[prost(message, tag = "2")]
+        Heartbeat(super::Heartbeat),
+    }
+}
+impl ::prost::Name for StreamMetricsResponse {
+    const NAME: &'static str = "StreamMetricsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.StreamMetricsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.StreamMetricsResponse".into()
+    }
+}
+/// Some series.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MetricPage {
+    /// The series.
+    #[prost(message, repeated, tag = "1")]
+    pub series: ::prost::alloc::vec::Vec<MetricSeries>,
+}
+impl ::prost::Name for MetricPage {
+    const NAME: &'static str = "MetricPage";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.MetricPage".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.MetricPage".into()
+    }
+}
+/// Generated client implementations.
+pub mod metrics_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Reads vCenter's performance counters of virtual machines, by name.
+    ///
+    /// The gateway implements this service through VIM. Values come in the units that `ListMetrics` tells: percentages as 0 to
+    /// 100, where vCenter counts in hundredths. Where vCenter has a gap there is no sample.
+    ///
+    /// Besides what the rpcs say about themselves, all of them can fail with
+    /// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+    #[derive(Debug, Clone)]
+    pub struct MetricsServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> MetricsServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> MetricsServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            MetricsServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists the metrics that vCenter collects.
+        pub async fn list_metrics(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListMetricsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListMetricsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.MetricsService/ListMetrics",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.gateway.v1.MetricsService", "ListMetrics"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns samples of metrics of virtual machines.
+        /// - `INVALID_ARGUMENT`: a metric has an unknown name, or there is no such interval.
+        /// - `RESOURCE_EXHAUSTED`: vCenter's limit of metrics in one query is exceeded: ask for fewer machines or metrics.
+        pub async fn query_metrics(
+            &mut self,
+            request: impl tonic::IntoRequest<super::QueryMetricsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::QueryMetricsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.MetricsService/QueryMetrics",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.gateway.v1.MetricsService", "QueryMetrics"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Streams live samples of metrics of virtual machines, every 20 seconds.
+        ///
+        /// Any number of streams for the same machines and metrics cost vCenter one query. A machine that is off has no samples. A
+        /// policy that limits machines hides all others. A client that reads slowly misses samples.
+        /// - `INVALID_ARGUMENT`: a metric has an unknown name, or more than 1,000 machines match the filter.
+        pub async fn stream_metrics(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StreamMetricsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::StreamMetricsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.MetricsService/StreamMetrics",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.gateway.v1.MetricsService", "StreamMetrics"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use metrics_service_client::MetricsServiceClient;
 /// Reasons of the errors that the gateway itself reports.
 ///
 /// The status of such an error carries a `google.rpc.ErrorInfo` with the domain `vcenter-gateway`. Its `reason` is the name
@@ -4986,20 +5422,28 @@ impl ::core::fmt::Debug for ProgramStart {
             .debug_struct("ProgramStart")
             .field("vm", &self.vm)
             .field("credentials", &self.credentials)
-            .field("program", &self.program)
             .field(
                 "arguments",
-                &(!self.arguments.is_empty()).then_some(crate::redact::Redacted),
+                &self
+                    .arguments
+                    .iter()
+                    .map(|_| crate::redact::Redacted)
+                    .collect::<::std::vec::Vec<_>>(),
             )
             .field("working_directory", &self.working_directory)
             .field(
                 "environment",
-                &(!self.environment.is_empty()).then_some(crate::redact::Redacted),
+                &self
+                    .environment
+                    .iter()
+                    .map(|_| crate::redact::Redacted)
+                    .collect::<::std::vec::Vec<_>>(),
             )
             .field("timeout", &self.timeout)
             .field("max_output_bytes", &self.max_output_bytes)
             .field("stop_on_disconnect", &self.stop_on_disconnect)
             .field("heartbeat_interval", &self.heartbeat_interval)
+            .field("program", &self.program)
             .finish()
     }
 }
@@ -5088,7 +5532,11 @@ impl ::core::fmt::Debug for GetExtraConfigResponse {
             .debug_struct("GetExtraConfigResponse")
             .field(
                 "values",
-                &(!self.values.is_empty()).then_some(crate::redact::Redacted),
+                &self
+                    .values
+                    .iter()
+                    .map(|_| crate::redact::Redacted)
+                    .collect::<::std::vec::Vec<_>>(),
             )
             .field("change_version", &self.change_version)
             .finish()
@@ -5101,7 +5549,11 @@ impl ::core::fmt::Debug for UpdateExtraConfigRequest {
             .field("vm", &self.vm)
             .field(
                 "values",
-                &(!self.values.is_empty()).then_some(crate::redact::Redacted),
+                &self
+                    .values
+                    .iter()
+                    .map(|_| crate::redact::Redacted)
+                    .collect::<::std::vec::Vec<_>>(),
             )
             .field("removed_keys", &self.removed_keys)
             .field("change_version", &self.change_version)

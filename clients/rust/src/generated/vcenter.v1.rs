@@ -5231,12 +5231,19 @@ impl ::core::fmt::Debug for OvfsDeploySpec {
             .field("power_on", &self.power_on)
             .field(
                 "custom_http_headers",
-                &(!self.custom_http_headers.is_empty())
-                    .then_some(crate::redact::Redacted),
+                &self
+                    .custom_http_headers
+                    .iter()
+                    .map(|_| crate::redact::Redacted)
+                    .collect::<::std::vec::Vec<_>>(),
             )
             .field(
                 "custom_properties",
-                &(!self.custom_properties.is_empty()).then_some(crate::redact::Redacted),
+                &self
+                    .custom_properties
+                    .iter()
+                    .map(|_| crate::redact::Redacted)
+                    .collect::<::std::vec::Vec<_>>(),
             )
             .field("source_certificate", &self.source_certificate)
             .field("deployment_option", &self.deployment_option)
