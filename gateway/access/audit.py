@@ -48,6 +48,7 @@ class AuditEvent(StrEnum):
     REFUSED = "change_refused"
     """The caller is not known or not allowed, or the request is wrong: vCenter was not asked."""
     STREAM_STARTED = "stream_started"
+    """A stream that only reads has begun. One that changes something is a change."""
     STREAM_ENDED = "stream_ended"
     STREAM_REFUSED = "stream_refused"
 
@@ -115,7 +116,7 @@ class AuditLog(Events):
         self._started: WeakKeyDictionary[Call, AuditRecord] = WeakKeyDictionary()
 
     def call_started(self, call: Call) -> None:
-        """Records that a change is about to be carried out, or that a stream begins."""
+        """Records that a change is about to be carried out, or that a stream that only reads begins."""
         method = call.binding.method
         if method.is_read_only and method.streaming is _UNARY:
             return
@@ -127,7 +128,7 @@ class AuditLog(Events):
             request_id=call.request_id,
             trace_id=trace.trace_id if trace else "",
             span_id=trace.span_id if trace else "",
-            event=AuditEvent.STARTED if method.streaming is _UNARY else AuditEvent.STREAM_STARTED,
+            event=AuditEvent.STREAM_STARTED if method.is_read_only else AuditEvent.STARTED,
         )
         self._started[call] = record
         writing = self._record(record)
@@ -156,8 +157,8 @@ class AuditLog(Events):
     def call_ended(self, ended: CallEnded) -> None:
         """Records how a change or a stream ended, or that it was not let in."""
         method = ended.method
-        is_unary = method.streaming is _UNARY
-        if is_unary and method.is_read_only:
+        is_change = not method.is_read_only
+        if not is_change and method.streaming is _UNARY:
             return
         record = self._started.pop(ended.call, None) if ended.call is not None else None
         how: dict[str, Any] = {
@@ -169,7 +170,7 @@ class AuditLog(Events):
         if record is not None:
             # A caller who leaves does not learn how the call ends, and neither does the gateway.
             in_doubt = ended.failure is not None and (ended.failure.may_have_executed or ended.code == "CANCELLED")
-            event = AuditEvent.ENDED if is_unary else AuditEvent.STREAM_ENDED
+            event = AuditEvent.ENDED if is_change else AuditEvent.STREAM_ENDED
             record = replace(record, event=event, may_have_executed=in_doubt, **how)
         else:
             trace = ended.trace
@@ -180,7 +181,7 @@ class AuditLog(Events):
                 request_id=ended.request_id,
                 trace_id=trace.trace_id if trace else "",
                 span_id=trace.span_id if trace else "",
-                event=AuditEvent.REFUSED if is_unary else AuditEvent.STREAM_REFUSED,
+                event=AuditEvent.REFUSED if is_change else AuditEvent.STREAM_REFUSED,
                 **how,
             )
         self._record(record)

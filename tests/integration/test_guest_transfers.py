@@ -364,7 +364,7 @@ async def test_the_limit_of_transfers() -> None:
 
 
 async def test_policy_and_audit() -> None:
-    """A policy decides by the machine, and the audit log tells it; a download is no change."""
+    """A policy decides by the machine, and the audit log tells it; a download is a stream that only reads."""
     records: list[Any] = []
     policy = parse_policy(b'rules: [{identities: ["*"], rpcs: ["*.GuestService/*"], machines: ["vm-1001"]}]')
     admission = Admission(passthrough(), lambda: policy)
@@ -380,7 +380,10 @@ async def test_policy_and_audit() -> None:
     assert told == [
         ("change_started", {"vm": LINUX}),
         ("change_ended", {"vm": LINUX}),
+        ("stream_started", {"vm": LINUX}),
+        ("stream_ended", {"vm": LINUX}),
         ("change_refused", {"vm": WINDOWS}),
+        ("stream_refused", {"vm": WINDOWS}),
     ]
     assert "s3cret" not in repr(records)
 
