@@ -20,6 +20,7 @@ _MODULES: Mapping[str, str] = {
     "serve": "gateway.cli.serve",
     "simulate": "gateway.cli.simulate",
     "call": "gateway.cli.call",
+    "watch": "gateway.cli.watch",
     "exec": "gateway.cli.guest_exec",
     "cp": "gateway.cli.guest_copy",
     "check": "gateway.cli.check",
@@ -76,10 +77,11 @@ Exit codes:
 def cli() -> None:
     """Typed gRPC services in front of vCenter's virtual machine REST API.
 
-    \b
-    Start with the embedded vCenter, and call it from a second shell:
-      vcenter-gateway serve --simulator
-      vcenter-gateway call vcenter.v1.VmService/ListVms '{}'
+      \b
+      Start with the embedded vCenter, and call it from a second shell:
+        vcenter-gateway serve --simulator
+        vcenter-gateway call vcenter.v1.VmService/ListVms '{}'
+    vcenter-gateway watch vms
     """
 
 
