@@ -65,7 +65,9 @@ def serve(**flags: Any) -> None:
         _fail(error, Exit.USAGE)
 
     def announce(port: int) -> None:
-        echo("\n".join(how_to_call(settings, port)))
+        # Whoever asks for JSON reads both outputs by a program, as a cluster does; the log says the same.
+        if settings.log.format != "json":
+            echo("\n".join(how_to_call(settings, port)))
 
     if settings.server.workers > 1:
         _finish(asyncio.run, supervise(settings, announce))

@@ -94,11 +94,10 @@ def _drop_traceback(error: Exception, _: object) -> None:
     error.__traceback__ = None
 
 
-async def write(context: Any, message: bytes, seconds: float | None = None) -> None:
-    """Writes to a stream; closes the connection of a peer that does not take the message within `seconds`, a minute by
-    default, and ends the call."""
-    if not await taken(context, context.write(message), seconds):
-        await abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "the stream was not read")
+async def write(context: Any, message: bytes, seconds: float | None = None) -> bool:
+    """Writes to a stream. False where the peer does not take the message within `seconds`, a minute by default: the
+    connection is closed then, where that is possible, and the call has to end."""
+    return await taken(context, context.write(message), seconds)
 
 
 async def taken(context: Any, sending: Awaitable[None], seconds: float | None = None) -> bool:

@@ -85,7 +85,8 @@ class Health:
                 status = self._statuses.get(service, _Status.SERVICE_UNKNOWN)
                 if status != last:
                     last = status
-                    await write(context, _answer(status))
+                    if not await write(context, _answer(status)):
+                        return
                 else:
                     await changed.wait()
 

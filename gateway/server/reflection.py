@@ -69,7 +69,8 @@ class _Reflection:
                 await abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, refusal)
             try:
                 async for answer in self._answers(_requests(context), context):
-                    await write(context, answer.SerializeToString())
+                    if not await write(context, answer.SerializeToString()):
+                        return
             except _MalformedError:
                 await abort(context, grpc.StatusCode.INVALID_ARGUMENT, "the request is no ServerReflectionRequest")
             except TimeoutError:

@@ -31,6 +31,7 @@ __all__ = ["OpenStreams", "StreamHandler", "StreamLimits", "stream_handler"]
 
 _LAST_WRITE_SECONDS = 1.0
 """How long the end of a stream waits for a message that is being written; a peer that does not read gets no status."""
+_NOT_READ = Failure.of(Reason.OVERLOADED, "the messages of the stream have not been read")
 _STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway stops; open the stream again")
 
 _REQUEST_SECONDS = 30.0
@@ -133,7 +134,7 @@ def stream_handler(
         arrival = Arrival(door, binding, context)
         failure: Failure | None = CANCELLED
         sent = 0
-        writing: asyncio.Future[None] | None = None
+        writing: asyncio.Future[bool] | None = None
         try:
             call = arrival.call(await _request(context))
             door.admission.authorize(call)
@@ -146,7 +147,8 @@ def stream_handler(
                     async for message in messages:
                         # To its end also when the stream is ended meanwhile: gRPC sends no status beside a message.
                         writing = asyncio.ensure_future(write(context, _serialized(message)))
-                        await asyncio.shield(writing)
+                        if not await asyncio.shield(writing):
+                            raise GatewayError(_NOT_READ)
                         sent += 1
                         events.message_sent(call)
                 finally:
@@ -161,7 +163,7 @@ def stream_handler(
         except Exception as error:
             failure = arrival.bug(error)
         finally:
-            events.call_ended(arrival.ended(failure, messages=sent))
+            events.call_ended(arrival.ended(_as_counted(failure), messages=sent))
         if writing is not None and not writing.done():
             writing.add_done_callback(_looked_at)
             await asyncio.wait((writing,), timeout=_LAST_WRITE_SECONDS)
@@ -197,7 +199,15 @@ async def _watch(door: Door, arrival: Arrival, call: Call, stream: _OpenStream, 
     await stream.pump
 
 
-def _looked_at(writing: asyncio.Future[None]) -> None:
+def _as_counted(failure: Failure | None) -> Failure | None:
+    """What log, metrics, audit log and traces learn of the end of a stream. Where the gateway stops in order, its
+    caller reads UNAVAILABLE and goes to another replica, and nothing has failed: like a stream at its deadline."""
+    if failure is not None and failure.reason == Reason.GATEWAY_STOPPING:
+        return failure.with_(code=CANCELLED.code)
+    return failure
+
+
+def _looked_at(writing: asyncio.Future[bool]) -> None:
     """Takes note of how a write ended that nobody waits for any more."""
     if not writing.cancelled():
         writing.exception()

@@ -113,6 +113,21 @@ class VCenterSettings(Section):
         ge=0,
         le=100_000,
     )
+    max_concurrent_logins: int = setting(
+        8,
+        "Logins of one worker that are with vCenter at once, and other calls about sessions. They have places of their "
+        "own, so that calls of open sessions never wait behind them.",
+        "a whole number from 1 to 1000",
+        ge=1,
+        le=1000,
+    )
+    max_waiting_logins: int = setting(
+        512,
+        "Logins of one worker that wait for their turn; further ones are refused at once.",
+        "a whole number from 0 to 100000",
+        ge=0,
+        le=100_000,
+    )
     max_response_bytes: ByteSize = setting(
         32 * 1024**2, "Largest answer of vCenter that is read.", BYTES, ge=1024, lt=2**31
     )

@@ -19,7 +19,7 @@ from gateway.calls import Call, Layer, SessionId, Unary
 from gateway.calls.credential import SESSION_HEADER
 from gateway.calls.shared_reads import SharedReads
 from gateway.contract import Contract
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Reason
 from gateway.events import Events
 from gateway.tracing import Tracing
 from gateway.transcoding.error_response import error_reader
@@ -44,9 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["VCenter"]
 
-_SESSION_CALLS = 8
-_WAITING_SESSION_CALLS = 512
-"""Logins wait for places of their own, so that calls of open sessions never wait behind them."""
 _QUESTION_SECONDS = 2.0
 
 
@@ -78,15 +75,15 @@ class VCenter:
         self._transport = Transport(options, events)
         self.breaker = Breaker(events=events, answers=self.answers)
         self.limiter = Limiter(options.max_concurrent_calls, options.max_waiting_calls)
-        session_calls = Limiter(_SESSION_CALLS, _WAITING_SESSION_CALLS)
+        session_calls = Limiter(options.max_concurrent_logins, options.max_waiting_logins)
 
         # Each line puts a layer around those above it: the last one is the first that a call comes to.
         # Every exchange is told to log, metrics and traces.
         self._send = observing(events, tracing)(self._transport.send)
         # Nothing is sent to a vCenter that does not answer.
         guarded_send = guarded(self.breaker)(self._send)
-        # Calls for sessions wait for places of their own. A logout goes past the breaker: vCenter may be back by now,
-        # and a session that is not closed takes up room.
+        # Calls for sessions wait for places of their own, so that those of open sessions never wait behind them. A
+        # logout goes past the breaker: vCenter may be back by now, and a session that is not closed takes up room.
         self._session_send = limited(session_calls)(guarded_send)
         log_out = limited(session_calls)(on_any_connection(self._send))
         guard = LockoutGuard(clock=clock)
@@ -176,7 +173,8 @@ class VCenter:
         except (TransportError, TimeoutError):
             return
         except GatewayError as error:
-            if error.failure.code == code_pb2.UNAUTHENTICATED:
+            failure = error.failure
+            if failure.code == code_pb2.UNAUTHENTICATED or failure.reason == Reason.SERVICE_ACCOUNT_REJECTED:
                 raise
 
     async def release(self) -> str | None:

@@ -41,6 +41,9 @@ class VCenterOptions:
     """Calls that are with vCenter at once, each on a connection of its own; further ones wait for their turn."""
     max_waiting_calls: int = _DEFAULTS.max_waiting_calls
     """Calls that wait for their turn; further ones are refused."""
+    max_concurrent_logins: int = _DEFAULTS.max_concurrent_logins
+    """The same of logins and other calls about sessions, which have places of their own."""
+    max_waiting_logins: int = _DEFAULTS.max_waiting_logins
     max_response_bytes: int = _DEFAULTS.max_response_bytes
     """Largest answer that is read."""
 
@@ -69,6 +72,8 @@ class VCenterOptions:
             max_timeout=settings.max_timeout_seconds,
             max_concurrent_calls=settings.max_concurrent_calls,
             max_waiting_calls=settings.max_waiting_calls,
+            max_concurrent_logins=settings.max_concurrent_logins,
+            max_waiting_logins=settings.max_waiting_logins,
             max_response_bytes=settings.max_response_bytes,
         )
 

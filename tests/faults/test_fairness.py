@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from base64 import b64decode
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -83,11 +84,11 @@ class HeldVCenter:
 
 
 @contextlib.asynccontextmanager
-async def held_vcenter(places: int = 64) -> AsyncIterator[tuple[HeldVCenter, Client, Client]]:
+async def held_vcenter(places: int = 64, **more: Any) -> AsyncIterator[tuple[HeldVCenter, Client, Client]]:
     """A held vCenter, a gateway in front of it, and two clients, each on a connection of its own."""
     held = HeldVCenter()
     async with raw_vcenter(held.answer) as held.vcenter:
-        options = VCenterOptions(held.vcenter.url, max_concurrent_calls=places)
+        options = VCenterOptions(held.vcenter.url, max_concurrent_calls=places, **more)
         async with (
             running_gateway(options) as crowd,
             # gRPC shares connections between channels unless told otherwise.
@@ -127,6 +128,17 @@ async def test_made_up_passwords_hold_up_nobody() -> None:
             ("UNAUTHENTICATED", "CREDENTIALS_REJECTED"): 8 + 511 + 1,
             ("RESOURCE_EXHAUSTED", "OVERLOADED"): 1000 - 8 - 511,
         }
+
+
+async def test_how_many_logins_there_may_be() -> None:
+    """The settings say how many are with vCenter and how many wait."""
+    async with held_vcenter(max_concurrent_logins=2, max_waiting_logins=3) as (vcenter, crowd, _):
+        vcenter.holds_logins = True
+        calls = [asyncio.create_task(end(crowd, READ, READ_REQUEST, user=f"user-{n}")) for n in range(10)]
+        await eventually(lambda: sum(call.done() for call in calls) == 10 - 2 - 3, "those who may not wait")
+        assert len(vcenter.logins) == 2
+        vcenter.let_all_go()
+        assert count(await asyncio.gather(*calls))[("RESOURCE_EXHAUSTED", "OVERLOADED")] == 5
 
 
 async def test_made_up_sessions_hold_up_nobody() -> None:

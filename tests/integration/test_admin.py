@@ -580,6 +580,44 @@ async def test_workers(tmp_path: Path) -> None:
         assert await process.end(signal.SIGTERM) == 0
 
 
+WATCH = "vcenter.gateway.v1.GatewayService/WatchGateway"
+
+
+async def test_streams_of_workers(tmp_path: Path) -> None:
+    """Streams of several workers are added up, the oldest one counts; those of a worker that dies are no longer open,
+    and what was counted stays."""
+    async with served(tmp_path, "--workers", "2") as (process, admin), contextlib.AsyncExitStack() as stack:
+        await becomes(admin, 200)
+        address = (await process.wait_for(r"serves .* on (127\.0\.0\.1:\d+)\."))[1]
+        streams = []
+        for _ in range(24):  # Each on a connection of its own, so that the workers share them.
+            channel = await stack.enter_async_context(
+                grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+            )
+            stream = channel.unary_stream(f"/{WATCH}")(b"")
+            assert await stream.read()
+            streams.append(stream)
+        await eventually_value(admin, "streams_open", 24)
+        assert await admin.value("stream_messages_total", grpc_method="WatchGateway") == 24
+        oldest = await admin.value("streams_oldest_seconds")
+        assert 0 < oldest < 60
+        for stream in streams[-4:]:
+            stream.cancel()
+        await eventually_value(admin, "streams_open", 20)
+        assert await admin.value("rpcs_total", grpc_method="WatchGateway", grpc_code="CANCELLED") == 4
+        assert await admin.value("stream_duration_seconds_count", grpc_method="WatchGateway") == 4
+        assert await admin.value("streams_oldest_seconds") > oldest
+
+        os.kill(int((await process.wait_for(r"worker 1 started with process id (\d+)"))[1]), signal.SIGKILL)
+        assert await becomes(admin, 503) == "not ready: worker 1 of 2\n"
+        left = await admin.value("streams_open")
+        assert 0 < left < 20
+        assert await admin.value("stream_messages_total", grpc_method="WatchGateway") >= 24
+        await becomes(admin, 200)
+        assert await admin.value("streams_open") == left
+        assert await process.end(signal.SIGTERM) == 0
+
+
 async def eventually_value(admin: Admin, name: str, expected: float) -> None:
     """Workers write what they keep once a second."""
     async with asyncio.timeout(10):

@@ -161,7 +161,7 @@ async def test_a_service_account_with_a_wrong_password(tmp_path: Path) -> None:
     write_password(tmp_path, "wrong")
     async with guarded(settings) as system:
         failure = await refusal(system.client.call(GET, user=None, metadata=BEARER))
-        assert (failure.code, failure.reason) == ("UNAUTHENTICATED", "CREDENTIALS_REJECTED")
+        assert (failure.code, failure.reason) == ("UNAVAILABLE", "SERVICE_ACCOUNT_REJECTED")
 
 
 async def test_the_whole_state_comes_first(system: System) -> None:

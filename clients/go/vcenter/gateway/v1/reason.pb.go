@@ -124,6 +124,13 @@ const (
 	//
 	//	{"reason": "AUDIT_UNAVAILABLE", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_AUDIT_UNAVAILABLE Reason = 18
+	// vCenter refused the account that the gateway itself uses. The caller's credentials are accepted; only an operator of
+	// the gateway can correct this. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says when the gateway tries
+	// the account again.
+	//
+	//	{"reason": "SERVICE_ACCOUNT_REJECTED", "domain": "vcenter-gateway",
+	//	 "metadata": {"operation": "POST /api/session", "http_status": "401"}}
+	Reason_REASON_SERVICE_ACCOUNT_REJECTED Reason = 19
 	// This vCenter is too old for the call, or for the call with this kind of credentials. The gRPC code is
 	// `UNIMPLEMENTED`. The message says which release it needs.
 	//
@@ -153,6 +160,7 @@ var (
 		16: "REASON_GATEWAY_STOPPING",
 		17: "REASON_TOO_MANY_STREAMS",
 		18: "REASON_AUDIT_UNAVAILABLE",
+		19: "REASON_SERVICE_ACCOUNT_REJECTED",
 		20: "REASON_VCENTER_TOO_OLD",
 	}
 	Reason_value = map[string]int32{
@@ -175,6 +183,7 @@ var (
 		"REASON_GATEWAY_STOPPING":            16,
 		"REASON_TOO_MANY_STREAMS":            17,
 		"REASON_AUDIT_UNAVAILABLE":           18,
+		"REASON_SERVICE_ACCOUNT_REJECTED":    19,
 		"REASON_VCENTER_TOO_OLD":             20,
 	}
 )
@@ -210,7 +219,7 @@ var File_vcenter_gateway_v1_reason_proto protoreflect.FileDescriptor
 
 const file_vcenter_gateway_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1fvcenter/gateway/v1/reason.proto\x12\x12vcenter.gateway.v1*\xed\x04\n" +
+	"\x1fvcenter/gateway/v1/reason.proto\x12\x12vcenter.gateway.v1*\x92\x05\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16REASON_REQUEST_INVALID\x10\x01\x12\x1e\n" +
@@ -231,7 +240,8 @@ const file_vcenter_gateway_v1_reason_proto_rawDesc = "" +
 	"\x12REASON_GATEWAY_BUG\x10\x0f\x12\x1b\n" +
 	"\x17REASON_GATEWAY_STOPPING\x10\x10\x12\x1b\n" +
 	"\x17REASON_TOO_MANY_STREAMS\x10\x11\x12\x1c\n" +
-	"\x18REASON_AUDIT_UNAVAILABLE\x10\x12\x12\x1a\n" +
+	"\x18REASON_AUDIT_UNAVAILABLE\x10\x12\x12#\n" +
+	"\x1fREASON_SERVICE_ACCOUNT_REJECTED\x10\x13\x12\x1a\n" +
 	"\x16REASON_VCENTER_TOO_OLD\x10\x14B\xe3\x01\n" +
 	"\x16com.vcenter.gateway.v1B\vReasonProtoP\x01ZRgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/gateway/v1;gatewayv1\xa2\x02\x03VGX\xaa\x02\x12Vcenter.Gateway.V1\xca\x02\x12Vcenter\\Gateway\\V1\xe2\x02\x1eVcenter\\Gateway\\V1\\GPBMetadata\xea\x02\x14Vcenter::Gateway::V1b\x06proto3"
 
