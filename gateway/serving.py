@@ -20,6 +20,7 @@ from gateway.errors import GatewayError, Reason
 from gateway.event_log import EventLog
 from gateway.events import combined
 from gateway.files import look_at_files
+from gateway.live import HubLimits
 from gateway.server.gateway import Gateway
 from gateway.server.guards import account_file, make_guards
 from gateway.server.options import ServerOptions
@@ -108,6 +109,7 @@ async def run(
             audit=guards.audit,
             tracing=tracing,
             tls=guards.tls,
+            hubs=HubLimits(settings.live.max_hubs, poll_seconds=settings.live.poll_seconds),
         )
         stopping = stop_event()
         reload = _reload([look_at_files, *([guards.audit_file.reopen] if guards.audit_file else [])])
@@ -253,14 +255,14 @@ def _warn(settings: Settings) -> None:
 def _warn_of_proxy(vcenter: VCenterOptions) -> None:
     """Says that a proxy is not used, which somebody may count on; never its address, which may hold a password."""
     parts = urlsplit(vcenter.url)
-    if proxy_bypass(parts.hostname or ""):
+    if vcenter.proxy is not None or proxy_bypass(parts.hostname or ""):
         return
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
         for variable in (name, name.upper()):
             if os.environ.get(variable):
                 _log.warning(
-                    "the environment variable %s is ignored: vCenter is called directly, not through a proxy; "
-                    "with its host in NO_PROXY this warning goes away",
+                    "the environment variable %s is ignored: vCenter is called directly; set vcenter.proxy to use a "
+                    "proxy, or put vCenter's host into NO_PROXY",
                     variable,
                 )
                 return

@@ -4,7 +4,8 @@ A change has two records. The first is written before vCenter is asked, since th
 auditor then sees what was under way, and that nobody knows how it ended. A call that is refused before has one record.
 A stream has the same, since it may last for days.
 
-Of a request only the identifiers in its path are told; they are cut where somebody sent something long, as names are.
+Of a request only the identifiers in its path are told, and of one to the gateway's own services the single resources
+that it names; they are cut where somebody sent something long, as names are.
 """
 
 from __future__ import annotations
@@ -202,7 +203,7 @@ class AuditLog(Events):
 
 def _target(method: Method, message: Message) -> Mapping[str, str]:
     if not isinstance(method.backing, Rest):
-        return {}
+        return {named.name: named.identifier for named in method.resources(message) if named.name}
     return {name: str(getattr(message, name)) for name in method.backing.rule.variables}
 
 

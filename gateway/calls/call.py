@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from google.protobuf.message import Message
@@ -38,3 +39,5 @@ class Call:
     max_age: int | None = None
     """How many seconds old an answer may be; None where the caller did not accept a shared one."""
     trace: Trace | None = field(default=None, repr=False)
+    requests: AsyncIterator[Message] | None = field(default=None, repr=False)
+    """The messages after the first one, where the caller streams its requests. Raises GatewayError."""

@@ -141,7 +141,7 @@ class SharedReads:
     async def call(self, call: Call) -> Reply:
         """Answers a call. Raises GatewayError."""
         if not call.binding.is_read_only:
-            return await self._change(call)
+            return await self._change(call, self._unary)
         if call.max_age is None:
             return await self._unary(call)
         return await self._read(call, call.max_age)
@@ -174,11 +174,19 @@ class SharedReads:
         flight.task.add_done_callback(lambda task: self._landed(slot, flight))
         return await self._wait(flight, call, 0)
 
-    async def _change(self, call: Call) -> Reply:
+    def around(self, unary: Unary) -> Unary:
+        """A layer around another endpoint than the one whose reads are shared: its changes drop reads too."""
+
+        async def answer(call: Call) -> Reply:
+            return await (unary(call) if call.binding.is_read_only else self._change(call, unary))
+
+        return answer
+
+    async def _change(self, call: Call, unary: Unary) -> Reply:
         """Makes a call that changes something, and drops what is known of its resources however the call ends."""
         self._drop(call)
         try:
-            return await self._unary(call)
+            return await unary(call)
         finally:
             self._drop(call)
 

@@ -20,6 +20,8 @@ _MODULES: Mapping[str, str] = {
     "serve": "gateway.cli.serve",
     "simulate": "gateway.cli.simulate",
     "call": "gateway.cli.call",
+    "exec": "gateway.cli.guest_exec",
+    "cp": "gateway.cli.guest_copy",
     "check": "gateway.cli.check",
     "routes": "gateway.cli.inspect",
     "descriptors": "gateway.cli.inspect",
@@ -27,6 +29,10 @@ _MODULES: Mapping[str, str] = {
     "completion": "gateway.cli.inspect",
     "worker": "gateway.cli.serve",
 }
+
+
+_FUNCTIONS = {"exec": "exec_"}
+"""Functions that cannot have the name of their command."""
 
 
 class _LazyGroup(click.Group):
@@ -39,7 +45,7 @@ class _LazyGroup(click.Group):
         module = _MODULES.get(cmd_name)
         if module is None:
             return None
-        command: click.Command = getattr(importlib.import_module(module), cmd_name)
+        command: click.Command = getattr(importlib.import_module(module), _FUNCTIONS.get(cmd_name, cmd_name))
         return command
 
     def resolve_command(

@@ -36,7 +36,7 @@ _DEADLINE = 60.0
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-_VCENTER_FLAGS = ("vcenter.ca_file", "vcenter.thumbprint", "vcenter.verify")
+_VCENTER_FLAGS = ("vcenter.ca_file", "vcenter.thumbprint", "vcenter.verify", "vcenter.proxy")
 
 
 def _complete_rpc(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -129,6 +129,7 @@ def call(
     vcenter_ca_file: str | None,
     vcenter_thumbprint: str | None,
     vcenter_verify: bool | None,
+    vcenter_proxy: str | None,
     user: str | None,
     password_file: Path | None,
     session_id: str | None,
@@ -163,10 +164,11 @@ def call(
             )
         ca_file = vcenter_ca_file or (str(ca) if ca else None)
         verify = vcenter_verify is not False and not no_verify
-        options = vcenter_options(vcenter, ca_file, vcenter_thumbprint or thumbprint, verify)
+        options = vcenter_options(vcenter, ca_file, vcenter_thumbprint or thumbprint, verify, vcenter_proxy)
         make_call = call_vcenter(options, _required(credential), contract)
     else:
-        if vcenter_ca_file or vcenter_thumbprint or vcenter_verify is not None or thumbprint or no_verify:
+        about_vcenter = (vcenter_ca_file, vcenter_thumbprint, vcenter_proxy, thumbprint)
+        if any(about_vcenter) or vcenter_verify is not None or no_verify:
             raise click.UsageError("the options --vcenter-... are about a vCenter; give --vcenter URL too")
         if token_file and credential is not None:
             raise click.UsageError("--token-file, --user and --session-id exclude each other")
@@ -205,7 +207,9 @@ def _print(
 
 
 def _json(message: Message, indent: int | None) -> str:
-    return json_format.MessageToJson(message, preserving_proto_field_name=True, indent=indent)
+    return json_format.MessageToJson(
+        message, preserving_proto_field_name=True, indent=indent, descriptor_pool=load_contract().pool
+    )
 
 
 def _resolve(text: str, names: list[str]) -> str:

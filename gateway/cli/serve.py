@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+import structlog
 import uvloop
 
 from gateway import __version__
@@ -65,8 +66,10 @@ def serve(**flags: Any) -> None:
         _fail(error, Exit.USAGE)
 
     def announce(port: int) -> None:
-        # Whoever asks for JSON reads both outputs by a program, as a cluster does; the log says the same.
-        if settings.log.format != "json":
+        # Whoever asks for JSON reads both outputs by a program, as a cluster does.
+        if settings.log.format == "json":
+            structlog.get_logger().info("ready", version=__version__, port=port, workers=settings.server.workers)
+        else:
             echo("\n".join(how_to_call(settings, port)))
 
     if settings.server.workers > 1:

@@ -12,19 +12,16 @@ from google.protobuf.message import Message
 from gateway import __version__
 from gateway.calls import Call, SessionId
 from gateway.contract import Contract
-from gateway.errors import Failure, GatewayError
 from gateway.events import BreakerChanged, CertificateChanged, Events, LoginEnded, SessionEnded
+from gateway.live.heartbeat import heartbeat_seconds
 from gateway.live.newest import Newest
 from gateway.live.serves import serves
-from gateway.transcoding.encoder import Violation
 from gateway.vcenter.client import VCenter
 from gateway.vcenter.version import VersionReader
 
 __all__ = ["GatewayService", "Limits"]
 
 _PACKAGE = "vcenter.gateway.v1"
-_HEARTBEAT_SECONDS = 15.0
-_MIN_HEARTBEAT_SECONDS, _MAX_HEARTBEAT_SECONDS = 1.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +120,7 @@ class GatewayService(Events):
     @serves("vcenter.gateway.v1.GatewayService/WatchGateway")
     async def watch_gateway(self, call: Call) -> AsyncIterator[Message]:
         """The state, each newer one, and a heartbeat when there is none for a while. Raises GatewayError."""
-        quiet = _heartbeat_seconds(call.message)
+        quiet = heartbeat_seconds(call.message)
         await self._authenticate(call)
         self._look()
         async for state in self._state.watch(quiet):
@@ -194,18 +191,6 @@ class GatewayService(Events):
 
     def _message(self, name: str, /, **fields: Any) -> Any:
         return self._contract.message_class(f"{_PACKAGE}.{name}")(**fields)
-
-
-def _heartbeat_seconds(request: Any) -> float:
-    """How long a stream may be silent. Raises GatewayError (INVALID_ARGUMENT)."""
-    if not request.HasField("heartbeat_interval"):
-        return _HEARTBEAT_SECONDS
-    interval = request.heartbeat_interval
-    seconds = interval.seconds + interval.nanos / 1e9
-    if _MIN_HEARTBEAT_SECONDS <= seconds <= _MAX_HEARTBEAT_SECONDS:
-        return float(seconds)
-    text = f"must be from {_MIN_HEARTBEAT_SECONDS:g} to {_MAX_HEARTBEAT_SECONDS:g} seconds"
-    raise GatewayError(Failure.of_request([Violation("heartbeat_interval", text)]))
 
 
 def _expiry(certificate: bytes | None) -> float | None:

@@ -7,7 +7,7 @@ import math
 import os
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from logging import getLogger
 from typing import Any, NoReturn
@@ -30,7 +30,7 @@ from gateway.tracing.context import Trace
 from gateway.transcoding import Binding
 from gateway.vcenter.retry import RetryPolicy
 
-__all__ = ["REQUEST_ID_HEADER", "Arrival", "Door", "refuse"]
+__all__ = ["REQUEST_ID_HEADER", "Arrival", "Door", "parsed", "refuse"]
 
 REQUEST_ID_HEADER = "x-request-id"
 _CACHE_CONTROL_HEADER = "cache-control"
@@ -92,32 +92,30 @@ class Arrival:
         """Who calls. Raises GatewayError (UNAUTHENTICATED)."""
         return self._door.admission.identify(self.metadata, self._context.auth_context, self.peer)
 
-    def call(self, data: bytes | Failure) -> Call:
+    def call(self, data: bytes | Failure, requests: AsyncIterator[Message] | None = None) -> Call:
         """The call, once it is known who makes it and what is asked by the serialized request; or why there is none.
-        Raises GatewayError."""
+        `requests` are the messages after the first one. Raises GatewayError."""
         if isinstance(data, Failure):
             raise GatewayError(data)
         binding = self.binding
         self.caller = caller = self.identify()
-        try:
-            self.message = message = binding.request_class.FromString(data)
-        except DecodeError:
-            text = f"the request is not a valid {binding.method.input_type.full_name}"
-            raise GatewayError(Failure.of(Reason.REQUEST_INVALID, text)) from None
+        self.message = message = parsed(binding, data)
         max_age = None
         if self._cache_control is not None and binding.is_read_only:
             max_age = accepted_age(self._cache_control)
-        call = Call(binding, message, caller, self._deadline(), self.request_id, max_age, self.trace)
+        call = Call(binding, message, caller, self._deadline(), self.request_id, max_age, self.trace, requests)
         self._call = call
         return call
 
     def _deadline(self) -> float:
         remaining = self._context.time_remaining()
-        if self.binding.method.streaming is not Streaming.UNARY:
+        method = self.binding.method
+        is_unary = method.streaming is Streaming.UNARY
+        if remaining is not None and is_unary:
+            remaining -= min(_MAX_SECONDS_FOR_THE_ANSWER, _SHARE_FOR_THE_ANSWER * remaining)
+        if method.waits or not is_unary:
             seconds = math.inf if remaining is None else remaining
         else:
-            if remaining is not None:
-                remaining -= min(_MAX_SECONDS_FOR_THE_ANSWER, _SHARE_FOR_THE_ANSWER * remaining)
             seconds = self._door.seconds_for(self.binding.is_read_only, remaining)
         return asyncio.get_running_loop().time() + seconds
 
@@ -151,6 +149,15 @@ class Arrival:
         # The gateway's own rpcs have none.
         failure = Failure.of(reason, text, metadata={"operation": operation} if operation else {})
         return failure if self.binding.is_read_only else failure.leaving_open()
+
+
+def parsed(binding: Binding, data: bytes) -> Message:
+    """A message of a request. Raises GatewayError (INVALID_ARGUMENT) for bytes that are none."""
+    try:
+        return binding.request_class.FromString(data)
+    except DecodeError:
+        text = f"the request is not a valid {binding.method.input_type.full_name}"
+        raise GatewayError(Failure.of(Reason.REQUEST_INVALID, text)) from None
 
 
 async def refuse(context: Any, failure: Failure, request_id: str) -> NoReturn:

@@ -18,8 +18,9 @@ from gateway.contract import Contract, load_contract
 from gateway.errors import Reason
 from gateway.events import BreakerChanged, Events, Exchanged, FileChanged, combined
 from gateway.files import listening
-from gateway.live import GatewayService, local_endpoints
+from gateway.live import GatewayService, HubLimits, MachineServices, WatchingServices, local_endpoints
 from gateway.live.gateway_service import Limits
+from gateway.live.required import checked
 from gateway.server.arrival import Door
 from gateway.server.drain import Drain
 from gateway.server.health import Health
@@ -68,6 +69,7 @@ class Gateway(Events):
         tracing: Tracing | None = None,
         tls: ServerTls | None = None,
         contract: Contract | None = None,
+        hubs: HubLimits | None = None,
     ) -> None:
         self.contract = contract or load_contract()
         self.bindings: Mapping[str, Binding] = compile_bindings(self.contract)
@@ -84,6 +86,9 @@ class Gateway(Events):
         self._tracing = tracing
         self._version = VersionReader(vcenter)
         self._service: GatewayService | None = None
+        self.machines: MachineServices | None = None
+        self.watching: WatchingServices | None = None
+        self._hub_limits = hubs
         self._server: grpc.aio.Server | None = None
         self._health = Health()
         self._is_closed = self._is_trusted = True
@@ -142,7 +147,11 @@ class Gateway(Events):
             self._health.shut_down()
             await asyncio.sleep(leave)
             # While other replicas serve, and before the listener closes.
+            if self.watching is not None:
+                self.watching.stopping()
             self.streams.end_all()
+            if self.watching is not None:
+                await self.watching.close()
             # The listener closes now; new calls on open connections are told to go elsewhere.
             grace = self.options.grace_seconds if grace is None else grace
             await self._drain.close(server, grace, self._close_vcenter, self._peers.taken())
@@ -151,6 +160,11 @@ class Gateway(Events):
     async def _close_vcenter(self) -> None:
         self._listening.close()
         vcenter, self.vcenter, self._service = self.vcenter, None, None
+        watching, self.watching = self.watching, None
+        if watching is not None:
+            await watching.close()
+        if self.machines is not None:
+            await self.machines.close()
         if vcenter is not None:
             await vcenter.close()
         await self._version.close()
@@ -207,12 +221,20 @@ class Gateway(Events):
             tracing=self._tracing,
             versions=self._version,
         )
+        watching = self.watching = WatchingServices(
+            self.contract, self.bindings, vcenter, vcenter.reads.call, admission, recorded, events, self._hub_limits
+        )
+        machines = self.machines = MachineServices(
+            self.contract, self.bindings, vcenter, vcenter.reads.call, events, watching, timeouts.max_transfers
+        )
+        own = local_endpoints(self.contract, [service, *watching.services, *machines.services])
         return rpc_handler(
             self.bindings,
             Door(admission, timeouts.seconds_for, self._tracing),
             vcenter.call,
             enter,
-            local_endpoints(self.contract, [service]),
+            checked(self.contract, own),
+            vcenter.reads.around,
             events,
             self.streams,
             self._drain,

@@ -6,12 +6,13 @@ makes them, finding the method took 4 % of a call's instructions, and more with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import grpc
+from google.protobuf.message import Message
 
-from gateway.calls import Call, Layer, Reply, Unary
+from gateway.calls import Call, Layer, Reply, Stream, Unary
 from gateway.contract import Rest, Streaming
 from gateway.events import Events
 from gateway.server.arrival import Door
@@ -40,6 +41,7 @@ def rpc_handler(
     rest: Unary,
     enter: Layer,
     local: Mapping[str, Callable[..., Any]],
+    changing: Layer,
     events: Events,
     streams: OpenStreams,
     drain: Drain,
@@ -47,18 +49,19 @@ def rpc_handler(
     max_response_bytes: int,
 ) -> grpc.GenericRpcHandler[Any, Any]:
     """The handler of all rpcs. `rest` answers the rpcs that stand for a REST call. `local` has the others, to which
-    `enter` lets calls in.
+    `enter` lets calls in; `changing` goes around those of them that are unary.
 
     All are registered with a stream of requests, since gRPC itself never answers a unary call without a message.
     """
     handlers: dict[str, Any] = {}
     for name, binding in bindings.items():
         method = binding.method
-        if method.streaming is Streaming.SERVER:
-            stream = stream_handler(door, binding, local[name], events, streams)
+        if method.streaming is not Streaming.UNARY:
+            answer = _single(local[name]) if method.streaming is Streaming.CLIENT else local[name]
+            stream = stream_handler(door, binding, answer, events, streams)
             handlers[f"/{name}"] = grpc.stream_stream_rpc_method_handler(stream)
         else:
-            unary = rest if isinstance(method.backing, Rest) else enter(_serializing(local[name]))
+            unary = rest if isinstance(method.backing, Rest) else enter(changing(_serializing(local[name])))
             room = peers.take_room if method.is_read_only else None
             handle = unary_handler(door, binding, unary, events, max_response_bytes, room)
             handlers[f"/{name}"] = grpc.stream_unary_rpc_method_handler(peers.bounded(drain.watched(handle)))
@@ -71,3 +74,13 @@ def _serializing(answer: Callable[..., Any]) -> Unary:
         return Reply(message.SerializeToString())
 
     return serialize
+
+
+def _single(answer: Callable[..., Any]) -> Stream:
+    """A single response as a stream of one: so an rpc that streams its requests is limited, watched and ended as any
+    other stream."""
+
+    async def stream(call: Call) -> AsyncIterator[Message]:
+        yield await answer(call)
+
+    return stream

@@ -1,8 +1,10 @@
-"""Handles an rpc that streams its responses, and keeps the streams that are open.
+"""Handles an rpc that streams its responses or its requests, and keeps the streams that are open.
 
 What ends a stream before its time: the stop of the gateway, credentials that are no longer accepted, and a policy that
 no longer allows it. At its deadline gRPC cancels it, like one whose caller leaves: neither is anybody's fault. A stream
 whose caller does not read waits; it never holds up the source of its messages, which is the matter of who makes them.
+
+Requests are read one by one, when the method asks for the next one, so that gRPC slows a caller down who sends faster.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +21,7 @@ from google.protobuf.message import Message
 from gateway.calls import Call, Kind, Stream
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events
-from gateway.server.arrival import REQUEST_ID_HEADER, Arrival, Door, refuse
+from gateway.server.arrival import REQUEST_ID_HEADER, Arrival, Door, parsed, refuse
 from gateway.server.calls import CANCELLED
 from gateway.server.connections import Places, read, taken, write
 from gateway.server.peers import NO_REQUEST
@@ -35,6 +37,9 @@ _NOT_READ = Failure.of(Reason.OVERLOADED, "the messages of the stream have not b
 _STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway stops; open the stream again")
 
 _REQUEST_SECONDS = 30.0
+"""How long the first message may take."""
+NEXT_REQUEST_SECONDS = 60.0
+"""How long each further one may take."""
 
 # Each default is stated once, where it is documented.
 _DEFAULTS = ServerSettings()
@@ -128,7 +133,8 @@ def stream_handler(
     events: Events,
     streams: OpenStreams,
 ) -> StreamHandler:
-    """The handler of one rpc that streams its responses. It reads the serialized request from its context."""
+    """The handler of one rpc that streams. It reads the serialized requests from its context."""
+    takes_requests, _ = binding.method.streaming.value
 
     async def handle(_: Any, context: Any) -> None:
         arrival = Arrival(door, binding, context)
@@ -136,7 +142,7 @@ def stream_handler(
         sent = 0
         writing: asyncio.Future[bool] | None = None
         try:
-            call = arrival.call(await _request(context))
+            call = arrival.call(await _request(context), _further(context, binding) if takes_requests else None)
             door.admission.authorize(call)
             events.call_started(call)
 
@@ -147,6 +153,8 @@ def stream_handler(
                     async for message in messages:
                         # To its end also when the stream is ended meanwhile: gRPC sends no status beside a message.
                         writing = asyncio.ensure_future(write(context, _serialized(message)))
+                        # Whoever ends the stream meanwhile does not look at it.
+                        writing.add_done_callback(_looked_at)
                         if not await asyncio.shield(writing):
                             raise GatewayError(_NOT_READ)
                         sent += 1
@@ -165,7 +173,6 @@ def stream_handler(
         finally:
             events.call_ended(arrival.ended(_as_counted(failure), messages=sent))
         if writing is not None and not writing.done():
-            writing.add_done_callback(_looked_at)
             await asyncio.wait((writing,), timeout=_LAST_WRITE_SECONDS)
         if failure is not None:
             # The status waits behind a message that the caller does not read.
@@ -181,6 +188,21 @@ async def _request(context: Any) -> bytes | Failure:
         async with asyncio.timeout(_REQUEST_SECONDS):
             data = await read(context)
     return NO_REQUEST if data is None else data
+
+
+async def _further(context: Any, binding: Binding) -> AsyncIterator[Message]:
+    """The messages after the first one. Raises GatewayError (INVALID_ARGUMENT) for one that cannot be read, or does not
+    come."""
+    while True:
+        try:
+            async with asyncio.timeout(NEXT_REQUEST_SECONDS):
+                data = await read(context)
+        except TimeoutError:
+            text = f"the next message of the request has not arrived within {NEXT_REQUEST_SECONDS:g} seconds"
+            raise GatewayError(Failure.of(Reason.REQUEST_INVALID, text)) from None
+        if data is None:
+            return
+        yield parsed(binding, data)
 
 
 async def _watch(door: Door, arrival: Arrival, call: Call, stream: _OpenStream, check_seconds: float) -> None:
@@ -213,5 +235,5 @@ def _looked_at(writing: asyncio.Future[bool]) -> None:
         writing.exception()
 
 
-def _serialized(message: Message) -> bytes:
-    return message.SerializeToString()
+def _serialized(message: Message | bytes) -> bytes:
+    return message if isinstance(message, bytes) else message.SerializeToString()

@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from gateway.settings.access import AuthSettings
 from gateway.settings.address import is_loopback, join_address, split_address
 from gateway.settings.admin import AdminSettings
+from gateway.settings.live import LiveSettings
 from gateway.settings.section import VARIABLE_PREFIX, Section, Setting
 from gateway.settings.server import LogSettings, ServerSettings, TlsSettings
 from gateway.settings.tracing import TracingSettings
@@ -28,6 +29,7 @@ __all__ = [
     "VARIABLE_PREFIX",
     "AdminSettings",
     "AuthSettings",
+    "LiveSettings",
     "LogSettings",
     "ServerSettings",
     "Setting",
@@ -50,6 +52,7 @@ class Settings(Section):
     server: ServerSettings = ServerSettings()
     tls: TlsSettings = TlsSettings()
     vcenter: VCenterSettings = VCenterSettings()
+    live: LiveSettings = LiveSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     auth: AuthSettings = AuthSettings()
     log: LogSettings = LogSettings()

@@ -26,13 +26,13 @@ from gateway.simulator.inventory import Inventory
 from gateway.simulator.invocation import Invocation
 from gateway.simulator.json_rpc import JsonRpc
 from gateway.simulator.older_rest import OlderRest
-from gateway.simulator.registry import Call, handlers, missing_operations
+from gateway.simulator.registry import Call, carry_out, missing_operations
 from gateway.simulator.routing import AmbiguousPathError, Router
 from gateway.simulator.sessions import READ, WRITE, Session, Sessions
 from gateway.simulator.tasks import Task
 from gateway.simulator.validation import Mismatch, Validator
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "basic_credentials"]
 
 _SESSION_PATH = "/api/session"
 _API = ("/api/", older_rest.PREFIX)
@@ -157,7 +157,7 @@ class Endpoint:
         user.require(READ if operation.reads_only else WRITE, operation.id)
         call = Call(operation.id, self._inventory, called.path, query, body, user, self._clock, called.headers)
         _check_machine(operation, call)
-        response = self._respond(operation, lambda: handlers()[operation.id](call))
+        response = self._respond(operation, lambda: carry_out(call))
         if isinstance(response, Response):
             return response
         task = response
@@ -197,7 +197,7 @@ class Endpoint:
 
     def _session(self, request: Request) -> Response:
         if request.method == "POST":
-            session = self._sessions.login(*_basic(request))
+            session = self._sessions.login(*basic_credentials(request))
             return Response(HTTPStatus.CREATED, json.dumps(session.identifier).encode(), executed=True)
         identifier = request.headers.get(SESSION_HEADER)
         if request.method == "GET":
@@ -219,7 +219,7 @@ class Endpoint:
             raise errors.unknown_url()
         if query.get("~action") == ["get"]:
             return _envelope(_session_info(self._sessions.find(identifier)))
-        session = self._sessions.login(*_basic(request))
+        session = self._sessions.login(*basic_credentials(request))
         return _envelope(
             session.identifier, {"Set-Cookie": f"{SESSION_HEADER}={session.identifier};Path=/rest;Secure;HttpOnly"}
         )
@@ -264,7 +264,7 @@ def _json_body(request: Request) -> Any:
         ) from None
 
 
-def _basic(request: Request) -> tuple[str, str]:
+def basic_credentials(request: Request) -> tuple[str, str]:
     """User name and password; ("", "") for a request without, which no account has."""
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":

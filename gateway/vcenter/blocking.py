@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import socket
 import ssl
 import time
 from types import TracebackType
@@ -38,6 +39,7 @@ from gateway.vcenter.failures import (
     thumbprint_text,
 )
 from gateway.vcenter.options import USER_AGENT, VCenterOptions, ssl_context
+from gateway.vcenter.proxy import open_socket
 from gateway.vcenter.releases import form_for, with_release
 from gateway.vcenter.retry import RetryPolicy
 from gateway.vcenter.session_api import LOGIN, LOGOUT, login_refused, read_session_id
@@ -201,6 +203,15 @@ def _is_no_http(error: BaseException) -> bool:
 class _Opening:
     """A connection whose failures tell, past all layers above it, that nothing was sent yet."""
 
+    proxy_address: str | None = None
+    unreachable = "vCenter cannot be reached"
+
+    def _new_conn(self) -> socket.socket:
+        if self.proxy_address is None:
+            return cast(socket.socket, super()._new_conn())  # type: ignore[misc]
+        this: Any = self
+        return open_socket(self.proxy_address, this.host, this.port, this.timeout)
+
     def connect(self) -> None:
         try:
             super().connect()  # type: ignore[misc]
@@ -208,11 +219,11 @@ class _Opening:
             raise CertificateError(certificate_text(error)) from None
         except urllib3.exceptions.NewConnectionError as error:
             cause = error.__cause__
-            raise NotSentError(f"vCenter cannot be reached: {os_text(cause if cause else error)}") from None
+            raise NotSentError(f"{self.unreachable}: {os_text(cause if cause else error)}") from None
         except (urllib3.exceptions.TimeoutError, TimeoutError):
-            raise ConnectTimeoutError("vCenter cannot be reached: no connection in time") from None
+            raise ConnectTimeoutError(f"{self.unreachable}: no connection in time") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise NotSentError(f"vCenter cannot be reached: {os_text(error)}") from None
+            raise NotSentError(f"{self.unreachable}: {os_text(error)}") from None
 
 
 class _HttpConnection(_Opening, urllib3.connection.HTTPConnection):
@@ -237,12 +248,11 @@ class _HttpsConnection(_Opening, urllib3.connection.HTTPSConnection):
         self.is_verified = True
 
 
-class _HttpPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _HttpConnection
-
-
-class _HttpsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _HttpsConnection
+def _pool(base: type[Any], connection: type[Any], proxy: str | None) -> type[Any]:
+    """The pool of connections of this kind. urllib3 makes both by itself, and hands nothing of ours on."""
+    how = {} if proxy is None else {"unreachable": f"{connection.unreachable} through the proxy {proxy}"}
+    kind = type(connection.__name__, (connection,), {"proxy_address": proxy, **how})
+    return type(base.__name__, (base,), {"ConnectionCls": kind})
 
 
 class _Adapter(HTTPAdapter):
@@ -256,7 +266,10 @@ class _Adapter(HTTPAdapter):
         kwargs["ssl_context"] = ssl_context(self._vcenter)
         kwargs["assert_fingerprint"] = self._vcenter.thumbprint
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _pool(urllib3.HTTPConnectionPool, _HttpConnection, self._vcenter.proxy),
+            "https": _pool(urllib3.HTTPSConnectionPool, _HttpsConnection, self._vcenter.proxy),
+        }
 
     def close(self) -> None:
         """Closes the connections now; urllib3 leaves it to the last one who still has an error of theirs in hand."""

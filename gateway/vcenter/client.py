@@ -19,7 +19,7 @@ from gateway.calls import Call, Layer, SessionId, Unary
 from gateway.calls.credential import SESSION_HEADER
 from gateway.calls.shared_reads import SharedReads
 from gateway.contract import Contract
-from gateway.errors import GatewayError, Reason
+from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events
 from gateway.tracing import Tracing
 from gateway.transcoding.error_response import error_reader
@@ -34,6 +34,7 @@ from gateway.vcenter.retry import RetryPolicy
 from gateway.vcenter.retrying import on_any_connection, retrying
 from gateway.vcenter.session_api import PROBE, RestSessions, SessionApi
 from gateway.vcenter.sessions import SessionCounts, SessionPool
+from gateway.vcenter.transfers import Answered, FileTransport
 from gateway.vcenter.translating import translating
 from gateway.vcenter.transport import Transport
 from gateway.vcenter.version import VERSIONS, VersionReader
@@ -104,6 +105,8 @@ class VCenter:
         self.reads = SharedReads(retried, longest=options.max_timeout, lend=self._lend)
         # Nobody is served whom the policy does not allow, and no change without its record.
         self.call: Unary = admission(self.reads.call)
+        self.files = FileTransport(options)
+        """Copies files to and from URLs that vCenter gives."""
         self._sessions_of, self._in_turn = sessions_of, in_turn
         self._options, self._policy, self._events = options, policy, events
         self._versions = versions or VersionReader(options)
@@ -180,6 +183,10 @@ class VCenter:
     async def release(self) -> str | None:
         """The version of vCenter's API, for instance `8.0.3.0`; None when vCenter does not tell it."""
         return (await self._versions.current()).api
+
+    def file_failure(self, operation: str, answered: Answered) -> Failure:
+        """What a transfer ended in that was answered with an error."""
+        return self._errors.read(operation, answered.status, answered.headers, answered.body)
 
     async def close(self) -> None:
         """Logs every session out and closes the connections."""

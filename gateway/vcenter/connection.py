@@ -1,7 +1,7 @@
 """One connection to vCenter: HTTP/1.1 on an asyncio transport, one exchange at a time.
 
 With aiohttp's client a call cost 545 microseconds of CPU, with this 391, of which gRPC alone takes 205. What is needed
-here is little: no redirects, no cookies, no compression, no proxies, and answers that are read whole. The grammar of
+here is little: no redirects, no cookies, no compression, and answers that are read whole. The grammar of
 HTTP is httptools' matter; here is what an answer means for the call that waits for it.
 """
 

@@ -29,8 +29,9 @@ from gateway.vcenter.failures import (
     thumbprint_text,
 )
 from gateway.vcenter.options import USER_AGENT, VCenterOptions, ssl_context
+from gateway.vcenter.proxy import open_tunnel, place
 
-__all__ = ["Transport"]
+__all__ = ["Transport", "trust_of"]
 
 _KEEP_SECONDS = 15.0
 """How long a connection is kept that nobody uses."""
@@ -56,7 +57,11 @@ class Transport:
         """Without a zone, which means something to this machine only."""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._options = options
-        self._trust = _trust(options)
+        self._place = place(options.proxy, self._host, self._port)
+        """Where connections lead."""
+        through = f" through the proxy {options.proxy}" if options.proxy else ""
+        self._unreachable = f"vCenter cannot be reached{through}"
+        self._trust = trust_of(options)
         self._trusted: ssl.SSLContext | None = None
         """By which the kept connections were made."""
         self._common = (
@@ -175,16 +180,16 @@ class Transport:
                 connection = await self._open_connection(trusted, loop)
         except TimeoutError as error:
             if isinstance(error, OSError) and error.errno:  # The network's, not ours.
-                raise NotSentError(f"vCenter cannot be reached: {os_text(error)}") from None
+                raise NotSentError(f"{self._unreachable}: {os_text(error)}") from None
             if by == until:
                 raise _no_time() from None
-            raise ConnectTimeoutError("vCenter cannot be reached: no connection in time") from None
+            raise ConnectTimeoutError(f"{self._unreachable}: no connection in time") from None
         except ssl.SSLCertVerificationError as error:
             raise CertificateError(certificate_text(error)) from None
         except OSError as error:
-            raise NotSentError(f"vCenter cannot be reached: {os_text(error)}") from None
+            raise NotSentError(f"{self._unreachable}: {os_text(error)}") from None
         if not connection.is_open:
-            raise NotSentError("vCenter cannot be reached: it closes connections at once")
+            raise NotSentError(f"{self._unreachable}: it closes connections at once")
         self._open.add(connection)
         if (tls := connection.tls) is not None:
             self._look_at(tls.getpeercert(binary_form=True) or b"", connection)
@@ -196,7 +201,8 @@ class Transport:
 
         name = self._name if trusted is not None else None
         addresses = await self._resolved(loop)
-        if len(addresses) == 1 and not _has_zone(addresses[0]):
+        tunnel = self._options.proxy is not None
+        if len(addresses) == 1 and not tunnel and not _has_zone(addresses[0]):
             host, port = addresses[0][4][:2]
             _, connection = await loop.create_connection(make, host, port, ssl=trusted, server_hostname=name)
             return connection
@@ -204,6 +210,8 @@ class Transport:
             addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1, loop=loop
         )
         try:
+            if tunnel:
+                await open_tunnel(sock, self._host, self._port)
             _, connection = await loop.create_connection(make, sock=sock, ssl=trusted, server_hostname=name)
         except BaseException:
             sock.close()
@@ -221,7 +229,7 @@ class Transport:
 
     async def _resolve(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            found = await loop.getaddrinfo(*self._place, type=socket.SOCK_STREAM)
             self._addresses = [tuple(info) for info in found]  # type: ignore[misc]
             self._addresses_until = loop.time() + _ADDRESSES_SECONDS
         finally:
@@ -249,7 +257,7 @@ def _no_time() -> NotSentTimeoutError:
     return NotSentTimeoutError("the deadline passed before there was a connection to vCenter")
 
 
-def _trust(options: VCenterOptions) -> Callable[[], ssl.SSLContext | None]:
+def trust_of(options: VCenterOptions) -> Callable[[], ssl.SSLContext | None]:
     """Whom to trust, to be asked for each call: the file of authorities may have been renewed."""
     if not options.url.startswith("https:"):
         return lambda: None

@@ -40,7 +40,7 @@ def _of_documents() -> list[Example]:
     for path in (ROOT / "docs" / "kubernetes.md", ROOT / "docs" / "operations.md"):
         for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", path.read_text(encoding="utf-8"), re.S), 1):
             content = yaml.safe_load(block)
-            if isinstance(content, dict) and content and set(content) <= known - {"policy"}:
+            if isinstance(content, dict) and content and set(content) <= known:
                 found.append(Example(f"{path.stem} {number}", _completed(content)))
     return found
 

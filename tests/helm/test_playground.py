@@ -74,7 +74,7 @@ def running(objects: list[dict[str, Any]], folder: Path) -> Iterator[dict[str, A
     ):
         try:
             end = time.monotonic() + 60
-            while b'"serving ' not in output.read_bytes():
+            while b'"event":"ready"' not in output.read_bytes():
                 assert process.poll() is None, output.read_text()
                 assert time.monotonic() < end, output.read_text()
                 time.sleep(0.05)

@@ -335,6 +335,27 @@ async def test_unread_answers_of_all_connections(monkeypatch: pytest.MonkeyPatch
         assert not least.is_closed.is_set()
 
 
+@pytest.mark.parametrize(("size", "fits"), [(24 * KIB, True), (24 * KIB + 1, False)])
+async def test_the_last_room_for_answers(size: int, fits: bool) -> None:
+    """All connections together may hold as much as the limit says, to the last byte."""
+    async with (
+        answering(128 * KIB) as server,
+        connection(server.address, CLOSED_WINDOW) as first,
+        connection(server.address, CLOSED_WINDOW) as second,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        await ask(first, 1, 64 * KIB)
+        await ask(second, 1, 40 * KIB)
+        await eventually(lambda: server.peers.unsent_bytes == 104 * KIB, "both answers")
+        answer = channel.unary_unary("/test.Echo/Get")(b"%d" % size, timeout=10)
+        if fits:
+            assert len(await answer) == size
+        else:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await answer
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
 @pytest.mark.parametrize("size", [100, 64 * KIB], ids=["small", "large"])
 async def test_an_answer_that_is_never_read(caplog: pytest.LogCaptureFixture, size: int) -> None:
     """The connection is closed after a while, and what it held is free; the log says so, without a traceback."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from base64 import b64decode
 from itertools import count
 
@@ -289,6 +290,22 @@ async def test_a_vcenter_that_is_full_is_so_for_all_users(message_id: str, is_tr
     logins.clock.now += 2
     logins.ends_in = RestResponse(201, {}, b'"session"')
     await get(logins.pool, *USERS[3:6])
+
+
+async def test_a_login_that_fails_for_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """Where all who waited for a login have given up, its failure leaves nothing in the log."""
+    vcenter = VCenter()
+    pool = SessionPool(vcenter.send, vcenter.send, REST)
+    vcenter.answering.clear()
+    waiting = asyncio.ensure_future(pool.get(wrong(USERS[0])))
+    await idle()
+    waiting.cancel()
+    await idle()
+    vcenter.answering.set()
+    await idle()
+    gc.collect()
+    assert pool.counts.rejected == 1
+    assert not caplog.records
 
 
 async def test_the_wait_is_bounded_and_begins_anew() -> None:
