@@ -73,21 +73,27 @@ class Endpoint:
         response = self._guard(request, lambda: self._dispatch(request))
         later = response.later
         if later is None:
-            return self.in_dialect(request, response)
+            return self._in_dialect(request, response)
         return replace(
-            response, later=Later(later.due, lambda: self.in_dialect(request, self._guard(request, later.response)))
+            response, later=Later(later.due, lambda: self._in_dialect(request, self._guard(request, later.response)))
         )
 
     def in_dialect(self, request: Request, response: Response) -> Response:
+        """A fault's response as the dialect of the request has it; one that is no answer of the operation stays."""
+        try:
+            return self._in_dialect(request, response)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return response
+
+    def _in_dialect(self, request: Request, response: Response) -> Response:
         """A response of the REST API as the dialect of the request has it; pages of a proxy are the same in all."""
-        path, _ = _split(request.target)
         if response.body and response.content_type != "application/json":
             return response
+        path, _ = _split(request.target)
         if path == json_rpc.PATH and request.method == "POST":
             return self._json_rpc.write(request, response)
-        if f"{path}/".startswith(older_rest.PREFIX):
-            if path == _LEGACY_SESSION_PATH and response.status < HTTPStatus.BAD_REQUEST:
-                return response
+        session = path == _LEGACY_SESSION_PATH and response.status < HTTPStatus.BAD_REQUEST
+        if f"{path}/".startswith(older_rest.PREFIX) and not session:
             return self._older_rest.write(self._operation_of(request), response)
         return response
 

@@ -91,7 +91,7 @@ class JsonRpc:
         except errors.VapiError:
             return _answer(response, {"jsonrpc": "2.0", "error": _INVALID_REQUEST, "id": None})
         if response.status >= HTTPStatus.BAD_REQUEST:
-            result = {"error": _error(value or {})}
+            result = {"error": _error(value)}
         else:
             result = {"output": self._output(message, value)}
         return _answer(response, {"jsonrpc": "2.0", "result": result, "id": message.id})
@@ -224,7 +224,7 @@ def _untyped(value: Any, name: str) -> Any:
     return _structure(name, fields)
 
 
-def _error(body: Mapping[str, Any]) -> dict[str, Any]:
+def _error(body: Any) -> dict[str, Any]:
     """The error that an error body of the REST API tells of."""
     messages = [
         _structure(_MESSAGE, {**message, "params": {"OPTIONAL": None}, "localized": {"OPTIONAL": None}})

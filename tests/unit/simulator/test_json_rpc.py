@@ -372,3 +372,21 @@ async def test_faults_and_the_record_know_the_operation() -> None:
         async with client.post(f"{vcenter.url}/api", data=body) as response:
             assert await response.json() == {"jsonrpc": "2.0", "result": {"output": None}, "id": "7"}
         assert [call.executed for call in vcenter.record.of(f"{POWER}.start")] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("target", "made_up"),
+    [
+        ("/api", Response(200, b"[1]")),
+        ("/api", Response(500, b'{"x": 1}')),
+        ("/api", Response(500, b"5")),
+        ("/rest/vcenter/vm/vm-1001", Response(500, b'{"x": 1}')),
+        ("/rest/vcenter/vm/vm-1001", Response(200, b'{"x": 1}')),
+    ],
+    ids=range(5),
+)
+def test_what_a_fault_makes_up_stays(api: Api, target: str, made_up: Response) -> None:
+    """There is nothing that it would mean in another dialect."""
+    method = "POST" if target == "/api" else "GET"
+    request = Request(method, target, {}, message(VM, "get", {"vm": "vm-1001"}))
+    assert api.endpoint.in_dialect(request, made_up) == made_up
