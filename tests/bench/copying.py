@@ -70,11 +70,18 @@ def _url(vcenter: str, **spec: Any) -> str:
 
 def _curl(vcenter: str, direction: str) -> None:
     if direction == "download":
-        subprocess.run(["curl", "-s", "-o", "/dev/null", _url(vcenter)], check=True)
+        subprocess.run(["/usr/bin/curl", "-s", "-o", "/dev/null", _url(vcenter)], check=True)
         return
     with tempfile.NamedTemporaryFile() as file:
         file.truncate(_SIZE)  # A hole, which is read as zeros.
-        subprocess.run(["curl", "-s", "-H", "Expect:", "-T", file.name, _url(vcenter, attributes={})], check=True)
+        command = ["/usr/bin/curl", "-s", "-H", "Expect:", "-T", file.name, _url(vcenter, attributes={})]
+        subprocess.run(command, check=True)
+
+
+def _memory_now(pid: int) -> int:
+    """Of this moment, from which on the most is counted anew."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
+    return _memory(pid, "VmRSS")
 
 
 def _memory(pid: int, name: str) -> int:
@@ -89,8 +96,7 @@ async def _measure(gateway: int, address: str, vcenter: str) -> None:
         for name, copy in (("download", _download), ("upload", _upload)):
             best = {"gateway": 0.0, "curl": 0.0}
             await copy(channel)  # Once for everything that is loaded late.
-            Path(f"/proc/{gateway}/clear_refs").write_text("5", encoding="ascii")
-            before = _memory(gateway, "VmRSS")
+            before = _memory_now(gateway)
             for _ in range(_ROUNDS):
                 began = time.perf_counter()
                 assert await copy(channel) >= _SIZE
