@@ -22,7 +22,7 @@ from gateway.cli.output import Exit, echo
 
 __all__ = ["cp"]
 
-_PIECE = 1024 * 1024
+_PIECE = 256 * 1024
 _GUEST_PATH = re.compile(r"(?P<vm>[A-Za-z0-9-]{2,}):(?P<path>.+)", re.DOTALL)
 _TRIES = 5
 _MAX_PAUSE = 8.0

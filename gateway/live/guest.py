@@ -73,7 +73,7 @@ class Guest:
         url = await self._url(spec)
         vcenter, started = self._tools.vcenter, time.perf_counter()
         try:
-            answered = await vcenter.files.upload(url, size, chunks, self._host_certificate)
+            answered = await vcenter.files.upload(url, size, chunks, self.host_certificate)
         except TransportError as error:
             self._told(_PUT, error.reason, started)
             raise GatewayError(error.failure(_PUT)) from None
@@ -87,7 +87,7 @@ class Guest:
         url = await self._url({"path": path})
         vcenter, started = self._tools.vcenter, time.perf_counter()
         try:
-            async with vcenter.files.download(url, offset, self._host_certificate) as download:
+            async with vcenter.files.download(url, offset, self.host_certificate) as download:
                 if not download.answered.is_success:
                     self._told(_GET, download.answered.status, started)
                     raise GatewayError(vcenter.file_failure(_GET.operation, download.answered))
@@ -96,6 +96,18 @@ class Guest:
             self._told(_GET, error.reason, started)
             raise GatewayError(error.failure(_GET)) from None
         self._told(_GET, download.answered.status, started)
+
+    async def host_certificate(self) -> bytes | None:
+        """The certificate of the machine's host, in DER form, where vCenter tells it."""
+        try:
+            client = self._tools.vim(self._call)
+            host = (await read(client, machine(self._vm), "runtime.host")).get("runtime.host")
+            if host is None:
+                return None
+            found = (await read(client, host, "config.certificate")).get("config.certificate")
+        except GatewayError:
+            return None
+        return _der(bytes(number % 256 for number in found)) if found else None
 
     async def _url(self, spec: dict[str, Any]) -> str:
         answer = await self.do("TransfersService/CreateTransfer", spec=spec)
@@ -109,18 +121,6 @@ class Guest:
         if outcome != Reason.VCENTER_CERTIFICATE_INVALID:
             seconds = time.perf_counter() - started
             self._tools.events.exchanged(Exchanged(transfer.operation, outcome, seconds, self._call))
-
-    async def _host_certificate(self) -> bytes | None:
-        """The certificate of the machine's host, in DER form, where vCenter tells it."""
-        try:
-            client = self._tools.vim(self._call)
-            host = (await read(client, machine(self._vm), "runtime.host")).get("runtime.host")
-            if host is None:
-                return None
-            found = (await read(client, host, "config.certificate")).get("config.certificate")
-        except GatewayError:
-            return None
-        return _der(bytes(number % 256 for number in found)) if found else None
 
 
 def _der(pem: bytes) -> bytes | None:

@@ -237,14 +237,19 @@ def _beside(path: str) -> str:
 
 async def _grouped(pieces: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
     """The same bytes in pieces of exactly this size, but for the last one."""
-    waiting = bytearray()
+    waiting: list[bytes] = []
+    length = 0
     async for piece in pieces:
-        waiting += piece
-        while len(waiting) >= size:
-            yield bytes(waiting[:size])
-            del waiting[:size]
+        begin = 0
+        while length + len(piece) - begin >= size:
+            end = begin + size - length
+            yield b"".join([*waiting, piece[begin:end]])
+            waiting, length, begin = [], 0, end
+        if begin < len(piece):
+            waiting.append(piece[begin:])
+            length += len(piece) - begin
     if waiting:
-        yield bytes(waiting)
+        yield b"".join(waiting)
 
 
 def _mismatch(text: str) -> GatewayError:

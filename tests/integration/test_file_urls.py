@@ -10,12 +10,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from gateway.contract import load_contract
+from gateway.events import Events
+from gateway.live.guest import Guest, GuestTools
+from gateway.transcoding import compile_bindings
 from gateway.vcenter import VCenterOptions
 from gateway.vcenter.failures import (
     AnswerTimeoutError,
@@ -25,8 +29,12 @@ from gateway.vcenter.failures import (
     TransportError,
 )
 from gateway.vcenter.transfers import Answered, FileTransport
+from tests.calls import ALICE, call_of
 from tests.integration.certificates import Authority, Pair
 from tests.integration.harness import eventually
+from tests.integration.soap_vcenter import NOT_AUTHENTICATED, soap, soap_vcenter
+from tests.integration.vim_servers import running_vcenter
+from tests.soap import response
 
 Serve = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 PATH = "/guestFile?id=1&token=s3cret"
@@ -382,3 +390,23 @@ async def test_nobody_listens() -> None:
         await fetch(VCenterOptions("http://127.0.0.1:1"), f"http://127.0.0.1:1{PATH}")
     assert "127.0.0.1" in str(caught.value)
     assert "s3cret" not in str(caught.value)
+
+
+async def test_the_certificate_of_a_host(pair: Pair) -> None:
+    """vCenter is asked for the certificate of the host that runs the machine; what it does not tell is not trusted."""
+    numbers = "".join(f"<byte>{number - 256 if number > 127 else number}</byte>" for number in pair.certificate)
+    told = (
+        "<objects><obj type='VirtualMachine'>vm-1</obj><propSet><name>runtime.host</name>"
+        "<val xsi:type='ManagedObjectReference' type='HostSystem'>host-1</val></propSet></objects>",
+        "<objects><obj type='HostSystem'>host-1</obj><propSet><name>config.certificate</name>"
+        f"<val xsi:type='ArrayOfByte'>{numbers}</val></propSet></objects>",
+    )
+    async with soap_vcenter() as vcenter, running_vcenter(vcenter.url) as client:
+        calls: Any = None  # Nothing of the REST API is asked.
+        tools = GuestTools(calls, lambda call: client.vim.client(ALICE), client, Events())
+        binding = compile_bindings(load_contract())["vcenter.gateway.v1.GuestService/DownloadFile"]
+        guest = Guest(tools, call_of(binding), "vm-1", None)
+        vcenter.answer("RetrievePropertiesEx", *(soap(response("RetrievePropertiesEx", each)) for each in told))
+        assert await guest.host_certificate() == der(pair)
+        vcenter.answer("RetrievePropertiesEx", NOT_AUTHENTICATED)
+        assert await guest.host_certificate() is None

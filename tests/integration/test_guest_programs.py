@@ -335,6 +335,23 @@ async def test_short_trouble(system: System, operation: str, fault: Fault) -> No
     assert (result.output, "left_over" in result.exited) == (b"well\n", False)
 
 
+async def test_output_that_breaks(system: System) -> None:
+    """Output whose connection breaks in the middle is read on from there: none is lost, and none comes twice."""
+    content = bytes(range(256)) * 2000
+    write_file(system, "/root/large", content)
+    transfers = f"{FILES}.transfers.create"
+    stream = run(system, "sleep 60; cat /root/large")
+    await stream.next()
+    before = len(system.simulator.record.of(transfers))
+    system.simulator.faults.add(Fault.latency(0.2), operation=transfers)
+    system.clock.advance(60)
+    reading = asyncio.ensure_future(stream.all())
+    await eventually(lambda: len(system.simulator.record.of(transfers)) > before, "the output is asked for")
+    system.simulator.faults.add(Fault("cut_body"))
+    messages = await reading
+    assert b"".join(base64.b64decode(item["output"]) for item in messages if "output" in item) == content
+
+
 async def test_a_start_whose_answer_is_lost(system: System) -> None:
     """Whether the program runs is not known, and said; the one that runs is stopped where that was asked for."""
     system.simulator.faults.add(Fault("reset_after"), operation=f"{PROCESSES}.create")

@@ -342,6 +342,63 @@ async def test_a_temporary_file_that_cannot_be_removed(system: System, log: io.S
     guest_of(system).files.remove(guest_of(system).accounts["root"], left)
 
 
+async def at_the_url(system: System, fault: Fault) -> None:
+    """Has the next request to a file's URL go wrong, once vCenter gives one."""
+    operation = f"{FILES}.transfers.create"
+    before = len(system.simulator.record.of(operation))
+    system.simulator.faults.add(Fault.latency(0.2), operation=operation)
+    await eventually(lambda: len(system.simulator.record.of(operation)) > before, "a URL is asked for")
+    system.simulator.faults.add(fault)
+
+
+async def test_a_download_that_breaks_and_goes_on(system: System) -> None:
+    """A connection that breaks in the middle ends the call; another one goes on with what is missing."""
+    write_file(system, "/root/file", CONTENT)
+    breaking = asyncio.ensure_future(at_the_url(system, Fault("cut_body")))
+    stream = download(system, "/root/file", chunk_size=1024)
+    content, failure = b"", None
+    while failure is None:
+        try:
+            message = await stream.next()
+        except Failure as found:
+            failure = found
+        else:
+            content += base64.b64decode(message.get("chunk", ""))
+    await breaking
+    assert (failure.code, failure.reason) == ("UNAVAILABLE", "VCENTER_CONNECTION_LOST")
+    assert 0 < len(content) < len(CONTENT)
+    _, rest, _ = await downloaded(system, "/root/file", offset=str(len(content)))
+    assert content + rest == CONTENT
+
+
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after"])
+async def test_an_upload_that_breaks(system: System, kind: str) -> None:
+    """A connection that breaks while a file goes up leaves nothing in the guest, and no doubt."""
+    breaking = asyncio.ensure_future(at_the_url(system, Fault(kind)))
+    failure = await failed(upload(system, "/root/file", [CONTENT[:100_000]]))
+    await breaking
+    assert (failure.code, failure.may_have_executed) == ("UNAVAILABLE", False)
+    assert not guest_of(system).files.exists(guest_of(system).accounts["root"], "/root/file")
+
+
+async def test_the_gateway_stops() -> None:
+    """A stop ends a transfer while other replicas serve, and removes the begin of the file before vCenter is left."""
+    async with running_system() as system:
+
+        async def requests() -> AsyncIterator[Any]:
+            yield start(2)
+            yield chunk(b"x")
+            await asyncio.Event().wait()
+
+        reading = asyncio.ensure_future(started(system, requests()).all())
+        await eventually(lambda: system.simulator.record.of(f"{FILES}.transfers.create"), "the file begins to go up")
+        stopping = asyncio.ensure_future(system.gateway.stop())
+        failure = await failed(reading)
+        await stopping
+        assert (failure.code, failure.reason) == ("UNAVAILABLE", "GATEWAY_STOPPING")
+        assert temporary(system) == []
+
+
 async def test_the_limit_of_transfers() -> None:
     """One transfer too many is refused with a time to try again, and there is room when another one has ended."""
     async with running_system(max_transfers=1) as system:
