@@ -4,11 +4,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 DESCRIPTORS := gateway/contract/descriptors.binpb
 PROTOS := $(shell find protos -name '*.proto')
-SOURCES := gateway tests tools clients/conformance hatch_build.py
+SOURCES := gateway tests tools examples clients/conformance hatch_build.py
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench check format generate checkgenerate lock release clients test-clients check-clients check-helm image-test clean
+.PHONY: help run test bench check format generate checkgenerate lock release clients test-clients check-clients check-helm image-test \
+    cluster test-cluster package clean
 
 # The clients, each in a folder of clients/ with a Makefile of its own: toolchain, tools, generate, build, test.
 LANGUAGES := python go java typescript rust cpp
@@ -63,6 +64,13 @@ check-helm: .venv/ready ## Checks the Dockerfile and the Helm chart
 image-test: ## Builds the image and runs it, without Docker: needs Debian and root
 	@tools/image_test.sh
 
+cluster: .venv/ready ## Starts a real Kubernetes control plane on this machine, until Ctrl-C; built once, which takes Go
+	@$(BIN)/python -m tests.cluster $(ARGS)
+
+test-cluster: $(DESCRIPTORS) ## Installs and upgrades the chart in a cluster (ARGS=--node: with pods, after image-test)
+	$(build_tools)
+	@$(BIN)/python -m tests.cluster test $(ARGS)
+
 format: .venv/ready ## Formats the code
 	$(BIN)/ruff check --fix-only --quiet $(SOURCES)
 	$(BIN)/ruff format --quiet $(SOURCES)
@@ -113,8 +121,18 @@ lock: ## Pins the requirements anew, to the newest versions that pyproject.toml 
 	build/lock/bin/uv pip compile $(LOCK) --constraint requirements/dev.txt --output-file requirements/bench.txt requirements/bench.in
 	rm -r build/lock
 
-release: $(DESCRIPTORS) ## Makes the current protos the ones that later changes must not break
+# The image is the one that image-test built; without it, the chart is packaged alone.
+IMAGE := build/image/storage
+package: $(DESCRIPTORS) $(HELM) ## Packages the chart into dist/, with the image's digest, bill of materials and provenance
+	@rm -f dist/image-*.tar && mkdir -p dist
+	@if [ -d $(IMAGE) ]; then buildah --root $(IMAGE) --runroot build/image/run --storage-driver vfs push --quiet \
+	    localhost/vcenter-gateway:test oci-archive:dist/image-$$(uname -m).tar; fi
+	@$(BIN)/python tools/package_release.py $$(ls dist/image-*.tar 2>/dev/null)
+
+release: $(DESCRIPTORS) $(HELM) ## Makes the current protos and chart the ones that later changes must not break
 	$(BIN)/python tools/compile_protos.py --released
+	rm helm/released/*.tgz
+	$(HELM) package helm/vcenter-gateway --destination helm/released
 
 clean: ## Removes everything that was built
 	rm -rf .venv build dist $(DESCRIPTORS) .mypy_cache .ruff_cache .pytest_cache .hypothesis

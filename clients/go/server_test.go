@@ -27,10 +27,16 @@ import (
 	hardwarev1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/hardware/v1"
 )
 
-// server is a gateway with one read and one write, both of which end as answer says, and a stream, which does what watch
-// says.
+type (
+	uploads  = grpc.ClientStreamingServer[gatewayv1.UploadFileRequest, gatewayv1.UploadFileResponse]
+	programs = grpc.BidiStreamingServer[gatewayv1.RunProgramRequest, gatewayv1.RunProgramResponse]
+)
+
+// server is a gateway with one read and one write, both of which end as answer says, and a stream of each kind, which
+// does what watch, upload and run say.
 type server struct {
 	gatewayv1.UnimplementedGatewayServiceServer
+	gatewayv1.UnimplementedGuestServiceServer
 	vcenterv1.UnimplementedVmServiceServer
 	hardwarev1.UnimplementedCdromServiceServer
 
@@ -39,6 +45,8 @@ type server struct {
 	target string
 	answer func(ctx context.Context) error
 	watch  func(stream grpc.ServerStreamingServer[gatewayv1.WatchGatewayResponse]) error
+	upload func(stream uploads) error
+	run    func(stream programs) error
 	calls  atomic.Int32
 	header metadata.MD
 
@@ -63,6 +71,20 @@ func (s *server) WatchGateway(
 		return err
 	}
 	return s.watch(stream)
+}
+
+func (s *server) UploadFile(stream uploads) error {
+	if err := s.handle(stream.Context()); err != nil {
+		return err
+	}
+	return s.upload(stream)
+}
+
+func (s *server) RunProgram(stream programs) error {
+	if err := s.handle(stream.Context()); err != nil {
+		return err
+	}
+	return s.run(stream)
 }
 
 func (s *server) handle(ctx context.Context) error {
@@ -102,6 +124,7 @@ func serve(t *testing.T, options ...grpc.ServerOption) *server {
 	vcenterv1.RegisterVmServiceServer(grpcServer, s)
 	hardwarev1.RegisterCdromServiceServer(grpcServer, s)
 	gatewayv1.RegisterGatewayServiceServer(grpcServer, s)
+	gatewayv1.RegisterGuestServiceServer(grpcServer, s)
 	healthpb.RegisterHealthServer(grpcServer, s)
 	go grpcServer.Serve(listener)
 	t.Cleanup(grpcServer.Stop)

@@ -1,12 +1,16 @@
-"""Writes the enums that programs compare with as Python enums, with the comments of the protos.
+"""Completes what protoc writes below a folder of sources.
 
-    generate.py DESCRIPTORS OUTPUT
+    generate.py DESCRIPTORS FOLDER
 
-protoc makes no `enum.Enum` of an enum, and what a program compares should be one.
+- The enums that programs compare with become Python enums, with the comments of the protos. protoc makes no `enum.Enum`
+  of an enum, and what a program compares should be one.
+- Stubs whose top-level package has a name that any program may have taken for a package of its own, such as `content`,
+  move into `vcenter_gateway_client`: Python finds only one package of a name.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -37,6 +41,10 @@ ENUMS = (
     ),
 )
 
+CLIENT = "vcenter_gateway_client"
+OWN_NAMES = {"vapi", "vcenter"}
+"""The packages that stay where protoc puts them: nobody else is likely to use these names."""
+
 WIDTH = 110
 
 
@@ -65,6 +73,26 @@ def module(descriptors: FileDescriptorSet) -> str:
     return "\n\n".join([HEAD, *(enum_source(descriptors, *enum) for enum in ENUMS)])
 
 
+def move(folder: Path, names: set[str]) -> None:
+    """Moves top-level packages into the client, and changes all modules that name them."""
+    # Imports, and the module's own name, which protoc tells the classes.
+    before = r"\s*from |\s*import |.*BuildTopDescriptorsAndMessages\(DESCRIPTOR, '"
+    named = re.compile(rf"^({before})({'|'.join(sorted(names))})\.", re.MULTILINE)
+    for name in names:
+        (folder / name).rename(folder / CLIENT / name)
+    for top in (*(folder / name for name in OWN_NAMES), *(folder / CLIENT / name for name in names)):
+        for path in top.rglob("*.py*"):
+            source = path.read_text(encoding="utf-8")
+            path.write_text(named.sub(rf"\1{CLIENT}.\2.", source), encoding="utf-8")
+
+
+def main(descriptors: Path, folder: Path) -> None:
+    """Completes the sources in a folder."""
+    files = FileDescriptorSet.FromString(descriptors.read_bytes())
+    (folder / CLIENT / "_enums.py").write_text(module(files), encoding="utf-8")
+    tops = {file.package.partition(".")[0] for file in files.file}
+    move(folder, tops - OWN_NAMES - {"google"})
+
+
 if __name__ == "__main__":
-    descriptors, output = map(Path, sys.argv[1:])
-    output.write_text(module(FileDescriptorSet.FromString(descriptors.read_bytes())), encoding="utf-8")
+    main(*map(Path, sys.argv[1:]))

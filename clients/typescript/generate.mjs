@@ -22,6 +22,13 @@ const protos = filesBelow(join(root, "protos")).filter((file) => file.endsWith("
 const google = ["api/annotations", "api/field_behavior", "api/http", "rpc/error_details", "rpc/status"];
 const files = [...google.map((file) => `google/${file}.proto`), ...protos];
 
+const { exports: exported } = JSON.parse(readFileSync(join(here, "package.json"), "utf8"));
+for (const folder of new Set(protos.map((file) => file.split("/")[0]))) {
+  if (!(`./${folder}/*` in exported)) {
+    throw new Error(`package.json does not export "./${folder}/*"`);
+  }
+}
+
 rmSync(output, { recursive: true, force: true });
 mkdirSync(output, { recursive: true });
 execFileSync(

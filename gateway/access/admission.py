@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from gateway.access.callers import AuthContext, Callers, Metadata
 from gateway.access.policy import Policy
 from gateway.access.scope import EVERYTHING, Scope
-from gateway.calls import Call, Caller
+from gateway.calls import Basic, Call, Caller, SessionId, credential_in
 from gateway.calls.identity import ANONYMOUS, SESSION, CallerIdentity, Kind
 from gateway.errors import Failure, GatewayError, Reason
-from gateway.vcenter import Basic, SessionId, credential_in
 
 __all__ = ["Admission", "Identify", "passthrough", "service_account"]
 

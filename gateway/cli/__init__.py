@@ -21,6 +21,8 @@ _MODULES: Mapping[str, str] = {
     "simulate": "gateway.cli.simulate",
     "call": "gateway.cli.call",
     "watch": "gateway.cli.watch",
+    "exec": "gateway.cli.guest_exec",
+    "cp": "gateway.cli.guest_copy",
     "check": "gateway.cli.check",
     "routes": "gateway.cli.inspect",
     "descriptors": "gateway.cli.inspect",
@@ -28,6 +30,10 @@ _MODULES: Mapping[str, str] = {
     "completion": "gateway.cli.inspect",
     "worker": "gateway.cli.serve",
 }
+
+
+_FUNCTIONS = {"exec": "exec_"}
+"""Functions that cannot have the name of their command."""
 
 
 class _LazyGroup(click.Group):
@@ -40,7 +46,7 @@ class _LazyGroup(click.Group):
         module = _MODULES.get(cmd_name)
         if module is None:
             return None
-        command: click.Command = getattr(importlib.import_module(module), cmd_name)
+        command: click.Command = getattr(importlib.import_module(module), _FUNCTIONS.get(cmd_name, cmd_name))
         return command
 
     def resolve_command(

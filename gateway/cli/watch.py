@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 import time
@@ -14,7 +15,7 @@ from google.protobuf.message import Message
 from gateway.cli.credentials import credential_options, read_credential, read_token
 from gateway.cli.failure import CallError
 from gateway.cli.output import Exit, echo
-from gateway.cli.target import StreamCall, Tls, stream_gateway
+from gateway.cli.target import Call, Tls, call_gateway
 from gateway.cli.watch_view import EventLines, JsonLines, TaskLine, View, VmTable
 from gateway.contract import load_contract
 from gateway.settings import ServerSettings
@@ -148,10 +149,13 @@ def _show(rpc: str, request: Message, view: View, after: View, gateway: dict[str
     has_begun = False
     while True:
         try:
-            for message in stream(binding, request):
-                has_begun, pause = True, _FIRST_PAUSE
-                view(message)
-                after(message)
+            with contextlib.closing(stream(binding, request, None)) as answers:
+                for answer in answers:
+                    if answer.message is None:  # The end, with what the gateway says beside the messages.
+                        break
+                    has_begun, pause = True, _FIRST_PAUSE
+                    view(answer.message)
+                    after(answer.message)
         except CallError as error:
             if not has_begun or error.code not in _AGAIN:
                 echo("\n".join(error.lines()), err=True)
@@ -162,7 +166,7 @@ def _show(rpc: str, request: Message, view: View, after: View, gateway: dict[str
         pause = min(_LONGEST_PAUSE, 2 * pause)
 
 
-def _stream(gateway: dict[str, Any]) -> StreamCall:
+def _stream(gateway: dict[str, Any]) -> Call:
     """How to open streams, as the options say."""
     credential = read_credential(gateway["user"], gateway["password_file"], gateway["session_id"])
     if gateway["token_file"] and credential is not None:
@@ -170,4 +174,4 @@ def _stream(gateway: dict[str, Any]) -> StreamCall:
     caller = read_token(gateway["token_file"]) if gateway["token_file"] else credential
     target = gateway["target"]
     tls = Tls.choose(target, gateway["tls"], gateway["ca"], gateway["cert"], gateway["key"])
-    return stream_gateway(target, tls, caller, load_contract())
+    return call_gateway(target, tls, caller, load_contract())

@@ -11,13 +11,12 @@ from typing import Any
 from google.protobuf.message import Message
 
 from gateway import __version__
-from gateway.calls import Call
+from gateway.calls import Call, SessionId
 from gateway.contract import Contract
-from gateway.events import BreakerChanged, Events, LoginEnded
+from gateway.events import BreakerChanged, CertificateChanged, Events, LoginEnded, SessionEnded
 from gateway.live.heartbeat import heartbeat_seconds
 from gateway.live.newest import Newest
 from gateway.live.serves import serves
-from gateway.vcenter import SessionId
 from gateway.vcenter.client import VCenter
 from gateway.vcenter.version import VCenterVersion, VersionReader
 from gateway.vim.client import SHARED_SESSIONS
@@ -85,6 +84,12 @@ class GatewayService(Events):
         self._look()
 
     def login_ended(self, login: LoginEnded) -> None:
+        self._look()
+
+    def session_ended(self, ended: SessionEnded) -> None:
+        self._look()
+
+    def certificate_changed(self, changed: CertificateChanged) -> None:
         self._look()
 
     def stopping(self) -> None:

@@ -12,13 +12,14 @@ _PACKAGE = "vcenter.gateway.v1"
 
 
 class Messages:
-    """Makes messages."""
+    """`messages("SnapshotInfo", name="before")` is a `vcenter.gateway.v1.SnapshotInfo` of the contract."""
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
 
     def __call__(self, name: str, /, **fields: Any) -> Any:
-        return self.type(name)(**fields)
+        """A new message. A field that is None stays unset."""
+        return self.type(name)(**{field: value for field, value in fields.items() if value is not None})
 
     def type(self, name: str) -> type[Any]:
         """The class of a message."""

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.calls import Call, Caller, CallerIdentity, Kind, Unary
+from gateway.calls.credential import Credential
 from gateway.transcoding import Binding
-from gateway.vcenter.credential import Credential
 
 __all__ = ["RestCalls"]
 

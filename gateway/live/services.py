@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from gateway.access import Admission
 from gateway.calls import Call, Unary
@@ -32,8 +32,8 @@ _STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway sto
 
 
 class WatchingServices:
-    """The services of one process. `unary` carries out calls of vCenter's REST API, `admit` lets a call in that changes
-    something, by policy and audit log."""
+    """The services of one process. `unary` carries out calls of vCenter's REST API, `recorded` waits for the audit
+    record of one that changes something."""
 
     def __init__(
         self,
@@ -42,21 +42,21 @@ class WatchingServices:
         vcenter: VCenter,
         unary: Unary,
         admission: Admission,
-        admit: Callable[[Call], None],
+        recorded: Callable[[Call], Awaitable[None]] | None,
         events: Events,
         limits: HubLimits | None = None,
     ) -> None:
         messages, fields, calls = Messages(contract), VmFields(contract), RestCalls(unary, bindings)
         responses = VmResponses(contract, fields)
         self.hubs = Hubs(vcenter, contract, fields, calls, limits or HubLimits())
-        selector = Selector(admission.scope, TaggedMachines(calls))
+        selector = self.selector = Selector(admission.scope, TaggedMachines(calls))
         states = TaskStates(messages, error_reader(contract))
 
         def new_feed(call: Call) -> TaskFeed:
             credential = call.caller.credential
             return TaskFeed(credential, vcenter.vim.client(credential), calls, states)
 
-        cancelling = TaskCancelling(vcenter, calls, bindings, admission.authorize, admit, events)
+        cancelling = TaskCancelling(vcenter, calls, bindings, admission.authorize, recorded, events)
         self._tasks = TaskWatching(messages, vcenter, admission.scope, new_feed, cancelling)
         self._events = EventWatching(messages, vcenter, admission.scope)
         self.services: Sequence[object] = [

@@ -253,6 +253,7 @@ class VirtualMachine:
     cpu: Cpu = field(default_factory=Cpu)
     memory: Memory = field(default_factory=Memory)
     boot: Boot = field(default_factory=Boot)
+    secure_boot: bool = False
     boot_devices: list[dict[str, Any]] = field(default_factory=list)
     disks: dict[str, Disk] = field(default_factory=dict)
     nics: dict[str, Nic] = field(default_factory=dict)

@@ -171,7 +171,7 @@ class Simulator:
     def _operation_of(self, request: Request) -> str | None:
         if self._vim.serves(request):
             return self._vim.operation_of(request)
-        return self._endpoint.operation_of(request.method, request.target)
+        return self._endpoint.operation_of(request)
 
     async def _answer(
         self, incoming: web.BaseRequest, request: Request, call: RecordedCall, faults: list[Fault]
@@ -186,6 +186,8 @@ class Simulator:
             _reset(incoming)
         soap = self._vim.serves(request)
         response = fault.response_to(soap=soap) if fault else None
+        if response is not None and not soap:
+            response = self._endpoint.in_dialect(request, response)
         if response is None and soap:
             response = await self._vim.handle(request)
         if response is None and files.serves(request):

@@ -17,11 +17,11 @@ from typing import Any
 from google.rpc import code_pb2
 
 from gateway.calls import Call
+from gateway.calls.credential import Basic, Credential, SessionId
 from gateway.errors import VCENTER_DOMAIN, Failure, GatewayError, Reason
 from gateway.events import Events, Retried
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.transcoding.error_response import ErrorReader
-from gateway.vcenter.credential import Basic, Credential, SessionId
 from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import NotSentTimeoutError, TransportError
 from gateway.vcenter.options import VCenterOptions
@@ -46,6 +46,18 @@ _WAIT_MARGIN = 30.0
 _GRACE = 5.0
 """Seconds that the end of a wait, or of a collector, may take when nobody waits for it any more."""
 _SERVICE_INSTANCE = Ref("ServiceInstance", "ServiceInstance")
+
+
+@dataclass(frozen=True, slots=True)
+class _FileRead:
+    """The call that reads a file beside the API."""
+
+    operation: str = "GET /folder"
+    is_read_only: bool = True
+    task_form: str = ""
+
+
+_FILE = _FileRead()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +224,20 @@ class VimClient:
             if self._call is not None:
                 self._parts.events.retried(Retried(self._call, failure, delay))
             await asyncio.sleep(delay)
+
+    async def file(self, target: str) -> bytes:
+        """A file that vCenter serves beside its API, by path and query, as they are to be sent. Raises GatewayError."""
+        await self._vim.release()
+        request = RestRequest("GET", target, None, _FILE.operation, media_type="*/*")
+        deadline = self._deadline(self._parts.options.seconds_for(_FILE.is_read_only, None))
+        exchange = Exchange(request, {}, deadline, self._call, _FILE.is_read_only)
+        try:
+            response = await self._in_session(exchange, self._parts.send)
+        except TransportError as error:
+            raise GatewayError(error.failure(_FILE)) from None
+        if not 200 <= response.status < 300:
+            raise GatewayError(self._vim.codec.page(_FILE.operation, response))
+        return response.body
 
     async def wait_for_updates(self, collector: Ref, version: str, *, seconds: int, most: int) -> Data | None:
         """Waits up to `seconds` for changes after `version`; gives at most `most` of them, None when there are none.

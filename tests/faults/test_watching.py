@@ -14,11 +14,12 @@ from typing import Any
 import grpc.aio
 import pytest
 
+from gateway.calls import Basic
 from gateway.live import HubLimits
 from gateway.server import ServerOptions
 from gateway.server.streams import StreamLimits
 from gateway.simulator import Fault, Simulator, SimulatorOptions
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from tests.faults.proxy import FaultProxy, Weather, fault_proxy
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (

@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -17,18 +17,19 @@ from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.access import Admission, AuditLog, passthrough
+from gateway.calls import Basic
 from gateway.contract import Contract, load_contract
 from gateway.events import CallEnded, Events, combined
 from gateway.live import HubLimits
-from gateway.server.access import make_access
 from gateway.server.gateway import Gateway
+from gateway.server.guards import make_guards
 from gateway.server.options import ServerOptions
 from gateway.server.tls import ServerTls
 from gateway.settings import Settings
 from gateway.simulator import ManualClock, Simulator, SimulatorOptions
 from gateway.tracing import Forwarding, Tracing
 from gateway.transcoding import Binding
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from tests.calls import Ended
 from tests.integration.cases import ADMINISTRATOR, Json
 
@@ -164,6 +165,37 @@ class Client:
         )
         return Stream(method(message, metadata=metadata, timeout=timeout), self.gateway.contract)
 
+    def talk(
+        self,
+        rpc: str,
+        requests: AsyncIterable[Json] | Iterable[Json],
+        *,
+        user: str | None = ADMINISTRATOR,
+        password: str = PASSWORD,
+        metadata: tuple[tuple[str, str], ...] = (),
+        timeout: float | None = None,
+    ) -> Stream:
+        """Streams requests, of which an asynchronous iterable may take its time; and reads any number of responses."""
+        binding, _, metadata = self._prepared(rpc, None, user, password, metadata)
+
+        def parsed(request: Json) -> Any:
+            return json_format.ParseDict(dict(request), binding.request_class(), descriptor_pool=self.pool)
+
+        async def messages() -> AsyncIterator[Any]:
+            if isinstance(requests, AsyncIterable):
+                async for request in requests:
+                    yield parsed(request)
+            else:
+                for request in requests:
+                    yield parsed(request)
+
+        method = self.channel.stream_stream(
+            f"/{rpc}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=binding.response_class.FromString,
+        )
+        return Stream(method(messages(), metadata=metadata, timeout=timeout), self.gateway.contract)
+
     def _prepared(
         self, rpc: str, request: Json | None, user: str | None, password: str, metadata: tuple[tuple[str, str], ...]
     ) -> tuple[Binding, Any, tuple[tuple[str, str], ...]]:
@@ -211,6 +243,15 @@ class Stream:
             response, preserving_proto_field_name=True, descriptor_pool=self._contract.pool
         )
         return result
+
+    async def all(self) -> list[dict[str, Any]]:
+        """All messages until its end. Raises Failure."""
+        found = []
+        try:
+            while True:
+                found.append(await self.next())
+        except StopAsyncIteration:
+            return found
 
     async def until(self, wanted: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
         """The first message that is wanted."""
@@ -312,10 +353,10 @@ async def running_guarded_gateway(
     settings: Settings, url: str, account: Basic, credentials: grpc.ChannelCredentials | None
 ) -> AsyncIterator[Client]:
     """A gateway that is guarded as the settings say, in front of the simulator at `url` with this account."""
-    access = make_access(settings, account)
+    guards = make_guards(settings, account)
     way = VCenterOptions(url)
     async with running_gateway(
-        way, admission=access.admission, audit=access.audit, tls=access.tls, credentials=credentials
+        way, admission=guards.admission, audit=guards.audit, tls=guards.tls, credentials=credentials
     ) as client:
         yield client
 

@@ -15,10 +15,10 @@ import grpc
 import grpc.aio
 import pytest
 
+from gateway.calls import Basic
 from gateway.server.tls import ServerTls
 from gateway.settings import Settings
 from gateway.simulator import Simulator
-from gateway.vcenter import Basic
 from tests.integration.certificates import Authority, Pair
 from tests.integration.harness import READ, READ_REQUEST, Client, Failure, running_guarded_gateway
 

@@ -12,10 +12,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.calls import Basic, SessionId
 from gateway.errors import GatewayError
 from gateway.simulator import Fault, Simulator, SimulatorOptions
 from gateway.simulator.machine import Question
-from gateway.vcenter import Basic, SessionId
 from gateway.vcenter.client import VCenter
 from gateway.vim import Data, ObjectUpdate, Ref
 from gateway.vim.filters import in_view, of_objects

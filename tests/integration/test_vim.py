@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.calls import Basic, SessionId
 from gateway.errors import GatewayError
-from gateway.vcenter import Basic, SessionId
 from gateway.vcenter.client import VCenter
 from gateway.vim import Data, ObjectUpdate, Ref
 from gateway.vim.filters import in_view

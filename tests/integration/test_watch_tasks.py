@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from gateway.access import Admission, parse_policy, passthrough
+from gateway.calls import Basic
 from gateway.simulator import errors
 from gateway.simulator.tasks import Task
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from gateway.vim import Ref
 from tests.integration.harness import Failure, System, eventually, running_gateway, running_system
 from tests.integration.vim_servers import SERVERS, inventory_of

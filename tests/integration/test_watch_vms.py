@@ -178,7 +178,7 @@ async def test_tokens_that_are_not_known(system: System, what: str) -> None:
 
 
 async def test_a_policy_hides_machines() -> None:
-    """A watcher sees the machines that its policy allows, and no others; the stream follows a policy that changes."""
+    """A watcher sees the machines that its policy allows, and no others. The stream follows the policy."""
     rules = b'rules: [{identities: ["*"], rpcs: ["*"], machines: ["vm-1001", "vm-1003"]}]'
     current: list[Policy] = [parse_policy(rules)]
     admission = Admission(passthrough(), lambda: current[0])

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
+from gateway.calls import Basic, Credential
 from gateway.contract import load_contract
 from gateway.simulator import Simulator, SimulatorOptions
-from gateway.vcenter import Basic, Credential, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from gateway.vcenter.client import VCenter
 from gateway.vim import Data, Ref
 from gateway.vim.client import VimClient

@@ -25,16 +25,18 @@ CREDENTIALS = Credentials.basic(os.environ["GATEWAY_USER"], os.environ["GATEWAY_
 
 
 def resolve(case: dict[str, Any], channel: Any) -> tuple[Any, Any]:
-    """The stub's method that a case calls, and the request."""
+    """The stub's method that a case calls, and its request, or the iterator of several."""
     name, _, method = case["rpc"].partition("/")
     package, _, service = name.rpartition(".")
     if package == "grpc.health.v1":
-        stub, request = health_pb2_grpc.HealthStub(channel), health_pb2.HealthCheckRequest()
+        stub, request_class = health_pb2_grpc.HealthStub(channel), health_pb2.HealthCheckRequest
     else:
-        module = f"{package}.{re.sub('(?<!^)(?=[A-Z])', '_', service).lower()}_pb2"
+        parent = "" if package.partition(".")[0] in ("vapi", "vcenter") else "vcenter_gateway_client."
+        module = f"{parent}{package}.{re.sub('(?<!^)(?=[A-Z])', '_', service).lower()}_pb2"
         stub = getattr(importlib.import_module(f"{module}_grpc"), f"{service}Stub")(channel)
-        request = getattr(importlib.import_module(module), f"{method}Request")()
-    return getattr(stub, method), json_format.ParseDict(case["request"], request)
+        request_class = getattr(importlib.import_module(module), f"{method}Request")
+    requests = [json_format.ParseDict(request, request_class()) for request in case.get("requests", [case["request"]])]
+    return getattr(stub, method), iter(requests) if "requests" in case else requests[0]
 
 
 def show(kind: str, value: Any) -> None:

@@ -32,6 +32,8 @@ class Received:
 
 
 Script = Callable[[grpc.ServicerContext], Iterator[bytes]]
+Upload = Callable[[Iterator[bytes], grpc.ServicerContext], bytes]
+Dialog = Callable[[Iterator[bytes], grpc.ServicerContext], Iterator[bytes]]
 
 
 def one_message(_context: grpc.ServicerContext) -> Iterator[bytes]:
@@ -39,8 +41,21 @@ def one_message(_context: grpc.ServicerContext) -> Iterator[bytes]:
     yield b""
 
 
+def empty_answer(requests: Iterator[bytes], _context: grpc.ServicerContext) -> bytes:
+    """Reads all requests of a stream, and answers with an empty message."""
+    for _ in requests:
+        pass
+    return b""
+
+
+def one_message_each(requests: Iterator[bytes], _context: grpc.ServicerContext) -> Iterator[bytes]:
+    """Answers each request of a stream with an empty message."""
+    for _ in requests:
+        yield b""
+
+
 class FakeGateway(grpc.GenericRpcHandler):
-    """Answers every call with an empty message, every stream as `script` says, or fails as it was told.
+    """Answers calls with an empty message, streams as `script`, `upload` and `dialog` say, or fails as it was told.
 
     It has no health service, so that clients do not watch it.
     """
@@ -49,6 +64,8 @@ class FakeGateway(grpc.GenericRpcHandler):
         self.received: list[Received] = []
         self.target = ""
         self.script: Script = one_message
+        self.upload: Upload = empty_answer
+        self.dialog: Dialog = one_message_each
         self.cancelled = threading.Event()
         """Set when a stream is over, whoever ended it."""
         self._failures: list[tuple[grpc.StatusCode, str, list[Message] | bytes | None]] = []
@@ -85,6 +102,20 @@ class FakeGateway(grpc.GenericRpcHandler):
             receive(context)
             yield from self.script(context)
 
+        def take(requests: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+            context.add_callback(self.cancelled.set)
+            receive(context)
+            return self.upload(requests, context)
+
+        def talk(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+            context.add_callback(self.cancelled.set)
+            receive(context)
+            yield from self.dialog(requests, context)
+
+        if method.endswith("/UploadFile"):
+            return grpc.stream_unary_rpc_method_handler(take)
+        if method.endswith("/RunProgram"):
+            return grpc.stream_stream_rpc_method_handler(talk)
         if method.endswith("/WatchGateway"):
             return grpc.unary_stream_rpc_method_handler(stream)
         return grpc.unary_unary_rpc_method_handler(answer)

@@ -1,8 +1,9 @@
-//! The body of a stream's answer, which arrives message by message.
+//! The body of an answer that arrives message by message.
 
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -14,21 +15,24 @@ use tonic::{
     codegen::{Body as HttpBody, Bytes},
 };
 
-use crate::{backends::Failure, verdict::Verdict};
+use crate::{backends::Failure, outgoing::Outgoing, verdict::Verdict};
 
 /// Passes on what arrives. Adds what no server sends: the end of a stream whose connection is lost, or whose deadline
 /// passes. Dropping it cancels the call.
 pub(crate) struct Streamed {
     body: Body,
+    /// Until the call has ended, so that it is cancelled in both directions.
+    requests: Option<Arc<Outgoing>>,
     verdict: Verdict,
     deadline: Option<Pin<Box<Sleep>>>,
     ended: bool,
 }
 
 impl Streamed {
-    pub(crate) fn new(body: Body, verdict: Verdict, deadline: Option<Instant>) -> Self {
+    pub(crate) fn new(body: Body, requests: Arc<Outgoing>, verdict: Verdict, deadline: Option<Instant>) -> Self {
         Self {
             body,
+            requests: Some(requests),
             verdict,
             deadline: deadline.map(|deadline| Box::pin(sleep_until(deadline))),
             ended: false,
@@ -59,6 +63,7 @@ impl HttpBody for Streamed {
                 if let Some(trailers) = frame.trailers_mut() {
                     self.verdict.complete(trailers);
                     self.ended = true;
+                    self.requests = None;
                 }
                 return Poll::Ready(Some(Ok(frame)));
             }
@@ -71,6 +76,7 @@ impl HttpBody for Streamed {
         self.ended = true;
         // Lets go of the connection's stream, which tells the server.
         self.body = Body::empty();
+        self.requests = None;
         Poll::Ready(Some(Err(end)))
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, request::Parts};
 use http_body_util::{BodyExt, Full};
 use tokio::time::{Instant, sleep, timeout_at};
-use tonic::{Code, Status, body::Body, codegen::Bytes, transport::Endpoint};
+use tonic::{Code, Status, body::Body, transport::Endpoint};
 use tower_service::Service;
 
 #[cfg(feature = "_tls")]
@@ -23,6 +23,7 @@ use crate::{
     backends::{Backends, Failure, MakeEndpoint},
     credentials::{Credentials, Header},
     deadline,
+    outgoing::Outgoing,
     retry::{self, Attempts, Pushback, Throttle},
     target::Target,
     verdict::{self, Verdict},
@@ -54,9 +55,9 @@ const LONGEST_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// What it adds to a plain channel:
 ///
 /// - Each call carries the credentials, unless its own metadata has some.
-/// - A call without a deadline gets one. A stream does not.
+/// - A call without a deadline gets one. A stream, in either direction, does not.
 /// - Reads are retried on `UNAVAILABLE`, within the deadline. A stream is retried until the gateway has opened it. Calls
-///   that change something are sent once.
+///   that change something are sent once, and so are streams of requests.
 /// - The addresses of the target's name take turns. The name is resolved anew every 30 seconds, and an address that
 ///   cannot be reached is left out.
 #[derive(Clone)]
@@ -109,8 +110,8 @@ impl Gateway {
             .or(default)
             .map(|time| Instant::now() + time.min(LONGEST_DEADLINE));
         let answer = async {
-            let body = body.collect().await?.to_bytes();
-            self.shared.send(parts, body, deadline, &verdict).await
+            let requests = Outgoing::new(body, retry::is_upload(parts.uri.path())).await?;
+            self.shared.send(parts, Arc::new(requests), deadline, &verdict).await
         };
         match deadline {
             Some(deadline) => timeout_at(deadline, answer)
@@ -126,16 +127,17 @@ impl Shared {
     async fn send(
         &self,
         mut parts: Parts,
-        body: Bytes,
+        requests: Arc<Outgoing>,
         deadline: Option<Instant>,
         verdict: &Verdict,
     ) -> Result<Response<Body>, Status> {
-        let mut attempts = Attempts::new(parts.uri.path(), self.throttle.as_ref());
+        let throttle = self.throttle.as_ref().filter(|_| requests.is_whole());
+        let mut attempts = Attempts::new(parts.uri.path(), throttle);
         loop {
             if let Some(deadline) = deadline {
                 deadline::write(&mut parts.headers, deadline.saturating_duration_since(Instant::now()));
             }
-            let attempt = self.attempt(&parts, &body, deadline, verdict).await;
+            let attempt = self.attempt(&parts, &requests, deadline, verdict).await;
             let Some(pause) = attempts.next(attempt.code, attempt.pushback) else {
                 return attempt.answer;
             };
@@ -147,8 +149,14 @@ impl Shared {
     }
 
     /// Sends a call once. Reads the whole answer, or the head of a stream's.
-    async fn attempt(&self, parts: &Parts, body: &Bytes, deadline: Option<Instant>, verdict: &Verdict) -> Attempt {
-        let request = || Request::from_parts(parts.clone(), Body::new(Full::new(body.clone())));
+    async fn attempt(
+        &self,
+        parts: &Parts,
+        requests: &Arc<Outgoing>,
+        deadline: Option<Instant>,
+        verdict: &Verdict,
+    ) -> Attempt {
+        let request = || Request::from_parts(parts.clone(), requests.body());
         let (mut head, body) = match self.backends.send(request).await {
             Ok(response) => response.into_parts(),
             Err(failure) => {
@@ -173,7 +181,7 @@ impl Shared {
             return Attempt::failed(verdict.not_grpc(head.status), Pushback::of(&head.headers));
         }
         if retry::is_stream(parts.uri.path()) {
-            let body = Body::new(Streamed::new(body, verdict.clone(), deadline));
+            let body = Body::new(Streamed::new(body, Arc::clone(requests), verdict.clone(), deadline));
             return Attempt {
                 code: Code::Ok,
                 pushback: Pushback::None,

@@ -6,6 +6,7 @@ mod credentials;
 mod deadline;
 mod error;
 mod gateway;
+mod outgoing;
 mod redact;
 mod retry;
 mod target;
@@ -23,10 +24,8 @@ pub use gateway::{Builder, ConnectError, Gateway};
 #[cfg(feature = "_tls")]
 pub use tls::Tls;
 
-/// The standard errors of vCenter and its messages for people.
-pub use generated::vapi;
-/// The services of vCenter with their messages, one module for each package of the contract.
-pub use generated::vcenter;
+/// The services with their messages, one module for each package of the contract.
+pub use generated::*;
 
 // Their types are part of this crate's interface.
-pub use {prost_types, tonic};
+pub use {prost_types, tonic, tonic_types};

@@ -25,10 +25,15 @@ pub(crate) fn may_change(path: &str) -> bool {
     !is_repeatable(path) && !path.starts_with("/grpc.")
 }
 
-/// Whether the rpc with this path answers with a stream.
+/// Whether the rpc with this path streams, in one direction or in both.
 pub(crate) fn is_stream(path: &str) -> bool {
     // The gateway serves gRPC's health checks beside its contract.
     path == "/grpc.health.v1.Health/Watch" || STREAMS.binary_search(&path).is_ok()
+}
+
+/// Whether the rpc with this path takes a stream of requests.
+pub(crate) fn is_upload(path: &str) -> bool {
+    UPLOADS.binary_search(&path).is_ok()
 }
 
 /// Limits how many calls are repeated while most of them fail, so that an outage is not multiplied.
@@ -138,7 +143,7 @@ mod tests {
 
     use super::{
         Attempts, BACKOFF_MULTIPLIER, INITIAL_BACKOFF, JITTER, MAX_ATTEMPTS, MAX_BACKOFF, MAX_TOKENS, Pushback,
-        REPEATABLE, RETRYABLE, STREAMS, TOKEN_RATIO, Throttle, is_stream,
+        REPEATABLE, RETRYABLE, STREAMS, TOKEN_RATIO, Throttle, UPLOADS, is_repeatable, is_stream, is_upload,
     };
 
     const READ: &str = "/vcenter.v1.VmService/ListVms";
@@ -153,6 +158,7 @@ mod tests {
         assert!(REPEATABLE.is_sorted());
         assert!(REPEATABLE.contains(&READ));
         assert!(STREAMS.is_sorted());
+        assert!(UPLOADS.is_sorted());
     }
 
     #[test]
@@ -160,6 +166,16 @@ mod tests {
         assert!(is_stream("/vcenter.gateway.v1.GatewayService/WatchGateway"));
         assert!(is_stream("/grpc.health.v1.Health/Watch"));
         assert!(!is_stream(READ));
+        assert!(is_upload("/vcenter.gateway.v1.GuestService/RunProgram"));
+        assert!(is_upload("/vcenter.gateway.v1.GuestService/UploadFile"));
+        assert!(!is_upload("/vcenter.gateway.v1.GuestService/DownloadFile"));
+        assert!(UPLOADS.iter().all(|path| is_stream(path)));
+    }
+
+    #[test]
+    fn a_stream_of_requests_is_sent_once() {
+        // What was sent of it is gone.
+        assert!(UPLOADS.iter().all(|path| !is_repeatable(path)));
     }
 
     #[test]

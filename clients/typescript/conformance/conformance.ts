@@ -30,11 +30,12 @@ gateway.close();
 interface Case {
   readonly rpc: string;
   readonly request: JsonValue;
+  readonly requests?: readonly JsonValue[];
   readonly stream?: boolean;
   readonly cancel_after?: number;
 }
 
-async function answer({ rpc, request, stream = false, cancel_after }: Case): Promise<void> {
+async function answer({ rpc, request, requests, stream = false, cancel_after }: Case): Promise<void> {
   const [serviceName = "", name] = rpc.split("/");
   const service = all.getService(serviceName);
   const method = service?.methods.find((method) => method.name === name);
@@ -43,11 +44,11 @@ async function answer({ rpc, request, stream = false, cancel_after }: Case): Pro
   }
   const write = (kind: string, content: JsonValue) => process.stdout.write(`${JSON.stringify({ [kind]: content })}\n`);
   const show = (kind: string, message: Message) => write(kind, toJson(method.output, message, { registry: all }));
-  const client = gateway.client(service) as Record<string, (request: Message, options: CallOptions) => unknown>;
+  const client = gateway.client(service) as Record<string, (sent: unknown, options: CallOptions) => unknown>;
   const cancellation = new AbortController();
-  const message = fromJson(method.input, request, { registry: all });
+  const read = (request: JsonValue) => fromJson(method.input, request, { registry: all });
   try {
-    const called = client[method.localName]?.(message, { signal: cancellation.signal });
+    const called = client[method.localName]?.(requests?.map(read) ?? read(request), { signal: cancellation.signal });
     if (!stream) {
       show("response", await (called as Promise<Message>));
       return;

@@ -2,6 +2,8 @@ import {
   create,
   type DescMessage,
   type DescMethod,
+  type DescMethodBiDiStreaming,
+  type DescMethodClientStreaming,
   type DescMethodServerStreaming,
   type DescMethodUnary,
   type DescService,
@@ -10,22 +12,22 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
+  type ClientUnaryCall,
   credentials,
   type CallOptions as GrpcCallOptions,
   Metadata,
-  type ServiceError,
-  status,
+  type requestCallback,
 } from "@grpc/grpc-js";
 import { balancerName } from "./balancer.js";
 import type { Credentials } from "./credentials.js";
-import { isServiceError, VCenterError } from "./errors.js";
 import { serviceConfig } from "./gen/service_config.js";
 import { isLoopback } from "./loopback.js";
+import { type Requests, Running } from "./running.js";
 
 /** Certificates and keys, each as the content of a PEM file. */
 export interface TlsOptions {
@@ -48,7 +50,7 @@ export interface ConnectOptions {
   readonly credentials?: Credentials | undefined;
   /** Sends the credentials in plain text to another machine as well, where anyone on the way can read them. */
   readonly allowPlaintextCredentials?: boolean | undefined;
-  /** Time for a call that has none of its own, in milliseconds. 60000 by default. Streams have none. */
+  /** Time for a call that has none of its own, in milliseconds. 60000 by default. Streams, in either direction, have none. */
   readonly timeoutMs?: number | undefined;
   /** Further options of grpc-js: channel arguments and interceptors. They take precedence over this package's own. */
   readonly grpc?: ClientOptions | undefined;
@@ -69,18 +71,25 @@ export interface CallOptions {
  * a `VCenterError`.
  *
  * A stream is opened when the iteration begins. It lasts until the gateway ends it, or until the iteration does, for
- * instance by `break`: the gateway is then told.
+ * instance by `break`: the gateway is then told. A stream of requests is read as fast as the gateway accepts them; what it
+ * throws cancels the call, and is thrown.
  */
 export type ServiceClient<Service extends DescService> = {
-  readonly [Name in keyof Service["method"]]: Service["method"][Name] extends DescMethodUnary<infer Input, infer Output>
-    ? (request: MessageInitShape<Input>, options?: CallOptions) => Promise<MessageShape<Output>>
-    : Service["method"][Name] extends DescMethodServerStreaming<infer Input, infer Output>
-      ? (
-          request: MessageInitShape<Input>,
-          options?: CallOptions,
-        ) => AsyncGenerator<MessageShape<Output>, void, undefined>
-      : never;
+  readonly [Name in keyof Service["method"]]: Rpc<Service["method"][Name]>;
 };
+
+type Rpc<Method> =
+  Method extends DescMethodUnary<infer Input, infer Output>
+    ? (request: MessageInitShape<Input>, options?: CallOptions) => Promise<MessageShape<Output>>
+    : Method extends DescMethodServerStreaming<infer Input, infer Output>
+      ? (request: MessageInitShape<Input>, options?: CallOptions) => Messages<Output>
+      : Method extends DescMethodClientStreaming<infer Input, infer Output>
+        ? (requests: Requests<Input>, options?: CallOptions) => Promise<MessageShape<Output>>
+        : Method extends DescMethodBiDiStreaming<infer Input, infer Output>
+          ? (requests: Requests<Input>, options?: CallOptions) => Messages<Output>
+          : never;
+
+type Messages<Output extends DescMessage> = AsyncGenerator<MessageShape<Output>, void, undefined>;
 
 /**
  * Prepares calls to the gateway at `target`: `host:port`, or any other target of grpc-js. Connects with the first call.
@@ -137,13 +146,7 @@ export class Gateway {
   client<Service extends DescService>(service: Service): ServiceClient<Service> {
     const rpcs: Record<string, unknown> = {};
     for (const method of service.methods) {
-      if (isUnary(method)) {
-        rpcs[method.localName] = (request: MessageInitShape<typeof method.input>, options?: CallOptions) =>
-          this.#call(method, request, options);
-      } else if (isStreaming(method)) {
-        rpcs[method.localName] = (request: MessageInitShape<typeof method.input>, options?: CallOptions) =>
-          this.#stream(method, request, options);
-      }
+      rpcs[method.localName] = this.#rpc(method);
     }
     return rpcs as ServiceClient<Service>;
   }
@@ -168,122 +171,94 @@ export class Gateway {
     this.close();
   }
 
-  async #call(
-    method: DescMethodUnary,
-    request: MessageInitShape<typeof method.input>,
-    { timeoutMs = this.#channel.timeoutMs, signal, metadata = new Metadata() }: CallOptions = {},
-  ): Promise<MessageShape<typeof method.output>> {
-    const { client } = this.#channel;
-    let call: Running | undefined;
-    const cancel = () => call?.cancel();
+  #rpc(method: DescMethod) {
+    type Init = MessageInitShape<typeof method.input>;
+    type Inits = Requests<typeof method.input>;
+    const { client, timeoutMs } = this.#channel;
+    const serialize = (request: Init) => Buffer.from(toBinary(method.input, create(method.input, request)));
+    const deserialize = (bytes: Buffer) => fromBinary(method.output, bytes);
+    const rpc = [`/${method.parent.typeName}/${method.name}`, serialize, deserialize] as const;
+    switch (method.methodKind) {
+      case "unary":
+        return (request: Init, options?: CallOptions) =>
+          this.#call(method, options, timeoutMs, (settings, _running, done) =>
+            client.makeUnaryRequest(...rpc, request, ...settings, done),
+          );
+      case "client_streaming":
+        return (requests: Inits, options?: CallOptions) =>
+          this.#call(method, options, Number.POSITIVE_INFINITY, (settings, running, done) => {
+            const call = client.makeClientStreamRequest(...rpc, ...settings, done);
+            running.send(requests, call);
+            return call;
+          });
+      case "server_streaming":
+        return (request: Init, options?: CallOptions) =>
+          this.#stream(method, options, (settings) => client.makeServerStreamRequest(...rpc, request, ...settings));
+      case "bidi_streaming":
+        return (requests: Inits, options?: CallOptions) =>
+          this.#stream(method, options, (settings, running) => {
+            const call = client.makeBidiStreamRequest(...rpc, ...settings);
+            running.send(requests, call);
+            return call;
+          });
+    }
+  }
+
+  /** Makes a call that has one response. */
+  async #call<Response>(
+    method: DescMethod,
+    { timeoutMs, signal, metadata }: CallOptions = {},
+    defaultTimeoutMs: number,
+    begin: (settings: Settings, running: Running, done: requestCallback<Response>) => ClientUnaryCall,
+  ): Promise<Response> {
+    const running = new Running(this.#channel.client, method, signal);
+    const settings = this.#settings(timeoutMs ?? defaultTimeoutMs, metadata);
     try {
-      requireNotAborted(signal);
       return await new Promise((resolve, reject) => {
-        call = client.makeUnaryRequest(
-          ...encoded(method, request),
-          metadata,
-          this.#options(timeoutMs),
-          (error, response) => (response ? resolve(response) : reject(error)),
+        running.start(() =>
+          begin(settings, running, (error, response) => (response ? resolve(response) : reject(error))),
         );
-        signal?.addEventListener("abort", cancel);
       });
     } catch (error) {
-      throw typed(error, method, wasSent(client, call));
+      throw running.failure(error);
     } finally {
-      signal?.removeEventListener("abort", cancel);
+      running.end();
     }
   }
 
-  async *#stream(
-    method: DescMethodServerStreaming,
-    request: MessageInitShape<typeof method.input>,
-    { timeoutMs = Number.POSITIVE_INFINITY, signal, metadata = new Metadata() }: CallOptions = {},
-  ): AsyncGenerator<MessageShape<typeof method.output>, void, undefined> {
-    const { client } = this.#channel;
-    let call: Running | undefined;
-    const cancel = () => call?.cancel();
+  /** Makes a call that has a stream of responses. */
+  async *#stream<Response>(
+    method: DescMethod,
+    { timeoutMs = Number.POSITIVE_INFINITY, signal, metadata }: CallOptions = {},
+    begin: (settings: Settings, running: Running) => ClientReadableStream<Response>,
+  ): AsyncGenerator<Response, void, undefined> {
+    const running = new Running(this.#channel.client, method, signal);
     try {
-      requireNotAborted(signal);
-      const stream = client.makeServerStreamRequest(...encoded(method, request), metadata, this.#options(timeoutMs));
+      const stream = running.start(() => begin(this.#settings(timeoutMs, metadata), running));
       // Cancelled at the end, it fails once more, when nobody listens.
       stream.on("error", () => {});
-      call = stream;
-      signal?.addEventListener("abort", cancel);
       yield* stream;
     } catch (error) {
-      throw typed(error, method, wasSent(client, call));
+      throw running.failure(error);
     } finally {
-      signal?.removeEventListener("abort", cancel);
-      cancel();
+      running.end();
+      running.cancel();
     }
   }
 
-  #options(timeoutMs: number): GrpcCallOptions {
+  #settings(timeoutMs: number, metadata = new Metadata()): Settings {
     const callCredentials = this.#credentials?.toCallCredentials();
-    return { deadline: Date.now() + timeoutMs, ...(callCredentials && { credentials: callCredentials }) };
+    return [metadata, { deadline: Date.now() + timeoutMs, ...(callCredentials && { credentials: callCredentials }) }];
   }
 }
 
-/** What calls and streams of grpc-js have in common while they run. */
-interface Running {
-  cancel(): void;
-  getPeer(): string;
-}
-
-/** What grpc-js needs to know about an rpc: its path, how to write and to read messages, and the request. */
-function encoded<Input extends DescMessage, Output extends DescMessage>(
-  method: DescMethodUnary<Input, Output> | DescMethodServerStreaming<Input, Output>,
-  request: MessageInitShape<Input>,
-) {
-  return [
-    `/${method.parent.typeName}/${method.name}`,
-    (bytes: Buffer) => bytes,
-    (bytes: Buffer) => fromBinary(method.output, bytes),
-    Buffer.from(toBinary(method.input, create(method.input, request))),
-  ] as const;
-}
-
-/** Whether a call that failed may have left this machine. grpc-js names the target as the peer of one that did not. */
-function wasSent(client: Client, call: Running | undefined): boolean {
-  return call !== undefined && call.getPeer() !== client.getChannel().getTarget();
-}
-
-/** What to throw for the failure of a call. */
-function typed(error: unknown, method: DescMethodUnary | DescMethodServerStreaming, sent: boolean): unknown {
-  return isServiceError(error) ? new VCenterError(error, sent && !isReadOnly(method)) : error;
-}
-
-/** Whether an rpc changes nothing. Those of gRPC's own services do not; others say so in their protos. */
-function isReadOnly(method: DescMethodUnary | DescMethodServerStreaming): boolean {
-  return (
-    method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS || method.parent.typeName.startsWith("grpc.")
-  );
-}
-
-function requireNotAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) {
-    throw cancelled();
-  }
-}
+/** What grpc-js wants to know about a call. */
+type Settings = readonly [Metadata, GrpcCallOptions];
 
 function requireSafe(target: string, safe: boolean): void {
   if (!safe) {
     throw new TypeError(`"${target}" may be another machine: use TLS, or set allowPlaintextCredentials`);
   }
-}
-
-/** What grpc-js gives for a call that is cancelled while it runs. */
-function cancelled(): ServiceError {
-  const details = { code: status.CANCELLED, details: "Cancelled on client", metadata: new Metadata() };
-  return Object.assign(new Error(`${status.CANCELLED} CANCELLED: ${details.details}`), details);
-}
-
-function isUnary(method: DescMethod): method is DescMethod & DescMethodUnary {
-  return method.methodKind === "unary";
-}
-
-function isStreaming(method: DescMethod): method is DescMethod & DescMethodServerStreaming {
-  return method.methodKind === "server_streaming";
 }
 
 function channelCredentials(tls: boolean | TlsOptions): ChannelCredentials {

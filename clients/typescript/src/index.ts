@@ -20,3 +20,4 @@ export { VCenterError, vcenterError } from "./errors.js";
 export { ErrorType } from "./gen/vapi/std/errors/v1/index.js";
 export { Reason } from "./gen/vcenter/gateway/v1/index.js";
 export { redact } from "./redact.js";
+export type { Requests } from "./running.js";

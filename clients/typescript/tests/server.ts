@@ -1,6 +1,8 @@
 /** A gRPC server in this process, of which a test decides what it answers. */
 import {
   create,
+  type DescMethodBiDiStreaming,
+  type DescMethodClientStreaming,
   type DescMethodServerStreaming,
   type DescMethodUnary,
   type DescService,
@@ -11,15 +13,16 @@ import {
 } from "@bufbuild/protobuf";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import {
-  type handleServerStreamingCall,
-  type handleUnaryCall,
   Metadata,
   Server,
   ServerCredentials,
+  type ServerDuplexStream,
+  type ServerReadableStream,
   type ServerUnaryCall,
   type ServerWritableStream,
   type ServiceDefinition,
   type StatusObject,
+  type sendUnaryData,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { status } from "vcenter-gateway-client";
@@ -31,14 +34,27 @@ export type Call = ServerUnaryCall<unknown, unknown>;
 /** A stream as the server sees it. */
 export type Stream = ServerWritableStream<unknown, unknown>;
 
+/** A call with a stream of requests as the server sees it. */
+export type Upload = ServerReadableStream<unknown, unknown>;
+
+/** A call that streams in both directions as the server sees it. */
+export type Dialog = ServerDuplexStream<unknown, unknown>;
+
 /** What answers the rpcs of a service. What it throws is sent as the status. */
 export type Handlers<Service extends DescService> = {
-  [Name in keyof Service["method"]]?: Service["method"][Name] extends DescMethodUnary<infer Input, infer Output>
-    ? (request: MessageShape<Input>, call: Call) => MessageInitShape<Output> | Promise<MessageInitShape<Output>>
-    : Service["method"][Name] extends DescMethodServerStreaming<infer Input, infer Output>
-      ? (request: MessageShape<Input>, call: Stream) => AsyncIterable<MessageInitShape<Output>>
-      : never;
+  [Name in keyof Service["method"]]?: Handler<Service["method"][Name]>;
 };
+
+type Handler<Method> =
+  Method extends DescMethodUnary<infer Input, infer Output>
+    ? (request: MessageShape<Input>, call: Call) => MessageInitShape<Output> | Promise<MessageInitShape<Output>>
+    : Method extends DescMethodServerStreaming<infer Input, infer Output>
+      ? (request: MessageShape<Input>, call: Stream) => AsyncIterable<MessageInitShape<Output>>
+      : Method extends DescMethodClientStreaming<infer Input, infer Output>
+        ? (requests: AsyncIterable<MessageShape<Input>>, call: Upload) => Promise<MessageInitShape<Output>>
+        : Method extends DescMethodBiDiStreaming<infer Input, infer Output>
+          ? (requests: AsyncIterable<MessageShape<Input>>, call: Dialog) => AsyncIterable<MessageInitShape<Output>>
+          : never;
 
 export interface RunningServer {
   readonly target: string;
@@ -58,24 +74,30 @@ export async function serve<Service extends DescService>(
     const handler = handlers[method.localName] as unknown as ((request: unknown, call: unknown) => unknown) | undefined;
     if (handler) {
       type Init = MessageInitShape<typeof method.output>;
-      const responseStream = method.methodKind === "server_streaming";
+      const requestStream = method.methodKind === "client_streaming" || method.methodKind === "bidi_streaming";
+      const responseStream = method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming";
       definition[method.localName] = {
         path: `/${service.typeName}/${method.name}`,
-        requestStream: false,
+        requestStream,
         responseStream,
         requestDeserialize: (bytes: Buffer) => fromBinary(method.input, bytes),
         requestSerialize: (bytes: Buffer) => bytes,
         responseDeserialize: (bytes: Buffer) => bytes,
         responseSerialize: (message) => Buffer.from(toBinary(method.output, message)),
       };
-      const answer: handleUnaryCall<unknown, unknown> = (call, callback) => {
-        Promise.resolve(call.request)
-          .then((request) => handler(request, call))
-          .then((response) => callback(null, create(method.output, response as Init)), callback);
-      };
-      const stream: handleServerStreamingCall<unknown, unknown> = async (call) => {
+      // The iteration must not end the call with the requests.
+      const requests = (call: Call | Stream | Upload | Dialog) =>
+        "iterator" in call ? call.iterator({ destroyOnReturn: false }) : call.request;
+      const answer = async (call: Call | Upload, callback: sendUnaryData<unknown>) => {
         try {
-          for await (const message of handler(call.request, call) as AsyncIterable<Init>) {
+          callback(null, create(method.output, (await handler(requests(call), call)) as Init));
+        } catch (error) {
+          callback(error as StatusObject);
+        }
+      };
+      const stream = async (call: Stream | Dialog) => {
+        try {
+          for await (const message of handler(requests(call), call) as AsyncIterable<Init>) {
             call.write(create(method.output, message));
           }
           call.end();

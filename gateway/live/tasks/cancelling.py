@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,7 @@ _SECONDS = 30.0
 
 
 class TaskCancelling:
-    """`authorize` raises GatewayError for a call that the policy does not allow; `admit` takes note of it as well."""
+    """`authorize` raises GatewayError for a call that the policy does not allow; `recorded` waits for its record."""
 
     def __init__(
         self,
@@ -32,14 +32,14 @@ class TaskCancelling:
         calls: RestCalls,
         bindings: Mapping[str, Binding],
         authorize: Callable[[Call], None],
-        admit: Callable[[Call], None],
+        recorded: Callable[[Call], Awaitable[None]] | None,
         events: Events,
     ) -> None:
         self._vcenter = vcenter
         self._calls = calls
         self._binding = bindings[_CANCEL]
         self._authorize = authorize
-        self._admit = admit
+        self._recorded = recorded
         self._events = events
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -69,9 +69,11 @@ class TaskCancelling:
         failure: Failure | None = None
         is_admitted = False
         try:
-            self._admit(call)
+            self._authorize(call)
             is_admitted = True
             self._events.call_started(call)
+            if self._recorded is not None:
+                await self._recorded(call)
             if is_vim_task(task):
                 client = self._vcenter.vim.client(call.caller.credential, call)
                 await client.call(Ref("Task", task), "CancelTask")

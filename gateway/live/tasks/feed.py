@@ -14,11 +14,11 @@ from typing import Any
 
 from google.rpc import code_pb2
 
+from gateway.calls.credential import Credential
 from gateway.errors import Failure, GatewayError
 from gateway.live.newest import Newest
 from gateway.live.rest_calls import RestCalls
 from gateway.live.tasks.states import TaskStates, TaskView, is_vim_task, no_such_task
-from gateway.vcenter.credential import Credential
 from gateway.vim.client import VimClient
 from gateway.vim.values import Ref
 

@@ -23,12 +23,12 @@ from gateway.live.vms.responses import VmResponses
 from gateway.live.vms.rest_inventory import places_in
 from gateway.live.vms.vim_source import MACHINE, VimSource
 from gateway.vcenter.client import VCenter
+from gateway.vcenter.retry import TOO_MANY_STREAMS_SECONDS
 from gateway.vim.values import Ref
 
 __all__ = ["HubLimits", "Hubs", "vim_is_usable"]
 
 _LIST_VMS = "vcenter.v1.VmService/ListVms"
-_RETRY_DELAY = 5.0
 _NOT_SERVED = frozenset({"HTTP_404", "HTTP_405", "HTTP_501"})
 
 
@@ -134,7 +134,7 @@ class Hubs:
         idle = [(hub.idle_since, key) for key, hub in self._hubs.items() if hub.idle_since is not None]
         if not idle:
             text = f"the gateway watches vCenter with {len(self._hubs)} credentials, which is the limit"
-            raise GatewayError(Failure.of(Reason.TOO_MANY_STREAMS, text, retry_delay=_RETRY_DELAY))
+            raise GatewayError(Failure.of(Reason.TOO_MANY_STREAMS, text, retry_delay=TOO_MANY_STREAMS_SECONDS))
         self._end(min(idle, key=lambda each: each[0])[1])
 
     def _sweep_later(self) -> None:
@@ -155,7 +155,9 @@ class Hubs:
 
     def _end(self, key: Hashable) -> None:
         hub = self._hubs.pop(key)
-        failure = Failure.of(Reason.OVERLOADED, "the watch was ended to make room", retry_delay=_RETRY_DELAY)
+        failure = Failure.of(
+            Reason.OVERLOADED, "the watch was ended to make room", retry_delay=TOO_MANY_STREAMS_SECONDS
+        )
         task = asyncio.ensure_future(hub.close(failure))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -8,6 +8,7 @@ from typing import Any
 
 from google.rpc import code_pb2
 
+from gateway.calls.credential import Credential
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.live.rest_calls import RestCalls
 from gateway.live.vms.fields import VmFields
@@ -15,7 +16,6 @@ from gateway.live.vms.hub import Hub
 from gateway.live.vms.machine import Machine
 from gateway.live.vms.rest_inventory import RestInventory
 from gateway.live.vms.wire import number, text
-from gateway.vcenter.credential import Credential
 
 __all__ = ["PollSource", "machine_of"]
 

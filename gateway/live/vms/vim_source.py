@@ -14,6 +14,7 @@ from typing import Any
 
 from google.rpc import code_pb2
 
+from gateway.calls.credential import Credential
 from gateway.contract import Contract
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.live.vms.fields import VmFields
@@ -21,7 +22,6 @@ from gateway.live.vms.hub import Hub
 from gateway.live.vms.places import PLACE_TYPES, Places
 from gateway.live.vms.properties import Draft, VmProperties
 from gateway.vcenter.client import VCenter
-from gateway.vcenter.credential import Credential
 from gateway.vim.values import Data, ObjectUpdate, Ref
 
 __all__ = ["MACHINE", "VimSource", "inventory_filter", "inventory_view"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import re
 import sys
 import time
@@ -47,9 +48,9 @@ class _Watchers:
         request: Any = self._request(heartbeat_interval={"seconds": 300})
         request.fields.paths.extend(["name", "power_state", "annotation"])
         if self._kind == "some":
-            # Spread evenly, and other ones for each watcher.
-            step = max(1, self._machines // _MACHINES_OF_A_FILTER)
-            request.filter.vms.extend(f"vm-{1001 + each}" for each in range(number % step, self._machines, step))
+            most = min(self._machines, _MACHINES_OF_A_FILTER)
+            chosen = random.Random(number).sample(range(self._machines), most)  # noqa: S311 - the same ones in each run
+            request.filter.vms.extend(f"vm-{1001 + each}" for each in chosen)
         method = self._channels[-1].unary_stream(f"/{_RPC}")
         return method(request.SerializeToString(), metadata=(_IDENTITY,))
 
@@ -60,7 +61,7 @@ class _Watchers:
                 return
 
     async def watch(self, number: int, stream: Any) -> None:
-        while message := await stream.read():
+        while (message := await stream.read()) is not grpc.aio.EOF:  # type: ignore[attr-defined]
             if not self.measuring:
                 continue
             now = time.monotonic_ns()

@@ -21,23 +21,15 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	vcentergateway "github.com/vcenter-gateway/vcenter-gateway/clients/go"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/gateway/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/compute/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/console/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/guest/filesystem/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/guest/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/hardware/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/storage/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/tools/v1"
-	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/v1"
+	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/all"
 )
 
 type call struct {
-	RPC         string          `json:"rpc"`
-	Request     json.RawMessage `json:"request"`
-	Stream      bool            `json:"stream"`
-	CancelAfter int             `json:"cancel_after"`
+	RPC         string            `json:"rpc"`
+	Request     json.RawMessage   `json:"request"`
+	Requests    []json.RawMessage `json:"requests"`
+	Stream      bool              `json:"stream"`
+	CancelAfter int               `json:"cancel_after"`
 }
 
 type answer struct {
@@ -116,7 +108,7 @@ func makeCall(ctx context.Context, conn *grpc.ClientConn, c call, answers *json.
 	if !ok {
 		return nil, errors.New("not an rpc")
 	}
-	request, err := newMessage(method.Input())
+	requests, err := readRequests(c, method.Input())
 	if err != nil {
 		return nil, err
 	}
@@ -124,13 +116,13 @@ func makeCall(ctx context.Context, conn *grpc.ClientConn, c call, answers *json.
 	if err != nil {
 		return nil, err
 	}
-	if err := protojson.Unmarshal(c.Request, request); err != nil {
-		return nil, err
-	}
-	if c.Stream {
-		err = watch(ctx, conn, c, request, response, answers)
-	} else {
-		err = conn.Invoke(ctx, "/"+c.RPC, request, response)
+	switch {
+	case c.Stream:
+		err = watch(ctx, conn, c, requests, response, answers)
+	case c.Requests != nil:
+		err = upload(ctx, conn, c, requests, response)
+	default:
+		err = conn.Invoke(ctx, "/"+c.RPC, requests[0], response)
 	}
 	switch {
 	case err != nil:
@@ -148,20 +140,60 @@ func makeCall(ctx context.Context, conn *grpc.ClientConn, c call, answers *json.
 	}
 }
 
-// watch opens a stream as generated code does, and returns what ends it.
-func watch(
-	ctx context.Context, conn *grpc.ClientConn, c call, request, message proto.Message, answers *json.Encoder,
-) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, "/"+c.RPC)
+// readRequests reads the requests of a call, of which there is one unless the call streams them.
+func readRequests(c call, kind protoreflect.MessageDescriptor) ([]proto.Message, error) {
+	encoded := c.Requests
+	if encoded == nil {
+		encoded = []json.RawMessage{c.Request}
+	}
+	requests := make([]proto.Message, len(encoded))
+	for i := range encoded {
+		var err error
+		if requests[i], err = newMessage(kind); err != nil {
+			return nil, err
+		}
+		if err := protojson.Unmarshal(encoded[i], requests[i]); err != nil {
+			return nil, err
+		}
+	}
+	return requests, nil
+}
+
+// open opens a stream as generated code does, and sends the requests.
+func open(ctx context.Context, conn *grpc.ClientConn, c call, requests []proto.Message) (grpc.ClientStream, error) {
+	desc := &grpc.StreamDesc{ClientStreams: c.Requests != nil, ServerStreams: c.Stream}
+	stream, err := conn.NewStream(ctx, desc, "/"+c.RPC)
+	if err != nil {
+		return nil, err
+	}
+	for _, request := range requests {
+		if err := stream.SendMsg(request); errors.Is(err, io.EOF) {
+			break // The stream has ended; receiving tells why.
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return stream, stream.CloseSend()
+}
+
+// upload makes a call with a stream of requests, and returns what it fails with.
+func upload(ctx context.Context, conn *grpc.ClientConn, c call, requests []proto.Message, response proto.Message) error {
+	stream, err := open(ctx, conn, c, requests)
 	if err != nil {
 		return err
 	}
-	if err := stream.SendMsg(request); err != nil {
-		return err
-	}
-	if err := stream.CloseSend(); err != nil {
+	return stream.RecvMsg(response)
+}
+
+// watch writes the messages of a stream, and returns what ends it.
+func watch(
+	ctx context.Context, conn *grpc.ClientConn, c call, requests []proto.Message, message proto.Message,
+	answers *json.Encoder,
+) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := open(ctx, conn, c, requests)
+	if err != nil {
 		return err
 	}
 	for number := 1; ; number++ {

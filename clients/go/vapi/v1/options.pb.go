@@ -26,6 +26,70 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Another place for a query parameter, in newer releases of vCenter. Exactly one of `header` and `query` is set.
+type Moved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// First version of the vSphere API that expects the parameter there, for instance `9.0.0.0`.
+	Since string `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"`
+	// Name of the header field that carries the value.
+	Header string `protobuf:"bytes,2,opt,name=header,proto3" json:"header,omitempty"`
+	// New name of the query parameter.
+	Query         string `protobuf:"bytes,3,opt,name=query,proto3" json:"query,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Moved) Reset() {
+	*x = Moved{}
+	mi := &file_vapi_v1_options_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Moved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Moved) ProtoMessage() {}
+
+func (x *Moved) ProtoReflect() protoreflect.Message {
+	mi := &file_vapi_v1_options_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Moved.ProtoReflect.Descriptor instead.
+func (*Moved) Descriptor() ([]byte, []int) {
+	return file_vapi_v1_options_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *Moved) GetSince() string {
+	if x != nil {
+		return x.Since
+	}
+	return ""
+}
+
+func (x *Moved) GetHeader() string {
+	if x != nil {
+		return x.Header
+	}
+	return ""
+}
+
+func (x *Moved) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
 // What kind of thing an identifier stands for.
 type Resource struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -41,7 +105,7 @@ type Resource struct {
 
 func (x *Resource) Reset() {
 	*x = Resource{}
-	mi := &file_vapi_v1_options_proto_msgTypes[0]
+	mi := &file_vapi_v1_options_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -53,7 +117,7 @@ func (x *Resource) String() string {
 func (*Resource) ProtoMessage() {}
 
 func (x *Resource) ProtoReflect() protoreflect.Message {
-	mi := &file_vapi_v1_options_proto_msgTypes[0]
+	mi := &file_vapi_v1_options_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -66,7 +130,7 @@ func (x *Resource) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Resource.ProtoReflect.Descriptor instead.
 func (*Resource) Descriptor() ([]byte, []int) {
-	return file_vapi_v1_options_proto_rawDescGZIP(), []int{0}
+	return file_vapi_v1_options_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *Resource) GetTypes() []string {
@@ -99,7 +163,7 @@ type Union struct {
 
 func (x *Union) Reset() {
 	*x = Union{}
-	mi := &file_vapi_v1_options_proto_msgTypes[1]
+	mi := &file_vapi_v1_options_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -111,7 +175,7 @@ func (x *Union) String() string {
 func (*Union) ProtoMessage() {}
 
 func (x *Union) ProtoReflect() protoreflect.Message {
-	mi := &file_vapi_v1_options_proto_msgTypes[1]
+	mi := &file_vapi_v1_options_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -124,7 +188,7 @@ func (x *Union) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Union.ProtoReflect.Descriptor instead.
 func (*Union) Descriptor() ([]byte, []int) {
-	return file_vapi_v1_options_proto_rawDescGZIP(), []int{1}
+	return file_vapi_v1_options_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Union) GetTag() string {
@@ -156,7 +220,7 @@ type UnionCase struct {
 
 func (x *UnionCase) Reset() {
 	*x = UnionCase{}
-	mi := &file_vapi_v1_options_proto_msgTypes[2]
+	mi := &file_vapi_v1_options_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -168,7 +232,7 @@ func (x *UnionCase) String() string {
 func (*UnionCase) ProtoMessage() {}
 
 func (x *UnionCase) ProtoReflect() protoreflect.Message {
-	mi := &file_vapi_v1_options_proto_msgTypes[2]
+	mi := &file_vapi_v1_options_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -181,7 +245,7 @@ func (x *UnionCase) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnionCase.ProtoReflect.Descriptor instead.
 func (*UnionCase) Descriptor() ([]byte, []int) {
-	return file_vapi_v1_options_proto_rawDescGZIP(), []int{2}
+	return file_vapi_v1_options_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *UnionCase) GetValue() string {
@@ -212,6 +276,38 @@ var file_vapi_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Field:         50110,
 		Name:          "vapi.v1.errors",
 		Tag:           "varint,50110,rep,packed,name=errors,enum=vapi.std.errors.v1.ErrorType",
+		Filename:      "vapi/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*string)(nil),
+		Field:         50113,
+		Name:          "vapi.v1.since",
+		Tag:           "bytes,50113,opt,name=since",
+		Filename:      "vapi/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         50114,
+		Name:          "vapi.v1.optional_result",
+		Tag:           "varint,50114,opt,name=optional_result",
+		Filename:      "vapi/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         50117,
+		Name:          "vapi.v1.filtered",
+		Tag:           "varint,50117,opt,name=filtered",
+		Filename:      "vapi/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         50118,
+		Name:          "vapi.v1.waits",
+		Tag:           "varint,50118,opt,name=waits",
 		Filename:      "vapi/v1/options.proto",
 	},
 	{
@@ -262,6 +358,30 @@ var file_vapi_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Tag:           "bytes,50115,opt,name=open_enum",
 		Filename:      "vapi/v1/options.proto",
 	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*string)(nil),
+		Field:         50113,
+		Name:          "vapi.v1.field_since",
+		Tag:           "bytes,50113,opt,name=field_since",
+		Filename:      "vapi/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.FieldOptions)(nil),
+		ExtensionType: (*Moved)(nil),
+		Field:         50116,
+		Name:          "vapi.v1.moved",
+		Tag:           "bytes,50116,opt,name=moved",
+		Filename:      "vapi/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.EnumValueOptions)(nil),
+		ExtensionType: (*string)(nil),
+		Field:         50113,
+		Name:          "vapi.v1.value_since",
+		Tag:           "bytes,50113,opt,name=value_since",
+		Filename:      "vapi/v1/options.proto",
+	},
 }
 
 // Extension fields to descriptorpb.MethodOptions.
@@ -272,6 +392,25 @@ var (
 	//
 	// repeated vapi.std.errors.v1.ErrorType errors = 50110;
 	E_Errors = &file_vapi_v1_options_proto_extTypes[0]
+	// Version of the vSphere API that brought the operation, for instance `8.0.0.0`. Unset where it is not known: such an
+	// operation is older than 7.0.3, the oldest release that the gateway supports.
+	//
+	// optional string since = 50113;
+	E_Since = &file_vapi_v1_options_proto_extTypes[1]
+	// The operation can succeed without a result: an empty answer, or `null`, leaves the response empty. Without this
+	// option an empty answer is an error.
+	//
+	// optional bool optional_result = 50114;
+	E_OptionalResult = &file_vapi_v1_options_proto_extTypes[2]
+	// The gateway leaves out of the answers what its policy hides from the caller. Where a rule of the policy limits
+	// resources, the request need not name any: see `docs/access.md`.
+	//
+	// optional bool filtered = 50117;
+	E_Filtered = &file_vapi_v1_options_proto_extTypes[3]
+	// The call takes as long as what it waits for: neither the default deadline of reads nor the longest one applies.
+	//
+	// optional bool waits = 50118;
+	E_Waits = &file_vapi_v1_options_proto_extTypes[4]
 )
 
 // Extension fields to descriptorpb.MessageOptions.
@@ -279,12 +418,12 @@ var (
 	// Unions of the structure: which fields are relevant for which value of a tag.
 	//
 	// repeated vapi.v1.Union unions = 50110;
-	E_Unions = &file_vapi_v1_options_proto_extTypes[1]
+	E_Unions = &file_vapi_v1_options_proto_extTypes[5]
 	// Marks a structure that vCenter puts into the `data` of errors. An error whose data has exactly its fields carries
 	// the typed message in the details of its status as well.
 	//
 	// optional bool error_data = 50111;
-	E_ErrorData = &file_vapi_v1_options_proto_extTypes[2]
+	E_ErrorData = &file_vapi_v1_options_proto_extTypes[6]
 )
 
 // Extension fields to descriptorpb.FieldOptions.
@@ -293,28 +432,49 @@ var (
 	// vCenter sends as a text stays as it is.
 	//
 	// optional bool json_text = 50110;
-	E_JsonText = &file_vapi_v1_options_proto_extTypes[3]
+	E_JsonText = &file_vapi_v1_options_proto_extTypes[7]
 	// What kind of thing an identifier stands for: the field's value, each element of a list, or each value of a map.
 	//
 	// optional vapi.v1.Resource resource = 50111;
-	E_Resource = &file_vapi_v1_options_proto_extTypes[4]
+	E_Resource = &file_vapi_v1_options_proto_extTypes[8]
 	// What kind of thing the keys of a map stand for.
 	//
 	// optional vapi.v1.Resource key_resource = 50112;
-	E_KeyResource = &file_vapi_v1_options_proto_extTypes[5]
+	E_KeyResource = &file_vapi_v1_options_proto_extTypes[9]
 	// Full name of the enum that has the values of a text, or of each text of a list. Both spellings are taken in requests:
 	// vCenter's, for instance `POWERED_ON`, and that of the enum, which answers show: `POWER_STATE_POWERED_ON`. Values that
 	// the enum does not have are passed on as they are.
 	//
 	// optional string open_enum = 50115;
-	E_OpenEnum = &file_vapi_v1_options_proto_extTypes[6]
+	E_OpenEnum = &file_vapi_v1_options_proto_extTypes[10]
+	// Version of the vSphere API that brought the field, for instance `8.0.0.0`. An older vCenter rejects a request that
+	// sets the field, and leaves the field out of its answers. Unset where it is not known.
+	//
+	// optional string field_since = 50113;
+	E_FieldSince = &file_vapi_v1_options_proto_extTypes[11]
+	// From which release on a query parameter is sent in another way.
+	//
+	// optional vapi.v1.Moved moved = 50116;
+	E_Moved = &file_vapi_v1_options_proto_extTypes[12]
+)
+
+// Extension fields to descriptorpb.EnumValueOptions.
+var (
+	// Version of the vSphere API that brought the value, for instance `8.0.0.0`. Unset where it is not known.
+	//
+	// optional string value_since = 50113;
+	E_ValueSince = &file_vapi_v1_options_proto_extTypes[13]
 )
 
 var File_vapi_v1_options_proto protoreflect.FileDescriptor
 
 const file_vapi_v1_options_proto_rawDesc = "" +
 	"\n" +
-	"\x15vapi/v1/options.proto\x12\avapi.v1\x1a google/protobuf/descriptor.proto\x1a\x1evapi/std/errors/v1/error.proto\"?\n" +
+	"\x15vapi/v1/options.proto\x12\avapi.v1\x1a google/protobuf/descriptor.proto\x1a\x1evapi/std/errors/v1/error.proto\"K\n" +
+	"\x05Moved\x12\x14\n" +
+	"\x05since\x18\x01 \x01(\tR\x05since\x12\x16\n" +
+	"\x06header\x18\x02 \x01(\tR\x06header\x12\x14\n" +
+	"\x05query\x18\x03 \x01(\tR\x05query\"?\n" +
 	"\bResource\x12\x14\n" +
 	"\x05types\x18\x01 \x03(\tR\x05types\x12\x1d\n" +
 	"\n" +
@@ -326,14 +486,23 @@ const file_vapi_v1_options_proto_rawDesc = "" +
 	"\x05value\x18\x01 \x01(\tR\x05value\x12\x1a\n" +
 	"\brequired\x18\x02 \x03(\tR\brequired\x12\x1a\n" +
 	"\boptional\x18\x03 \x03(\tR\boptional:W\n" +
-	"\x06errors\x12\x1e.google.protobuf.MethodOptions\x18\xbe\x87\x03 \x03(\x0e2\x1d.vapi.std.errors.v1.ErrorTypeR\x06errors:I\n" +
+	"\x06errors\x12\x1e.google.protobuf.MethodOptions\x18\xbe\x87\x03 \x03(\x0e2\x1d.vapi.std.errors.v1.ErrorTypeR\x06errors:6\n" +
+	"\x05since\x12\x1e.google.protobuf.MethodOptions\x18\xc1\x87\x03 \x01(\tR\x05since:I\n" +
+	"\x0foptional_result\x12\x1e.google.protobuf.MethodOptions\x18\u0087\x03 \x01(\bR\x0eoptionalResult:<\n" +
+	"\bfiltered\x12\x1e.google.protobuf.MethodOptions\x18Ň\x03 \x01(\bR\bfiltered:6\n" +
+	"\x05waits\x12\x1e.google.protobuf.MethodOptions\x18Ƈ\x03 \x01(\bR\x05waits:I\n" +
 	"\x06unions\x12\x1f.google.protobuf.MessageOptions\x18\xbe\x87\x03 \x03(\v2\x0e.vapi.v1.UnionR\x06unions:@\n" +
 	"\n" +
 	"error_data\x12\x1f.google.protobuf.MessageOptions\x18\xbf\x87\x03 \x01(\bR\terrorData:<\n" +
 	"\tjson_text\x12\x1d.google.protobuf.FieldOptions\x18\xbe\x87\x03 \x01(\bR\bjsonText:N\n" +
 	"\bresource\x12\x1d.google.protobuf.FieldOptions\x18\xbf\x87\x03 \x01(\v2\x11.vapi.v1.ResourceR\bresource:U\n" +
 	"\fkey_resource\x12\x1d.google.protobuf.FieldOptions\x18\xc0\x87\x03 \x01(\v2\x11.vapi.v1.ResourceR\vkeyResource:<\n" +
-	"\topen_enum\x12\x1d.google.protobuf.FieldOptions\x18Ç\x03 \x01(\tR\bopenEnumB\x9e\x01\n" +
+	"\topen_enum\x12\x1d.google.protobuf.FieldOptions\x18Ç\x03 \x01(\tR\bopenEnum:@\n" +
+	"\vfield_since\x12\x1d.google.protobuf.FieldOptions\x18\xc1\x87\x03 \x01(\tR\n" +
+	"fieldSince:E\n" +
+	"\x05moved\x12\x1d.google.protobuf.FieldOptions\x18ć\x03 \x01(\v2\x0e.vapi.v1.MovedR\x05moved:D\n" +
+	"\vvalue_since\x12!.google.protobuf.EnumValueOptions\x18\xc1\x87\x03 \x01(\tR\n" +
+	"valueSinceB\x9e\x01\n" +
 	"\vcom.vapi.v1B\fOptionsProtoP\x01ZDgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vapi/v1;vapiv1\xa2\x02\x03VXX\xaa\x02\aVapi.V1\xca\x02\aVapi\\V1\xe2\x02\x13Vapi\\V1\\GPBMetadata\xea\x02\bVapi::V1b\x06proto3"
 
 var (
@@ -348,33 +517,43 @@ func file_vapi_v1_options_proto_rawDescGZIP() []byte {
 	return file_vapi_v1_options_proto_rawDescData
 }
 
-var file_vapi_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_vapi_v1_options_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_vapi_v1_options_proto_goTypes = []any{
-	(*Resource)(nil),                    // 0: vapi.v1.Resource
-	(*Union)(nil),                       // 1: vapi.v1.Union
-	(*UnionCase)(nil),                   // 2: vapi.v1.UnionCase
-	(*descriptorpb.MethodOptions)(nil),  // 3: google.protobuf.MethodOptions
-	(*descriptorpb.MessageOptions)(nil), // 4: google.protobuf.MessageOptions
-	(*descriptorpb.FieldOptions)(nil),   // 5: google.protobuf.FieldOptions
-	(v1.ErrorType)(0),                   // 6: vapi.std.errors.v1.ErrorType
+	(*Moved)(nil),                         // 0: vapi.v1.Moved
+	(*Resource)(nil),                      // 1: vapi.v1.Resource
+	(*Union)(nil),                         // 2: vapi.v1.Union
+	(*UnionCase)(nil),                     // 3: vapi.v1.UnionCase
+	(*descriptorpb.MethodOptions)(nil),    // 4: google.protobuf.MethodOptions
+	(*descriptorpb.MessageOptions)(nil),   // 5: google.protobuf.MessageOptions
+	(*descriptorpb.FieldOptions)(nil),     // 6: google.protobuf.FieldOptions
+	(*descriptorpb.EnumValueOptions)(nil), // 7: google.protobuf.EnumValueOptions
+	(v1.ErrorType)(0),                     // 8: vapi.std.errors.v1.ErrorType
 }
 var file_vapi_v1_options_proto_depIdxs = []int32{
-	2,  // 0: vapi.v1.Union.cases:type_name -> vapi.v1.UnionCase
-	3,  // 1: vapi.v1.errors:extendee -> google.protobuf.MethodOptions
-	4,  // 2: vapi.v1.unions:extendee -> google.protobuf.MessageOptions
-	4,  // 3: vapi.v1.error_data:extendee -> google.protobuf.MessageOptions
-	5,  // 4: vapi.v1.json_text:extendee -> google.protobuf.FieldOptions
-	5,  // 5: vapi.v1.resource:extendee -> google.protobuf.FieldOptions
-	5,  // 6: vapi.v1.key_resource:extendee -> google.protobuf.FieldOptions
-	5,  // 7: vapi.v1.open_enum:extendee -> google.protobuf.FieldOptions
-	6,  // 8: vapi.v1.errors:type_name -> vapi.std.errors.v1.ErrorType
-	1,  // 9: vapi.v1.unions:type_name -> vapi.v1.Union
-	0,  // 10: vapi.v1.resource:type_name -> vapi.v1.Resource
-	0,  // 11: vapi.v1.key_resource:type_name -> vapi.v1.Resource
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	8,  // [8:12] is the sub-list for extension type_name
-	1,  // [1:8] is the sub-list for extension extendee
+	3,  // 0: vapi.v1.Union.cases:type_name -> vapi.v1.UnionCase
+	4,  // 1: vapi.v1.errors:extendee -> google.protobuf.MethodOptions
+	4,  // 2: vapi.v1.since:extendee -> google.protobuf.MethodOptions
+	4,  // 3: vapi.v1.optional_result:extendee -> google.protobuf.MethodOptions
+	4,  // 4: vapi.v1.filtered:extendee -> google.protobuf.MethodOptions
+	4,  // 5: vapi.v1.waits:extendee -> google.protobuf.MethodOptions
+	5,  // 6: vapi.v1.unions:extendee -> google.protobuf.MessageOptions
+	5,  // 7: vapi.v1.error_data:extendee -> google.protobuf.MessageOptions
+	6,  // 8: vapi.v1.json_text:extendee -> google.protobuf.FieldOptions
+	6,  // 9: vapi.v1.resource:extendee -> google.protobuf.FieldOptions
+	6,  // 10: vapi.v1.key_resource:extendee -> google.protobuf.FieldOptions
+	6,  // 11: vapi.v1.open_enum:extendee -> google.protobuf.FieldOptions
+	6,  // 12: vapi.v1.field_since:extendee -> google.protobuf.FieldOptions
+	6,  // 13: vapi.v1.moved:extendee -> google.protobuf.FieldOptions
+	7,  // 14: vapi.v1.value_since:extendee -> google.protobuf.EnumValueOptions
+	8,  // 15: vapi.v1.errors:type_name -> vapi.std.errors.v1.ErrorType
+	2,  // 16: vapi.v1.unions:type_name -> vapi.v1.Union
+	1,  // 17: vapi.v1.resource:type_name -> vapi.v1.Resource
+	1,  // 18: vapi.v1.key_resource:type_name -> vapi.v1.Resource
+	0,  // 19: vapi.v1.moved:type_name -> vapi.v1.Moved
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	15, // [15:20] is the sub-list for extension type_name
+	1,  // [1:15] is the sub-list for extension extendee
 	0,  // [0:1] is the sub-list for field type_name
 }
 
@@ -389,8 +568,8 @@ func file_vapi_v1_options_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vapi_v1_options_proto_rawDesc), len(file_vapi_v1_options_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
-			NumExtensions: 7,
+			NumMessages:   4,
+			NumExtensions: 14,
 			NumServices:   0,
 		},
 		GoTypes:           file_vapi_v1_options_proto_goTypes,

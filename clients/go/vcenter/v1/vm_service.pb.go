@@ -365,7 +365,7 @@ func (x *VmSummary) GetMemorySizeMib() int64 {
 // Configuration and state of a virtual machine.
 type VmInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Guest operating system as configured, for instance `UBUNTU_64`, `RHEL_9_64` or `WINDOWS_SERVER_2022`.
+	// Guest operating system as configured, for instance `UBUNTU_64`, `RHEL_9_64` or `WINDOWS_SERVER_2021`.
 	//
 	// An open set that grows with each release; newer values pass through as vCenter sends them.
 	GuestOs *string `protobuf:"bytes,1,opt,name=guest_os,json=guest_OS,proto3,oneof" json:"guest_os,omitempty"`
@@ -577,12 +577,1982 @@ func (x *VmInfo) GetNvmeAdapters() map[string]*v13.NvmeInfo {
 	return nil
 }
 
+// Request of `CloneVm`.
+type CloneVmRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What to copy, and how.
+	Spec          *VmCloneSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloneVmRequest) Reset() {
+	*x = CloneVmRequest{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloneVmRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloneVmRequest) ProtoMessage() {}
+
+func (x *CloneVmRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloneVmRequest.ProtoReflect.Descriptor instead.
+func (*CloneVmRequest) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CloneVmRequest) GetSpec() *VmCloneSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+// Response of `CloneVm`.
+type CloneVmResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the new machine, for instance `vm-1024`.
+	Vm            *string `protobuf:"bytes,1,opt,name=vm,proto3,oneof" json:"vm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloneVmResponse) Reset() {
+	*x = CloneVmResponse{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloneVmResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloneVmResponse) ProtoMessage() {}
+
+func (x *CloneVmResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloneVmResponse.ProtoReflect.Descriptor instead.
+func (*CloneVmResponse) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CloneVmResponse) GetVm() string {
+	if x != nil && x.Vm != nil {
+		return *x.Vm
+	}
+	return ""
+}
+
+// Request of `CloneVmTask`.
+type CloneVmTaskRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What to copy, and how.
+	Spec          *VmCloneSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloneVmTaskRequest) Reset() {
+	*x = CloneVmTaskRequest{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloneVmTaskRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloneVmTaskRequest) ProtoMessage() {}
+
+func (x *CloneVmTaskRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloneVmTaskRequest.ProtoReflect.Descriptor instead.
+func (*CloneVmTaskRequest) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CloneVmTaskRequest) GetSpec() *VmCloneSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+// Response of `CloneVmTask`.
+type CloneVmTaskResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+	Task          *string `protobuf:"bytes,1,opt,name=task,proto3,oneof" json:"task,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloneVmTaskResponse) Reset() {
+	*x = CloneVmTaskResponse{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloneVmTaskResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloneVmTaskResponse) ProtoMessage() {}
+
+func (x *CloneVmTaskResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloneVmTaskResponse.ProtoReflect.Descriptor instead.
+func (*CloneVmTaskResponse) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CloneVmTaskResponse) GetTask() string {
+	if x != nil && x.Task != nil {
+		return *x.Task
+	}
+	return ""
+}
+
+// Request of `CreateVm`.
+type CreateVmRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The machine to make.
+	Spec          *VmCreateSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateVmRequest) Reset() {
+	*x = CreateVmRequest{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateVmRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateVmRequest) ProtoMessage() {}
+
+func (x *CreateVmRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateVmRequest.ProtoReflect.Descriptor instead.
+func (*CreateVmRequest) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CreateVmRequest) GetSpec() *VmCreateSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+// Response of `CreateVm`.
+type CreateVmResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the new machine, for instance `vm-1024`.
+	Vm            *string `protobuf:"bytes,1,opt,name=vm,proto3,oneof" json:"vm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateVmResponse) Reset() {
+	*x = CreateVmResponse{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateVmResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateVmResponse) ProtoMessage() {}
+
+func (x *CreateVmResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateVmResponse.ProtoReflect.Descriptor instead.
+func (*CreateVmResponse) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CreateVmResponse) GetVm() string {
+	if x != nil && x.Vm != nil {
+		return *x.Vm
+	}
+	return ""
+}
+
+// Request of `DeleteVm`.
+type DeleteVmRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the virtual machine.
+	Vm            string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteVmRequest) Reset() {
+	*x = DeleteVmRequest{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteVmRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteVmRequest) ProtoMessage() {}
+
+func (x *DeleteVmRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteVmRequest.ProtoReflect.Descriptor instead.
+func (*DeleteVmRequest) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *DeleteVmRequest) GetVm() string {
+	if x != nil {
+		return x.Vm
+	}
+	return ""
+}
+
+// Response of `DeleteVm`, empty.
+type DeleteVmResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteVmResponse) Reset() {
+	*x = DeleteVmResponse{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteVmResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteVmResponse) ProtoMessage() {}
+
+func (x *DeleteVmResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteVmResponse.ProtoReflect.Descriptor instead.
+func (*DeleteVmResponse) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{13}
+}
+
+// Request of `InstantCloneVm`.
+type InstantCloneVmRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What to copy, and how.
+	Spec          *VmInstantCloneSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstantCloneVmRequest) Reset() {
+	*x = InstantCloneVmRequest{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstantCloneVmRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstantCloneVmRequest) ProtoMessage() {}
+
+func (x *InstantCloneVmRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstantCloneVmRequest.ProtoReflect.Descriptor instead.
+func (*InstantCloneVmRequest) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *InstantCloneVmRequest) GetSpec() *VmInstantCloneSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+// Response of `InstantCloneVm`.
+type InstantCloneVmResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the new machine, for instance `vm-1024`.
+	Vm            *string `protobuf:"bytes,1,opt,name=vm,proto3,oneof" json:"vm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InstantCloneVmResponse) Reset() {
+	*x = InstantCloneVmResponse{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InstantCloneVmResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InstantCloneVmResponse) ProtoMessage() {}
+
+func (x *InstantCloneVmResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InstantCloneVmResponse.ProtoReflect.Descriptor instead.
+func (*InstantCloneVmResponse) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *InstantCloneVmResponse) GetVm() string {
+	if x != nil && x.Vm != nil {
+		return *x.Vm
+	}
+	return ""
+}
+
+// Request of `RegisterVm`.
+type RegisterVmRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where the files are, and where the machine is to live.
+	Spec          *VmRegisterSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegisterVmRequest) Reset() {
+	*x = RegisterVmRequest{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegisterVmRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegisterVmRequest) ProtoMessage() {}
+
+func (x *RegisterVmRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegisterVmRequest.ProtoReflect.Descriptor instead.
+func (*RegisterVmRequest) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *RegisterVmRequest) GetSpec() *VmRegisterSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+// Response of `RegisterVm`.
+type RegisterVmResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the machine in the inventory, for instance `vm-1024`.
+	Vm            *string `protobuf:"bytes,1,opt,name=vm,proto3,oneof" json:"vm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegisterVmResponse) Reset() {
+	*x = RegisterVmResponse{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegisterVmResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegisterVmResponse) ProtoMessage() {}
+
+func (x *RegisterVmResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegisterVmResponse.ProtoReflect.Descriptor instead.
+func (*RegisterVmResponse) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *RegisterVmResponse) GetVm() string {
+	if x != nil && x.Vm != nil {
+		return *x.Vm
+	}
+	return ""
+}
+
+// Request of `RelocateVm`.
+type RelocateVmRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the virtual machine.
+	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
+	// Where to move it.
+	Spec          *VmRelocateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RelocateVmRequest) Reset() {
+	*x = RelocateVmRequest{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RelocateVmRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RelocateVmRequest) ProtoMessage() {}
+
+func (x *RelocateVmRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RelocateVmRequest.ProtoReflect.Descriptor instead.
+func (*RelocateVmRequest) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *RelocateVmRequest) GetVm() string {
+	if x != nil {
+		return x.Vm
+	}
+	return ""
+}
+
+func (x *RelocateVmRequest) GetSpec() *VmRelocateSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+// Response of `RelocateVm`, empty.
+type RelocateVmResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RelocateVmResponse) Reset() {
+	*x = RelocateVmResponse{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RelocateVmResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RelocateVmResponse) ProtoMessage() {}
+
+func (x *RelocateVmResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RelocateVmResponse.ProtoReflect.Descriptor instead.
+func (*RelocateVmResponse) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{19}
+}
+
+// Request of `RelocateVmTask`.
+type RelocateVmTaskRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the virtual machine.
+	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
+	// Where to move it.
+	Spec          *VmRelocateSpec `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RelocateVmTaskRequest) Reset() {
+	*x = RelocateVmTaskRequest{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RelocateVmTaskRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RelocateVmTaskRequest) ProtoMessage() {}
+
+func (x *RelocateVmTaskRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RelocateVmTaskRequest.ProtoReflect.Descriptor instead.
+func (*RelocateVmTaskRequest) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *RelocateVmTaskRequest) GetVm() string {
+	if x != nil {
+		return x.Vm
+	}
+	return ""
+}
+
+func (x *RelocateVmTaskRequest) GetSpec() *VmRelocateSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+// Response of `RelocateVmTask`.
+type RelocateVmTaskResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+	Task          *string `protobuf:"bytes,1,opt,name=task,proto3,oneof" json:"task,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RelocateVmTaskResponse) Reset() {
+	*x = RelocateVmTaskResponse{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RelocateVmTaskResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RelocateVmTaskResponse) ProtoMessage() {}
+
+func (x *RelocateVmTaskResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RelocateVmTaskResponse.ProtoReflect.Descriptor instead.
+func (*RelocateVmTaskResponse) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *RelocateVmTaskResponse) GetTask() string {
+	if x != nil && x.Task != nil {
+		return *x.Task
+	}
+	return ""
+}
+
+// Request of `UnregisterVm`.
+type UnregisterVmRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the virtual machine.
+	Vm            string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnregisterVmRequest) Reset() {
+	*x = UnregisterVmRequest{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnregisterVmRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnregisterVmRequest) ProtoMessage() {}
+
+func (x *UnregisterVmRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnregisterVmRequest.ProtoReflect.Descriptor instead.
+func (*UnregisterVmRequest) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *UnregisterVmRequest) GetVm() string {
+	if x != nil {
+		return x.Vm
+	}
+	return ""
+}
+
+// Response of `UnregisterVm`, empty.
+type UnregisterVmResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnregisterVmResponse) Reset() {
+	*x = UnregisterVmResponse{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnregisterVmResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnregisterVmResponse) ProtoMessage() {}
+
+func (x *UnregisterVmResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnregisterVmResponse.ProtoReflect.Descriptor instead.
+func (*UnregisterVmResponse) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{23}
+}
+
+// Where a clone lives.
+//
+// What is unset is taken from the source; it has to go with what is set.
+type VmClonePlacementSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of a folder of machines, for instance `group-v1001`. Unset for the folder of the source.
+	Folder *string `protobuf:"bytes,1,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
+	// Identifier of a resource pool, for instance `resgroup-1001`. Unset for the pool of the source, or for that of
+	// `cluster` or `host` where one is set.
+	ResourcePool *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
+	// Identifier of a host, for instance `host-1001`. It has to belong to `resource_pool` and `cluster` where these are
+	// set.
+	//
+	// Unset, with `resource_pool` or `cluster` set, leaves the choice to the cluster's DRS, without which the call fails
+	// with `INVALID_ARGUMENT`; with neither of them it is the host of the source.
+	Host *string `protobuf:"bytes,3,opt,name=host,proto3,oneof" json:"host,omitempty"`
+	// Identifier of a cluster, for instance `domain-c1001`. Best left unset when `resource_pool` or `host` is set.
+	Cluster *string `protobuf:"bytes,4,opt,name=cluster,proto3,oneof" json:"cluster,omitempty"`
+	// Identifier of a datastore, for instance `datastore-1001`, for the configuration and for all disks that
+	// `disks_to_update` does not name. Unset for the datastore of the source.
+	Datastore     *string `protobuf:"bytes,5,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VmClonePlacementSpec) Reset() {
+	*x = VmClonePlacementSpec{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VmClonePlacementSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VmClonePlacementSpec) ProtoMessage() {}
+
+func (x *VmClonePlacementSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VmClonePlacementSpec.ProtoReflect.Descriptor instead.
+func (*VmClonePlacementSpec) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *VmClonePlacementSpec) GetFolder() string {
+	if x != nil && x.Folder != nil {
+		return *x.Folder
+	}
+	return ""
+}
+
+func (x *VmClonePlacementSpec) GetResourcePool() string {
+	if x != nil && x.ResourcePool != nil {
+		return *x.ResourcePool
+	}
+	return ""
+}
+
+func (x *VmClonePlacementSpec) GetHost() string {
+	if x != nil && x.Host != nil {
+		return *x.Host
+	}
+	return ""
+}
+
+func (x *VmClonePlacementSpec) GetCluster() string {
+	if x != nil && x.Cluster != nil {
+		return *x.Cluster
+	}
+	return ""
+}
+
+func (x *VmClonePlacementSpec) GetDatastore() string {
+	if x != nil && x.Datastore != nil {
+		return *x.Datastore
+	}
+	return ""
+}
+
+// What to copy, and how. Taken by `CloneVm` and `CloneVmTask`.
+type VmCloneSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the machine or template to copy.
+	Source *string `protobuf:"bytes,1,opt,name=source,proto3,oneof" json:"source,omitempty"`
+	// Name of the copy, unique within its folder; up to 80 characters.
+	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	// Where the copy lives. Unset for the places of the source.
+	Placement *VmClonePlacementSpec `protobuf:"bytes,3,opt,name=placement,proto3" json:"placement,omitempty"`
+	// Identifiers of disks of the source that the copy does not get. Empty for all to be copied.
+	DisksToRemove []string `protobuf:"bytes,4,rep,name=disks_to_remove,json=disksToRemove,proto3" json:"disks_to_remove,omitempty"`
+	// Where to copy disks of the source to, by their identifiers. The others go where `placement` says.
+	DisksToUpdate map[string]*VmDiskCloneSpec `protobuf:"bytes,5,rep,name=disks_to_update,json=disksToUpdate,proto3" json:"disks_to_update,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Whether to power on the copy. False when unset.
+	PowerOn *bool `protobuf:"varint,6,opt,name=power_on,json=powerOn,proto3,oneof" json:"power_on,omitempty"`
+	// How to customize the guest of the copy when it starts. Unset for no customization.
+	GuestCustomizationSpec *VmGuestCustomizationSpec `protobuf:"bytes,7,opt,name=guest_customization_spec,json=guestCustomizationSpec,proto3" json:"guest_customization_spec,omitempty"`
+	unknownFields          protoimpl.UnknownFields
+	sizeCache              protoimpl.SizeCache
+}
+
+func (x *VmCloneSpec) Reset() {
+	*x = VmCloneSpec{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VmCloneSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VmCloneSpec) ProtoMessage() {}
+
+func (x *VmCloneSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VmCloneSpec.ProtoReflect.Descriptor instead.
+func (*VmCloneSpec) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *VmCloneSpec) GetSource() string {
+	if x != nil && x.Source != nil {
+		return *x.Source
+	}
+	return ""
+}
+
+func (x *VmCloneSpec) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *VmCloneSpec) GetPlacement() *VmClonePlacementSpec {
+	if x != nil {
+		return x.Placement
+	}
+	return nil
+}
+
+func (x *VmCloneSpec) GetDisksToRemove() []string {
+	if x != nil {
+		return x.DisksToRemove
+	}
+	return nil
+}
+
+func (x *VmCloneSpec) GetDisksToUpdate() map[string]*VmDiskCloneSpec {
+	if x != nil {
+		return x.DisksToUpdate
+	}
+	return nil
+}
+
+func (x *VmCloneSpec) GetPowerOn() bool {
+	if x != nil && x.PowerOn != nil {
+		return *x.PowerOn
+	}
+	return false
+}
+
+func (x *VmCloneSpec) GetGuestCustomizationSpec() *VmGuestCustomizationSpec {
+	if x != nil {
+		return x.GuestCustomizationSpec
+	}
+	return nil
+}
+
+// A machine to make. Taken by `CreateVm`.
+//
+// What is unset has a default that suits the guest operating system.
+type VmCreateSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Guest operating system, for instance `UBUNTU_64`, `RHEL_9_64` or `WINDOWS_SERVER_2021`. All defaults depend on it.
+	//
+	// An open set that grows with each release; newer values are passed on as they are.
+	GuestOs *string `protobuf:"bytes,1,opt,name=guest_os,json=guest_OS,proto3,oneof" json:"guest_os,omitempty"`
+	// Name of the machine, unique within its folder; up to 80 characters. Unset for one that vCenter makes up.
+	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	// Where the machine lives. Required up to now, although the API declares it optional.
+	Placement *VmPlacementSpec `protobuf:"bytes,3,opt,name=placement,proto3" json:"placement,omitempty"`
+	// Version of the virtual hardware, for instance `VMX_19`. Unset for the newest one that the host supports.
+	//
+	// An open set: versions are `VMX_` followed by two digits, newer ones are passed on as they are.
+	HardwareVersion *string `protobuf:"bytes,4,opt,name=hardware_version,json=hardwareVersion,proto3,oneof" json:"hardware_version,omitempty"`
+	// Firmware and how it starts. Unset for what suits the guest.
+	Boot *v11.BootCreateSpec `protobuf:"bytes,5,opt,name=boot,proto3" json:"boot,omitempty"`
+	// Places to boot from, in order. Empty for the firmware's own order.
+	BootDevices []*v12.DeviceEntryCreateSpec `protobuf:"bytes,6,rep,name=boot_devices,json=bootDevices,proto3" json:"boot_devices,omitempty"`
+	// CPU cores. Unset for what suits the guest.
+	Cpu *v11.CpuUpdateSpec `protobuf:"bytes,7,opt,name=cpu,proto3" json:"cpu,omitempty"`
+	// Memory. Unset for what suits the guest.
+	Memory *v11.MemoryUpdateSpec `protobuf:"bytes,8,opt,name=memory,proto3" json:"memory,omitempty"`
+	// Disks. Empty for one empty disk of a size and on an adapter that suit the guest.
+	Disks []*v11.DiskCreateSpec `protobuf:"bytes,9,rep,name=disks,proto3" json:"disks,omitempty"`
+	// Ethernet adapters. Empty for none.
+	Nics []*v11.EthernetCreateSpec `protobuf:"bytes,10,rep,name=nics,proto3" json:"nics,omitempty"`
+	// CD-ROM devices. Empty for none.
+	Cdroms []*v11.CdromCreateSpec `protobuf:"bytes,11,rep,name=cdroms,proto3" json:"cdroms,omitempty"`
+	// Floppy drives. Empty for none.
+	Floppies []*v11.FloppyCreateSpec `protobuf:"bytes,12,rep,name=floppies,proto3" json:"floppies,omitempty"`
+	// Parallel ports. Empty for none.
+	ParallelPorts []*v11.ParallelCreateSpec `protobuf:"bytes,13,rep,name=parallel_ports,json=parallelPorts,proto3" json:"parallel_ports,omitempty"`
+	// Serial ports. Empty for none.
+	SerialPorts []*v11.SerialCreateSpec `protobuf:"bytes,14,rep,name=serial_ports,json=serialPorts,proto3" json:"serial_ports,omitempty"`
+	// SATA adapters. Empty for those that the disks and CD-ROM devices need.
+	SataAdapters []*v13.SataCreateSpec `protobuf:"bytes,15,rep,name=sata_adapters,json=sataAdapters,proto3" json:"sata_adapters,omitempty"`
+	// SCSI adapters. Empty for those that the disks need, of a type that suits the guest.
+	ScsiAdapters []*v13.ScsiCreateSpec `protobuf:"bytes,16,rep,name=scsi_adapters,json=scsiAdapters,proto3" json:"scsi_adapters,omitempty"`
+	// NVMe adapters. Empty for those that the disks need.
+	NvmeAdapters []*v13.NvmeCreateSpec `protobuf:"bytes,17,rep,name=nvme_adapters,json=nvmeAdapters,proto3" json:"nvme_adapters,omitempty"`
+	// Storage policy of the machine's home, which holds its configuration and logs; disks have their own.
+	//
+	// Unset for the default of the datastore, which only vSAN and vVols have.
+	StoragePolicy *VmStoragePolicySpec `protobuf:"bytes,18,opt,name=storage_policy,json=storagePolicy,proto3" json:"storage_policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VmCreateSpec) Reset() {
+	*x = VmCreateSpec{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VmCreateSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VmCreateSpec) ProtoMessage() {}
+
+func (x *VmCreateSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VmCreateSpec.ProtoReflect.Descriptor instead.
+func (*VmCreateSpec) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *VmCreateSpec) GetGuestOs() string {
+	if x != nil && x.GuestOs != nil {
+		return *x.GuestOs
+	}
+	return ""
+}
+
+func (x *VmCreateSpec) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *VmCreateSpec) GetPlacement() *VmPlacementSpec {
+	if x != nil {
+		return x.Placement
+	}
+	return nil
+}
+
+func (x *VmCreateSpec) GetHardwareVersion() string {
+	if x != nil && x.HardwareVersion != nil {
+		return *x.HardwareVersion
+	}
+	return ""
+}
+
+func (x *VmCreateSpec) GetBoot() *v11.BootCreateSpec {
+	if x != nil {
+		return x.Boot
+	}
+	return nil
+}
+
+func (x *VmCreateSpec) GetBootDevices() []*v12.DeviceEntryCreateSpec {
+	if x != nil {
+		return x.BootDevices
+	}
+	return nil
+}
+
+func (x *VmCreateSpec) GetCpu() *v11.CpuUpdateSpec {
+	if x != nil {
+		return x.Cpu
+	}
+	return nil
+}
+
+func (x *VmCreateSpec) GetMemory() *v11.MemoryUpdateSpec {
+	if x != nil {
+		return x.Memory
+	}
+	return nil
+}
+
+func (x *VmCreateSpec) GetDisks() []*v11.DiskCreateSpec {
+	if x != nil {
+		return x.Disks
+	}
+	return nil
+}
+
+func (x *VmCreateSpec) GetNics() []*v11.EthernetCreateSpec {
+	if x != nil {
+		return x.Nics
+	}
+	return nil
+}
+
+func (x *VmCreateSpec) GetCdroms() []*v11.CdromCreateSpec {
+	if x != nil {
+		return x.Cdroms
+	}
+	return nil
+}
+
+func (x *VmCreateSpec) GetFloppies() []*v11.FloppyCreateSpec {
+	if x != nil {
+		return x.Floppies
+	}
+	return nil
+}
+
+func (x *VmCreateSpec) GetParallelPorts() []*v11.ParallelCreateSpec {
+	if x != nil {
+		return x.ParallelPorts
+	}
+	return nil
+}
+
+func (x *VmCreateSpec) GetSerialPorts() []*v11.SerialCreateSpec {
+	if x != nil {
+		return x.SerialPorts
+	}
+	return nil
+}
+
+func (x *VmCreateSpec) GetSataAdapters() []*v13.SataCreateSpec {
+	if x != nil {
+		return x.SataAdapters
+	}
+	return nil
+}
+
+func (x *VmCreateSpec) GetScsiAdapters() []*v13.ScsiCreateSpec {
+	if x != nil {
+		return x.ScsiAdapters
+	}
+	return nil
+}
+
+func (x *VmCreateSpec) GetNvmeAdapters() []*v13.NvmeCreateSpec {
+	if x != nil {
+		return x.NvmeAdapters
+	}
+	return nil
+}
+
+func (x *VmCreateSpec) GetStoragePolicy() *VmStoragePolicySpec {
+	if x != nil {
+		return x.StoragePolicy
+	}
+	return nil
+}
+
+// Where the copy of one disk goes.
+type VmDiskCloneSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of a datastore, for instance `datastore-1001`. Required up to now, although the API declares it
+	// optional.
+	Datastore     *string `protobuf:"bytes,1,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VmDiskCloneSpec) Reset() {
+	*x = VmDiskCloneSpec{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VmDiskCloneSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VmDiskCloneSpec) ProtoMessage() {}
+
+func (x *VmDiskCloneSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VmDiskCloneSpec.ProtoReflect.Descriptor instead.
+func (*VmDiskCloneSpec) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *VmDiskCloneSpec) GetDatastore() string {
+	if x != nil && x.Datastore != nil {
+		return *x.Datastore
+	}
+	return ""
+}
+
+// Where one disk moves.
+type VmDiskRelocateSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of a datastore, for instance `datastore-1001`. Required up to now, although the API declares it
+	// optional.
+	Datastore     *string `protobuf:"bytes,1,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VmDiskRelocateSpec) Reset() {
+	*x = VmDiskRelocateSpec{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VmDiskRelocateSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VmDiskRelocateSpec) ProtoMessage() {}
+
+func (x *VmDiskRelocateSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VmDiskRelocateSpec.ProtoReflect.Descriptor instead.
+func (*VmDiskRelocateSpec) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *VmDiskRelocateSpec) GetDatastore() string {
+	if x != nil && x.Datastore != nil {
+		return *x.Datastore
+	}
+	return ""
+}
+
+// How to customize the guest of a new machine.
+type VmGuestCustomizationSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of a specification that is stored in the inventory of vCenter; `NOT_FOUND` when there is none with that name.
+	Name          *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VmGuestCustomizationSpec) Reset() {
+	*x = VmGuestCustomizationSpec{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VmGuestCustomizationSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VmGuestCustomizationSpec) ProtoMessage() {}
+
+func (x *VmGuestCustomizationSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VmGuestCustomizationSpec.ProtoReflect.Descriptor instead.
+func (*VmGuestCustomizationSpec) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *VmGuestCustomizationSpec) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+// Where an instant clone lives.
+//
+// It is always on the host of its source. What is unset is taken from the source; it has to go with what is set.
+type VmInstantClonePlacementSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of a folder of machines, for instance `group-v1001`. Unset for the folder of the source.
+	Folder *string `protobuf:"bytes,1,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
+	// Identifier of a resource pool, for instance `resgroup-1001`. Unset for the pool of the source.
+	ResourcePool *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
+	// Identifier of a datastore, for instance `datastore-1001`, for the configuration and for what the disks of the copy
+	// differ in. Unset for the datastore of the source.
+	Datastore     *string `protobuf:"bytes,3,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VmInstantClonePlacementSpec) Reset() {
+	*x = VmInstantClonePlacementSpec{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VmInstantClonePlacementSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VmInstantClonePlacementSpec) ProtoMessage() {}
+
+func (x *VmInstantClonePlacementSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VmInstantClonePlacementSpec.ProtoReflect.Descriptor instead.
+func (*VmInstantClonePlacementSpec) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *VmInstantClonePlacementSpec) GetFolder() string {
+	if x != nil && x.Folder != nil {
+		return *x.Folder
+	}
+	return ""
+}
+
+func (x *VmInstantClonePlacementSpec) GetResourcePool() string {
+	if x != nil && x.ResourcePool != nil {
+		return *x.ResourcePool
+	}
+	return ""
+}
+
+func (x *VmInstantClonePlacementSpec) GetDatastore() string {
+	if x != nil && x.Datastore != nil {
+		return *x.Datastore
+	}
+	return ""
+}
+
+// What to copy, and how. Taken by `InstantCloneVm`.
+type VmInstantCloneSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the machine to copy, which has to be powered on.
+	Source *string `protobuf:"bytes,1,opt,name=source,proto3,oneof" json:"source,omitempty"`
+	// Name of the copy, unique within its folder; up to 80 characters.
+	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	// Where the copy lives. Unset for the places of the source.
+	Placement *VmInstantClonePlacementSpec `protobuf:"bytes,3,opt,name=placement,proto3" json:"placement,omitempty"`
+	// Changes of Ethernet adapters, by their identifiers on the source.
+	NicsToUpdate map[string]*v11.EthernetUpdateSpec `protobuf:"bytes,4,rep,name=nics_to_update,json=nicsToUpdate,proto3" json:"nics_to_update,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Whether to disconnect all Ethernet adapters of the copy, so that it cannot disturb its source. False when unset:
+	// they are connected as those of the source.
+	DisconnectAllNics *bool `protobuf:"varint,5,opt,name=disconnect_all_nics,json=disconnectAllNics,proto3,oneof" json:"disconnect_all_nics,omitempty"`
+	// Changes of parallel ports, by their identifiers on the source.
+	ParallelPortsToUpdate map[string]*v11.ParallelUpdateSpec `protobuf:"bytes,6,rep,name=parallel_ports_to_update,json=parallelPortsToUpdate,proto3" json:"parallel_ports_to_update,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Changes of serial ports, by their identifiers on the source.
+	SerialPortsToUpdate map[string]*v11.SerialUpdateSpec `protobuf:"bytes,7,rep,name=serial_ports_to_update,json=serialPortsToUpdate,proto3" json:"serial_ports_to_update,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// BIOS UUID of the copy, for instance `4211d0ad-7b4a-4f6e-9c1c-5f1d8a6f0e21`. Unset for one that vCenter makes up.
+	BiosUuid      *string `protobuf:"bytes,8,opt,name=bios_uuid,json=biosUuid,proto3,oneof" json:"bios_uuid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VmInstantCloneSpec) Reset() {
+	*x = VmInstantCloneSpec{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VmInstantCloneSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VmInstantCloneSpec) ProtoMessage() {}
+
+func (x *VmInstantCloneSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VmInstantCloneSpec.ProtoReflect.Descriptor instead.
+func (*VmInstantCloneSpec) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *VmInstantCloneSpec) GetSource() string {
+	if x != nil && x.Source != nil {
+		return *x.Source
+	}
+	return ""
+}
+
+func (x *VmInstantCloneSpec) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *VmInstantCloneSpec) GetPlacement() *VmInstantClonePlacementSpec {
+	if x != nil {
+		return x.Placement
+	}
+	return nil
+}
+
+func (x *VmInstantCloneSpec) GetNicsToUpdate() map[string]*v11.EthernetUpdateSpec {
+	if x != nil {
+		return x.NicsToUpdate
+	}
+	return nil
+}
+
+func (x *VmInstantCloneSpec) GetDisconnectAllNics() bool {
+	if x != nil && x.DisconnectAllNics != nil {
+		return *x.DisconnectAllNics
+	}
+	return false
+}
+
+func (x *VmInstantCloneSpec) GetParallelPortsToUpdate() map[string]*v11.ParallelUpdateSpec {
+	if x != nil {
+		return x.ParallelPortsToUpdate
+	}
+	return nil
+}
+
+func (x *VmInstantCloneSpec) GetSerialPortsToUpdate() map[string]*v11.SerialUpdateSpec {
+	if x != nil {
+		return x.SerialPortsToUpdate
+	}
+	return nil
+}
+
+func (x *VmInstantCloneSpec) GetBiosUuid() string {
+	if x != nil && x.BiosUuid != nil {
+		return *x.BiosUuid
+	}
+	return ""
+}
+
+// Where a new machine lives.
+//
+// A folder, a datastore, and one of resource pool, host and cluster are required up to now, although the API declares
+// all of them optional.
+type VmPlacementSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of a folder of machines, for instance `group-v1001`.
+	Folder *string `protobuf:"bytes,1,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
+	// Identifier of a resource pool, for instance `resgroup-1001`. Unset for that of `cluster` or `host`.
+	ResourcePool *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
+	// Identifier of a host, for instance `host-1001`. It has to belong to `resource_pool` and `cluster` where these are
+	// set. Unset for one that vCenter chooses.
+	Host *string `protobuf:"bytes,3,opt,name=host,proto3,oneof" json:"host,omitempty"`
+	// Identifier of a cluster, for instance `domain-c1001`. Best left unset when `resource_pool` or `host` is set.
+	Cluster *string `protobuf:"bytes,4,opt,name=cluster,proto3,oneof" json:"cluster,omitempty"`
+	// Identifier of a datastore, for instance `datastore-1001`, for the configuration and for new disks.
+	Datastore     *string `protobuf:"bytes,5,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VmPlacementSpec) Reset() {
+	*x = VmPlacementSpec{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VmPlacementSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VmPlacementSpec) ProtoMessage() {}
+
+func (x *VmPlacementSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VmPlacementSpec.ProtoReflect.Descriptor instead.
+func (*VmPlacementSpec) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *VmPlacementSpec) GetFolder() string {
+	if x != nil && x.Folder != nil {
+		return *x.Folder
+	}
+	return ""
+}
+
+func (x *VmPlacementSpec) GetResourcePool() string {
+	if x != nil && x.ResourcePool != nil {
+		return *x.ResourcePool
+	}
+	return ""
+}
+
+func (x *VmPlacementSpec) GetHost() string {
+	if x != nil && x.Host != nil {
+		return *x.Host
+	}
+	return ""
+}
+
+func (x *VmPlacementSpec) GetCluster() string {
+	if x != nil && x.Cluster != nil {
+		return *x.Cluster
+	}
+	return ""
+}
+
+func (x *VmPlacementSpec) GetDatastore() string {
+	if x != nil && x.Datastore != nil {
+		return *x.Datastore
+	}
+	return ""
+}
+
+// Where a registered machine lives.
+//
+// A folder and one of resource pool, host and cluster are required up to now, although the API declares all of them
+// optional.
+type VmRegisterPlacementSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of a folder of machines, for instance `group-v1001`.
+	Folder *string `protobuf:"bytes,1,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
+	// Identifier of a resource pool, for instance `resgroup-1001`. Unset for that of `cluster` or `host`.
+	ResourcePool *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
+	// Identifier of a host, for instance `host-1001`. It has to belong to `resource_pool` and `cluster` where these are
+	// set. Unset for one that vCenter chooses.
+	Host *string `protobuf:"bytes,3,opt,name=host,proto3,oneof" json:"host,omitempty"`
+	// Identifier of a cluster, for instance `domain-c1001`. Best left unset when `resource_pool` or `host` is set.
+	Cluster       *string `protobuf:"bytes,4,opt,name=cluster,proto3,oneof" json:"cluster,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VmRegisterPlacementSpec) Reset() {
+	*x = VmRegisterPlacementSpec{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VmRegisterPlacementSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VmRegisterPlacementSpec) ProtoMessage() {}
+
+func (x *VmRegisterPlacementSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VmRegisterPlacementSpec.ProtoReflect.Descriptor instead.
+func (*VmRegisterPlacementSpec) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *VmRegisterPlacementSpec) GetFolder() string {
+	if x != nil && x.Folder != nil {
+		return *x.Folder
+	}
+	return ""
+}
+
+func (x *VmRegisterPlacementSpec) GetResourcePool() string {
+	if x != nil && x.ResourcePool != nil {
+		return *x.ResourcePool
+	}
+	return ""
+}
+
+func (x *VmRegisterPlacementSpec) GetHost() string {
+	if x != nil && x.Host != nil {
+		return *x.Host
+	}
+	return ""
+}
+
+func (x *VmRegisterPlacementSpec) GetCluster() string {
+	if x != nil && x.Cluster != nil {
+		return *x.Cluster
+	}
+	return ""
+}
+
+// Files of a machine, and where it is to live. Taken by `RegisterVm`.
+//
+// The files are named either by `datastore` and `path`, or by `datastore_path` alone.
+type VmRegisterSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the datastore with the files, for instance `datastore-1001`. Goes with `path`.
+	Datastore *string `protobuf:"bytes,1,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
+	// Path of the configuration file on `datastore`, for instance `web-1/web-1.vmx`. Goes with `datastore`.
+	Path *string `protobuf:"bytes,2,opt,name=path,proto3,oneof" json:"path,omitempty"`
+	// Path of the configuration file with the name of its datastore, for instance `[datastore1] web-1/web-1.vmx`.
+	// Excludes `datastore` and `path`.
+	DatastorePath *string `protobuf:"bytes,3,opt,name=datastore_path,json=datastorePath,proto3,oneof" json:"datastore_path,omitempty"`
+	// Name of the machine, unique within its folder. Unset for the name in the configuration file.
+	Name *string `protobuf:"bytes,4,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	// Where the machine lives. Required up to now, although the API declares it optional.
+	Placement     *VmRegisterPlacementSpec `protobuf:"bytes,5,opt,name=placement,proto3" json:"placement,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VmRegisterSpec) Reset() {
+	*x = VmRegisterSpec{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VmRegisterSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VmRegisterSpec) ProtoMessage() {}
+
+func (x *VmRegisterSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VmRegisterSpec.ProtoReflect.Descriptor instead.
+func (*VmRegisterSpec) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *VmRegisterSpec) GetDatastore() string {
+	if x != nil && x.Datastore != nil {
+		return *x.Datastore
+	}
+	return ""
+}
+
+func (x *VmRegisterSpec) GetPath() string {
+	if x != nil && x.Path != nil {
+		return *x.Path
+	}
+	return ""
+}
+
+func (x *VmRegisterSpec) GetDatastorePath() string {
+	if x != nil && x.DatastorePath != nil {
+		return *x.DatastorePath
+	}
+	return ""
+}
+
+func (x *VmRegisterSpec) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *VmRegisterSpec) GetPlacement() *VmRegisterPlacementSpec {
+	if x != nil {
+		return x.Placement
+	}
+	return nil
+}
+
+// Where to move a machine. What is unset stays as it is; it has to go with what is set.
+type VmRelocatePlacementSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of a folder of machines, for instance `group-v1001`. Unset for the present one.
+	Folder *string `protobuf:"bytes,1,opt,name=folder,proto3,oneof" json:"folder,omitempty"`
+	// Identifier of a resource pool, for instance `resgroup-1001`. Unset for the present one, or for that of `cluster` or
+	// `host` where one is set.
+	ResourcePool *string `protobuf:"bytes,2,opt,name=resource_pool,json=resourcePool,proto3,oneof" json:"resource_pool,omitempty"`
+	// Identifier of a host, for instance `host-1001`. It has to belong to `resource_pool` and `cluster` where these are
+	// set.
+	//
+	// Unset, with `resource_pool` or `cluster` set, leaves the choice to the cluster's DRS, without which the call fails
+	// with `INVALID_ARGUMENT`; with neither of them it is the present host.
+	Host *string `protobuf:"bytes,3,opt,name=host,proto3,oneof" json:"host,omitempty"`
+	// Identifier of a cluster, for instance `domain-c1001`. Best left unset when `resource_pool` or `host` is set.
+	Cluster *string `protobuf:"bytes,4,opt,name=cluster,proto3,oneof" json:"cluster,omitempty"`
+	// Identifier of a datastore, for instance `datastore-1001`, for the configuration and for all disks that `disks` does
+	// not name. Unset for the present ones.
+	Datastore     *string `protobuf:"bytes,5,opt,name=datastore,proto3,oneof" json:"datastore,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VmRelocatePlacementSpec) Reset() {
+	*x = VmRelocatePlacementSpec{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VmRelocatePlacementSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VmRelocatePlacementSpec) ProtoMessage() {}
+
+func (x *VmRelocatePlacementSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VmRelocatePlacementSpec.ProtoReflect.Descriptor instead.
+func (*VmRelocatePlacementSpec) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *VmRelocatePlacementSpec) GetFolder() string {
+	if x != nil && x.Folder != nil {
+		return *x.Folder
+	}
+	return ""
+}
+
+func (x *VmRelocatePlacementSpec) GetResourcePool() string {
+	if x != nil && x.ResourcePool != nil {
+		return *x.ResourcePool
+	}
+	return ""
+}
+
+func (x *VmRelocatePlacementSpec) GetHost() string {
+	if x != nil && x.Host != nil {
+		return *x.Host
+	}
+	return ""
+}
+
+func (x *VmRelocatePlacementSpec) GetCluster() string {
+	if x != nil && x.Cluster != nil {
+		return *x.Cluster
+	}
+	return ""
+}
+
+func (x *VmRelocatePlacementSpec) GetDatastore() string {
+	if x != nil && x.Datastore != nil {
+		return *x.Datastore
+	}
+	return ""
+}
+
+// Where to move a machine. Taken by `RelocateVm` and `RelocateVmTask`.
+type VmRelocateSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// New place of the machine. Unset for the present one.
+	Placement *VmRelocatePlacementSpec `protobuf:"bytes,1,opt,name=placement,proto3" json:"placement,omitempty"`
+	// Where to move disks, by their identifiers. The others go where `placement` says.
+	Disks         map[string]*VmDiskRelocateSpec `protobuf:"bytes,2,rep,name=disks,proto3" json:"disks,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VmRelocateSpec) Reset() {
+	*x = VmRelocateSpec{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VmRelocateSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VmRelocateSpec) ProtoMessage() {}
+
+func (x *VmRelocateSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VmRelocateSpec.ProtoReflect.Descriptor instead.
+func (*VmRelocateSpec) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *VmRelocateSpec) GetPlacement() *VmRelocatePlacementSpec {
+	if x != nil {
+		return x.Placement
+	}
+	return nil
+}
+
+func (x *VmRelocateSpec) GetDisks() map[string]*VmDiskRelocateSpec {
+	if x != nil {
+		return x.Disks
+	}
+	return nil
+}
+
+// Storage policy of a new machine's home.
+type VmStoragePolicySpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the storage policy, for instance `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`.
+	Policy        *string `protobuf:"bytes,1,opt,name=policy,proto3,oneof" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VmStoragePolicySpec) Reset() {
+	*x = VmStoragePolicySpec{}
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VmStoragePolicySpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VmStoragePolicySpec) ProtoMessage() {}
+
+func (x *VmStoragePolicySpec) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_v1_vm_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VmStoragePolicySpec.ProtoReflect.Descriptor instead.
+func (*VmStoragePolicySpec) Descriptor() ([]byte, []int) {
+	return file_vcenter_v1_vm_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *VmStoragePolicySpec) GetPolicy() string {
+	if x != nil && x.Policy != nil {
+		return *x.Policy
+	}
+	return ""
+}
+
 var File_vcenter_v1_vm_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_v1_vm_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1bvcenter/v1/vm_service.proto\x12\n" +
-	"vcenter.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a,vcenter/vm/hardware/adapter/v1/adapter.proto\x1a(vcenter/vm/hardware/boot/v1/device.proto\x1a)vcenter/vm/hardware/v1/boot_service.proto\x1a*vcenter/vm/hardware/v1/cdrom_service.proto\x1a(vcenter/vm/hardware/v1/cpu_service.proto\x1a)vcenter/vm/hardware/v1/disk_service.proto\x1a-vcenter/vm/hardware/v1/ethernet_service.proto\x1a+vcenter/vm/hardware/v1/floppy_service.proto\x1a%vcenter/vm/hardware/v1/hardware.proto\x1a+vcenter/vm/hardware/v1/memory_service.proto\x1a-vcenter/vm/hardware/v1/parallel_service.proto\x1a+vcenter/vm/hardware/v1/serial_service.proto\x1a\x1avcenter/vm/v1/common.proto\"\xaa\x03\n" +
+	"vcenter.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\x1a,vcenter/vm/hardware/adapter/v1/adapter.proto\x1a1vcenter/vm/hardware/adapter/v1/nvme_service.proto\x1a1vcenter/vm/hardware/adapter/v1/sata_service.proto\x1a1vcenter/vm/hardware/adapter/v1/scsi_service.proto\x1a(vcenter/vm/hardware/boot/v1/device.proto\x1a0vcenter/vm/hardware/boot/v1/device_service.proto\x1a)vcenter/vm/hardware/v1/boot_service.proto\x1a*vcenter/vm/hardware/v1/cdrom_service.proto\x1a(vcenter/vm/hardware/v1/cpu_service.proto\x1a)vcenter/vm/hardware/v1/disk_service.proto\x1a-vcenter/vm/hardware/v1/ethernet_service.proto\x1a+vcenter/vm/hardware/v1/floppy_service.proto\x1a%vcenter/vm/hardware/v1/hardware.proto\x1a+vcenter/vm/hardware/v1/memory_service.proto\x1a-vcenter/vm/hardware/v1/parallel_service.proto\x1a+vcenter/vm/hardware/v1/serial_service.proto\x1a\x1avcenter/vm/v1/common.proto\"\xaa\x03\n" +
 	"\x0eListVmsRequest\x12*\n" +
 	"\x03vms\x18\x01 \x03(\tB\x18\xe2A\x01\x01\xfa\xbb\x18\x10\n" +
 	"\x0eVirtualMachineR\x03vms\x12\x1a\n" +
@@ -620,14 +2590,14 @@ const file_vcenter_v1_vm_service_proto_rawDesc = "" +
 	"\f_power_stateB\f\n" +
 	"\n" +
 	"_cpu_countB\x12\n" +
-	"\x10_memory_size_mib\"\xee\x13\n" +
+	"\x10_memory_size_mib\"\x90\x14\n" +
 	"\x06VmInfo\x12\x1f\n" +
 	"\bguest_os\x18\x01 \x01(\tH\x00R\bguest_OS\x88\x01\x01\x12\x17\n" +
-	"\x04name\x18\x02 \x01(\tH\x01R\x04name\x88\x01\x01\x127\n" +
-	"\bidentity\x18\x03 \x01(\v2\x1b.vcenter.vm.v1.IdentityInfoR\bidentity\x12?\n" +
+	"\x04name\x18\x02 \x01(\tH\x01R\x04name\x88\x01\x01\x12B\n" +
+	"\bidentity\x18\x03 \x01(\v2\x1b.vcenter.vm.v1.IdentityInfoB\t\x8a\xbc\x18\x056.7.1R\bidentity\x12?\n" +
 	"\vpower_state\x18\x04 \x01(\x0e2\x19.vcenter.vm.v1.PowerStateH\x02R\n" +
-	"powerState\x88\x01\x01\x125\n" +
-	"\x14instant_clone_frozen\x18\x05 \x01(\bH\x03R\x12instantCloneFrozen\x88\x01\x01\x12@\n" +
+	"powerState\x88\x01\x01\x12@\n" +
+	"\x14instant_clone_frozen\x18\x05 \x01(\bB\t\x8a\xbc\x18\x056.7.1H\x03R\x12instantCloneFrozen\x88\x01\x01\x12@\n" +
 	"\bhardware\x18\x06 \x01(\v2$.vcenter.vm.hardware.v1.HardwareInfoR\bhardware\x124\n" +
 	"\x04boot\x18\a \x01(\v2 .vcenter.vm.hardware.v1.BootInfoR\x04boot\x12K\n" +
 	"\fboot_devices\x18\b \x03(\v2(.vcenter.vm.hardware.boot.v1.DeviceEntryR\vbootDevices\x121\n" +
@@ -649,9 +2619,9 @@ const file_vcenter_v1_vm_service_proto_rawDesc = "" +
 	"\rsata_adapters\x18\x11 \x03(\v2$.vcenter.v1.VmInfo.SataAdaptersEntryB0\x82\xbc\x18,\n" +
 	"*com.vmware.vcenter.vm.hardware.SataAdapterR\fsataAdapters\x12{\n" +
 	"\rscsi_adapters\x18\x12 \x03(\v2$.vcenter.v1.VmInfo.ScsiAdaptersEntryB0\x82\xbc\x18,\n" +
-	"*com.vmware.vcenter.vm.hardware.ScsiAdapterR\fscsiAdapters\x12{\n" +
-	"\rnvme_adapters\x18\x13 \x03(\v2$.vcenter.v1.VmInfo.NvmeAdaptersEntryB0\x82\xbc\x18,\n" +
-	"*com.vmware.vcenter.vm.hardware.NvmeAdapterR\fnvmeAdapters\x1aZ\n" +
+	"*com.vmware.vcenter.vm.hardware.ScsiAdapterR\fscsiAdapters\x12\x86\x01\n" +
+	"\rnvme_adapters\x18\x13 \x03(\v2$.vcenter.v1.VmInfo.NvmeAdaptersEntryB;\x82\xbc\x18,\n" +
+	"*com.vmware.vcenter.vm.hardware.NvmeAdapter\x8a\xbc\x18\a7.0.0.1R\fnvmeAdapters\x1aZ\n" +
 	"\n" +
 	"DisksEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x126\n" +
@@ -683,10 +2653,260 @@ const file_vcenter_v1_vm_service_proto_rawDesc = "" +
 	"\t_guest_osB\a\n" +
 	"\x05_nameB\x0e\n" +
 	"\f_power_stateB\x17\n" +
-	"\x15_instant_clone_frozen2\xe6\x01\n" +
+	"\x15_instant_clone_frozen\"C\n" +
+	"\x0eCloneVmRequest\x121\n" +
+	"\x04spec\x18\x01 \x01(\v2\x17.vcenter.v1.VmCloneSpecB\x04\xe2A\x01\x02R\x04spec\"C\n" +
+	"\x0fCloneVmResponse\x12)\n" +
+	"\x02vm\x18\x01 \x01(\tB\x14\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineH\x00R\x02vm\x88\x01\x01B\x05\n" +
+	"\x03_vm\"G\n" +
+	"\x12CloneVmTaskRequest\x121\n" +
+	"\x04spec\x18\x01 \x01(\v2\x17.vcenter.v1.VmCloneSpecB\x04\xe2A\x01\x02R\x04spec\"R\n" +
+	"\x13CloneVmTaskResponse\x122\n" +
+	"\x04task\x18\x01 \x01(\tB\x19\xfa\xbb\x18\x15\n" +
+	"\x13com.vmware.cis.TASKH\x00R\x04task\x88\x01\x01B\a\n" +
+	"\x05_task\"E\n" +
+	"\x0fCreateVmRequest\x122\n" +
+	"\x04spec\x18\x01 \x01(\v2\x18.vcenter.v1.VmCreateSpecB\x04\xe2A\x01\x02R\x04spec\"D\n" +
+	"\x10CreateVmResponse\x12)\n" +
+	"\x02vm\x18\x01 \x01(\tB\x14\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineH\x00R\x02vm\x88\x01\x01B\x05\n" +
+	"\x03_vm\";\n" +
+	"\x0fDeleteVmRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"\x12\n" +
+	"\x10DeleteVmResponse\"Q\n" +
+	"\x15InstantCloneVmRequest\x128\n" +
+	"\x04spec\x18\x01 \x01(\v2\x1e.vcenter.v1.VmInstantCloneSpecB\x04\xe2A\x01\x02R\x04spec\"J\n" +
+	"\x16InstantCloneVmResponse\x12)\n" +
+	"\x02vm\x18\x01 \x01(\tB\x14\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineH\x00R\x02vm\x88\x01\x01B\x05\n" +
+	"\x03_vm\"I\n" +
+	"\x11RegisterVmRequest\x124\n" +
+	"\x04spec\x18\x01 \x01(\v2\x1a.vcenter.v1.VmRegisterSpecB\x04\xe2A\x01\x02R\x04spec\"F\n" +
+	"\x12RegisterVmResponse\x12)\n" +
+	"\x02vm\x18\x01 \x01(\tB\x14\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineH\x00R\x02vm\x88\x01\x01B\x05\n" +
+	"\x03_vm\"s\n" +
+	"\x11RelocateVmRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x124\n" +
+	"\x04spec\x18\x02 \x01(\v2\x1a.vcenter.v1.VmRelocateSpecB\x04\xe2A\x01\x02R\x04spec\"\x14\n" +
+	"\x12RelocateVmResponse\"w\n" +
+	"\x15RelocateVmTaskRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x124\n" +
+	"\x04spec\x18\x02 \x01(\v2\x1a.vcenter.v1.VmRelocateSpecB\x04\xe2A\x01\x02R\x04spec\"U\n" +
+	"\x16RelocateVmTaskResponse\x122\n" +
+	"\x04task\x18\x01 \x01(\tB\x19\xfa\xbb\x18\x15\n" +
+	"\x13com.vmware.cis.TASKH\x00R\x04task\x88\x01\x01B\a\n" +
+	"\x05_task\"?\n" +
+	"\x13UnregisterVmRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"\x16\n" +
+	"\x14UnregisterVmResponse\"\xa6\x03\n" +
+	"\x14VmClonePlacementSpec\x128\n" +
+	"\x06folder\x18\x01 \x01(\tB\x1b\xe2A\x01\x01\xfa\xbb\x18\b\n" +
+	"\x06Folder\x8a\xbc\x18\a7.0.0.0H\x00R\x06folder\x88\x01\x01\x12K\n" +
+	"\rresource_pool\x18\x02 \x01(\tB!\xe2A\x01\x01\xfa\xbb\x18\x0e\n" +
+	"\fResourcePool\x8a\xbc\x18\a7.0.0.0H\x01R\fresourcePool\x88\x01\x01\x128\n" +
+	"\x04host\x18\x03 \x01(\tB\x1f\xe2A\x01\x01\xfa\xbb\x18\f\n" +
+	"\n" +
+	"HostSystem\x8a\xbc\x18\a7.0.0.0H\x02R\x04host\x88\x01\x01\x12J\n" +
+	"\acluster\x18\x04 \x01(\tB+\xe2A\x01\x01\xfa\xbb\x18\x18\n" +
+	"\x16ClusterComputeResource\x8a\xbc\x18\a7.0.0.0H\x03R\acluster\x88\x01\x01\x12A\n" +
+	"\tdatastore\x18\x05 \x01(\tB\x1e\xe2A\x01\x01\xfa\xbb\x18\v\n" +
+	"\tDatastore\x8a\xbc\x18\a7.0.0.0H\x04R\tdatastore\x88\x01\x01B\t\n" +
+	"\a_folderB\x10\n" +
+	"\x0e_resource_poolB\a\n" +
+	"\x05_hostB\n" +
+	"\n" +
+	"\b_clusterB\f\n" +
+	"\n" +
+	"_datastore\"\xdd\x05\n" +
+	"\vVmCloneSpec\x12@\n" +
+	"\x06source\x18\x01 \x01(\tB#\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachine\x8a\xbc\x18\a7.0.0.0H\x00R\x06source\x88\x01\x01\x12(\n" +
+	"\x04name\x18\x02 \x01(\tB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0H\x01R\x04name\x88\x01\x01\x12O\n" +
+	"\tplacement\x18\x03 \x01(\v2 .vcenter.v1.VmClonePlacementSpecB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\tplacement\x12`\n" +
+	"\x0fdisks_to_remove\x18\x04 \x03(\tB8\xe2A\x01\x01\xfa\xbb\x18%\n" +
+	"#com.vmware.vcenter.vm.hardware.Disk\x8a\xbc\x18\a7.0.0.0R\rdisksToRemove\x12\x8c\x01\n" +
+	"\x0fdisks_to_update\x18\x05 \x03(\v2*.vcenter.v1.VmCloneSpec.DisksToUpdateEntryB8\xe2A\x01\x01\x82\xbc\x18%\n" +
+	"#com.vmware.vcenter.vm.hardware.Disk\x8a\xbc\x18\a7.0.0.0R\rdisksToUpdate\x12/\n" +
+	"\bpower_on\x18\x06 \x01(\bB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0H\x02R\apowerOn\x88\x01\x01\x12o\n" +
+	"\x18guest_customization_spec\x18\a \x01(\v2$.vcenter.v1.VmGuestCustomizationSpecB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\x16guestCustomizationSpec\x1a]\n" +
+	"\x12DisksToUpdateEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x121\n" +
+	"\x05value\x18\x02 \x01(\v2\x1b.vcenter.v1.VmDiskCloneSpecR\x05value:\x028\x01B\t\n" +
+	"\a_sourceB\a\n" +
+	"\x05_nameB\v\n" +
+	"\t_power_on\"\xd6\n" +
+	"\n" +
+	"\fVmCreateSpec\x12%\n" +
+	"\bguest_os\x18\x01 \x01(\tB\x04\xe2A\x01\x02H\x00R\bguest_OS\x88\x01\x01\x12\x1d\n" +
+	"\x04name\x18\x02 \x01(\tB\x04\xe2A\x01\x01H\x01R\x04name\x88\x01\x01\x12?\n" +
+	"\tplacement\x18\x03 \x01(\v2\x1b.vcenter.v1.VmPlacementSpecB\x04\xe2A\x01\x01R\tplacement\x124\n" +
+	"\x10hardware_version\x18\x04 \x01(\tB\x04\xe2A\x01\x01H\x02R\x0fhardwareVersion\x88\x01\x01\x12@\n" +
+	"\x04boot\x18\x05 \x01(\v2&.vcenter.vm.hardware.v1.BootCreateSpecB\x04\xe2A\x01\x01R\x04boot\x12[\n" +
+	"\fboot_devices\x18\x06 \x03(\v22.vcenter.vm.hardware.boot.v1.DeviceEntryCreateSpecB\x04\xe2A\x01\x01R\vbootDevices\x12=\n" +
+	"\x03cpu\x18\a \x01(\v2%.vcenter.vm.hardware.v1.CpuUpdateSpecB\x04\xe2A\x01\x01R\x03cpu\x12F\n" +
+	"\x06memory\x18\b \x01(\v2(.vcenter.vm.hardware.v1.MemoryUpdateSpecB\x04\xe2A\x01\x01R\x06memory\x12B\n" +
+	"\x05disks\x18\t \x03(\v2&.vcenter.vm.hardware.v1.DiskCreateSpecB\x04\xe2A\x01\x01R\x05disks\x12D\n" +
+	"\x04nics\x18\n" +
+	" \x03(\v2*.vcenter.vm.hardware.v1.EthernetCreateSpecB\x04\xe2A\x01\x01R\x04nics\x12E\n" +
+	"\x06cdroms\x18\v \x03(\v2'.vcenter.vm.hardware.v1.CdromCreateSpecB\x04\xe2A\x01\x01R\x06cdroms\x12J\n" +
+	"\bfloppies\x18\f \x03(\v2(.vcenter.vm.hardware.v1.FloppyCreateSpecB\x04\xe2A\x01\x01R\bfloppies\x12W\n" +
+	"\x0eparallel_ports\x18\r \x03(\v2*.vcenter.vm.hardware.v1.ParallelCreateSpecB\x04\xe2A\x01\x01R\rparallelPorts\x12Q\n" +
+	"\fserial_ports\x18\x0e \x03(\v2(.vcenter.vm.hardware.v1.SerialCreateSpecB\x04\xe2A\x01\x01R\vserialPorts\x12Y\n" +
+	"\rsata_adapters\x18\x0f \x03(\v2..vcenter.vm.hardware.adapter.v1.SataCreateSpecB\x04\xe2A\x01\x01R\fsataAdapters\x12Y\n" +
+	"\rscsi_adapters\x18\x10 \x03(\v2..vcenter.vm.hardware.adapter.v1.ScsiCreateSpecB\x04\xe2A\x01\x01R\fscsiAdapters\x12d\n" +
+	"\rnvme_adapters\x18\x11 \x03(\v2..vcenter.vm.hardware.adapter.v1.NvmeCreateSpecB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.1R\fnvmeAdapters\x12S\n" +
+	"\x0estorage_policy\x18\x12 \x01(\v2\x1f.vcenter.v1.VmStoragePolicySpecB\v\xe2A\x01\x01\x8a\xbc\x18\x036.7R\rstoragePolicyB\v\n" +
+	"\t_guest_osB\a\n" +
+	"\x05_nameB\x13\n" +
+	"\x11_hardware_version\"b\n" +
+	"\x0fVmDiskCloneSpec\x12A\n" +
+	"\tdatastore\x18\x01 \x01(\tB\x1e\xe2A\x01\x01\xfa\xbb\x18\v\n" +
+	"\tDatastore\x8a\xbc\x18\a7.0.0.0H\x00R\tdatastore\x88\x01\x01B\f\n" +
+	"\n" +
+	"_datastore\"e\n" +
+	"\x12VmDiskRelocateSpec\x12A\n" +
+	"\tdatastore\x18\x01 \x01(\tB\x1e\xe2A\x01\x01\xfa\xbb\x18\v\n" +
+	"\tDatastore\x8a\xbc\x18\a7.0.0.0H\x00R\tdatastore\x88\x01\x01B\f\n" +
+	"\n" +
+	"_datastore\"M\n" +
+	"\x18VmGuestCustomizationSpec\x12(\n" +
+	"\x04name\x18\x01 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0H\x00R\x04name\x88\x01\x01B\a\n" +
+	"\x05_name\"\x8c\x02\n" +
+	"\x1bVmInstantClonePlacementSpec\x126\n" +
+	"\x06folder\x18\x01 \x01(\tB\x19\xe2A\x01\x01\xfa\xbb\x18\b\n" +
+	"\x06Folder\x8a\xbc\x18\x056.7.1H\x00R\x06folder\x88\x01\x01\x12I\n" +
+	"\rresource_pool\x18\x02 \x01(\tB\x1f\xe2A\x01\x01\xfa\xbb\x18\x0e\n" +
+	"\fResourcePool\x8a\xbc\x18\x056.7.1H\x01R\fresourcePool\x88\x01\x01\x12?\n" +
+	"\tdatastore\x18\x03 \x01(\tB\x1c\xe2A\x01\x01\xfa\xbb\x18\v\n" +
+	"\tDatastore\x8a\xbc\x18\x056.7.1H\x02R\tdatastore\x88\x01\x01B\t\n" +
+	"\a_folderB\x10\n" +
+	"\x0e_resource_poolB\f\n" +
+	"\n" +
+	"_datastore\"\xcd\t\n" +
+	"\x12VmInstantCloneSpec\x12>\n" +
+	"\x06source\x18\x01 \x01(\tB!\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachine\x8a\xbc\x18\x056.7.1H\x00R\x06source\x88\x01\x01\x12&\n" +
+	"\x04name\x18\x02 \x01(\tB\r\xe2A\x01\x02\x8a\xbc\x18\x056.7.1H\x01R\x04name\x88\x01\x01\x12T\n" +
+	"\tplacement\x18\x03 \x01(\v2'.vcenter.v1.VmInstantClonePlacementSpecB\r\xe2A\x01\x01\x8a\xbc\x18\x056.7.1R\tplacement\x12\x92\x01\n" +
+	"\x0enics_to_update\x18\x04 \x03(\v20.vcenter.v1.VmInstantCloneSpec.NicsToUpdateEntryB:\xe2A\x01\x01\x82\xbc\x18)\n" +
+	"'com.vmware.vcenter.vm.hardware.Ethernet\x8a\xbc\x18\x056.7.1R\fnicsToUpdate\x12B\n" +
+	"\x13disconnect_all_nics\x18\x05 \x01(\bB\r\xe2A\x01\x01\x8a\xbc\x18\x056.7.1H\x02R\x11disconnectAllNics\x88\x01\x01\x12\xb2\x01\n" +
+	"\x18parallel_ports_to_update\x18\x06 \x03(\v29.vcenter.v1.VmInstantCloneSpec.ParallelPortsToUpdateEntryB>\xe2A\x01\x01\x82\xbc\x18-\n" +
+	"+com.vmware.vcenter.vm.hardware.ParallelPort\x8a\xbc\x18\x056.7.1R\x15parallelPortsToUpdate\x12\xaa\x01\n" +
+	"\x16serial_ports_to_update\x18\a \x03(\v27.vcenter.v1.VmInstantCloneSpec.SerialPortsToUpdateEntryB<\xe2A\x01\x01\x82\xbc\x18+\n" +
+	")com.vmware.vcenter.vm.hardware.SerialPort\x8a\xbc\x18\x056.7.1R\x13serialPortsToUpdate\x12/\n" +
+	"\tbios_uuid\x18\b \x01(\tB\r\xe2A\x01\x01\x8a\xbc\x18\x056.7.1H\x03R\bbiosUuid\x88\x01\x01\x1ak\n" +
+	"\x11NicsToUpdateEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12@\n" +
+	"\x05value\x18\x02 \x01(\v2*.vcenter.vm.hardware.v1.EthernetUpdateSpecR\x05value:\x028\x01\x1at\n" +
+	"\x1aParallelPortsToUpdateEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12@\n" +
+	"\x05value\x18\x02 \x01(\v2*.vcenter.vm.hardware.v1.ParallelUpdateSpecR\x05value:\x028\x01\x1ap\n" +
+	"\x18SerialPortsToUpdateEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12>\n" +
+	"\x05value\x18\x02 \x01(\v2(.vcenter.vm.hardware.v1.SerialUpdateSpecR\x05value:\x028\x01B\t\n" +
+	"\a_sourceB\a\n" +
+	"\x05_nameB\x16\n" +
+	"\x14_disconnect_all_nicsB\f\n" +
+	"\n" +
+	"_bios_uuid\"\xea\x02\n" +
+	"\x0fVmPlacementSpec\x12-\n" +
+	"\x06folder\x18\x01 \x01(\tB\x10\xe2A\x01\x01\xfa\xbb\x18\b\n" +
+	"\x06FolderH\x00R\x06folder\x88\x01\x01\x12@\n" +
+	"\rresource_pool\x18\x02 \x01(\tB\x16\xe2A\x01\x01\xfa\xbb\x18\x0e\n" +
+	"\fResourcePoolH\x01R\fresourcePool\x88\x01\x01\x12-\n" +
+	"\x04host\x18\x03 \x01(\tB\x14\xe2A\x01\x01\xfa\xbb\x18\f\n" +
+	"\n" +
+	"HostSystemH\x02R\x04host\x88\x01\x01\x12?\n" +
+	"\acluster\x18\x04 \x01(\tB \xe2A\x01\x01\xfa\xbb\x18\x18\n" +
+	"\x16ClusterComputeResourceH\x03R\acluster\x88\x01\x01\x126\n" +
+	"\tdatastore\x18\x05 \x01(\tB\x13\xe2A\x01\x01\xfa\xbb\x18\v\n" +
+	"\tDatastoreH\x04R\tdatastore\x88\x01\x01B\t\n" +
+	"\a_folderB\x10\n" +
+	"\x0e_resource_poolB\a\n" +
+	"\x05_hostB\n" +
+	"\n" +
+	"\b_clusterB\f\n" +
+	"\n" +
+	"_datastore\"\xac\x02\n" +
+	"\x17VmRegisterPlacementSpec\x12-\n" +
+	"\x06folder\x18\x01 \x01(\tB\x10\xe2A\x01\x01\xfa\xbb\x18\b\n" +
+	"\x06FolderH\x00R\x06folder\x88\x01\x01\x12@\n" +
+	"\rresource_pool\x18\x02 \x01(\tB\x16\xe2A\x01\x01\xfa\xbb\x18\x0e\n" +
+	"\fResourcePoolH\x01R\fresourcePool\x88\x01\x01\x12-\n" +
+	"\x04host\x18\x03 \x01(\tB\x14\xe2A\x01\x01\xfa\xbb\x18\f\n" +
+	"\n" +
+	"HostSystemH\x02R\x04host\x88\x01\x01\x12?\n" +
+	"\acluster\x18\x04 \x01(\tB \xe2A\x01\x01\xfa\xbb\x18\x18\n" +
+	"\x16ClusterComputeResourceH\x03R\acluster\x88\x01\x01B\t\n" +
+	"\a_folderB\x10\n" +
+	"\x0e_resource_poolB\a\n" +
+	"\x05_hostB\n" +
+	"\n" +
+	"\b_cluster\"\xe1\x02\n" +
+	"\x0eVmRegisterSpec\x12?\n" +
+	"\tdatastore\x18\x01 \x01(\tB\x1c\xe2A\x01\x01\xfa\xbb\x18\v\n" +
+	"\tDatastore\x8a\xbc\x18\x056.8.7H\x00R\tdatastore\x88\x01\x01\x12&\n" +
+	"\x04path\x18\x02 \x01(\tB\r\xe2A\x01\x01\x8a\xbc\x18\x056.8.7H\x01R\x04path\x88\x01\x01\x129\n" +
+	"\x0edatastore_path\x18\x03 \x01(\tB\r\xe2A\x01\x01\x8a\xbc\x18\x056.8.7H\x02R\rdatastorePath\x88\x01\x01\x12&\n" +
+	"\x04name\x18\x04 \x01(\tB\r\xe2A\x01\x01\x8a\xbc\x18\x056.8.7H\x03R\x04name\x88\x01\x01\x12P\n" +
+	"\tplacement\x18\x05 \x01(\v2#.vcenter.v1.VmRegisterPlacementSpecB\r\xe2A\x01\x01\x8a\xbc\x18\x056.8.7R\tplacementB\f\n" +
+	"\n" +
+	"_datastoreB\a\n" +
+	"\x05_pathB\x11\n" +
+	"\x0f_datastore_pathB\a\n" +
+	"\x05_name\"\xa9\x03\n" +
+	"\x17VmRelocatePlacementSpec\x128\n" +
+	"\x06folder\x18\x01 \x01(\tB\x1b\xe2A\x01\x01\xfa\xbb\x18\b\n" +
+	"\x06Folder\x8a\xbc\x18\a7.0.0.0H\x00R\x06folder\x88\x01\x01\x12K\n" +
+	"\rresource_pool\x18\x02 \x01(\tB!\xe2A\x01\x01\xfa\xbb\x18\x0e\n" +
+	"\fResourcePool\x8a\xbc\x18\a7.0.0.0H\x01R\fresourcePool\x88\x01\x01\x128\n" +
+	"\x04host\x18\x03 \x01(\tB\x1f\xe2A\x01\x01\xfa\xbb\x18\f\n" +
+	"\n" +
+	"HostSystem\x8a\xbc\x18\a7.0.0.0H\x02R\x04host\x88\x01\x01\x12J\n" +
+	"\acluster\x18\x04 \x01(\tB+\xe2A\x01\x01\xfa\xbb\x18\x18\n" +
+	"\x16ClusterComputeResource\x8a\xbc\x18\a7.0.0.0H\x03R\acluster\x88\x01\x01\x12A\n" +
+	"\tdatastore\x18\x05 \x01(\tB\x1e\xe2A\x01\x01\xfa\xbb\x18\v\n" +
+	"\tDatastore\x8a\xbc\x18\a7.0.0.0H\x04R\tdatastore\x88\x01\x01B\t\n" +
+	"\a_folderB\x10\n" +
+	"\x0e_resource_poolB\a\n" +
+	"\x05_hostB\n" +
+	"\n" +
+	"\b_clusterB\f\n" +
+	"\n" +
+	"_datastore\"\xb5\x02\n" +
+	"\x0eVmRelocateSpec\x12R\n" +
+	"\tplacement\x18\x01 \x01(\v2#.vcenter.v1.VmRelocatePlacementSpecB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\tplacement\x12u\n" +
+	"\x05disks\x18\x02 \x03(\v2%.vcenter.v1.VmRelocateSpec.DisksEntryB8\xe2A\x01\x01\x82\xbc\x18%\n" +
+	"#com.vmware.vcenter.vm.hardware.Disk\x8a\xbc\x18\a7.0.0.0R\x05disks\x1aX\n" +
+	"\n" +
+	"DisksEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x124\n" +
+	"\x05value\x18\x02 \x01(\v2\x1e.vcenter.v1.VmDiskRelocateSpecR\x05value:\x028\x01\"p\n" +
+	"\x13VmStoragePolicySpec\x12N\n" +
+	"\x06policy\x18\x01 \x01(\tB1\xe2A\x01\x02\xfa\xbb\x18\"\n" +
+	" com.vmware.vcenter.StoragePolicy\x8a\xbc\x18\x036.7H\x00R\x06policy\x88\x01\x01B\t\n" +
+	"\a_policy2\xc7\f\n" +
 	"\tVmService\x12l\n" +
 	"\aListVms\x12\x1a.vcenter.v1.ListVmsRequest\x1a\x1b.vcenter.v1.ListVmsResponse\"(\xf2\xbb\x18\x05\b\x14\x12\x15\x16\x82\xd3\xe4\x93\x02\x16b\x03vms\x12\x0f/api/vcenter/vm\x90\x02\x01\x12k\n" +
-	"\x05GetVm\x12\x18.vcenter.v1.GetVmRequest\x1a\x19.vcenter.v1.GetVmResponse\"-\xf2\xbb\x18\x06\x01\r\x11\x12\x15\x16\x82\xd3\xe4\x93\x02\x1ab\x02vm\x12\x14/api/vcenter/vm/{vm}\x90\x02\x01B\xb5\x01\n" +
+	"\x05GetVm\x12\x18.vcenter.v1.GetVmRequest\x1a\x19.vcenter.v1.GetVmResponse\"-\xf2\xbb\x18\x06\x01\r\x11\x12\x15\x16\x82\xd3\xe4\x93\x02\x1ab\x02vm\x12\x14/api/vcenter/vm/{vm}\x90\x02\x01\x12\x8d\x01\n" +
+	"\aCloneVm\x12\x1a.vcenter.v1.CloneVmRequest\x1a\x1b.vcenter.v1.CloneVmResponse\"I\xf2\xbb\x18\t\x02\x01\b\r\x11\x12\x14\x15\x16\x8a\xbc\x18\a7.0.0.0\x82\xd3\xe4\x93\x02(:\x04specb\x02vm\"\x1c/api/vcenter/vm?action=clone\x90\x02\x00\x12\xa9\x01\n" +
+	"\vCloneVmTask\x12\x1e.vcenter.v1.CloneVmTaskRequest\x1a\x1f.vcenter.v1.CloneVmTaskResponse\"Y\xf2\xbb\x18\t\x02\x01\b\r\x11\x12\x14\x15\x16\x8a\xbc\x18\a7.0.0.0\x82\xd3\xe4\x93\x028:\x04specb\x04task\"*/api/vcenter/vm?action=clone&vmw-task=true\x90\x02\x00\x12z\n" +
+	"\bCreateVm\x12\x1b.vcenter.v1.CreateVmRequest\x1a\x1c.vcenter.v1.CreateVmResponse\"3\xf2\xbb\x18\v\x02\x01\b\r\x11\x10\x12\x14\x15\x16\x18\x82\xd3\xe4\x93\x02\x1b:\x04specb\x02vm\"\x0f/api/vcenter/vm\x90\x02\x00\x12r\n" +
+	"\bDeleteVm\x12\x1b.vcenter.v1.DeleteVmRequest\x1a\x1c.vcenter.v1.DeleteVmResponse\"+\xf2\xbb\x18\b\x01\f\r\x0f\x11\x12\x15\x16\x82\xd3\xe4\x93\x02\x16*\x14/api/vcenter/vm/{vm}\x90\x02\x00\x12\xa8\x01\n" +
+	"\x0eInstantCloneVm\x12!.vcenter.v1.InstantCloneVmRequest\x1a\".vcenter.v1.InstantCloneVmResponse\"O\xf2\xbb\x18\t\x02\x01\b\r\x11\x12\x14\x15\x16\x8a\xbc\x18\x056.7.1\x82\xd3\xe4\x93\x020:\x04specb\x02vm\"$/api/vcenter/vm?action=instant-clone\x90\x02\x00\x12\x97\x01\n" +
+	"\n" +
+	"RegisterVm\x12\x1d.vcenter.v1.RegisterVmRequest\x1a\x1e.vcenter.v1.RegisterVmResponse\"J\xf2\xbb\x18\t\x02\x01\b\r\x11\x12\x14\x15\x16\x8a\xbc\x18\x056.8.7\x82\xd3\xe4\x93\x02+:\x04specb\x02vm\"\x1f/api/vcenter/vm?action=register\x90\x02\x00\x12\x98\x01\n" +
+	"\n" +
+	"RelocateVm\x12\x1d.vcenter.v1.RelocateVmRequest\x1a\x1e.vcenter.v1.RelocateVmResponse\"K\xf2\xbb\x18\a\x01\b\r\x11\x12\x15\x16\x8a\xbc\x18\a7.0.0.0\x82\xd3\xe4\x93\x02,:\x04spec\"$/api/vcenter/vm/{vm}?action=relocate\x90\x02\x00\x12\xb8\x01\n" +
+	"\x0eRelocateVmTask\x12!.vcenter.v1.RelocateVmTaskRequest\x1a\".vcenter.v1.RelocateVmTaskResponse\"_\xf2\xbb\x18\a\x01\b\r\x11\x12\x15\x16\x8a\xbc\x18\a7.0.0.0\x82\xd3\xe4\x93\x02@:\x04specb\x04task\"2/api/vcenter/vm/{vm}?action=relocate&vmw-task=true\x90\x02\x00\x12\x97\x01\n" +
+	"\fUnregisterVm\x12\x1f.vcenter.v1.UnregisterVmRequest\x1a .vcenter.v1.UnregisterVmResponse\"D\xf2\xbb\x18\x06\f\r\x0f\x12\x15\x16\x8a\xbc\x18\x056.8.7\x82\xd3\xe4\x93\x02(\"&/api/vcenter/vm/{vm}?action=unregister\x90\x02\x00B\xb5\x01\n" +
 	"\x0ecom.vcenter.v1B\x0eVmServiceProtoP\x01ZJgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/v1;vcenterv1\xa2\x02\x03VXX\xaa\x02\n" +
 	"Vcenter.V1\xca\x02\n" +
 	"Vcenter\\V1\xe2\x02\x16Vcenter\\V1\\GPBMetadata\xea\x02\vVcenter::V1b\x06proto3"
@@ -703,78 +2923,186 @@ func file_vcenter_v1_vm_service_proto_rawDescGZIP() []byte {
 	return file_vcenter_v1_vm_service_proto_rawDescData
 }
 
-var file_vcenter_v1_vm_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_vcenter_v1_vm_service_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_vcenter_v1_vm_service_proto_goTypes = []any{
-	(*ListVmsRequest)(nil),   // 0: vcenter.v1.ListVmsRequest
-	(*ListVmsResponse)(nil),  // 1: vcenter.v1.ListVmsResponse
-	(*GetVmRequest)(nil),     // 2: vcenter.v1.GetVmRequest
-	(*GetVmResponse)(nil),    // 3: vcenter.v1.GetVmResponse
-	(*VmSummary)(nil),        // 4: vcenter.v1.VmSummary
-	(*VmInfo)(nil),           // 5: vcenter.v1.VmInfo
-	nil,                      // 6: vcenter.v1.VmInfo.DisksEntry
-	nil,                      // 7: vcenter.v1.VmInfo.NicsEntry
-	nil,                      // 8: vcenter.v1.VmInfo.CdromsEntry
-	nil,                      // 9: vcenter.v1.VmInfo.FloppiesEntry
-	nil,                      // 10: vcenter.v1.VmInfo.ParallelPortsEntry
-	nil,                      // 11: vcenter.v1.VmInfo.SerialPortsEntry
-	nil,                      // 12: vcenter.v1.VmInfo.SataAdaptersEntry
-	nil,                      // 13: vcenter.v1.VmInfo.ScsiAdaptersEntry
-	nil,                      // 14: vcenter.v1.VmInfo.NvmeAdaptersEntry
-	(v1.PowerState)(0),       // 15: vcenter.vm.v1.PowerState
-	(*v1.IdentityInfo)(nil),  // 16: vcenter.vm.v1.IdentityInfo
-	(*v11.HardwareInfo)(nil), // 17: vcenter.vm.hardware.v1.HardwareInfo
-	(*v11.BootInfo)(nil),     // 18: vcenter.vm.hardware.v1.BootInfo
-	(*v12.DeviceEntry)(nil),  // 19: vcenter.vm.hardware.boot.v1.DeviceEntry
-	(*v11.CpuInfo)(nil),      // 20: vcenter.vm.hardware.v1.CpuInfo
-	(*v11.MemoryInfo)(nil),   // 21: vcenter.vm.hardware.v1.MemoryInfo
-	(*v11.DiskInfo)(nil),     // 22: vcenter.vm.hardware.v1.DiskInfo
-	(*v11.EthernetInfo)(nil), // 23: vcenter.vm.hardware.v1.EthernetInfo
-	(*v11.CdromInfo)(nil),    // 24: vcenter.vm.hardware.v1.CdromInfo
-	(*v11.FloppyInfo)(nil),   // 25: vcenter.vm.hardware.v1.FloppyInfo
-	(*v11.ParallelInfo)(nil), // 26: vcenter.vm.hardware.v1.ParallelInfo
-	(*v11.SerialInfo)(nil),   // 27: vcenter.vm.hardware.v1.SerialInfo
-	(*v13.SataInfo)(nil),     // 28: vcenter.vm.hardware.adapter.v1.SataInfo
-	(*v13.ScsiInfo)(nil),     // 29: vcenter.vm.hardware.adapter.v1.ScsiInfo
-	(*v13.NvmeInfo)(nil),     // 30: vcenter.vm.hardware.adapter.v1.NvmeInfo
+	(*ListVmsRequest)(nil),              // 0: vcenter.v1.ListVmsRequest
+	(*ListVmsResponse)(nil),             // 1: vcenter.v1.ListVmsResponse
+	(*GetVmRequest)(nil),                // 2: vcenter.v1.GetVmRequest
+	(*GetVmResponse)(nil),               // 3: vcenter.v1.GetVmResponse
+	(*VmSummary)(nil),                   // 4: vcenter.v1.VmSummary
+	(*VmInfo)(nil),                      // 5: vcenter.v1.VmInfo
+	(*CloneVmRequest)(nil),              // 6: vcenter.v1.CloneVmRequest
+	(*CloneVmResponse)(nil),             // 7: vcenter.v1.CloneVmResponse
+	(*CloneVmTaskRequest)(nil),          // 8: vcenter.v1.CloneVmTaskRequest
+	(*CloneVmTaskResponse)(nil),         // 9: vcenter.v1.CloneVmTaskResponse
+	(*CreateVmRequest)(nil),             // 10: vcenter.v1.CreateVmRequest
+	(*CreateVmResponse)(nil),            // 11: vcenter.v1.CreateVmResponse
+	(*DeleteVmRequest)(nil),             // 12: vcenter.v1.DeleteVmRequest
+	(*DeleteVmResponse)(nil),            // 13: vcenter.v1.DeleteVmResponse
+	(*InstantCloneVmRequest)(nil),       // 14: vcenter.v1.InstantCloneVmRequest
+	(*InstantCloneVmResponse)(nil),      // 15: vcenter.v1.InstantCloneVmResponse
+	(*RegisterVmRequest)(nil),           // 16: vcenter.v1.RegisterVmRequest
+	(*RegisterVmResponse)(nil),          // 17: vcenter.v1.RegisterVmResponse
+	(*RelocateVmRequest)(nil),           // 18: vcenter.v1.RelocateVmRequest
+	(*RelocateVmResponse)(nil),          // 19: vcenter.v1.RelocateVmResponse
+	(*RelocateVmTaskRequest)(nil),       // 20: vcenter.v1.RelocateVmTaskRequest
+	(*RelocateVmTaskResponse)(nil),      // 21: vcenter.v1.RelocateVmTaskResponse
+	(*UnregisterVmRequest)(nil),         // 22: vcenter.v1.UnregisterVmRequest
+	(*UnregisterVmResponse)(nil),        // 23: vcenter.v1.UnregisterVmResponse
+	(*VmClonePlacementSpec)(nil),        // 24: vcenter.v1.VmClonePlacementSpec
+	(*VmCloneSpec)(nil),                 // 25: vcenter.v1.VmCloneSpec
+	(*VmCreateSpec)(nil),                // 26: vcenter.v1.VmCreateSpec
+	(*VmDiskCloneSpec)(nil),             // 27: vcenter.v1.VmDiskCloneSpec
+	(*VmDiskRelocateSpec)(nil),          // 28: vcenter.v1.VmDiskRelocateSpec
+	(*VmGuestCustomizationSpec)(nil),    // 29: vcenter.v1.VmGuestCustomizationSpec
+	(*VmInstantClonePlacementSpec)(nil), // 30: vcenter.v1.VmInstantClonePlacementSpec
+	(*VmInstantCloneSpec)(nil),          // 31: vcenter.v1.VmInstantCloneSpec
+	(*VmPlacementSpec)(nil),             // 32: vcenter.v1.VmPlacementSpec
+	(*VmRegisterPlacementSpec)(nil),     // 33: vcenter.v1.VmRegisterPlacementSpec
+	(*VmRegisterSpec)(nil),              // 34: vcenter.v1.VmRegisterSpec
+	(*VmRelocatePlacementSpec)(nil),     // 35: vcenter.v1.VmRelocatePlacementSpec
+	(*VmRelocateSpec)(nil),              // 36: vcenter.v1.VmRelocateSpec
+	(*VmStoragePolicySpec)(nil),         // 37: vcenter.v1.VmStoragePolicySpec
+	nil,                                 // 38: vcenter.v1.VmInfo.DisksEntry
+	nil,                                 // 39: vcenter.v1.VmInfo.NicsEntry
+	nil,                                 // 40: vcenter.v1.VmInfo.CdromsEntry
+	nil,                                 // 41: vcenter.v1.VmInfo.FloppiesEntry
+	nil,                                 // 42: vcenter.v1.VmInfo.ParallelPortsEntry
+	nil,                                 // 43: vcenter.v1.VmInfo.SerialPortsEntry
+	nil,                                 // 44: vcenter.v1.VmInfo.SataAdaptersEntry
+	nil,                                 // 45: vcenter.v1.VmInfo.ScsiAdaptersEntry
+	nil,                                 // 46: vcenter.v1.VmInfo.NvmeAdaptersEntry
+	nil,                                 // 47: vcenter.v1.VmCloneSpec.DisksToUpdateEntry
+	nil,                                 // 48: vcenter.v1.VmInstantCloneSpec.NicsToUpdateEntry
+	nil,                                 // 49: vcenter.v1.VmInstantCloneSpec.ParallelPortsToUpdateEntry
+	nil,                                 // 50: vcenter.v1.VmInstantCloneSpec.SerialPortsToUpdateEntry
+	nil,                                 // 51: vcenter.v1.VmRelocateSpec.DisksEntry
+	(v1.PowerState)(0),                  // 52: vcenter.vm.v1.PowerState
+	(*v1.IdentityInfo)(nil),             // 53: vcenter.vm.v1.IdentityInfo
+	(*v11.HardwareInfo)(nil),            // 54: vcenter.vm.hardware.v1.HardwareInfo
+	(*v11.BootInfo)(nil),                // 55: vcenter.vm.hardware.v1.BootInfo
+	(*v12.DeviceEntry)(nil),             // 56: vcenter.vm.hardware.boot.v1.DeviceEntry
+	(*v11.CpuInfo)(nil),                 // 57: vcenter.vm.hardware.v1.CpuInfo
+	(*v11.MemoryInfo)(nil),              // 58: vcenter.vm.hardware.v1.MemoryInfo
+	(*v11.BootCreateSpec)(nil),          // 59: vcenter.vm.hardware.v1.BootCreateSpec
+	(*v12.DeviceEntryCreateSpec)(nil),   // 60: vcenter.vm.hardware.boot.v1.DeviceEntryCreateSpec
+	(*v11.CpuUpdateSpec)(nil),           // 61: vcenter.vm.hardware.v1.CpuUpdateSpec
+	(*v11.MemoryUpdateSpec)(nil),        // 62: vcenter.vm.hardware.v1.MemoryUpdateSpec
+	(*v11.DiskCreateSpec)(nil),          // 63: vcenter.vm.hardware.v1.DiskCreateSpec
+	(*v11.EthernetCreateSpec)(nil),      // 64: vcenter.vm.hardware.v1.EthernetCreateSpec
+	(*v11.CdromCreateSpec)(nil),         // 65: vcenter.vm.hardware.v1.CdromCreateSpec
+	(*v11.FloppyCreateSpec)(nil),        // 66: vcenter.vm.hardware.v1.FloppyCreateSpec
+	(*v11.ParallelCreateSpec)(nil),      // 67: vcenter.vm.hardware.v1.ParallelCreateSpec
+	(*v11.SerialCreateSpec)(nil),        // 68: vcenter.vm.hardware.v1.SerialCreateSpec
+	(*v13.SataCreateSpec)(nil),          // 69: vcenter.vm.hardware.adapter.v1.SataCreateSpec
+	(*v13.ScsiCreateSpec)(nil),          // 70: vcenter.vm.hardware.adapter.v1.ScsiCreateSpec
+	(*v13.NvmeCreateSpec)(nil),          // 71: vcenter.vm.hardware.adapter.v1.NvmeCreateSpec
+	(*v11.DiskInfo)(nil),                // 72: vcenter.vm.hardware.v1.DiskInfo
+	(*v11.EthernetInfo)(nil),            // 73: vcenter.vm.hardware.v1.EthernetInfo
+	(*v11.CdromInfo)(nil),               // 74: vcenter.vm.hardware.v1.CdromInfo
+	(*v11.FloppyInfo)(nil),              // 75: vcenter.vm.hardware.v1.FloppyInfo
+	(*v11.ParallelInfo)(nil),            // 76: vcenter.vm.hardware.v1.ParallelInfo
+	(*v11.SerialInfo)(nil),              // 77: vcenter.vm.hardware.v1.SerialInfo
+	(*v13.SataInfo)(nil),                // 78: vcenter.vm.hardware.adapter.v1.SataInfo
+	(*v13.ScsiInfo)(nil),                // 79: vcenter.vm.hardware.adapter.v1.ScsiInfo
+	(*v13.NvmeInfo)(nil),                // 80: vcenter.vm.hardware.adapter.v1.NvmeInfo
+	(*v11.EthernetUpdateSpec)(nil),      // 81: vcenter.vm.hardware.v1.EthernetUpdateSpec
+	(*v11.ParallelUpdateSpec)(nil),      // 82: vcenter.vm.hardware.v1.ParallelUpdateSpec
+	(*v11.SerialUpdateSpec)(nil),        // 83: vcenter.vm.hardware.v1.SerialUpdateSpec
 }
 var file_vcenter_v1_vm_service_proto_depIdxs = []int32{
 	4,  // 0: vcenter.v1.ListVmsResponse.vms:type_name -> vcenter.v1.VmSummary
 	5,  // 1: vcenter.v1.GetVmResponse.vm:type_name -> vcenter.v1.VmInfo
-	15, // 2: vcenter.v1.VmSummary.power_state:type_name -> vcenter.vm.v1.PowerState
-	16, // 3: vcenter.v1.VmInfo.identity:type_name -> vcenter.vm.v1.IdentityInfo
-	15, // 4: vcenter.v1.VmInfo.power_state:type_name -> vcenter.vm.v1.PowerState
-	17, // 5: vcenter.v1.VmInfo.hardware:type_name -> vcenter.vm.hardware.v1.HardwareInfo
-	18, // 6: vcenter.v1.VmInfo.boot:type_name -> vcenter.vm.hardware.v1.BootInfo
-	19, // 7: vcenter.v1.VmInfo.boot_devices:type_name -> vcenter.vm.hardware.boot.v1.DeviceEntry
-	20, // 8: vcenter.v1.VmInfo.cpu:type_name -> vcenter.vm.hardware.v1.CpuInfo
-	21, // 9: vcenter.v1.VmInfo.memory:type_name -> vcenter.vm.hardware.v1.MemoryInfo
-	6,  // 10: vcenter.v1.VmInfo.disks:type_name -> vcenter.v1.VmInfo.DisksEntry
-	7,  // 11: vcenter.v1.VmInfo.nics:type_name -> vcenter.v1.VmInfo.NicsEntry
-	8,  // 12: vcenter.v1.VmInfo.cdroms:type_name -> vcenter.v1.VmInfo.CdromsEntry
-	9,  // 13: vcenter.v1.VmInfo.floppies:type_name -> vcenter.v1.VmInfo.FloppiesEntry
-	10, // 14: vcenter.v1.VmInfo.parallel_ports:type_name -> vcenter.v1.VmInfo.ParallelPortsEntry
-	11, // 15: vcenter.v1.VmInfo.serial_ports:type_name -> vcenter.v1.VmInfo.SerialPortsEntry
-	12, // 16: vcenter.v1.VmInfo.sata_adapters:type_name -> vcenter.v1.VmInfo.SataAdaptersEntry
-	13, // 17: vcenter.v1.VmInfo.scsi_adapters:type_name -> vcenter.v1.VmInfo.ScsiAdaptersEntry
-	14, // 18: vcenter.v1.VmInfo.nvme_adapters:type_name -> vcenter.v1.VmInfo.NvmeAdaptersEntry
-	22, // 19: vcenter.v1.VmInfo.DisksEntry.value:type_name -> vcenter.vm.hardware.v1.DiskInfo
-	23, // 20: vcenter.v1.VmInfo.NicsEntry.value:type_name -> vcenter.vm.hardware.v1.EthernetInfo
-	24, // 21: vcenter.v1.VmInfo.CdromsEntry.value:type_name -> vcenter.vm.hardware.v1.CdromInfo
-	25, // 22: vcenter.v1.VmInfo.FloppiesEntry.value:type_name -> vcenter.vm.hardware.v1.FloppyInfo
-	26, // 23: vcenter.v1.VmInfo.ParallelPortsEntry.value:type_name -> vcenter.vm.hardware.v1.ParallelInfo
-	27, // 24: vcenter.v1.VmInfo.SerialPortsEntry.value:type_name -> vcenter.vm.hardware.v1.SerialInfo
-	28, // 25: vcenter.v1.VmInfo.SataAdaptersEntry.value:type_name -> vcenter.vm.hardware.adapter.v1.SataInfo
-	29, // 26: vcenter.v1.VmInfo.ScsiAdaptersEntry.value:type_name -> vcenter.vm.hardware.adapter.v1.ScsiInfo
-	30, // 27: vcenter.v1.VmInfo.NvmeAdaptersEntry.value:type_name -> vcenter.vm.hardware.adapter.v1.NvmeInfo
-	0,  // 28: vcenter.v1.VmService.ListVms:input_type -> vcenter.v1.ListVmsRequest
-	2,  // 29: vcenter.v1.VmService.GetVm:input_type -> vcenter.v1.GetVmRequest
-	1,  // 30: vcenter.v1.VmService.ListVms:output_type -> vcenter.v1.ListVmsResponse
-	3,  // 31: vcenter.v1.VmService.GetVm:output_type -> vcenter.v1.GetVmResponse
-	30, // [30:32] is the sub-list for method output_type
-	28, // [28:30] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	52, // 2: vcenter.v1.VmSummary.power_state:type_name -> vcenter.vm.v1.PowerState
+	53, // 3: vcenter.v1.VmInfo.identity:type_name -> vcenter.vm.v1.IdentityInfo
+	52, // 4: vcenter.v1.VmInfo.power_state:type_name -> vcenter.vm.v1.PowerState
+	54, // 5: vcenter.v1.VmInfo.hardware:type_name -> vcenter.vm.hardware.v1.HardwareInfo
+	55, // 6: vcenter.v1.VmInfo.boot:type_name -> vcenter.vm.hardware.v1.BootInfo
+	56, // 7: vcenter.v1.VmInfo.boot_devices:type_name -> vcenter.vm.hardware.boot.v1.DeviceEntry
+	57, // 8: vcenter.v1.VmInfo.cpu:type_name -> vcenter.vm.hardware.v1.CpuInfo
+	58, // 9: vcenter.v1.VmInfo.memory:type_name -> vcenter.vm.hardware.v1.MemoryInfo
+	38, // 10: vcenter.v1.VmInfo.disks:type_name -> vcenter.v1.VmInfo.DisksEntry
+	39, // 11: vcenter.v1.VmInfo.nics:type_name -> vcenter.v1.VmInfo.NicsEntry
+	40, // 12: vcenter.v1.VmInfo.cdroms:type_name -> vcenter.v1.VmInfo.CdromsEntry
+	41, // 13: vcenter.v1.VmInfo.floppies:type_name -> vcenter.v1.VmInfo.FloppiesEntry
+	42, // 14: vcenter.v1.VmInfo.parallel_ports:type_name -> vcenter.v1.VmInfo.ParallelPortsEntry
+	43, // 15: vcenter.v1.VmInfo.serial_ports:type_name -> vcenter.v1.VmInfo.SerialPortsEntry
+	44, // 16: vcenter.v1.VmInfo.sata_adapters:type_name -> vcenter.v1.VmInfo.SataAdaptersEntry
+	45, // 17: vcenter.v1.VmInfo.scsi_adapters:type_name -> vcenter.v1.VmInfo.ScsiAdaptersEntry
+	46, // 18: vcenter.v1.VmInfo.nvme_adapters:type_name -> vcenter.v1.VmInfo.NvmeAdaptersEntry
+	25, // 19: vcenter.v1.CloneVmRequest.spec:type_name -> vcenter.v1.VmCloneSpec
+	25, // 20: vcenter.v1.CloneVmTaskRequest.spec:type_name -> vcenter.v1.VmCloneSpec
+	26, // 21: vcenter.v1.CreateVmRequest.spec:type_name -> vcenter.v1.VmCreateSpec
+	31, // 22: vcenter.v1.InstantCloneVmRequest.spec:type_name -> vcenter.v1.VmInstantCloneSpec
+	34, // 23: vcenter.v1.RegisterVmRequest.spec:type_name -> vcenter.v1.VmRegisterSpec
+	36, // 24: vcenter.v1.RelocateVmRequest.spec:type_name -> vcenter.v1.VmRelocateSpec
+	36, // 25: vcenter.v1.RelocateVmTaskRequest.spec:type_name -> vcenter.v1.VmRelocateSpec
+	24, // 26: vcenter.v1.VmCloneSpec.placement:type_name -> vcenter.v1.VmClonePlacementSpec
+	47, // 27: vcenter.v1.VmCloneSpec.disks_to_update:type_name -> vcenter.v1.VmCloneSpec.DisksToUpdateEntry
+	29, // 28: vcenter.v1.VmCloneSpec.guest_customization_spec:type_name -> vcenter.v1.VmGuestCustomizationSpec
+	32, // 29: vcenter.v1.VmCreateSpec.placement:type_name -> vcenter.v1.VmPlacementSpec
+	59, // 30: vcenter.v1.VmCreateSpec.boot:type_name -> vcenter.vm.hardware.v1.BootCreateSpec
+	60, // 31: vcenter.v1.VmCreateSpec.boot_devices:type_name -> vcenter.vm.hardware.boot.v1.DeviceEntryCreateSpec
+	61, // 32: vcenter.v1.VmCreateSpec.cpu:type_name -> vcenter.vm.hardware.v1.CpuUpdateSpec
+	62, // 33: vcenter.v1.VmCreateSpec.memory:type_name -> vcenter.vm.hardware.v1.MemoryUpdateSpec
+	63, // 34: vcenter.v1.VmCreateSpec.disks:type_name -> vcenter.vm.hardware.v1.DiskCreateSpec
+	64, // 35: vcenter.v1.VmCreateSpec.nics:type_name -> vcenter.vm.hardware.v1.EthernetCreateSpec
+	65, // 36: vcenter.v1.VmCreateSpec.cdroms:type_name -> vcenter.vm.hardware.v1.CdromCreateSpec
+	66, // 37: vcenter.v1.VmCreateSpec.floppies:type_name -> vcenter.vm.hardware.v1.FloppyCreateSpec
+	67, // 38: vcenter.v1.VmCreateSpec.parallel_ports:type_name -> vcenter.vm.hardware.v1.ParallelCreateSpec
+	68, // 39: vcenter.v1.VmCreateSpec.serial_ports:type_name -> vcenter.vm.hardware.v1.SerialCreateSpec
+	69, // 40: vcenter.v1.VmCreateSpec.sata_adapters:type_name -> vcenter.vm.hardware.adapter.v1.SataCreateSpec
+	70, // 41: vcenter.v1.VmCreateSpec.scsi_adapters:type_name -> vcenter.vm.hardware.adapter.v1.ScsiCreateSpec
+	71, // 42: vcenter.v1.VmCreateSpec.nvme_adapters:type_name -> vcenter.vm.hardware.adapter.v1.NvmeCreateSpec
+	37, // 43: vcenter.v1.VmCreateSpec.storage_policy:type_name -> vcenter.v1.VmStoragePolicySpec
+	30, // 44: vcenter.v1.VmInstantCloneSpec.placement:type_name -> vcenter.v1.VmInstantClonePlacementSpec
+	48, // 45: vcenter.v1.VmInstantCloneSpec.nics_to_update:type_name -> vcenter.v1.VmInstantCloneSpec.NicsToUpdateEntry
+	49, // 46: vcenter.v1.VmInstantCloneSpec.parallel_ports_to_update:type_name -> vcenter.v1.VmInstantCloneSpec.ParallelPortsToUpdateEntry
+	50, // 47: vcenter.v1.VmInstantCloneSpec.serial_ports_to_update:type_name -> vcenter.v1.VmInstantCloneSpec.SerialPortsToUpdateEntry
+	33, // 48: vcenter.v1.VmRegisterSpec.placement:type_name -> vcenter.v1.VmRegisterPlacementSpec
+	35, // 49: vcenter.v1.VmRelocateSpec.placement:type_name -> vcenter.v1.VmRelocatePlacementSpec
+	51, // 50: vcenter.v1.VmRelocateSpec.disks:type_name -> vcenter.v1.VmRelocateSpec.DisksEntry
+	72, // 51: vcenter.v1.VmInfo.DisksEntry.value:type_name -> vcenter.vm.hardware.v1.DiskInfo
+	73, // 52: vcenter.v1.VmInfo.NicsEntry.value:type_name -> vcenter.vm.hardware.v1.EthernetInfo
+	74, // 53: vcenter.v1.VmInfo.CdromsEntry.value:type_name -> vcenter.vm.hardware.v1.CdromInfo
+	75, // 54: vcenter.v1.VmInfo.FloppiesEntry.value:type_name -> vcenter.vm.hardware.v1.FloppyInfo
+	76, // 55: vcenter.v1.VmInfo.ParallelPortsEntry.value:type_name -> vcenter.vm.hardware.v1.ParallelInfo
+	77, // 56: vcenter.v1.VmInfo.SerialPortsEntry.value:type_name -> vcenter.vm.hardware.v1.SerialInfo
+	78, // 57: vcenter.v1.VmInfo.SataAdaptersEntry.value:type_name -> vcenter.vm.hardware.adapter.v1.SataInfo
+	79, // 58: vcenter.v1.VmInfo.ScsiAdaptersEntry.value:type_name -> vcenter.vm.hardware.adapter.v1.ScsiInfo
+	80, // 59: vcenter.v1.VmInfo.NvmeAdaptersEntry.value:type_name -> vcenter.vm.hardware.adapter.v1.NvmeInfo
+	27, // 60: vcenter.v1.VmCloneSpec.DisksToUpdateEntry.value:type_name -> vcenter.v1.VmDiskCloneSpec
+	81, // 61: vcenter.v1.VmInstantCloneSpec.NicsToUpdateEntry.value:type_name -> vcenter.vm.hardware.v1.EthernetUpdateSpec
+	82, // 62: vcenter.v1.VmInstantCloneSpec.ParallelPortsToUpdateEntry.value:type_name -> vcenter.vm.hardware.v1.ParallelUpdateSpec
+	83, // 63: vcenter.v1.VmInstantCloneSpec.SerialPortsToUpdateEntry.value:type_name -> vcenter.vm.hardware.v1.SerialUpdateSpec
+	28, // 64: vcenter.v1.VmRelocateSpec.DisksEntry.value:type_name -> vcenter.v1.VmDiskRelocateSpec
+	0,  // 65: vcenter.v1.VmService.ListVms:input_type -> vcenter.v1.ListVmsRequest
+	2,  // 66: vcenter.v1.VmService.GetVm:input_type -> vcenter.v1.GetVmRequest
+	6,  // 67: vcenter.v1.VmService.CloneVm:input_type -> vcenter.v1.CloneVmRequest
+	8,  // 68: vcenter.v1.VmService.CloneVmTask:input_type -> vcenter.v1.CloneVmTaskRequest
+	10, // 69: vcenter.v1.VmService.CreateVm:input_type -> vcenter.v1.CreateVmRequest
+	12, // 70: vcenter.v1.VmService.DeleteVm:input_type -> vcenter.v1.DeleteVmRequest
+	14, // 71: vcenter.v1.VmService.InstantCloneVm:input_type -> vcenter.v1.InstantCloneVmRequest
+	16, // 72: vcenter.v1.VmService.RegisterVm:input_type -> vcenter.v1.RegisterVmRequest
+	18, // 73: vcenter.v1.VmService.RelocateVm:input_type -> vcenter.v1.RelocateVmRequest
+	20, // 74: vcenter.v1.VmService.RelocateVmTask:input_type -> vcenter.v1.RelocateVmTaskRequest
+	22, // 75: vcenter.v1.VmService.UnregisterVm:input_type -> vcenter.v1.UnregisterVmRequest
+	1,  // 76: vcenter.v1.VmService.ListVms:output_type -> vcenter.v1.ListVmsResponse
+	3,  // 77: vcenter.v1.VmService.GetVm:output_type -> vcenter.v1.GetVmResponse
+	7,  // 78: vcenter.v1.VmService.CloneVm:output_type -> vcenter.v1.CloneVmResponse
+	9,  // 79: vcenter.v1.VmService.CloneVmTask:output_type -> vcenter.v1.CloneVmTaskResponse
+	11, // 80: vcenter.v1.VmService.CreateVm:output_type -> vcenter.v1.CreateVmResponse
+	13, // 81: vcenter.v1.VmService.DeleteVm:output_type -> vcenter.v1.DeleteVmResponse
+	15, // 82: vcenter.v1.VmService.InstantCloneVm:output_type -> vcenter.v1.InstantCloneVmResponse
+	17, // 83: vcenter.v1.VmService.RegisterVm:output_type -> vcenter.v1.RegisterVmResponse
+	19, // 84: vcenter.v1.VmService.RelocateVm:output_type -> vcenter.v1.RelocateVmResponse
+	21, // 85: vcenter.v1.VmService.RelocateVmTask:output_type -> vcenter.v1.RelocateVmTaskResponse
+	23, // 86: vcenter.v1.VmService.UnregisterVm:output_type -> vcenter.v1.UnregisterVmResponse
+	76, // [76:87] is the sub-list for method output_type
+	65, // [65:76] is the sub-list for method input_type
+	65, // [65:65] is the sub-list for extension type_name
+	65, // [65:65] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_vcenter_v1_vm_service_proto_init() }
@@ -784,13 +3112,32 @@ func file_vcenter_v1_vm_service_proto_init() {
 	}
 	file_vcenter_v1_vm_service_proto_msgTypes[4].OneofWrappers = []any{}
 	file_vcenter_v1_vm_service_proto_msgTypes[5].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[7].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[9].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[11].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[15].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[17].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[21].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[24].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[25].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[26].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[27].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[28].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[29].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[30].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[31].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[32].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[33].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[34].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[35].OneofWrappers = []any{}
+	file_vcenter_v1_vm_service_proto_msgTypes[37].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vcenter_v1_vm_service_proto_rawDesc), len(file_vcenter_v1_vm_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

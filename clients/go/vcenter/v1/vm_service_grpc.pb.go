@@ -19,18 +19,38 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	VmService_ListVms_FullMethodName = "/vcenter.v1.VmService/ListVms"
-	VmService_GetVm_FullMethodName   = "/vcenter.v1.VmService/GetVm"
+	VmService_ListVms_FullMethodName        = "/vcenter.v1.VmService/ListVms"
+	VmService_GetVm_FullMethodName          = "/vcenter.v1.VmService/GetVm"
+	VmService_CloneVm_FullMethodName        = "/vcenter.v1.VmService/CloneVm"
+	VmService_CloneVmTask_FullMethodName    = "/vcenter.v1.VmService/CloneVmTask"
+	VmService_CreateVm_FullMethodName       = "/vcenter.v1.VmService/CreateVm"
+	VmService_DeleteVm_FullMethodName       = "/vcenter.v1.VmService/DeleteVm"
+	VmService_InstantCloneVm_FullMethodName = "/vcenter.v1.VmService/InstantCloneVm"
+	VmService_RegisterVm_FullMethodName     = "/vcenter.v1.VmService/RegisterVm"
+	VmService_RelocateVm_FullMethodName     = "/vcenter.v1.VmService/RelocateVm"
+	VmService_RelocateVmTask_FullMethodName = "/vcenter.v1.VmService/RelocateVmTask"
+	VmService_UnregisterVm_FullMethodName   = "/vcenter.v1.VmService/UnregisterVm"
 )
 
 // VmServiceClient is the client API for VmService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Finds virtual machines and shows all there is to know about one.
+// Finds virtual machines, shows all there is to know about one, and makes, moves and removes them.
 //
-// It is the way to the identifiers that every other service asks for. Only its two reading operations are part of this
-// contract, because the documented services depend on them.
+// It is the way to the identifiers that every other service asks for. A machine is made from a specification
+// (`CreateVm`), from another machine (`CloneVm`, `InstantCloneVm`) or from files that are there already (`RegisterVm`);
+// templates in content libraries have services of their own.
+//
+// Cloning and moving copy disks, which takes minutes. `CloneVm` and `RelocateVm` answer when that is done: give them a
+// deadline that long, or use `CloneVmTask` and `RelocateVmTask`, which answer immediately, and follow the task with
+// `cis.v1.TaskService`. When a call times out, vCenter carries on: look for the machine with `ListVms`, by its name,
+// before another try.
+//
+// Besides what the operations say about themselves, all of them can fail with
+// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
 //
 // Mirrors `com.vmware.vcenter.VM`.
 type VmServiceClient interface {
@@ -49,6 +69,132 @@ type VmServiceClient interface {
 	// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read at present.
 	// - `UNAUTHORIZED`: the caller lacks a privilege on the machine. `ListVms` leaves such machines out instead.
 	GetVm(ctx context.Context, in *GetVmRequest, opts ...grpc.CallOption) (*GetVmResponse, error)
+	// Makes a copy of a virtual machine, and returns its identifier when the copy is complete. Mirrors `clone`.
+	//
+	// The copy has the hardware of its source and the contents of its disks, but identifiers, MAC addresses and files of
+	// its own. The source can run meanwhile, and can be a template; the copy is a machine. Copying takes minutes: with a
+	// short deadline use `CloneVmTask`. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+	//
+	// Needs `VirtualMachine.Provisioning.Clone` on the source, `VirtualMachine.Inventory.CreateFromExisting` on the
+	// folder, `Resource.AssignVMToPool` on the resource pool and `Datastore.AllocateSpace` on the datastores.
+	//   - `ALREADY_EXISTS`: the folder has a machine with that name.
+	//   - `NOT_FOUND`: the source, a place or the customization specification does not exist.
+	//   - `INVALID_ARGUMENT`: the places contradict each other or those of the source, a disk is both removed and updated
+	//     or does not belong to the source, or the customization specification does not fit.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host has not enough memory for `power_on`.
+	//   - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot be reached at present, for instance because
+	//     the host is in maintenance mode.
+	//   - `ERROR`: vCenter or the host reports an error of another kind.
+	CloneVm(ctx context.Context, in *CloneVmRequest, opts ...grpc.CallOption) (*CloneVmResponse, error)
+	// Begins to make a copy of a virtual machine, and returns the identifier of a task. Mirrors `clone_task`.
+	//
+	// The task form of `CloneVm`: the same request, and the answer comes before the work. The task's result is the
+	// identifier of the new machine. What goes wrong is reported by the rpc if vCenter sees it immediately, and by the
+	// task otherwise. A clone can be cancelled with `TaskService.CancelTask`; what was copied is removed then. Not
+	// idempotent: each call starts a task, of which one succeeds.
+	// - `ALREADY_EXISTS`: the folder has a machine with that name.
+	// - `NOT_FOUND`: the source, a place or the customization specification does not exist.
+	// - `INVALID_ARGUMENT`: as for `CloneVm`.
+	// - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host has not enough memory for `power_on`.
+	// - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot be reached at present.
+	// - `ERROR`: vCenter or the host reports an error of another kind.
+	CloneVmTask(ctx context.Context, in *CloneVmTaskRequest, opts ...grpc.CallOption) (*CloneVmTaskResponse, error)
+	// Makes a virtual machine from a specification, and returns its identifier. Mirrors `create`.
+	//
+	// What the specification leaves open follows from the guest operating system: CPU, memory, firmware, the kind of
+	// adapters and one empty disk. The machine is powered off. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+	//
+	// Needs `VirtualMachine.Inventory.Create` on the folder, `Resource.AssignVMToPool` on the resource pool,
+	// `Datastore.AllocateSpace` on the datastore and `Network.Assign` on the networks.
+	//   - `ALREADY_EXISTS`: the folder has a machine with that name.
+	//   - `NOT_FOUND`: a place, a network or another object that the specification names does not exist.
+	//   - `INVALID_ARGUMENT`: the places contradict each other or are incomplete, or a setting is out of bounds.
+	//   - `RESOURCE_IN_USE`: two devices have the same address on a storage adapter.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the datastore is full, a storage adapter has no free address, or there are too
+	//     many devices of a kind.
+	//   - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot be reached at present, for instance because the host is
+	//     in maintenance mode.
+	//   - `UNSUPPORTED`: the guest operating system is not supported with that hardware version, so that there are no
+	//     defaults for what the specification leaves open.
+	//   - `ERROR`: vCenter or the host reports an error of another kind.
+	CreateVm(ctx context.Context, in *CreateVmRequest, opts ...grpc.CallOption) (*CreateVmResponse, error)
+	// Deletes a virtual machine with its files. Mirrors `delete`.
+	//
+	// The disks that are attached are deleted as well; a disk that is to stay has to be removed with
+	// `DiskService.DeleteDisk` before. To forget the machine and keep its files there is `UnregisterVm`. Not idempotent:
+	// a second call fails with `NOT_FOUND`. Needs the privilege `VirtualMachine.Inventory.Delete`.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
+	// - `NOT_FOUND`: the machine does not exist.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; try again.
+	// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read or written at present.
+	// - `ERROR`: vCenter or the host reports an error of another kind.
+	DeleteVm(ctx context.Context, in *DeleteVmRequest, opts ...grpc.CallOption) (*DeleteVmResponse, error)
+	// Makes a running copy of a running virtual machine in seconds, and returns its identifier. Mirrors `instant_clone`.
+	//
+	// The copy shares memory and disks of its source until one of them writes, and continues where the source is. It is
+	// on the same host. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+	//
+	// Needs `VirtualMachine.Provisioning.Clone` and `VirtualMachine.Inventory.CreateFromExisting` on the source,
+	// `VirtualMachine.Interact.PowerOn` on the folder, `Resource.AssignVMToPool` on the resource pool,
+	// `Datastore.AllocateSpace` on the datastore and `Network.Assign` on the networks.
+	//   - `ALREADY_EXISTS`: the folder has a machine with that name.
+	//   - `NOT_FOUND`: the source, a place or a network does not exist.
+	//   - `INVALID_ARGUMENT`: the places contradict each other or those of the source, a device that is to be updated does
+	//     not belong to the source, or a setting is not valid.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the datastore is full, or the host has not enough memory.
+	//   - `RESOURCE_INACCESSIBLE`: the source, its host or the datastore cannot be reached at present.
+	//   - `ERROR`: vCenter or the host reports an error of another kind, for instance because the source is not powered on.
+	InstantCloneVm(ctx context.Context, in *InstantCloneVmRequest, opts ...grpc.CallOption) (*InstantCloneVmResponse, error)
+	// Adds a virtual machine whose files are on a datastore already, and returns its identifier. Mirrors `register`.
+	//
+	// The counterpart of `UnregisterVm`. The machine keeps its identifiers in the firmware and gets a new one in the
+	// inventory; it is powered off. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+	//
+	// Needs `System.Read` on the datastore, `VirtualMachine.Inventory.Register` on the folder and
+	// `Resource.AssignVMToPool` on the resource pool.
+	//   - `ALREADY_EXISTS`: the folder has a machine with that name, or a machine of the inventory has these files.
+	//   - `NOT_FOUND`: the datastore, a place or the configuration file does not exist.
+	//   - `INVALID_ARGUMENT`: the location is incomplete or given twice, the path is malformed, or the places contradict
+	//     each other or are incomplete.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: something that the machine needs cannot be had.
+	//   - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot be reached at present.
+	//   - `ERROR`: vCenter or the host reports an error of another kind.
+	RegisterVm(ctx context.Context, in *RegisterVmRequest, opts ...grpc.CallOption) (*RegisterVmResponse, error)
+	// Moves a virtual machine, and returns when it has moved: to another host, cluster or resource pool, another folder,
+	// or other datastores. Mirrors `relocate`.
+	//
+	// A running machine moves while it runs, as vMotion. Moving disks takes minutes: with a short deadline use
+	// `RelocateVmTask`. Repeating a move that is done changes nothing.
+	//
+	// Needs `Resource.ColdMigrate` on the machine (`Resource.HotMigrate` while it runs) and `Resource.AssignVMToPool` on
+	// the resource pool.
+	//   - `NOT_FOUND`: the machine or a place does not exist.
+	//   - `INVALID_ARGUMENT`: the places contradict each other or the present ones, or a disk does not belong to the
+	//     machine.
+	//   - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot be reached at present, for instance because
+	//     the host is in maintenance mode.
+	//   - `ERROR`: among others, a datastore is full, or the folder has a machine with that name.
+	RelocateVm(ctx context.Context, in *RelocateVmRequest, opts ...grpc.CallOption) (*RelocateVmResponse, error)
+	// Begins to move a virtual machine, and returns the identifier of a task. Mirrors `relocate_task`.
+	//
+	// The task form of `RelocateVm`: the same request, and the answer comes before the work. The task has no result. What
+	// goes wrong is reported by the rpc if vCenter sees it immediately, and by the task otherwise. A move can be
+	// cancelled with `TaskService.CancelTask`; the machine stays where it is then.
+	//   - `NOT_FOUND`: the machine or a place does not exist.
+	//   - `INVALID_ARGUMENT`: the places contradict each other or the present ones, or a disk does not belong to the
+	//     machine.
+	//   - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot be reached at present.
+	//   - `ERROR`: among others, a datastore is full, or the folder has a machine with that name.
+	RelocateVmTask(ctx context.Context, in *RelocateVmTaskRequest, opts ...grpc.CallOption) (*RelocateVmTaskResponse, error)
+	// Removes a virtual machine from the inventory and keeps its files. Mirrors `unregister`.
+	//
+	// Statistics, permissions and the place in a resource pool are lost. `RegisterVm` adds the files again, under a new
+	// identifier. Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege
+	// `VirtualMachine.Inventory.Unregister`.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on.
+	// - `NOT_FOUND`: the machine does not exist.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; try again.
+	UnregisterVm(ctx context.Context, in *UnregisterVmRequest, opts ...grpc.CallOption) (*UnregisterVmResponse, error)
 }
 
 type vmServiceClient struct {
@@ -79,14 +225,115 @@ func (c *vmServiceClient) GetVm(ctx context.Context, in *GetVmRequest, opts ...g
 	return out, nil
 }
 
+func (c *vmServiceClient) CloneVm(ctx context.Context, in *CloneVmRequest, opts ...grpc.CallOption) (*CloneVmResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CloneVmResponse)
+	err := c.cc.Invoke(ctx, VmService_CloneVm_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vmServiceClient) CloneVmTask(ctx context.Context, in *CloneVmTaskRequest, opts ...grpc.CallOption) (*CloneVmTaskResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CloneVmTaskResponse)
+	err := c.cc.Invoke(ctx, VmService_CloneVmTask_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vmServiceClient) CreateVm(ctx context.Context, in *CreateVmRequest, opts ...grpc.CallOption) (*CreateVmResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateVmResponse)
+	err := c.cc.Invoke(ctx, VmService_CreateVm_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vmServiceClient) DeleteVm(ctx context.Context, in *DeleteVmRequest, opts ...grpc.CallOption) (*DeleteVmResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteVmResponse)
+	err := c.cc.Invoke(ctx, VmService_DeleteVm_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vmServiceClient) InstantCloneVm(ctx context.Context, in *InstantCloneVmRequest, opts ...grpc.CallOption) (*InstantCloneVmResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(InstantCloneVmResponse)
+	err := c.cc.Invoke(ctx, VmService_InstantCloneVm_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vmServiceClient) RegisterVm(ctx context.Context, in *RegisterVmRequest, opts ...grpc.CallOption) (*RegisterVmResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RegisterVmResponse)
+	err := c.cc.Invoke(ctx, VmService_RegisterVm_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vmServiceClient) RelocateVm(ctx context.Context, in *RelocateVmRequest, opts ...grpc.CallOption) (*RelocateVmResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RelocateVmResponse)
+	err := c.cc.Invoke(ctx, VmService_RelocateVm_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vmServiceClient) RelocateVmTask(ctx context.Context, in *RelocateVmTaskRequest, opts ...grpc.CallOption) (*RelocateVmTaskResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RelocateVmTaskResponse)
+	err := c.cc.Invoke(ctx, VmService_RelocateVmTask_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vmServiceClient) UnregisterVm(ctx context.Context, in *UnregisterVmRequest, opts ...grpc.CallOption) (*UnregisterVmResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UnregisterVmResponse)
+	err := c.cc.Invoke(ctx, VmService_UnregisterVm_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // VmServiceServer is the server API for VmService service.
 // All implementations must embed UnimplementedVmServiceServer
 // for forward compatibility.
 //
-// Finds virtual machines and shows all there is to know about one.
+// Finds virtual machines, shows all there is to know about one, and makes, moves and removes them.
 //
-// It is the way to the identifiers that every other service asks for. Only its two reading operations are part of this
-// contract, because the documented services depend on them.
+// It is the way to the identifiers that every other service asks for. A machine is made from a specification
+// (`CreateVm`), from another machine (`CloneVm`, `InstantCloneVm`) or from files that are there already (`RegisterVm`);
+// templates in content libraries have services of their own.
+//
+// Cloning and moving copy disks, which takes minutes. `CloneVm` and `RelocateVm` answer when that is done: give them a
+// deadline that long, or use `CloneVmTask` and `RelocateVmTask`, which answer immediately, and follow the task with
+// `cis.v1.TaskService`. When a call times out, vCenter carries on: look for the machine with `ListVms`, by its name,
+// before another try.
+//
+// Besides what the operations say about themselves, all of them can fail with
+// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
 //
 // Mirrors `com.vmware.vcenter.VM`.
 type VmServiceServer interface {
@@ -105,6 +352,132 @@ type VmServiceServer interface {
 	// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read at present.
 	// - `UNAUTHORIZED`: the caller lacks a privilege on the machine. `ListVms` leaves such machines out instead.
 	GetVm(context.Context, *GetVmRequest) (*GetVmResponse, error)
+	// Makes a copy of a virtual machine, and returns its identifier when the copy is complete. Mirrors `clone`.
+	//
+	// The copy has the hardware of its source and the contents of its disks, but identifiers, MAC addresses and files of
+	// its own. The source can run meanwhile, and can be a template; the copy is a machine. Copying takes minutes: with a
+	// short deadline use `CloneVmTask`. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+	//
+	// Needs `VirtualMachine.Provisioning.Clone` on the source, `VirtualMachine.Inventory.CreateFromExisting` on the
+	// folder, `Resource.AssignVMToPool` on the resource pool and `Datastore.AllocateSpace` on the datastores.
+	//   - `ALREADY_EXISTS`: the folder has a machine with that name.
+	//   - `NOT_FOUND`: the source, a place or the customization specification does not exist.
+	//   - `INVALID_ARGUMENT`: the places contradict each other or those of the source, a disk is both removed and updated
+	//     or does not belong to the source, or the customization specification does not fit.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host has not enough memory for `power_on`.
+	//   - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot be reached at present, for instance because
+	//     the host is in maintenance mode.
+	//   - `ERROR`: vCenter or the host reports an error of another kind.
+	CloneVm(context.Context, *CloneVmRequest) (*CloneVmResponse, error)
+	// Begins to make a copy of a virtual machine, and returns the identifier of a task. Mirrors `clone_task`.
+	//
+	// The task form of `CloneVm`: the same request, and the answer comes before the work. The task's result is the
+	// identifier of the new machine. What goes wrong is reported by the rpc if vCenter sees it immediately, and by the
+	// task otherwise. A clone can be cancelled with `TaskService.CancelTask`; what was copied is removed then. Not
+	// idempotent: each call starts a task, of which one succeeds.
+	// - `ALREADY_EXISTS`: the folder has a machine with that name.
+	// - `NOT_FOUND`: the source, a place or the customization specification does not exist.
+	// - `INVALID_ARGUMENT`: as for `CloneVm`.
+	// - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host has not enough memory for `power_on`.
+	// - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot be reached at present.
+	// - `ERROR`: vCenter or the host reports an error of another kind.
+	CloneVmTask(context.Context, *CloneVmTaskRequest) (*CloneVmTaskResponse, error)
+	// Makes a virtual machine from a specification, and returns its identifier. Mirrors `create`.
+	//
+	// What the specification leaves open follows from the guest operating system: CPU, memory, firmware, the kind of
+	// adapters and one empty disk. The machine is powered off. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+	//
+	// Needs `VirtualMachine.Inventory.Create` on the folder, `Resource.AssignVMToPool` on the resource pool,
+	// `Datastore.AllocateSpace` on the datastore and `Network.Assign` on the networks.
+	//   - `ALREADY_EXISTS`: the folder has a machine with that name.
+	//   - `NOT_FOUND`: a place, a network or another object that the specification names does not exist.
+	//   - `INVALID_ARGUMENT`: the places contradict each other or are incomplete, or a setting is out of bounds.
+	//   - `RESOURCE_IN_USE`: two devices have the same address on a storage adapter.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the datastore is full, a storage adapter has no free address, or there are too
+	//     many devices of a kind.
+	//   - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot be reached at present, for instance because the host is
+	//     in maintenance mode.
+	//   - `UNSUPPORTED`: the guest operating system is not supported with that hardware version, so that there are no
+	//     defaults for what the specification leaves open.
+	//   - `ERROR`: vCenter or the host reports an error of another kind.
+	CreateVm(context.Context, *CreateVmRequest) (*CreateVmResponse, error)
+	// Deletes a virtual machine with its files. Mirrors `delete`.
+	//
+	// The disks that are attached are deleted as well; a disk that is to stay has to be removed with
+	// `DiskService.DeleteDisk` before. To forget the machine and keep its files there is `UnregisterVm`. Not idempotent:
+	// a second call fails with `NOT_FOUND`. Needs the privilege `VirtualMachine.Inventory.Delete`.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
+	// - `NOT_FOUND`: the machine does not exist.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; try again.
+	// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read or written at present.
+	// - `ERROR`: vCenter or the host reports an error of another kind.
+	DeleteVm(context.Context, *DeleteVmRequest) (*DeleteVmResponse, error)
+	// Makes a running copy of a running virtual machine in seconds, and returns its identifier. Mirrors `instant_clone`.
+	//
+	// The copy shares memory and disks of its source until one of them writes, and continues where the source is. It is
+	// on the same host. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+	//
+	// Needs `VirtualMachine.Provisioning.Clone` and `VirtualMachine.Inventory.CreateFromExisting` on the source,
+	// `VirtualMachine.Interact.PowerOn` on the folder, `Resource.AssignVMToPool` on the resource pool,
+	// `Datastore.AllocateSpace` on the datastore and `Network.Assign` on the networks.
+	//   - `ALREADY_EXISTS`: the folder has a machine with that name.
+	//   - `NOT_FOUND`: the source, a place or a network does not exist.
+	//   - `INVALID_ARGUMENT`: the places contradict each other or those of the source, a device that is to be updated does
+	//     not belong to the source, or a setting is not valid.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: the datastore is full, or the host has not enough memory.
+	//   - `RESOURCE_INACCESSIBLE`: the source, its host or the datastore cannot be reached at present.
+	//   - `ERROR`: vCenter or the host reports an error of another kind, for instance because the source is not powered on.
+	InstantCloneVm(context.Context, *InstantCloneVmRequest) (*InstantCloneVmResponse, error)
+	// Adds a virtual machine whose files are on a datastore already, and returns its identifier. Mirrors `register`.
+	//
+	// The counterpart of `UnregisterVm`. The machine keeps its identifiers in the firmware and gets a new one in the
+	// inventory; it is powered off. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+	//
+	// Needs `System.Read` on the datastore, `VirtualMachine.Inventory.Register` on the folder and
+	// `Resource.AssignVMToPool` on the resource pool.
+	//   - `ALREADY_EXISTS`: the folder has a machine with that name, or a machine of the inventory has these files.
+	//   - `NOT_FOUND`: the datastore, a place or the configuration file does not exist.
+	//   - `INVALID_ARGUMENT`: the location is incomplete or given twice, the path is malformed, or the places contradict
+	//     each other or are incomplete.
+	//   - `UNABLE_TO_ALLOCATE_RESOURCE`: something that the machine needs cannot be had.
+	//   - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot be reached at present.
+	//   - `ERROR`: vCenter or the host reports an error of another kind.
+	RegisterVm(context.Context, *RegisterVmRequest) (*RegisterVmResponse, error)
+	// Moves a virtual machine, and returns when it has moved: to another host, cluster or resource pool, another folder,
+	// or other datastores. Mirrors `relocate`.
+	//
+	// A running machine moves while it runs, as vMotion. Moving disks takes minutes: with a short deadline use
+	// `RelocateVmTask`. Repeating a move that is done changes nothing.
+	//
+	// Needs `Resource.ColdMigrate` on the machine (`Resource.HotMigrate` while it runs) and `Resource.AssignVMToPool` on
+	// the resource pool.
+	//   - `NOT_FOUND`: the machine or a place does not exist.
+	//   - `INVALID_ARGUMENT`: the places contradict each other or the present ones, or a disk does not belong to the
+	//     machine.
+	//   - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot be reached at present, for instance because
+	//     the host is in maintenance mode.
+	//   - `ERROR`: among others, a datastore is full, or the folder has a machine with that name.
+	RelocateVm(context.Context, *RelocateVmRequest) (*RelocateVmResponse, error)
+	// Begins to move a virtual machine, and returns the identifier of a task. Mirrors `relocate_task`.
+	//
+	// The task form of `RelocateVm`: the same request, and the answer comes before the work. The task has no result. What
+	// goes wrong is reported by the rpc if vCenter sees it immediately, and by the task otherwise. A move can be
+	// cancelled with `TaskService.CancelTask`; the machine stays where it is then.
+	//   - `NOT_FOUND`: the machine or a place does not exist.
+	//   - `INVALID_ARGUMENT`: the places contradict each other or the present ones, or a disk does not belong to the
+	//     machine.
+	//   - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot be reached at present.
+	//   - `ERROR`: among others, a datastore is full, or the folder has a machine with that name.
+	RelocateVmTask(context.Context, *RelocateVmTaskRequest) (*RelocateVmTaskResponse, error)
+	// Removes a virtual machine from the inventory and keeps its files. Mirrors `unregister`.
+	//
+	// Statistics, permissions and the place in a resource pool are lost. `RegisterVm` adds the files again, under a new
+	// identifier. Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege
+	// `VirtualMachine.Inventory.Unregister`.
+	// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on.
+	// - `NOT_FOUND`: the machine does not exist.
+	// - `RESOURCE_BUSY`: the machine is carrying out another operation; try again.
+	UnregisterVm(context.Context, *UnregisterVmRequest) (*UnregisterVmResponse, error)
 	mustEmbedUnimplementedVmServiceServer()
 }
 
@@ -120,6 +493,33 @@ func (UnimplementedVmServiceServer) ListVms(context.Context, *ListVmsRequest) (*
 }
 func (UnimplementedVmServiceServer) GetVm(context.Context, *GetVmRequest) (*GetVmResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetVm not implemented")
+}
+func (UnimplementedVmServiceServer) CloneVm(context.Context, *CloneVmRequest) (*CloneVmResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CloneVm not implemented")
+}
+func (UnimplementedVmServiceServer) CloneVmTask(context.Context, *CloneVmTaskRequest) (*CloneVmTaskResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CloneVmTask not implemented")
+}
+func (UnimplementedVmServiceServer) CreateVm(context.Context, *CreateVmRequest) (*CreateVmResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateVm not implemented")
+}
+func (UnimplementedVmServiceServer) DeleteVm(context.Context, *DeleteVmRequest) (*DeleteVmResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteVm not implemented")
+}
+func (UnimplementedVmServiceServer) InstantCloneVm(context.Context, *InstantCloneVmRequest) (*InstantCloneVmResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method InstantCloneVm not implemented")
+}
+func (UnimplementedVmServiceServer) RegisterVm(context.Context, *RegisterVmRequest) (*RegisterVmResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RegisterVm not implemented")
+}
+func (UnimplementedVmServiceServer) RelocateVm(context.Context, *RelocateVmRequest) (*RelocateVmResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RelocateVm not implemented")
+}
+func (UnimplementedVmServiceServer) RelocateVmTask(context.Context, *RelocateVmTaskRequest) (*RelocateVmTaskResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RelocateVmTask not implemented")
+}
+func (UnimplementedVmServiceServer) UnregisterVm(context.Context, *UnregisterVmRequest) (*UnregisterVmResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UnregisterVm not implemented")
 }
 func (UnimplementedVmServiceServer) mustEmbedUnimplementedVmServiceServer() {}
 func (UnimplementedVmServiceServer) testEmbeddedByValue()                   {}
@@ -178,6 +578,168 @@ func _VmService_GetVm_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _VmService_CloneVm_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CloneVmRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VmServiceServer).CloneVm(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VmService_CloneVm_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VmServiceServer).CloneVm(ctx, req.(*CloneVmRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VmService_CloneVmTask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CloneVmTaskRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VmServiceServer).CloneVmTask(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VmService_CloneVmTask_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VmServiceServer).CloneVmTask(ctx, req.(*CloneVmTaskRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VmService_CreateVm_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateVmRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VmServiceServer).CreateVm(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VmService_CreateVm_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VmServiceServer).CreateVm(ctx, req.(*CreateVmRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VmService_DeleteVm_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteVmRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VmServiceServer).DeleteVm(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VmService_DeleteVm_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VmServiceServer).DeleteVm(ctx, req.(*DeleteVmRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VmService_InstantCloneVm_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(InstantCloneVmRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VmServiceServer).InstantCloneVm(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VmService_InstantCloneVm_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VmServiceServer).InstantCloneVm(ctx, req.(*InstantCloneVmRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VmService_RegisterVm_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RegisterVmRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VmServiceServer).RegisterVm(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VmService_RegisterVm_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VmServiceServer).RegisterVm(ctx, req.(*RegisterVmRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VmService_RelocateVm_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RelocateVmRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VmServiceServer).RelocateVm(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VmService_RelocateVm_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VmServiceServer).RelocateVm(ctx, req.(*RelocateVmRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VmService_RelocateVmTask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RelocateVmTaskRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VmServiceServer).RelocateVmTask(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VmService_RelocateVmTask_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VmServiceServer).RelocateVmTask(ctx, req.(*RelocateVmTaskRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VmService_UnregisterVm_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UnregisterVmRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VmServiceServer).UnregisterVm(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VmService_UnregisterVm_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VmServiceServer).UnregisterVm(ctx, req.(*UnregisterVmRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // VmService_ServiceDesc is the grpc.ServiceDesc for VmService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -192,6 +754,42 @@ var VmService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetVm",
 			Handler:    _VmService_GetVm_Handler,
+		},
+		{
+			MethodName: "CloneVm",
+			Handler:    _VmService_CloneVm_Handler,
+		},
+		{
+			MethodName: "CloneVmTask",
+			Handler:    _VmService_CloneVmTask_Handler,
+		},
+		{
+			MethodName: "CreateVm",
+			Handler:    _VmService_CreateVm_Handler,
+		},
+		{
+			MethodName: "DeleteVm",
+			Handler:    _VmService_DeleteVm_Handler,
+		},
+		{
+			MethodName: "InstantCloneVm",
+			Handler:    _VmService_InstantCloneVm_Handler,
+		},
+		{
+			MethodName: "RegisterVm",
+			Handler:    _VmService_RegisterVm_Handler,
+		},
+		{
+			MethodName: "RelocateVm",
+			Handler:    _VmService_RelocateVm_Handler,
+		},
+		{
+			MethodName: "RelocateVmTask",
+			Handler:    _VmService_RelocateVmTask_Handler,
+		},
+		{
+			MethodName: "UnregisterVm",
+			Handler:    _VmService_UnregisterVm_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

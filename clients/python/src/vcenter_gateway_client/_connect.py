@@ -66,7 +66,7 @@ class _Channel(grpc.Channel):
         return _Unary(self._channel.unary_unary(method, *args, **kwargs), method, self._timeout, self._credentials)
 
     def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return _Unary(self._channel.stream_unary(method, *args, **kwargs), method, self._timeout, self._credentials)
+        return _Unary(self._channel.stream_unary(method, *args, **kwargs), method, None, self._credentials)
 
     def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return _Streaming(self._channel.unary_stream(method, *args, **kwargs), method, self._credentials)

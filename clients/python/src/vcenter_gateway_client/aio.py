@@ -50,7 +50,7 @@ class _Channel(aio.Channel):
         return self._completed(self._channel.unary_unary(method, *args, **kwargs), method, _UnaryCall, self._timeout)
 
     def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return self._completed(self._channel.stream_unary(method, *args, **kwargs), method, _UnaryCall, self._timeout)
+        return self._completed(self._channel.stream_unary(method, *args, **kwargs), method, _UnaryCall, None)
 
     def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return self._completed(self._channel.unary_stream(method, *args, **kwargs), method, _StreamCall, None)

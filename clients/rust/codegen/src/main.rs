@@ -28,8 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let descriptors = fs::read(descriptors)?;
     let mut protos = FileDescriptorSet::decode(descriptors.as_slice())?;
-    // Options speak to the gateway only, and what is read of google.rpc is written by hand. What is in google.protobuf
-    // comes from prost-types.
+    // Options speak to the gateway only. What is in google.rpc comes from tonic-types, and what is in google.protobuf from
+    // prost-types.
     protos
         .file
         .retain(|file| !["google.api", "google.rpc", "vapi.v1"].contains(&file.package()));

@@ -93,11 +93,10 @@ pub(crate) fn generate(service_config: &str, rpcs: &[Rpc]) -> Result<String, Box
         .map(|name| format!("/{}/{}", name.service, name.method))
         .collect();
     repeatable.sort();
-    let streams: Vec<String> = rpcs
-        .iter()
-        .filter(|rpc| rpc.streams)
-        .map(|rpc| format!("/{}", rpc.name))
-        .collect();
+    let paths = |streams: fn(&Rpc) -> bool| -> Vec<String> {
+        let rpcs = rpcs.iter().filter(|rpc| streams(rpc));
+        rpcs.map(|rpc| format!("/{}", rpc.name)).collect()
+    };
 
     let mut code = HEADER.to_owned();
     write_paths(
@@ -109,8 +108,14 @@ pub(crate) fn generate(service_config: &str, rpcs: &[Rpc]) -> Result<String, Box
     write_paths(
         &mut code,
         "STREAMS",
-        "Paths of the rpcs that answer with a stream, sorted.",
-        &streams,
+        "Paths of the rpcs that stream, in one direction or in both, sorted.",
+        &paths(|rpc| rpc.client_streams || rpc.server_streams),
+    )?;
+    write_paths(
+        &mut code,
+        "UPLOADS",
+        "Paths of the rpcs that take a stream of requests, sorted.",
+        &paths(|rpc| rpc.client_streams),
     )?;
     writeln!(code, "/// The codes after which an rpc that only reads is repeated.")?;
     writeln!(

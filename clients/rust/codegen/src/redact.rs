@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt::Write};
 use heck::{ToSnakeCase, ToUpperCamelCase};
 use prost::Message;
 use prost_types::{
-    DescriptorProto, FileDescriptorSet,
+    DescriptorProto, FieldDescriptorProto, FileDescriptorSet,
     field_descriptor_proto::{Label, Type},
 };
 
@@ -103,38 +103,97 @@ pub(crate) fn messages_with_secrets(
 }
 
 impl Secret {
-    /// The implementation of `Debug`, in the form that prost's own has.
+    /// The implementation of `Debug`, in the form that prost's own has; and that of its oneofs, which prost leaves out with
+    /// it.
     pub(crate) fn debug(&self) -> String {
         let name = self.message.name().to_upper_camel_case();
+        let (choices, plain): (Vec<_>, Vec<_>) = self.message.field.iter().partition(|field| is_choice(field));
         let mut fields = String::new();
-        for field in &self.message.field {
-            assert!(
-                field.label() == Label::Optional && (field.proto3_optional() || field.r#type() == Type::Message),
-                "{}.{}: only optional fields are foreseen beside secrets",
-                self.path,
-                field.name()
-            );
-            let label = field.name().to_snake_case();
-            let ident = if syn::parse_str::<syn::Ident>(&label).is_ok() {
-                label.clone()
-            } else {
-                format!("r#{label}")
-            };
+        for field in plain {
+            let (label, ident) = names(field.name());
             let value = if self.fields.contains(field.name()) {
-                format!("self.{ident}.as_ref().map(|_| crate::redact::Redacted)")
-            } else if field.r#type() == Type::Enum {
+                hidden(field, &ident)
+            } else if field.r#type() == Type::Enum && field.proto3_optional() {
                 format!("self.{ident}.map(|_| self.{ident}())")
             } else {
                 format!("self.{ident}")
             };
             write!(fields, ".field({label:?}, &{value})").expect("a String takes everything");
         }
+        let mut choosing = String::new();
+        for (index, oneof) in self.message.oneof_decl.iter().enumerate() {
+            let cases: Vec<_> = choices
+                .iter()
+                .filter(|field| usize::try_from(field.oneof_index()) == Ok(index))
+                .collect();
+            // The oneof of a field that is optional is none.
+            if !cases.is_empty() {
+                let (label, ident) = names(oneof.name());
+                write!(fields, ".field({label:?}, &self.{ident})").expect("a String takes everything");
+                choosing.push_str(&self.debug_of(oneof.name(), &cases));
+            }
+        }
         format!(
             "impl ::core::fmt::Debug for {name} {{
                 fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {{
                     formatter.debug_struct({name:?}){fields}.finish()
                 }}
+            }}
+            {choosing}"
+        )
+    }
+
+    /// The implementation of `Debug` for a oneof with these cases.
+    fn debug_of(&self, oneof: &str, cases: &[&&FieldDescriptorProto]) -> String {
+        let module = self.message.name().to_snake_case();
+        let name = oneof.to_upper_camel_case();
+        let mut arms = String::new();
+        for case in cases {
+            let variant = case.name().to_upper_camel_case();
+            let (bound, shown) = match self.fields.contains(case.name()) {
+                true => ("_", "&crate::redact::Redacted"),
+                false => ("value", "value"),
+            };
+            write!(
+                arms,
+                "Self::{variant}({bound}) => formatter.debug_tuple({variant:?}).field({shown}).finish(),"
+            )
+            .expect("a String takes everything");
+        }
+        format!(
+            "impl ::core::fmt::Debug for {module}::{name} {{
+                fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {{
+                    match self {{ {arms} }}
+                }}
             }}"
         )
+    }
+}
+
+/// Whether a field is one of several of a oneof.
+fn is_choice(field: &FieldDescriptorProto) -> bool {
+    field.oneof_index.is_some() && !field.proto3_optional()
+}
+
+/// The name of a field as it is shown, and as it is written in code.
+fn names(field: &str) -> (String, String) {
+    let label = field.to_snake_case();
+    let ident = match syn::parse_str::<syn::Ident>(&label) {
+        Ok(_) => label.clone(),
+        Err(_) => format!("r#{label}"),
+    };
+    (label, ident)
+}
+
+/// Shows that a secret field has a value, where that can be told, and not which.
+fn hidden(field: &FieldDescriptorProto, ident: &str) -> String {
+    let redacted = "crate::redact::Redacted";
+    if field.label() == Label::Repeated {
+        // Lists and maps.
+        format!("self.{ident}.iter().map(|_| {redacted}).collect::<::std::vec::Vec<_>>()")
+    } else if field.proto3_optional() || field.r#type() == Type::Message {
+        format!("self.{ident}.as_ref().map(|_| {redacted})")
+    } else {
+        redacted.to_owned()
     }
 }

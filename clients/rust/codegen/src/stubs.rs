@@ -13,8 +13,10 @@ use crate::{HEADER, redact::Secret};
 pub(crate) struct Rpc {
     /// `package.Service/Method`.
     pub(crate) name: String,
+    /// Whether the client sends a stream of requests.
+    pub(crate) client_streams: bool,
     /// Whether the server answers with a stream.
-    pub(crate) streams: bool,
+    pub(crate) server_streams: bool,
     /// Rust path of the client.
     client: String,
     /// Name of the client's function.
@@ -37,6 +39,7 @@ pub(crate) fn generate(
         .out_dir(target)
         .btree_map(["."])
         .enable_type_names()
+        .extern_path(".google.rpc", "::tonic_types::pb")
         .skip_debug(secrets.iter().map(|secret| secret.path.as_str()))
         .service_generator(Box::new(Stubs {
             tonic: tonic_prost_build::configure()
@@ -62,15 +65,23 @@ pub(crate) fn generate(
     Ok(rpcs)
 }
 
-/// A line for each rpc, for the conformance runner: those with one answer, and those with a stream.
+/// A line for each rpc, for the conformance runner: a list for each way of streaming.
 pub(crate) fn calls(rpcs: &[Rpc]) -> String {
-    let list = |streams: bool| -> String {
-        rpcs.iter()
-            .filter(|rpc| rpc.streams == streams)
+    let mut code = HEADER.to_owned();
+    for (list, client_streams, server_streams) in [
+        ("calls", false, false),
+        ("streams", false, true),
+        ("uploads", true, false),
+        ("dialogs", true, true),
+    ] {
+        let lines: String = rpcs
+            .iter()
+            .filter(|rpc| (rpc.client_streams, rpc.server_streams) == (client_streams, server_streams))
             .map(|rpc| format!("    {:?} => {}, {};\n", rpc.name, rpc.client, rpc.function))
-            .collect()
-    };
-    format!("{HEADER}calls! {{\n{}}}\nstreams! {{\n{}}}\n", list(false), list(true))
+            .collect();
+        code.push_str(&format!("{list}! {{\n{lines}}}\n"));
+    }
+    code
 }
 
 /// tonic's stubs, each client named in the module of its package as well.
@@ -85,16 +96,11 @@ impl ServiceGenerator for Stubs {
         let module = client.to_snake_case();
         let path = service.package.replace('.', "::");
         for method in &service.methods {
-            // The client keeps whole requests in order to repeat them.
-            assert!(
-                !method.client_streaming,
-                "{} takes a stream of requests",
-                method.proto_name
-            );
             self.rpcs.borrow_mut().push(Rpc {
                 name: format!("{}.{}/{}", service.package, service.proto_name, method.proto_name),
-                streams: method.server_streaming,
-                client: format!("{path}::{client}<_>"),
+                client_streams: method.client_streaming,
+                server_streams: method.server_streaming,
+                client: format!("vcenter_gateway_client::{path}::{client}<_>"),
                 function: method.name.clone(),
             });
         }

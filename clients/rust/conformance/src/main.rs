@@ -5,79 +5,80 @@ use std::{
     error::Error,
     io::{self, Write},
     pin::Pin,
+    slice,
 };
 
-use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, prost::Message};
 use serde_json::{Value, json};
 use tonic_health::pb::{FILE_DESCRIPTOR_SET as HEALTH, health_client::HealthClient};
 use vcenter_gateway_client::{
     Credentials, Gateway, VCenterError,
     tonic::{
-        Request, Status,
-        codegen::tokio_stream::{Stream, StreamExt},
+        Request, Response, Status, Streaming,
+        codegen::tokio_stream::{self, Stream, StreamExt},
     },
-    vcenter,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 type Messages = Pin<Box<dyn Stream<Item = std::result::Result<DynamicMessage, Status>>>>;
 
-/// Makes a function that calls any rpc through its own stub, with its own messages.
-macro_rules! calls {
-    ($($rpc:literal => $client:ty, $method:ident;)*) => {
-        async fn call(
+/// Makes a function that calls rpcs of one kind, each through its own stub, with its own messages.
+macro_rules! function {
+    ($function:ident, $input:ident, $output:ident, $($rpc:literal => $client:ty, $method:ident;)*) => {
+        async fn $function(
             gateway: Gateway,
             rpc: &str,
-            request: &DynamicMessage,
-            mut response: DynamicMessage,
-        ) -> Result<std::result::Result<DynamicMessage, Status>> {
-            match rpc {
-                $($rpc => {
-                    let request = Request::new(request.transcode_to()?);
-                    match <$client>::new(gateway).$method(request).await {
-                        Ok(answer) => response.transcode_from(&answer.into_inner())?,
-                        Err(status) => return Ok(Err(status)),
-                    }
-                })*
-                _ => return Err(format!("there is no rpc {rpc}").into()),
-            }
-            Ok(Ok(response))
-        }
-    };
-}
-
-/// Makes a function that opens any stream through its own stub, with its own messages, or that of gRPC's health checks.
-macro_rules! streams {
-    ($($rpc:literal => $client:ty, $method:ident;)*) => {
-        async fn open(
-            gateway: Gateway,
-            rpc: &str,
-            request: &DynamicMessage,
+            requests: &[DynamicMessage],
             message: DynamicMessage,
         ) -> Result<std::result::Result<Messages, Status>> {
-            match rpc {
-                $($rpc => open!(<$client>::new(gateway), $method, request, message),)*
-                "grpc.health.v1.Health/Watch" => open!(HealthClient::new(gateway), watch, request, message),
-                _ => Err(format!("there is no stream {rpc}").into()),
-            }
+            let answered = match rpc {
+                $($rpc => <$client>::new(gateway).$method($input!(requests)).await.map(|answer| $output(answer, message)),)*
+                _ => return Err(format!("{rpc} is not one of {}", stringify!($function)).into()),
+            };
+            Ok(answered)
         }
     };
 }
 
-macro_rules! open {
-    ($client:expr, $method:ident, $request:ident, $message:ident) => {{
-        let opened = $client.$method(Request::new($request.transcode_to()?)).await;
-        Ok(opened.map(|opened| -> Messages {
-            Box::pin(opened.into_inner().map(move |received| {
-                let mut message = $message.clone();
-                message
-                    .transcode_from(&received?)
-                    .expect("the descriptors fit the stubs");
-                Ok(message)
-            }))
-        }))
+/// What a rpc takes that has one request.
+macro_rules! one {
+    ($requests:ident) => {
+        Request::new($requests[0].transcode_to()?)
+    };
+}
+
+/// What a rpc takes that has a stream of them.
+macro_rules! many {
+    ($requests:ident) => {{
+        let requests: std::result::Result<Vec<_>, _> = $requests.iter().map(DynamicMessage::transcode_to).collect();
+        Request::new(tokio_stream::iter(requests?))
     }};
 }
+
+/// The only message of an answer.
+fn single<M: Message>(answer: Response<M>, described: DynamicMessage) -> Messages {
+    Box::pin(tokio_stream::once(Ok(transcoded(&answer.into_inner(), described))))
+}
+
+/// The messages of an answer, as they arrive.
+fn several<M: Message + 'static>(answer: Response<Streaming<M>>, described: DynamicMessage) -> Messages {
+    let messages = answer.into_inner();
+    Box::pin(messages.map(move |message| Ok(transcoded(&message?, described.clone()))))
+}
+
+fn transcoded(message: &impl Message, mut described: DynamicMessage) -> DynamicMessage {
+    described
+        .transcode_from(message)
+        .expect("the descriptors fit the stubs");
+    described
+}
+
+macro_rules! calls { ($($rows:tt)*) => { function!(call, one, single, $($rows)*); }; }
+macro_rules! uploads { ($($rows:tt)*) => { function!(upload, many, single, $($rows)*); }; }
+macro_rules! dialogs { ($($rows:tt)*) => { function!(dialog, many, several, $($rows)*); }; }
+macro_rules! streams { ($($rows:tt)*) => {
+    function!(open, one, several, $($rows)* "grpc.health.v1.Health/Watch" => HealthClient<_>, watch;);
+}; }
 include!("calls.rs");
 
 #[tokio::main]
@@ -95,16 +96,29 @@ async fn main() -> Result<()> {
         let asked: Value = serde_json::from_str(&line?)?;
         let rpc = asked["rpc"].as_str().ok_or("a line has no rpc")?;
         let method = find(&pool, rpc)?;
-        let request = DynamicMessage::deserialize(method.input(), &asked["request"])?;
-        let response = DynamicMessage::new(method.output());
-        let answered = if asked["stream"] == true {
-            let opened = open(gateway.clone(), rpc, &request, response).await?;
-            stream(opened, asked["cancel_after"].as_u64())
+        let several = asked["requests"].as_array();
+        let requests = several.map_or_else(|| slice::from_ref(&asked["request"]), Vec::as_slice);
+        let requests: std::result::Result<Vec<_>, _> = requests
+            .iter()
+            .map(|request| DynamicMessage::deserialize(method.input(), request))
+            .collect();
+        let (gateway, requests, message) = (gateway.clone(), &requests?, DynamicMessage::new(method.output()));
+        let streams = asked["stream"] == true;
+        let opened = match (several.is_some(), streams) {
+            (false, false) => call(gateway, rpc, requests, message).await?,
+            (false, true) => open(gateway, rpc, requests, message).await?,
+            (true, false) => upload(gateway, rpc, requests, message).await?,
+            (true, true) => dialog(gateway, rpc, requests, message).await?,
+        };
+        let answered = match opened {
+            Err(status) => Err(status),
+            Ok(messages) if streams => stream(messages, asked["cancel_after"].as_u64())
                 .await?
-                .map(|()| json!({ "end": {} }))
-        } else {
-            let answer = call(gateway.clone(), rpc, &request, response).await?;
-            answer.map(|response| json!({ "response": response }))
+                .map(|()| json!({ "end": {} })),
+            Ok(mut messages) => {
+                let response = messages.next().await.ok_or("there is no response")?;
+                response.map(|response| json!({ "response": response }))
+            }
         };
         write(&match answered {
             Ok(answer) => answer,
@@ -115,14 +129,7 @@ async fn main() -> Result<()> {
 }
 
 /// Writes the messages of a stream as they arrive; returns how it ended.
-async fn stream(
-    opened: std::result::Result<Messages, Status>,
-    cancel_after: Option<u64>,
-) -> Result<std::result::Result<(), Status>> {
-    let mut messages = match opened {
-        Ok(messages) => messages,
-        Err(status) => return Ok(Err(status)),
-    };
+async fn stream(mut messages: Messages, cancel_after: Option<u64>) -> Result<std::result::Result<(), Status>> {
     let mut arrived = 0;
     while let Some(message) = messages.next().await {
         match message {

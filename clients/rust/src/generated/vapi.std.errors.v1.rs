@@ -30,6 +30,30 @@ impl ::prost::Name for Error {
         "/vapi.std.errors.v1.Error".into()
     }
 }
+/// An error within a result: what went wrong with one of the things that an operation acts on, while the operation as a
+/// whole succeeded.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReportedError {
+    /// Kind of error. Unset when vCenter sent none or one that this contract does not know.
+    #[prost(enumeration = "ErrorType", optional, tag = "1")]
+    pub error_type: ::core::option::Option<i32>,
+    /// What happened, the outermost cause first.
+    #[prost(message, repeated, tag = "2")]
+    pub messages: ::prost::alloc::vec::Vec<super::super::v1::LocalizableMessage>,
+    /// Further facts about the error, of a structure that depends on the operation.
+    #[prost(message, optional, tag = "3")]
+    pub data: ::core::option::Option<::prost_types::Struct>,
+}
+impl ::prost::Name for ReportedError {
+    const NAME: &'static str = "ReportedError";
+    const PACKAGE: &'static str = "vapi.std.errors.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vapi.std.errors.v1.ReportedError".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vapi.std.errors.v1.ReportedError".into()
+    }
+}
 /// Kinds of standard errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -41,3 +41,807 @@ impl ObjectCompliance {
         }
     }
 }
+/// Request of `CreateComputePolicy`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateComputePolicyRequest {
+    /// What the policy should be like: a structure of the type that `create_spec_type` of the capability names. Its JSON
+    /// form is unconfirmed.
+    ///
+    /// It has at least `capability`, the identifier of the capability, `name` and `description`.
+    #[prost(message, optional, tag = "1")]
+    pub spec: ::core::option::Option<::prost_types::Struct>,
+}
+impl ::prost::Name for CreateComputePolicyRequest {
+    const NAME: &'static str = "CreateComputePolicyRequest";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.CreateComputePolicyRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.CreateComputePolicyRequest".into()
+    }
+}
+/// Response of `CreateComputePolicy`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateComputePolicyResponse {
+    /// Identifier that vCenter gave the new policy, for instance `7a1c1cb9-1b8a-4f2c-8f35-62a1c3f8a0d1`.
+    #[prost(string, optional, tag = "1")]
+    pub policy: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for CreateComputePolicyResponse {
+    const NAME: &'static str = "CreateComputePolicyResponse";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.CreateComputePolicyResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.CreateComputePolicyResponse".into()
+    }
+}
+/// Request of `CreateTagsAndPolicies`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateTagsAndPoliciesRequest {
+    /// The policies to create.
+    #[prost(message, optional, tag = "1")]
+    pub spec: ::core::option::Option<PoliciesCreateTagsAndPoliciesSpec>,
+}
+impl ::prost::Name for CreateTagsAndPoliciesRequest {
+    const NAME: &'static str = "CreateTagsAndPoliciesRequest";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.CreateTagsAndPoliciesRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.CreateTagsAndPoliciesRequest".into()
+    }
+}
+/// Response of `CreateTagsAndPolicies`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateTagsAndPoliciesResponse {
+    /// What became of each policy.
+    #[prost(message, optional, tag = "1")]
+    pub result: ::core::option::Option<PoliciesCreateResult>,
+}
+impl ::prost::Name for CreateTagsAndPoliciesResponse {
+    const NAME: &'static str = "CreateTagsAndPoliciesResponse";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.CreateTagsAndPoliciesResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.CreateTagsAndPoliciesResponse".into()
+    }
+}
+/// Request of `DeleteComputePolicy`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteComputePolicyRequest {
+    /// Identifier of the policy.
+    #[prost(string, tag = "1")]
+    pub policy: ::prost::alloc::string::String,
+}
+impl ::prost::Name for DeleteComputePolicyRequest {
+    const NAME: &'static str = "DeleteComputePolicyRequest";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.DeleteComputePolicyRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.DeleteComputePolicyRequest".into()
+    }
+}
+/// Response of `DeleteComputePolicy`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteComputePolicyResponse {}
+impl ::prost::Name for DeleteComputePolicyResponse {
+    const NAME: &'static str = "DeleteComputePolicyResponse";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.DeleteComputePolicyResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.DeleteComputePolicyResponse".into()
+    }
+}
+/// Request of `DeleteTagsAndPolicies`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteTagsAndPoliciesRequest {
+    /// The policies to delete.
+    #[prost(message, optional, tag = "1")]
+    pub spec: ::core::option::Option<PoliciesDeleteTagsAndPoliciesSpec>,
+}
+impl ::prost::Name for DeleteTagsAndPoliciesRequest {
+    const NAME: &'static str = "DeleteTagsAndPoliciesRequest";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.DeleteTagsAndPoliciesRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.DeleteTagsAndPoliciesRequest".into()
+    }
+}
+/// Response of `DeleteTagsAndPolicies`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DeleteTagsAndPoliciesResponse {
+    /// What could not be deleted.
+    #[prost(message, optional, tag = "1")]
+    pub result: ::core::option::Option<PoliciesDeleteResult>,
+}
+impl ::prost::Name for DeleteTagsAndPoliciesResponse {
+    const NAME: &'static str = "DeleteTagsAndPoliciesResponse";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.DeleteTagsAndPoliciesResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.DeleteTagsAndPoliciesResponse".into()
+    }
+}
+/// Request of `GetComputePolicy`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetComputePolicyRequest {
+    /// Identifier of the policy.
+    #[prost(string, tag = "1")]
+    pub policy: ::prost::alloc::string::String,
+}
+impl ::prost::Name for GetComputePolicyRequest {
+    const NAME: &'static str = "GetComputePolicyRequest";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.GetComputePolicyRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.GetComputePolicyRequest".into()
+    }
+}
+/// Response of `GetComputePolicy`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetComputePolicyResponse {
+    /// The policy: a structure of the type that `info_type` of its capability names. Its JSON form is unconfirmed.
+    #[prost(message, optional, tag = "1")]
+    pub policy: ::core::option::Option<::prost_types::Struct>,
+}
+impl ::prost::Name for GetComputePolicyResponse {
+    const NAME: &'static str = "GetComputePolicyResponse";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.GetComputePolicyResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.GetComputePolicyResponse".into()
+    }
+}
+/// Request of `ListComputePolicies`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListComputePoliciesRequest {}
+impl ::prost::Name for ListComputePoliciesRequest {
+    const NAME: &'static str = "ListComputePoliciesRequest";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.ListComputePoliciesRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.ListComputePoliciesRequest".into()
+    }
+}
+/// Response of `ListComputePolicies`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListComputePoliciesResponse {
+    /// The policies, empty when there are none.
+    #[prost(message, repeated, tag = "1")]
+    pub policies: ::prost::alloc::vec::Vec<PoliciesSummary>,
+}
+impl ::prost::Name for ListComputePoliciesResponse {
+    const NAME: &'static str = "ListComputePoliciesResponse";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.ListComputePoliciesResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.ListComputePoliciesResponse".into()
+    }
+}
+/// Request of `UpdateComputePolicy`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateComputePolicyRequest {
+    /// Identifier of the policy.
+    #[prost(string, tag = "1")]
+    pub policy: ::prost::alloc::string::String,
+    /// What to change. An empty specification is valid and changes nothing.
+    #[prost(message, optional, tag = "2")]
+    pub spec: ::core::option::Option<PoliciesUpdateSpec>,
+}
+impl ::prost::Name for UpdateComputePolicyRequest {
+    const NAME: &'static str = "UpdateComputePolicyRequest";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.UpdateComputePolicyRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.UpdateComputePolicyRequest".into()
+    }
+}
+/// Response of `UpdateComputePolicy`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateComputePolicyResponse {}
+impl ::prost::Name for UpdateComputePolicyResponse {
+    const NAME: &'static str = "UpdateComputePolicyResponse";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.UpdateComputePolicyResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.UpdateComputePolicyResponse".into()
+    }
+}
+/// A policy that `CreateTagsAndPolicies` should create.
+///
+/// Since vCenter 9.1.1.0.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PoliciesCreateItem {
+    /// What the policy should be like, as in `CreateComputePolicyRequest`. Its JSON form is unconfirmed.
+    ///
+    /// Where it names a tag by name and category, the tag is created if it does not exist.
+    #[prost(message, optional, tag = "1")]
+    pub spec: ::core::option::Option<::prost_types::Struct>,
+}
+impl ::prost::Name for PoliciesCreateItem {
+    const NAME: &'static str = "PoliciesCreateItem";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.PoliciesCreateItem".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.PoliciesCreateItem".into()
+    }
+}
+/// What became of the policies that `CreateTagsAndPolicies` should create.
+///
+/// Since vCenter 9.1.1.0.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PoliciesCreateResult {
+    /// The policies that were created, by name.
+    #[prost(btree_map = "string, message", tag = "1")]
+    pub policies: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        PoliciesCreateResultInfo,
+    >,
+    /// Why the others were not, by name.
+    #[prost(btree_map = "string, message", tag = "2")]
+    pub errors: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        super::super::super::vapi::std::errors::v1::ReportedError,
+    >,
+}
+impl ::prost::Name for PoliciesCreateResult {
+    const NAME: &'static str = "PoliciesCreateResult";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.PoliciesCreateResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.PoliciesCreateResult".into()
+    }
+}
+/// A policy that was created.
+///
+/// Since vCenter 9.1.1.0.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PoliciesCreateResultInfo {
+    /// Identifier of the policy.
+    #[prost(string, optional, tag = "1")]
+    pub policy: ::core::option::Option<::prost::alloc::string::String>,
+    /// The policy, as `GetComputePolicy` returns it. Its JSON form is unconfirmed.
+    #[prost(message, optional, tag = "2")]
+    pub info: ::core::option::Option<::prost_types::Struct>,
+}
+impl ::prost::Name for PoliciesCreateResultInfo {
+    const NAME: &'static str = "PoliciesCreateResultInfo";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.PoliciesCreateResultInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.PoliciesCreateResultInfo".into()
+    }
+}
+/// The policies that `CreateTagsAndPolicies` should create.
+///
+/// Since vCenter 9.1.1.0.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PoliciesCreateTagsAndPoliciesSpec {
+    /// The policies, each with a name of its own.
+    #[prost(message, repeated, tag = "1")]
+    pub policies: ::prost::alloc::vec::Vec<PoliciesCreateItem>,
+}
+impl ::prost::Name for PoliciesCreateTagsAndPoliciesSpec {
+    const NAME: &'static str = "PoliciesCreateTagsAndPoliciesSpec";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.PoliciesCreateTagsAndPoliciesSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.PoliciesCreateTagsAndPoliciesSpec".into()
+    }
+}
+/// What `DeleteTagsAndPolicies` could not delete.
+///
+/// Since vCenter 9.1.1.0.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PoliciesDeleteResult {
+    /// Why a policy was not deleted, by its identifier. Empty when all of them were.
+    #[prost(btree_map = "string, message", tag = "1")]
+    pub errors: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        super::super::super::vapi::std::errors::v1::ReportedError,
+    >,
+}
+impl ::prost::Name for PoliciesDeleteResult {
+    const NAME: &'static str = "PoliciesDeleteResult";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.PoliciesDeleteResult".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.PoliciesDeleteResult".into()
+    }
+}
+/// The policies that `DeleteTagsAndPolicies` should delete.
+///
+/// Since vCenter 9.1.1.0.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PoliciesDeleteTagsAndPoliciesSpec {
+    /// Identifiers of the policies.
+    #[prost(string, repeated, tag = "1")]
+    pub policies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+impl ::prost::Name for PoliciesDeleteTagsAndPoliciesSpec {
+    const NAME: &'static str = "PoliciesDeleteTagsAndPoliciesSpec";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.PoliciesDeleteTagsAndPoliciesSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.PoliciesDeleteTagsAndPoliciesSpec".into()
+    }
+}
+/// What manages a compute policy.
+///
+/// Since vCenter 9.1.0.0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PoliciesManagedBy {
+    /// Kind of manager.
+    #[prost(enumeration = "PoliciesManagedByEntity", optional, tag = "1")]
+    pub entity: ::core::option::Option<i32>,
+}
+impl ::prost::Name for PoliciesManagedBy {
+    const NAME: &'static str = "PoliciesManagedBy";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.PoliciesManagedBy".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.PoliciesManagedBy".into()
+    }
+}
+/// What a list shows of a compute policy. `GetComputePolicy` shows the rest.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PoliciesSummary {
+    /// Identifier of the policy, for instance `7a1c1cb9-1b8a-4f2c-8f35-62a1c3f8a0d1`.
+    #[prost(string, optional, tag = "1")]
+    pub policy: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name of the policy.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// What the policy is for.
+    #[prost(string, optional, tag = "3")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Identifier of the capability, for instance `com.vmware.vcenter.compute.policies.capabilities.vm_vm_affinity`.
+    #[prost(string, optional, tag = "4")]
+    pub capability: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for PoliciesSummary {
+    const NAME: &'static str = "PoliciesSummary";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.PoliciesSummary".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.PoliciesSummary".into()
+    }
+}
+/// What to change of a compute policy. What is unset stays as it is. Taken by `UpdateComputePolicy`.
+///
+/// Since vCenter 9.1.0.0.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PoliciesUpdateSpec {
+    /// What manages the policy. It can decide who may delete it.
+    #[prost(message, optional, tag = "1")]
+    pub managed_by: ::core::option::Option<PoliciesManagedBy>,
+    /// What the policy is for.
+    #[prost(string, optional, tag = "2")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for PoliciesUpdateSpec {
+    const NAME: &'static str = "PoliciesUpdateSpec";
+    const PACKAGE: &'static str = "vcenter.compute.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.compute.v1.PoliciesUpdateSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.compute.v1.PoliciesUpdateSpec".into()
+    }
+}
+/// Kinds of managers of a compute policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PoliciesManagedByEntity {
+    /// Not set, or a value that this contract does not know.
+    Unspecified = 0,
+    /// Nothing: whoever has the privilege manages the policy.
+    None = 1,
+    /// A Supervisor of vSphere's Kubernetes service.
+    Supervisor = 2,
+}
+impl PoliciesManagedByEntity {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "POLICIES_MANAGED_BY_ENTITY_UNSPECIFIED",
+            Self::None => "POLICIES_MANAGED_BY_ENTITY_NONE",
+            Self::Supervisor => "POLICIES_MANAGED_BY_ENTITY_SUPERVISOR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "POLICIES_MANAGED_BY_ENTITY_UNSPECIFIED" => Some(Self::Unspecified),
+            "POLICIES_MANAGED_BY_ENTITY_NONE" => Some(Self::None),
+            "POLICIES_MANAGED_BY_ENTITY_SUPERVISOR" => Some(Self::Supervisor),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod policies_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Manages compute policies, which say how virtual machines are to be placed on hosts, for instance together or apart.
+    ///
+    /// A policy is an instance of a capability: the capability says what kind of policy it is, tags say which machines and
+    /// hosts it is about. `CapabilitiesService` tells which capabilities there are, and
+    /// `vcenter.vm.compute.v1.PoliciesService` whether a machine complies.
+    ///
+    /// The structure of a policy depends on its capability, so that here it is a `Struct`. Its JSON form is unconfirmed: in
+    /// which way vCenter tells the type of such a structure in its REST API is not documented. Read an existing policy with
+    /// `GetComputePolicy` to see the form that your vCenter uses.
+    ///
+    /// All operations can fail with
+    /// - `UNAUTHORIZED`: the caller lacks a privilege. Reading needs `System.Read`, everything else `ComputePolicy.Manage`.
+    ///
+    /// Mirrors `com.vmware.vcenter.compute.policies`.
+    #[derive(Debug, Clone)]
+    pub struct PoliciesServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> PoliciesServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> PoliciesServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            PoliciesServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Creates a compute policy. Mirrors `create`.
+        ///
+        /// Returns the identifier of the policy. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+        /// - `ALREADY_EXISTS`: there is a policy with that name.
+        /// - `INVALID_ARGUMENT`: the specification is not that of a known capability, or a value in it is not valid, for
+        ///   instance a tag that does not exist.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: vCenter already has 100 policies.
+        pub async fn create_compute_policy(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateComputePolicyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateComputePolicyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.compute.v1.PoliciesService/CreateComputePolicy",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.compute.v1.PoliciesService",
+                        "CreateComputePolicy",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Creates several compute policies, and tags that they name and that do not exist. Mirrors
+        /// `create_tags_and_policies`.
+        ///
+        /// Each policy succeeds or fails by itself: read the errors in the result. Not idempotent: policies that exist already
+        /// are reported as errors.
+        ///
+        /// Since vCenter 9.1.1.0.
+        pub async fn create_tags_and_policies(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateTagsAndPoliciesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateTagsAndPoliciesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.compute.v1.PoliciesService/CreateTagsAndPolicies",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.compute.v1.PoliciesService",
+                        "CreateTagsAndPolicies",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a compute policy. Mirrors `delete`.
+        ///
+        /// Not idempotent: a second call fails with `NOT_FOUND`.
+        /// - `NOT_FOUND`: the policy does not exist.
+        pub async fn delete_compute_policy(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteComputePolicyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteComputePolicyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.compute.v1.PoliciesService/DeleteComputePolicy",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.compute.v1.PoliciesService",
+                        "DeleteComputePolicy",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes several compute policies. Mirrors `delete_tags_and_policies`.
+        ///
+        /// Each deletion succeeds or fails by itself: read the errors in the result. Tags that `CreateTagsAndPolicies` made
+        /// for a policy are deleted with the last policy that uses them.
+        ///
+        /// Since vCenter 9.1.1.0.
+        pub async fn delete_tags_and_policies(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteTagsAndPoliciesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteTagsAndPoliciesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.compute.v1.PoliciesService/DeleteTagsAndPolicies",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.compute.v1.PoliciesService",
+                        "DeleteTagsAndPolicies",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns one compute policy. Mirrors `get`.
+        ///
+        /// - `NOT_FOUND`: the policy does not exist.
+        pub async fn get_compute_policy(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetComputePolicyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetComputePolicyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.compute.v1.PoliciesService/GetComputePolicy",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.compute.v1.PoliciesService",
+                        "GetComputePolicy",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the compute policies. Mirrors `list`.
+        ///
+        /// All of them come in one answer.
+        pub async fn list_compute_policies(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListComputePoliciesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListComputePoliciesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.compute.v1.PoliciesService/ListComputePolicies",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.compute.v1.PoliciesService",
+                        "ListComputePolicies",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes the description of a compute policy, or what it is managed by. Mirrors `update`.
+        ///
+        /// Idempotent: repeating it leaves the same policy.
+        /// - `NOT_FOUND`: the policy does not exist.
+        /// - `INVALID_ARGUMENT`: a value is not valid.
+        /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+        ///
+        /// Since vCenter 9.1.0.0.
+        pub async fn update_compute_policy(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateComputePolicyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateComputePolicyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.compute.v1.PoliciesService/UpdateComputePolicy",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.compute.v1.PoliciesService",
+                        "UpdateComputePolicy",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use policies_service_client::PoliciesServiceClient;

@@ -461,6 +461,1944 @@ pub mod gateway_service_client {
 }
 #[doc(inline)]
 pub use gateway_service_client::GatewayServiceClient;
+/// One message to `RunProgram`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RunProgramRequest {
+    /// What the message says.
+    #[prost(oneof = "run_program_request::Message", tags = "1, 2")]
+    pub message: ::core::option::Option<run_program_request::Message>,
+}
+/// Nested message and enum types in `RunProgramRequest`.
+pub mod run_program_request {
+    /// What the message says.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    #[prost(skip_debug)]
+    pub enum Message {
+        /// What to run; the first message, and only the first.
+        #[prost(message, tag = "1")]
+        Start(super::ProgramStart),
+        /// Part of the standard input, of which there may be 1 MiB in all; for more, upload a file. The program starts when the
+        /// client has sent all of it and closed its side of the stream.
+        #[prost(bytes, tag = "2")]
+        Input(::prost::alloc::vec::Vec<u8>),
+    }
+}
+impl ::prost::Name for RunProgramRequest {
+    const NAME: &'static str = "RunProgramRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.RunProgramRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.RunProgramRequest".into()
+    }
+}
+/// A program to run.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ProgramStart {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Account of the guest.
+    #[prost(message, optional, tag = "2")]
+    pub credentials: ::core::option::Option<super::super::vm::guest::v1::Credentials>,
+    /// Arguments of the program at `path`, each passed as it is.
+    #[prost(string, repeated, tag = "5")]
+    pub arguments: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Directory to run it in. The account's home directory when unset.
+    #[prost(string, optional, tag = "6")]
+    pub working_directory: ::core::option::Option<::prost::alloc::string::String>,
+    /// Environment variables, beside those of the account.
+    #[prost(btree_map = "string, string", tag = "7")]
+    pub environment: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// How long it may run: up to 24 hours. The call's deadline when unset, and one hour without a deadline.
+    #[prost(message, optional, tag = "8")]
+    pub timeout: ::core::option::Option<::prost_types::Duration>,
+    /// How many bytes of output, standard output and error together, it may write: up to 1 GiB. 64 MiB when unset.
+    #[prost(int64, optional, tag = "9")]
+    pub max_output_bytes: ::core::option::Option<i64>,
+    /// Whether the program is stopped when the client goes before it has ended. It is not when unset.
+    #[prost(bool, optional, tag = "10")]
+    pub stop_on_disconnect: ::core::option::Option<bool>,
+    /// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+    #[prost(message, optional, tag = "11")]
+    pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
+    /// What to run.
+    #[prost(oneof = "program_start::Program", tags = "3, 4")]
+    pub program: ::core::option::Option<program_start::Program>,
+}
+/// Nested message and enum types in `ProgramStart`.
+pub mod program_start {
+    /// What to run.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
+    pub enum Program {
+        /// Command line for the guest's shell: `/bin/sh -c` on Linux, `cmd.exe /c` on Windows.
+        #[prost(string, tag = "3")]
+        ShellCommand(::prost::alloc::string::String),
+        /// Path of a program, or its name where the guest's shell finds it. Its arguments are in `arguments`.
+        #[prost(string, tag = "4")]
+        Path(::prost::alloc::string::String),
+    }
+}
+impl ::prost::Name for ProgramStart {
+    const NAME: &'static str = "ProgramStart";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.ProgramStart".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.ProgramStart".into()
+    }
+}
+/// One message of `RunProgram`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct RunProgramResponse {
+    /// What the message says.
+    #[prost(oneof = "run_program_response::Event", tags = "1, 2, 3, 4, 5")]
+    pub event: ::core::option::Option<run_program_response::Event>,
+}
+/// Nested message and enum types in `RunProgramResponse`.
+pub mod run_program_response {
+    /// What the message says.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
+    pub enum Event {
+        /// The program runs; the first message.
+        #[prost(message, tag = "1")]
+        Started(super::ProgramStarted),
+        /// Part of its standard output.
+        #[prost(bytes, tag = "2")]
+        Output(::prost::alloc::vec::Vec<u8>),
+        /// Part of its standard error.
+        #[prost(bytes, tag = "3")]
+        ErrorOutput(::prost::alloc::vec::Vec<u8>),
+        /// The program has ended; the last message.
+        #[prost(message, tag = "4")]
+        Exited(super::ProgramExited),
+        /// Nothing was written; the program runs.
+        #[prost(message, tag = "5")]
+        Heartbeat(super::Heartbeat),
+    }
+}
+impl ::prost::Name for RunProgramResponse {
+    const NAME: &'static str = "RunProgramResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.RunProgramResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.RunProgramResponse".into()
+    }
+}
+/// A program that runs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProgramStarted {
+    /// Process identifier in the guest.
+    #[prost(int64, optional, tag = "1")]
+    pub pid: ::core::option::Option<i64>,
+    /// When it was started, by the guest's clock.
+    #[prost(message, optional, tag = "2")]
+    pub started: ::core::option::Option<::prost_types::Timestamp>,
+}
+impl ::prost::Name for ProgramStarted {
+    const NAME: &'static str = "ProgramStarted";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.ProgramStarted".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.ProgramStarted".into()
+    }
+}
+/// A program that has ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProgramExited {
+    /// Exit code.
+    #[prost(int64, optional, tag = "1")]
+    pub exit_code: ::core::option::Option<i64>,
+    /// When it was started, by the guest's clock.
+    #[prost(message, optional, tag = "2")]
+    pub started: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it ended, by the guest's clock.
+    #[prost(message, optional, tag = "3")]
+    pub ended: ::core::option::Option<::prost_types::Timestamp>,
+    /// Temporary files in the guest that could not be removed. Empty when nothing is left over.
+    #[prost(string, repeated, tag = "4")]
+    pub left_over: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+impl ::prost::Name for ProgramExited {
+    const NAME: &'static str = "ProgramExited";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.ProgramExited".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.ProgramExited".into()
+    }
+}
+/// One message to `UploadFile`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct UploadFileRequest {
+    /// What the message says.
+    #[prost(oneof = "upload_file_request::Message", tags = "1, 2")]
+    pub message: ::core::option::Option<upload_file_request::Message>,
+}
+/// Nested message and enum types in `UploadFileRequest`.
+pub mod upload_file_request {
+    /// What the message says.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
+    pub enum Message {
+        /// Where the file goes; the first message, and only the first.
+        #[prost(message, tag = "1")]
+        Start(super::UploadStart),
+        /// The next part of the file, at most 1 MiB.
+        #[prost(bytes, tag = "2")]
+        Chunk(::prost::alloc::vec::Vec<u8>),
+    }
+}
+impl ::prost::Name for UploadFileRequest {
+    const NAME: &'static str = "UploadFileRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.UploadFileRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.UploadFileRequest".into()
+    }
+}
+/// A file to write.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UploadStart {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Account of the guest.
+    #[prost(message, optional, tag = "2")]
+    pub credentials: ::core::option::Option<super::super::vm::guest::v1::Credentials>,
+    /// Absolute path of the file in the guest.
+    #[prost(string, tag = "3")]
+    pub path: ::prost::alloc::string::String,
+    /// Size of the file in bytes. vCenter needs it before the first byte.
+    #[prost(int64, optional, tag = "4")]
+    pub size: ::core::option::Option<i64>,
+    /// SHA-256 of the file in hexadecimal digits, to be compared with what arrives. Not compared when unset.
+    #[prost(string, optional, tag = "5")]
+    pub sha256: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether a file that exists is replaced. It is not when unset.
+    #[prost(bool, optional, tag = "6")]
+    pub overwrite: ::core::option::Option<bool>,
+    /// Attributes of the new file. Those of a new file of the account where unset.
+    #[prost(message, optional, tag = "7")]
+    pub attributes: ::core::option::Option<GuestFileAttributes>,
+}
+impl ::prost::Name for UploadStart {
+    const NAME: &'static str = "UploadStart";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.UploadStart".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.UploadStart".into()
+    }
+}
+/// Attributes of a file in a guest. In a request, a field that is not set is left to the guest.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GuestFileAttributes {
+    /// When it was changed.
+    #[prost(message, optional, tag = "1")]
+    pub modified: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was read.
+    #[prost(message, optional, tag = "2")]
+    pub accessed: ::core::option::Option<::prost_types::Timestamp>,
+    /// Permissions as chmod has them, for instance 420, which is octal 0644. POSIX only.
+    #[prost(int32, optional, tag = "3")]
+    pub mode: ::core::option::Option<i32>,
+    /// Numeric user id of the owner. POSIX only.
+    #[prost(int32, optional, tag = "4")]
+    pub owner: ::core::option::Option<i32>,
+    /// Numeric group id. POSIX only.
+    #[prost(int32, optional, tag = "5")]
+    pub group: ::core::option::Option<i32>,
+    /// Whether the file is hidden. Windows only.
+    #[prost(bool, optional, tag = "6")]
+    pub hidden: ::core::option::Option<bool>,
+    /// Whether the file is read-only. Windows only.
+    #[prost(bool, optional, tag = "7")]
+    pub read_only: ::core::option::Option<bool>,
+}
+impl ::prost::Name for GuestFileAttributes {
+    const NAME: &'static str = "GuestFileAttributes";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.GuestFileAttributes".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.GuestFileAttributes".into()
+    }
+}
+/// Response of `UploadFile`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UploadFileResponse {
+    /// Bytes written.
+    #[prost(int64, optional, tag = "1")]
+    pub size: ::core::option::Option<i64>,
+    /// SHA-256 of them in hexadecimal digits.
+    #[prost(string, optional, tag = "2")]
+    pub sha256: ::core::option::Option<::prost::alloc::string::String>,
+    /// Temporary file in the guest that could not be removed. Unset when nothing is left over.
+    #[prost(string, optional, tag = "3")]
+    pub left_over: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for UploadFileResponse {
+    const NAME: &'static str = "UploadFileResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.UploadFileResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.UploadFileResponse".into()
+    }
+}
+/// Request of `DownloadFile`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DownloadFileRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Account of the guest.
+    #[prost(message, optional, tag = "2")]
+    pub credentials: ::core::option::Option<super::super::vm::guest::v1::Credentials>,
+    /// Absolute path of the file in the guest.
+    #[prost(string, tag = "3")]
+    pub path: ::prost::alloc::string::String,
+    /// Bytes to skip. None when unset.
+    #[prost(int64, optional, tag = "4")]
+    pub offset: ::core::option::Option<i64>,
+    /// Bytes in each chunk but the last: 1 KiB to 1 MiB. 256 KiB when unset.
+    #[prost(int32, optional, tag = "5")]
+    pub chunk_size: ::core::option::Option<i32>,
+}
+impl ::prost::Name for DownloadFileRequest {
+    const NAME: &'static str = "DownloadFileRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.DownloadFileRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.DownloadFileRequest".into()
+    }
+}
+/// One message of `DownloadFile`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct DownloadFileResponse {
+    /// What the message says.
+    #[prost(oneof = "download_file_response::Event", tags = "1, 2, 3")]
+    pub event: ::core::option::Option<download_file_response::Event>,
+}
+/// Nested message and enum types in `DownloadFileResponse`.
+pub mod download_file_response {
+    /// What the message says.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
+    pub enum Event {
+        /// The file; the first message.
+        #[prost(message, tag = "1")]
+        Started(super::DownloadStarted),
+        /// The next part of the file.
+        #[prost(bytes, tag = "2")]
+        Chunk(::prost::alloc::vec::Vec<u8>),
+        /// The file has been sent; the last message.
+        #[prost(message, tag = "3")]
+        Ended(super::DownloadEnded),
+    }
+}
+impl ::prost::Name for DownloadFileResponse {
+    const NAME: &'static str = "DownloadFileResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.DownloadFileResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.DownloadFileResponse".into()
+    }
+}
+/// A file that is about to be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DownloadStarted {
+    /// Size of the whole file in bytes.
+    #[prost(int64, optional, tag = "1")]
+    pub size: ::core::option::Option<i64>,
+    /// Its attributes.
+    #[prost(message, optional, tag = "2")]
+    pub attributes: ::core::option::Option<GuestFileAttributes>,
+}
+impl ::prost::Name for DownloadStarted {
+    const NAME: &'static str = "DownloadStarted";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.DownloadStarted".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.DownloadStarted".into()
+    }
+}
+/// The end of a file.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DownloadEnded {
+    /// Bytes sent, less than the whole file when `offset` was set.
+    #[prost(int64, optional, tag = "1")]
+    pub size: ::core::option::Option<i64>,
+    /// SHA-256 of the bytes sent, in hexadecimal digits.
+    #[prost(string, optional, tag = "2")]
+    pub sha256: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for DownloadEnded {
+    const NAME: &'static str = "DownloadEnded";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.DownloadEnded".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.DownloadEnded".into()
+    }
+}
+/// Generated client implementations.
+pub mod guest_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Runs programs in guest operating systems, and copies files to and from them.
+    ///
+    /// The gateway implements this service with vCenter's operations for guests: nothing but VMware Tools has to run in the
+    /// guest, and no network has to lead there. Calls need credentials of the guest besides those of vCenter.
+    ///
+    /// Besides what the rpcs say about themselves, all of them can fail with
+    /// - `UNAVAILABLE` with reason `SERVICE_UNAVAILABLE`: VMware Tools do not run.
+    /// - `UNAUTHENTICATED`: the guest refuses the credentials, or vCenter those of the call; the message says which.
+    /// - `NOT_FOUND`: the machine, or the file in the guest, does not exist.
+    #[derive(Debug, Clone)]
+    pub struct GuestServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> GuestServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> GuestServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            GuestServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Runs a program in a guest, and streams its output.
+        ///
+        /// The first request is `start`; input may follow. vCenter has no pipes into guests: input is written to a temporary file
+        /// before the program starts, output comes from temporary files that the gateway reads on while the program runs, about
+        /// once a second. The gateway removes the files whatever happens, and says in `exited` what it could not remove. When the
+        /// call is cancelled or its connection is lost, the program goes on unless `start.stop_on_disconnect` is set.
+        /// A program that the guest's shell cannot start ends like one that fails, for instance with exit code 127.
+        /// - `DEADLINE_EXCEEDED` with reason `PROGRAM_TIMEOUT`: the program ran longer than `start.timeout`. It was stopped.
+        /// - `RESOURCE_EXHAUSTED` with reason `PROGRAM_OUTPUT_TOO_LARGE`: the output is larger than `start.max_output_bytes`. The
+        ///   program was stopped.
+        /// - `INVALID_ARGUMENT`: the first request is not `start`, the working directory does not exist, or an argument has a
+        ///   sign that the guest's shell cannot be told.
+        pub async fn run_program(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::RunProgramRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::RunProgramResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.GuestService/RunProgram",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.gateway.v1.GuestService", "RunProgram"),
+                );
+            self.inner.streaming(req, path, codec).await
+        }
+        /// Writes a file in a guest.
+        ///
+        /// The first request is `start`, the others are chunks. The file appears in its place when it is complete: the gateway
+        /// writes it under a temporary name beside it, and moves it. A call that fails leaves the old file as it was.
+        /// - `ALREADY_EXISTS`: the file exists, and `start.overwrite` is not set.
+        /// - `DATA_LOSS` with reason `FILE_MISMATCH`: the size or the checksum is not what `start` announced.
+        /// - `RESOURCE_EXHAUSTED`: the guest's file system is full.
+        pub async fn upload_file(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::UploadFileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UploadFileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.GuestService/UploadFile",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.gateway.v1.GuestService", "UploadFile"),
+                );
+            self.inner.client_streaming(req, path, codec).await
+        }
+        /// Reads a file of a guest.
+        ///
+        /// The first message has the size and the attributes, the last one the checksum of what was sent. A client that reads
+        /// slowly slows the transfer down; nothing is buffered. To resume, set `offset` to the number of bytes received.
+        /// - `FAILED_PRECONDITION` with reason `FILE_CHANGED`: the file became shorter than `offset`.
+        pub async fn download_file(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DownloadFileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::DownloadFileResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.GuestService/DownloadFile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.gateway.v1.GuestService", "DownloadFile"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use guest_service_client::GuestServiceClient;
+/// The state of one virtual machine.
+///
+/// Which fields can be set depends on the source: see `Source`. A field that is not set is not known, or the machine has
+/// no such value, for instance no address while it is powered off.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VmState {
+    /// Identifier of the machine, for instance `vm-1001`. Always set.
+    #[prost(string, optional, tag = "1")]
+    pub vm: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name of the machine.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Where the machine is.
+    #[prost(message, optional, tag = "3")]
+    pub placement: ::core::option::Option<VmPlacement>,
+    /// Whether the machine is on.
+    #[prost(enumeration = "super::super::vm::v1::PowerState", optional, tag = "4")]
+    pub power_state: ::core::option::Option<i32>,
+    /// Whether vCenter can manage the machine. In any state but connected, most other fields are not known.
+    #[prost(enumeration = "VmConnectionState", optional, tag = "5")]
+    pub connection_state: ::core::option::Option<i32>,
+    /// Number of virtual CPU cores.
+    #[prost(int32, optional, tag = "6")]
+    pub cpu_count: ::core::option::Option<i32>,
+    /// Memory in MiB.
+    #[prost(int64, optional, tag = "7")]
+    pub memory_size_mib: ::core::option::Option<i64>,
+    /// Host name that the guest operating system reports, through VMware Tools.
+    #[prost(string, optional, tag = "8")]
+    pub guest_host_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Addresses that the guest operating system reports, through VMware Tools.
+    #[prost(message, optional, tag = "9")]
+    pub addresses: ::core::option::Option<VmAddresses>,
+    /// Whether VMware Tools run in the guest.
+    #[prost(enumeration = "ToolsRunningState", optional, tag = "10")]
+    pub tools: ::core::option::Option<i32>,
+    /// State of the guest operating system.
+    #[prost(enumeration = "GuestState", optional, tag = "11")]
+    pub guest_state: ::core::option::Option<i32>,
+    /// Version of the virtual hardware as vCenter spells it, for instance `VMX_19`.
+    #[prost(string, optional, tag = "12")]
+    pub hardware_version: ::core::option::Option<::prost::alloc::string::String>,
+    /// UUID in the firmware, as the guest sees it. Copies of a machine can share it.
+    #[prost(string, optional, tag = "13")]
+    pub bios_uuid: ::core::option::Option<::prost::alloc::string::String>,
+    /// UUID that vCenter uses for the machine, unique within one vCenter.
+    #[prost(string, optional, tag = "14")]
+    pub instance_uuid: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether the machine is a template.
+    #[prost(bool, optional, tag = "15")]
+    pub template: ::core::option::Option<bool>,
+    /// Notes about the machine.
+    #[prost(string, optional, tag = "16")]
+    pub annotation: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether the machine has a snapshot.
+    #[prost(bool, optional, tag = "17")]
+    pub has_snapshots: ::core::option::Option<bool>,
+    /// Values of custom attributes by the attribute's name.
+    #[prost(btree_map = "string, string", tag = "18")]
+    pub custom_attributes: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Question that keeps the machine from going on. Unset when none is pending.
+    #[prost(message, optional, tag = "19")]
+    pub question: ::core::option::Option<VmQuestion>,
+    /// Identifies this version of the machine's configuration. Changes with each reconfiguration.
+    #[prost(string, optional, tag = "20")]
+    pub change_version: ::core::option::Option<::prost::alloc::string::String>,
+    /// When the machine was powered on. Unset while it is off.
+    #[prost(message, optional, tag = "21")]
+    pub boot_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Guest operating system for which the machine is configured, as VIM spells it, for instance `ubuntu64Guest`.
+    #[prost(string, optional, tag = "22")]
+    pub guest_id: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for VmState {
+    const NAME: &'static str = "VmState";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.VmState".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.VmState".into()
+    }
+}
+/// Where a virtual machine is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VmPlacement {
+    /// Identifier of the folder that holds the machine.
+    #[prost(string, optional, tag = "1")]
+    pub folder: ::core::option::Option<::prost::alloc::string::String>,
+    /// Identifier of the datacenter.
+    #[prost(string, optional, tag = "2")]
+    pub datacenter: ::core::option::Option<::prost::alloc::string::String>,
+    /// Identifier of the host that runs the machine, or would run it.
+    #[prost(string, optional, tag = "3")]
+    pub host: ::core::option::Option<::prost::alloc::string::String>,
+    /// Identifier of the cluster. Unset on a host outside a cluster.
+    #[prost(string, optional, tag = "4")]
+    pub cluster: ::core::option::Option<::prost::alloc::string::String>,
+    /// Identifier of the resource pool. Unset for a template.
+    #[prost(string, optional, tag = "5")]
+    pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for VmPlacement {
+    const NAME: &'static str = "VmPlacement";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.VmPlacement".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.VmPlacement".into()
+    }
+}
+/// Addresses of a guest.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VmAddresses {
+    /// Address that VMware Tools report as the primary one.
+    #[prost(string, optional, tag = "1")]
+    pub primary: ::core::option::Option<::prost::alloc::string::String>,
+    /// All addresses with the adapters that have them.
+    #[prost(message, repeated, tag = "2")]
+    pub nics: ::prost::alloc::vec::Vec<NicAddresses>,
+}
+impl ::prost::Name for VmAddresses {
+    const NAME: &'static str = "VmAddresses";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.VmAddresses".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.VmAddresses".into()
+    }
+}
+/// Addresses on one network adapter of a guest.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NicAddresses {
+    /// Identifier of the virtual adapter, for instance `4000`. Unset for an adapter that is not virtual hardware, such as a
+    /// bridge inside the guest.
+    #[prost(string, optional, tag = "1")]
+    pub nic: ::core::option::Option<::prost::alloc::string::String>,
+    /// MAC address.
+    #[prost(string, optional, tag = "2")]
+    pub mac_address: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name of the network to which the adapter is attached.
+    #[prost(string, optional, tag = "3")]
+    pub network_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// IPv4 and IPv6 addresses without prefix length.
+    #[prost(string, repeated, tag = "4")]
+    pub ip_addresses: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether the adapter is connected.
+    #[prost(bool, optional, tag = "5")]
+    pub connected: ::core::option::Option<bool>,
+}
+impl ::prost::Name for NicAddresses {
+    const NAME: &'static str = "NicAddresses";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.NicAddresses".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.NicAddresses".into()
+    }
+}
+/// A question that a virtual machine waits for an answer to.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VmQuestion {
+    /// Identifier of the question, for the answer.
+    #[prost(string, optional, tag = "1")]
+    pub id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Text of the question.
+    #[prost(string, optional, tag = "2")]
+    pub text: ::core::option::Option<::prost::alloc::string::String>,
+    /// Possible answers.
+    #[prost(message, repeated, tag = "3")]
+    pub choices: ::prost::alloc::vec::Vec<VmQuestionChoice>,
+    /// Key of the answer that vCenter suggests. Unset when it suggests none.
+    #[prost(string, optional, tag = "4")]
+    pub default_choice: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for VmQuestion {
+    const NAME: &'static str = "VmQuestion";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.VmQuestion".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.VmQuestion".into()
+    }
+}
+/// A possible answer to a question.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VmQuestionChoice {
+    /// Key of the answer.
+    #[prost(string, optional, tag = "1")]
+    pub key: ::core::option::Option<::prost::alloc::string::String>,
+    /// Text of the answer.
+    #[prost(string, optional, tag = "2")]
+    pub label: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for VmQuestionChoice {
+    const NAME: &'static str = "VmQuestionChoice";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.VmQuestionChoice".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.VmQuestionChoice".into()
+    }
+}
+/// Which virtual machines a call is about. A machine has to match every filter that is not empty; several values within a
+/// filter are alternatives. An empty filter matches every machine that the caller may see.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VmFilter {
+    /// Identifiers of virtual machines.
+    #[prost(string, repeated, tag = "1")]
+    pub vms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Names of virtual machines, matched exactly.
+    #[prost(string, repeated, tag = "2")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Identifiers of folders. Machines in folders within them match too, unlike with `VmService.ListVms`.
+    #[prost(string, repeated, tag = "3")]
+    pub folders: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Identifiers of datacenters.
+    #[prost(string, repeated, tag = "4")]
+    pub datacenters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Identifiers of hosts.
+    #[prost(string, repeated, tag = "5")]
+    pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Identifiers of clusters.
+    #[prost(string, repeated, tag = "6")]
+    pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Identifiers of resource pools. Machines in pools within them match too.
+    #[prost(string, repeated, tag = "7")]
+    pub resource_pools: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Power states.
+    #[prost(enumeration = "super::super::vm::v1::PowerState", repeated, tag = "8")]
+    pub power_states: ::prost::alloc::vec::Vec<i32>,
+    /// Identifiers of tags. A machine matches when one of them is attached to it. The gateway reads the attached tags when the
+    /// call starts and about once a minute while it runs.
+    #[prost(string, repeated, tag = "9")]
+    pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether templates match. They do not when unset.
+    #[prost(bool, optional, tag = "10")]
+    pub templates: ::core::option::Option<bool>,
+}
+impl ::prost::Name for VmFilter {
+    const NAME: &'static str = "VmFilter";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.VmFilter".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.VmFilter".into()
+    }
+}
+/// Where the gateway has the state of machines from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Source {
+    /// Not set.
+    Unspecified = 0,
+    /// VIM's property collector: changes arrive as they happen, with every field.
+    Vim = 1,
+    /// Polling of REST: changes are seen once a period; only the fields of `VmService.ListVms` and the placement filters are
+    /// known. Used where VIM cannot be used.
+    Poll = 2,
+}
+impl Source {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SOURCE_UNSPECIFIED",
+            Self::Vim => "SOURCE_VIM",
+            Self::Poll => "SOURCE_POLL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SOURCE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SOURCE_VIM" => Some(Self::Vim),
+            "SOURCE_POLL" => Some(Self::Poll),
+            _ => None,
+        }
+    }
+}
+/// Whether vCenter can manage a virtual machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum VmConnectionState {
+    /// Not set.
+    Unspecified = 0,
+    /// The host is reachable and the machine is registered there.
+    Connected = 1,
+    /// The host is disconnected; the last known state is shown.
+    Disconnected = 2,
+    /// The machine is no longer registered on its host.
+    Orphaned = 3,
+    /// Files of the configuration cannot be read.
+    Inaccessible = 4,
+    /// The configuration is not valid.
+    Invalid = 5,
+}
+impl VmConnectionState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VM_CONNECTION_STATE_UNSPECIFIED",
+            Self::Connected => "VM_CONNECTION_STATE_CONNECTED",
+            Self::Disconnected => "VM_CONNECTION_STATE_DISCONNECTED",
+            Self::Orphaned => "VM_CONNECTION_STATE_ORPHANED",
+            Self::Inaccessible => "VM_CONNECTION_STATE_INACCESSIBLE",
+            Self::Invalid => "VM_CONNECTION_STATE_INVALID",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VM_CONNECTION_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "VM_CONNECTION_STATE_CONNECTED" => Some(Self::Connected),
+            "VM_CONNECTION_STATE_DISCONNECTED" => Some(Self::Disconnected),
+            "VM_CONNECTION_STATE_ORPHANED" => Some(Self::Orphaned),
+            "VM_CONNECTION_STATE_INACCESSIBLE" => Some(Self::Inaccessible),
+            "VM_CONNECTION_STATE_INVALID" => Some(Self::Invalid),
+            _ => None,
+        }
+    }
+}
+/// Whether VMware Tools run in a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ToolsRunningState {
+    /// Not set.
+    Unspecified = 0,
+    /// They do not run, or are not installed.
+    NotRunning = 1,
+    /// They run.
+    Running = 2,
+    /// They are about to run scripts, for instance at a change of the power state.
+    ExecutingScripts = 3,
+}
+impl ToolsRunningState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TOOLS_RUNNING_STATE_UNSPECIFIED",
+            Self::NotRunning => "TOOLS_RUNNING_STATE_NOT_RUNNING",
+            Self::Running => "TOOLS_RUNNING_STATE_RUNNING",
+            Self::ExecutingScripts => "TOOLS_RUNNING_STATE_EXECUTING_SCRIPTS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TOOLS_RUNNING_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "TOOLS_RUNNING_STATE_NOT_RUNNING" => Some(Self::NotRunning),
+            "TOOLS_RUNNING_STATE_RUNNING" => Some(Self::Running),
+            "TOOLS_RUNNING_STATE_EXECUTING_SCRIPTS" => Some(Self::ExecutingScripts),
+            _ => None,
+        }
+    }
+}
+/// State of a guest operating system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum GuestState {
+    /// Not set.
+    Unspecified = 0,
+    /// Running.
+    Running = 1,
+    /// Shutting down.
+    ShuttingDown = 2,
+    /// Restarting.
+    Resetting = 3,
+    /// In standby.
+    Standby = 4,
+    /// Not running.
+    NotRunning = 5,
+    /// Not known, for instance because VMware Tools do not run.
+    Unknown = 6,
+}
+impl GuestState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "GUEST_STATE_UNSPECIFIED",
+            Self::Running => "GUEST_STATE_RUNNING",
+            Self::ShuttingDown => "GUEST_STATE_SHUTTING_DOWN",
+            Self::Resetting => "GUEST_STATE_RESETTING",
+            Self::Standby => "GUEST_STATE_STANDBY",
+            Self::NotRunning => "GUEST_STATE_NOT_RUNNING",
+            Self::Unknown => "GUEST_STATE_UNKNOWN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GUEST_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "GUEST_STATE_RUNNING" => Some(Self::Running),
+            "GUEST_STATE_SHUTTING_DOWN" => Some(Self::ShuttingDown),
+            "GUEST_STATE_RESETTING" => Some(Self::Resetting),
+            "GUEST_STATE_STANDBY" => Some(Self::Standby),
+            "GUEST_STATE_NOT_RUNNING" => Some(Self::NotRunning),
+            "GUEST_STATE_UNKNOWN" => Some(Self::Unknown),
+            _ => None,
+        }
+    }
+}
+/// Request of `StreamVms`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StreamVmsRequest {
+    /// Which machines to read.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<VmFilter>,
+    /// Fields of `VmState` to read, for instance `name,power_state,addresses`. All fields when unset; `vm` is always there.
+    #[prost(message, optional, tag = "2")]
+    pub fields: ::core::option::Option<::prost_types::FieldMask>,
+    /// Machines in one message: 1 to 1,000. 100 when unset.
+    #[prost(int32, optional, tag = "3")]
+    pub page_size: ::core::option::Option<i32>,
+}
+impl ::prost::Name for StreamVmsRequest {
+    const NAME: &'static str = "StreamVmsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.StreamVmsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.StreamVmsRequest".into()
+    }
+}
+/// One message of `StreamVms`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StreamVmsResponse {
+    /// What the message says.
+    #[prost(oneof = "stream_vms_response::Event", tags = "1, 2, 3")]
+    pub event: ::core::option::Option<stream_vms_response::Event>,
+}
+/// Nested message and enum types in `StreamVmsResponse`.
+pub mod stream_vms_response {
+    /// What the message says.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        /// Where the state comes from; the first message.
+        #[prost(message, tag = "1")]
+        Started(super::StreamVmsStarted),
+        /// Machines that match.
+        #[prost(message, tag = "2")]
+        Page(super::VmPage),
+        /// All machines have been sent; the last message.
+        #[prost(message, tag = "3")]
+        Ended(super::StreamVmsEnded),
+    }
+}
+impl ::prost::Name for StreamVmsResponse {
+    const NAME: &'static str = "StreamVmsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.StreamVmsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.StreamVmsResponse".into()
+    }
+}
+/// Where the machines of a stream come from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StreamVmsStarted {
+    /// The source.
+    #[prost(enumeration = "Source", optional, tag = "1")]
+    pub source: ::core::option::Option<i32>,
+    /// The gateway's clock.
+    #[prost(message, optional, tag = "2")]
+    pub observed_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+impl ::prost::Name for StreamVmsStarted {
+    const NAME: &'static str = "StreamVmsStarted";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.StreamVmsStarted".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.StreamVmsStarted".into()
+    }
+}
+/// Some virtual machines.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VmPage {
+    /// The machines, in no particular order.
+    #[prost(message, repeated, tag = "1")]
+    pub vms: ::prost::alloc::vec::Vec<VmState>,
+}
+impl ::prost::Name for VmPage {
+    const NAME: &'static str = "VmPage";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.VmPage".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.VmPage".into()
+    }
+}
+/// The end of a stream of machines.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StreamVmsEnded {
+    /// Number of machines sent.
+    #[prost(int64, optional, tag = "1")]
+    pub vms: ::core::option::Option<i64>,
+    /// Whether these are all machines that match and that the caller may see.
+    #[prost(bool, optional, tag = "2")]
+    pub complete: ::core::option::Option<bool>,
+    /// Why some may be missing. Unset when the state is complete.
+    #[prost(string, optional, tag = "3")]
+    pub problem: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for StreamVmsEnded {
+    const NAME: &'static str = "StreamVmsEnded";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.StreamVmsEnded".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.StreamVmsEnded".into()
+    }
+}
+/// Request of `FindVms`. Exactly one kind of key is set.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FindVmsRequest {
+    /// Fields of `VmState` to return. All fields when unset; `vm` is always there.
+    #[prost(message, optional, tag = "6")]
+    pub fields: ::core::option::Option<::prost_types::FieldMask>,
+    /// What to find machines by.
+    #[prost(oneof = "find_vms_request::By", tags = "1, 2, 3, 4, 5")]
+    pub by: ::core::option::Option<find_vms_request::By>,
+}
+/// Nested message and enum types in `FindVmsRequest`.
+pub mod find_vms_request {
+    /// What to find machines by.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum By {
+        /// BIOS UUID, as the guest sees it.
+        #[prost(string, tag = "1")]
+        BiosUuid(::prost::alloc::string::String),
+        /// UUID that vCenter uses for the machine.
+        #[prost(string, tag = "2")]
+        InstanceUuid(::prost::alloc::string::String),
+        /// IPv4 or IPv6 address in the guest.
+        #[prost(string, tag = "3")]
+        IpAddress(::prost::alloc::string::String),
+        /// Host name in the guest, with its domain.
+        #[prost(string, tag = "4")]
+        DnsName(::prost::alloc::string::String),
+        /// Path in the inventory, for instance `/DC0/vm/Production/web-0001`. A slash within a name is written `%2f`.
+        #[prost(string, tag = "5")]
+        InventoryPath(::prost::alloc::string::String),
+    }
+}
+impl ::prost::Name for FindVmsRequest {
+    const NAME: &'static str = "FindVmsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.FindVmsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.FindVmsRequest".into()
+    }
+}
+/// Response of `FindVms`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FindVmsResponse {
+    /// The machines found, empty when there is none.
+    #[prost(message, repeated, tag = "1")]
+    pub vms: ::prost::alloc::vec::Vec<VmState>,
+}
+impl ::prost::Name for FindVmsResponse {
+    const NAME: &'static str = "FindVmsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.FindVmsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.FindVmsResponse".into()
+    }
+}
+/// Request of `GetInventoryTree`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetInventoryTreeRequest {
+    /// Identifier of the folder or datacenter to start at. The whole inventory when unset.
+    #[prost(string, optional, tag = "1")]
+    pub root: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for GetInventoryTreeRequest {
+    const NAME: &'static str = "GetInventoryTreeRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.GetInventoryTreeRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.GetInventoryTreeRequest".into()
+    }
+}
+/// Response of `GetInventoryTree`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetInventoryTreeResponse {
+    /// Folders and datacenters, each after its parent.
+    #[prost(message, repeated, tag = "1")]
+    pub nodes: ::prost::alloc::vec::Vec<InventoryNode>,
+}
+impl ::prost::Name for GetInventoryTreeResponse {
+    const NAME: &'static str = "GetInventoryTreeResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.GetInventoryTreeResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.GetInventoryTreeResponse".into()
+    }
+}
+/// A folder or a datacenter.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InventoryNode {
+    /// Identifier, for instance `group-v4` or `datacenter-3`.
+    #[prost(string, optional, tag = "1")]
+    pub node: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name, with `/` where VIM has `%2f`.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Path from the root, for instance `/DC0/vm/Production`; a slash within a name is written `%2f`.
+    #[prost(string, optional, tag = "3")]
+    pub path: ::core::option::Option<::prost::alloc::string::String>,
+    /// Identifier of the folder or datacenter that holds this one. Unset for the root.
+    #[prost(string, optional, tag = "4")]
+    pub parent: ::core::option::Option<::prost::alloc::string::String>,
+    /// What the node is.
+    #[prost(enumeration = "InventoryNodeType", optional, tag = "5")]
+    pub r#type: ::core::option::Option<i32>,
+}
+impl ::prost::Name for InventoryNode {
+    const NAME: &'static str = "InventoryNode";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.InventoryNode".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.InventoryNode".into()
+    }
+}
+/// Kinds of nodes of the inventory tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum InventoryNodeType {
+    /// Not set.
+    Unspecified = 0,
+    /// A folder of datacenters.
+    DatacenterFolder = 1,
+    /// A datacenter.
+    Datacenter = 2,
+    /// A folder of virtual machines.
+    VmFolder = 3,
+    /// A folder of hosts and clusters.
+    HostFolder = 4,
+    /// A folder of datastores.
+    DatastoreFolder = 5,
+    /// A folder of networks.
+    NetworkFolder = 6,
+}
+impl InventoryNodeType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "INVENTORY_NODE_TYPE_UNSPECIFIED",
+            Self::DatacenterFolder => "INVENTORY_NODE_TYPE_DATACENTER_FOLDER",
+            Self::Datacenter => "INVENTORY_NODE_TYPE_DATACENTER",
+            Self::VmFolder => "INVENTORY_NODE_TYPE_VM_FOLDER",
+            Self::HostFolder => "INVENTORY_NODE_TYPE_HOST_FOLDER",
+            Self::DatastoreFolder => "INVENTORY_NODE_TYPE_DATASTORE_FOLDER",
+            Self::NetworkFolder => "INVENTORY_NODE_TYPE_NETWORK_FOLDER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "INVENTORY_NODE_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "INVENTORY_NODE_TYPE_DATACENTER_FOLDER" => Some(Self::DatacenterFolder),
+            "INVENTORY_NODE_TYPE_DATACENTER" => Some(Self::Datacenter),
+            "INVENTORY_NODE_TYPE_VM_FOLDER" => Some(Self::VmFolder),
+            "INVENTORY_NODE_TYPE_HOST_FOLDER" => Some(Self::HostFolder),
+            "INVENTORY_NODE_TYPE_DATASTORE_FOLDER" => Some(Self::DatastoreFolder),
+            "INVENTORY_NODE_TYPE_NETWORK_FOLDER" => Some(Self::NetworkFolder),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod inventory_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Reads inventories of any size, and finds machines by what people know of them.
+    ///
+    /// The gateway implements this service; it mirrors no service of vCenter. `VmService.ListVms` stops at 4,000 machines and has
+    /// no pages; these rpcs do not. A policy that limits machines leaves out all others. All rpcs only read.
+    #[derive(Debug, Clone)]
+    pub struct InventoryServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> InventoryServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InventoryServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            InventoryServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Streams every virtual machine that matches a filter, in pages.
+        ///
+        /// The first message says where the state comes from, the last one how many machines there were. With VIM, a page shows
+        /// the state at the moment it was read. Without VIM the gateway reads by REST, and splits the inventory by datacenter,
+        /// cluster, folder and host until no list is cut; `complete` is false in the end where that was not possible.
+        /// - `UNAVAILABLE`: vCenter was lost on the way. The pages so far are valid, the rest is missing: start again.
+        pub async fn stream_vms(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StreamVmsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::StreamVmsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.InventoryService/StreamVms",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.gateway.v1.InventoryService", "StreamVms"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Finds virtual machines by UUID, IP address, DNS name or inventory path.
+        ///
+        /// Several machines can share an address, a name or a BIOS UUID; all of them are returned. Addresses and DNS names are
+        /// those that VMware Tools report. Templates are found as well.
+        /// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+        pub async fn find_vms(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FindVmsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FindVmsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.InventoryService/FindVms",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.gateway.v1.InventoryService", "FindVms"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the folders and datacenters of the inventory as a tree, with the path of each.
+        /// - `NOT_FOUND`: there is no such folder or datacenter.
+        /// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+        pub async fn get_inventory_tree(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetInventoryTreeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetInventoryTreeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.InventoryService/GetInventoryTree",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.InventoryService",
+                        "GetInventoryTree",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use inventory_service_client::InventoryServiceClient;
+/// Request of `ListMetrics`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListMetricsRequest {}
+impl ::prost::Name for ListMetricsRequest {
+    const NAME: &'static str = "ListMetricsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.ListMetricsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.ListMetricsRequest".into()
+    }
+}
+/// Response of `ListMetrics`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListMetricsResponse {
+    /// The metrics, by name.
+    #[prost(message, repeated, tag = "1")]
+    pub metrics: ::prost::alloc::vec::Vec<MetricInfo>,
+    /// Intervals at which vCenter keeps samples, the shortest first. The first one is live.
+    #[prost(message, repeated, tag = "2")]
+    pub intervals: ::prost::alloc::vec::Vec<MetricInterval>,
+}
+impl ::prost::Name for ListMetricsResponse {
+    const NAME: &'static str = "ListMetricsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.ListMetricsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.ListMetricsResponse".into()
+    }
+}
+/// A metric that vCenter collects.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MetricInfo {
+    /// Name: group, counter and rollup, for instance `cpu.usage.average`.
+    #[prost(string, optional, tag = "1")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// What it is, in vCenter's words.
+    #[prost(string, optional, tag = "2")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Unit of its values, for instance `percent`, `megaHertz`, `kiloBytes` or `millisecond`.
+    #[prost(string, optional, tag = "3")]
+    pub unit: ::core::option::Option<::prost::alloc::string::String>,
+    /// Lowest level of vCenter's statistics at which it is kept beyond the live samples, 1 to 4.
+    #[prost(int32, optional, tag = "4")]
+    pub level: ::core::option::Option<i32>,
+}
+impl ::prost::Name for MetricInfo {
+    const NAME: &'static str = "MetricInfo";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.MetricInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.MetricInfo".into()
+    }
+}
+/// An interval at which vCenter keeps samples.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MetricInterval {
+    /// Time between samples.
+    #[prost(message, optional, tag = "1")]
+    pub interval: ::core::option::Option<::prost_types::Duration>,
+    /// How long samples are kept.
+    #[prost(message, optional, tag = "2")]
+    pub kept: ::core::option::Option<::prost_types::Duration>,
+    /// Name, for instance `Past day`.
+    #[prost(string, optional, tag = "3")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether these are the live samples of the host.
+    #[prost(bool, optional, tag = "4")]
+    pub live: ::core::option::Option<bool>,
+}
+impl ::prost::Name for MetricInterval {
+    const NAME: &'static str = "MetricInterval";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.MetricInterval".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.MetricInterval".into()
+    }
+}
+/// Request of `QueryMetrics`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QueryMetricsRequest {
+    /// Identifiers of virtual machines, at most 1,000.
+    #[prost(string, repeated, tag = "1")]
+    pub vms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Names of metrics, at most 64.
+    #[prost(string, repeated, tag = "2")]
+    pub metrics: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Time between samples, one of those that `ListMetrics` returns. 20 seconds, which is live, when unset.
+    #[prost(message, optional, tag = "3")]
+    pub interval: ::core::option::Option<::prost_types::Duration>,
+    /// Only samples after this time.
+    #[prost(message, optional, tag = "4")]
+    pub start: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only samples up to this time.
+    #[prost(message, optional, tag = "5")]
+    pub end: ::core::option::Option<::prost_types::Timestamp>,
+    /// The newest samples only, as many as this for each series: 1 to 10,000. All when unset; 1 when no time is set either.
+    #[prost(int32, optional, tag = "6")]
+    pub max_samples: ::core::option::Option<i32>,
+    /// Whether to return a series for each instance, such as each CPU or disk, beside the one of the machine as a whole.
+    #[prost(bool, optional, tag = "7")]
+    pub instances: ::core::option::Option<bool>,
+}
+impl ::prost::Name for QueryMetricsRequest {
+    const NAME: &'static str = "QueryMetricsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.QueryMetricsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.QueryMetricsRequest".into()
+    }
+}
+/// Response of `QueryMetrics`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct QueryMetricsResponse {
+    /// The series. Machines without samples have none.
+    #[prost(message, repeated, tag = "1")]
+    pub series: ::prost::alloc::vec::Vec<MetricSeries>,
+}
+impl ::prost::Name for QueryMetricsResponse {
+    const NAME: &'static str = "QueryMetricsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.QueryMetricsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.QueryMetricsResponse".into()
+    }
+}
+/// Samples of one metric of one virtual machine.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MetricSeries {
+    /// Identifier of the machine.
+    #[prost(string, optional, tag = "1")]
+    pub vm: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name of the metric.
+    #[prost(string, optional, tag = "2")]
+    pub metric: ::core::option::Option<::prost::alloc::string::String>,
+    /// Instance, for instance `4000` for a network adapter. Empty for the machine as a whole.
+    #[prost(string, optional, tag = "3")]
+    pub instance: ::core::option::Option<::prost::alloc::string::String>,
+    /// Samples, the oldest first.
+    #[prost(message, repeated, tag = "4")]
+    pub samples: ::prost::alloc::vec::Vec<MetricSample>,
+}
+impl ::prost::Name for MetricSeries {
+    const NAME: &'static str = "MetricSeries";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.MetricSeries".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.MetricSeries".into()
+    }
+}
+/// One sample.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MetricSample {
+    /// When the interval of the sample ended.
+    #[prost(message, optional, tag = "1")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Value in the metric's unit.
+    #[prost(double, optional, tag = "2")]
+    pub value: ::core::option::Option<f64>,
+}
+impl ::prost::Name for MetricSample {
+    const NAME: &'static str = "MetricSample";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.MetricSample".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.MetricSample".into()
+    }
+}
+/// Request of `StreamMetrics`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StreamMetricsRequest {
+    /// Which machines to read. At most 1,000 may match.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<VmFilter>,
+    /// Names of metrics, at most 64.
+    #[prost(string, repeated, tag = "2")]
+    pub metrics: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether to return a series for each instance, such as each CPU or disk, beside the one of the machine as a whole.
+    #[prost(bool, optional, tag = "3")]
+    pub instances: ::core::option::Option<bool>,
+    /// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+    #[prost(message, optional, tag = "4")]
+    pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
+}
+impl ::prost::Name for StreamMetricsRequest {
+    const NAME: &'static str = "StreamMetricsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.StreamMetricsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.StreamMetricsRequest".into()
+    }
+}
+/// One message of `StreamMetrics`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StreamMetricsResponse {
+    /// What the message says.
+    #[prost(oneof = "stream_metrics_response::Event", tags = "1, 2")]
+    pub event: ::core::option::Option<stream_metrics_response::Event>,
+}
+/// Nested message and enum types in `StreamMetricsResponse`.
+pub mod stream_metrics_response {
+    /// What the message says.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        /// New samples.
+        #[prost(message, tag = "1")]
+        Samples(super::MetricPage),
+        /// There are none yet; the stream is alive.
+        #[prost(message, tag = "2")]
+        Heartbeat(super::Heartbeat),
+    }
+}
+impl ::prost::Name for StreamMetricsResponse {
+    const NAME: &'static str = "StreamMetricsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.StreamMetricsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.StreamMetricsResponse".into()
+    }
+}
+/// Some series.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MetricPage {
+    /// The series.
+    #[prost(message, repeated, tag = "1")]
+    pub series: ::prost::alloc::vec::Vec<MetricSeries>,
+}
+impl ::prost::Name for MetricPage {
+    const NAME: &'static str = "MetricPage";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.MetricPage".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.MetricPage".into()
+    }
+}
+/// Generated client implementations.
+pub mod metrics_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Reads vCenter's performance counters of virtual machines, by name.
+    ///
+    /// The gateway implements this service through VIM. Values come in the units that `ListMetrics` tells: percentages as 0 to
+    /// 100, where vCenter counts in hundredths. Where vCenter has a gap there is no sample.
+    ///
+    /// Besides what the rpcs say about themselves, all of them can fail with
+    /// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+    #[derive(Debug, Clone)]
+    pub struct MetricsServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> MetricsServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> MetricsServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            MetricsServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists the metrics that vCenter collects.
+        pub async fn list_metrics(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListMetricsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListMetricsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.MetricsService/ListMetrics",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.gateway.v1.MetricsService", "ListMetrics"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns samples of metrics of virtual machines.
+        /// - `INVALID_ARGUMENT`: a metric has an unknown name, or there is no such interval.
+        /// - `RESOURCE_EXHAUSTED`: vCenter's limit of metrics in one query is exceeded: ask for fewer machines or metrics.
+        pub async fn query_metrics(
+            &mut self,
+            request: impl tonic::IntoRequest<super::QueryMetricsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::QueryMetricsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.MetricsService/QueryMetrics",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.gateway.v1.MetricsService", "QueryMetrics"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Streams live samples of metrics of virtual machines, every 20 seconds.
+        ///
+        /// Any number of streams for the same machines and metrics cost vCenter one query. A machine that is off has no samples. A
+        /// policy that limits machines hides all others. A client that reads slowly misses samples.
+        /// - `INVALID_ARGUMENT`: a metric has an unknown name, or more than 1,000 machines match the filter.
+        pub async fn stream_metrics(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StreamMetricsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::StreamMetricsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.MetricsService/StreamMetrics",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.gateway.v1.MetricsService", "StreamMetrics"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use metrics_service_client::MetricsServiceClient;
 /// Reasons of the errors that the gateway itself reports.
 ///
 /// The status of such an error carries a `google.rpc.ErrorInfo` with the domain `vcenter-gateway`. Its `reason` is the name
@@ -600,6 +2538,15 @@ pub enum Reason {
     /// {"reason": "AUDIT_UNAVAILABLE", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     AuditUnavailable = 18,
+    /// vCenter refused the account that the gateway itself uses. The caller's credentials are accepted; only an operator of
+    /// the gateway can correct this. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says when the gateway tries
+    /// the account again.
+    ///
+    /// ```json
+    /// {"reason": "SERVICE_ACCOUNT_REJECTED", "domain": "vcenter-gateway",
+    ///  "metadata": {"operation": "POST /api/session", "http_status": "401"}}
+    /// ```
+    ServiceAccountRejected = 19,
     /// This vCenter is too old for the call, or for the call with this kind of credentials. The gRPC code is
     /// `UNIMPLEMENTED`. The message says which release it needs.
     ///
@@ -607,6 +2554,46 @@ pub enum Reason {
     /// {"reason": "VCENTER_TOO_OLD", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     VcenterTooOld = 20,
+    /// What a call waits for has not come within its time: `WaitForVm`, `WaitForTask`. The gRPC code is `DEADLINE_EXCEEDED`.
+    /// The message says what is missing.
+    ///
+    /// ```json
+    /// {"reason": "CONDITION_NOT_MET", "domain": "vcenter-gateway", "metadata": {}}
+    /// ```
+    ConditionNotMet = 21,
+    /// As many files are being copied to and from guests as the gateway allows. The gRPC code is `RESOURCE_EXHAUSTED`; the
+    /// `google.rpc.RetryInfo` says when to try again.
+    ///
+    /// ```json
+    /// {"reason": "TOO_MANY_TRANSFERS", "domain": "vcenter-gateway", "metadata": {}}
+    /// ```
+    TooManyTransfers = 30,
+    /// What was uploaded is not what the call announced: another size, or another checksum. The file in the guest is as it
+    /// was. The gRPC code is `DATA_LOSS`.
+    ///
+    /// ```json
+    /// {"reason": "FILE_MISMATCH", "domain": "vcenter-gateway", "metadata": {}}
+    /// ```
+    FileMismatch = 31,
+    /// The file in the guest is shorter than the offset to resume from: it has changed since. The gRPC code is
+    /// `FAILED_PRECONDITION`. Begin anew.
+    ///
+    /// ```json
+    /// {"reason": "FILE_CHANGED", "domain": "vcenter-gateway", "metadata": {}}
+    /// ```
+    FileChanged = 32,
+    /// The program in the guest ran longer than allowed, and was stopped. The gRPC code is `DEADLINE_EXCEEDED`.
+    ///
+    /// ```json
+    /// {"reason": "PROGRAM_TIMEOUT", "domain": "vcenter-gateway", "metadata": {"pid": "2101"}}
+    /// ```
+    ProgramTimeout = 33,
+    /// The program in the guest wrote more than allowed, and was stopped. The gRPC code is `RESOURCE_EXHAUSTED`.
+    ///
+    /// ```json
+    /// {"reason": "PROGRAM_OUTPUT_TOO_LARGE", "domain": "vcenter-gateway", "metadata": {"pid": "2101"}}
+    /// ```
+    ProgramOutputTooLarge = 34,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -634,7 +2621,14 @@ impl Reason {
             Self::GatewayStopping => "REASON_GATEWAY_STOPPING",
             Self::TooManyStreams => "REASON_TOO_MANY_STREAMS",
             Self::AuditUnavailable => "REASON_AUDIT_UNAVAILABLE",
+            Self::ServiceAccountRejected => "REASON_SERVICE_ACCOUNT_REJECTED",
             Self::VcenterTooOld => "REASON_VCENTER_TOO_OLD",
+            Self::ConditionNotMet => "REASON_CONDITION_NOT_MET",
+            Self::TooManyTransfers => "REASON_TOO_MANY_TRANSFERS",
+            Self::FileMismatch => "REASON_FILE_MISMATCH",
+            Self::FileChanged => "REASON_FILE_CHANGED",
+            Self::ProgramTimeout => "REASON_PROGRAM_TIMEOUT",
+            Self::ProgramOutputTooLarge => "REASON_PROGRAM_OUTPUT_TOO_LARGE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -659,8 +2653,2938 @@ impl Reason {
             "REASON_GATEWAY_STOPPING" => Some(Self::GatewayStopping),
             "REASON_TOO_MANY_STREAMS" => Some(Self::TooManyStreams),
             "REASON_AUDIT_UNAVAILABLE" => Some(Self::AuditUnavailable),
+            "REASON_SERVICE_ACCOUNT_REJECTED" => Some(Self::ServiceAccountRejected),
             "REASON_VCENTER_TOO_OLD" => Some(Self::VcenterTooOld),
+            "REASON_CONDITION_NOT_MET" => Some(Self::ConditionNotMet),
+            "REASON_TOO_MANY_TRANSFERS" => Some(Self::TooManyTransfers),
+            "REASON_FILE_MISMATCH" => Some(Self::FileMismatch),
+            "REASON_FILE_CHANGED" => Some(Self::FileChanged),
+            "REASON_PROGRAM_TIMEOUT" => Some(Self::ProgramTimeout),
+            "REASON_PROGRAM_OUTPUT_TOO_LARGE" => Some(Self::ProgramOutputTooLarge),
             _ => None,
         }
+    }
+}
+/// Request of `ListSnapshots`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSnapshotsRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListSnapshotsRequest {
+    const NAME: &'static str = "ListSnapshotsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.ListSnapshotsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.ListSnapshotsRequest".into()
+    }
+}
+/// Response of `ListSnapshots`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSnapshotsResponse {
+    /// Snapshots without a parent, each with those below it. Empty when there is none.
+    #[prost(message, repeated, tag = "1")]
+    pub snapshots: ::prost::alloc::vec::Vec<SnapshotInfo>,
+    /// Identifier of the snapshot that the machine's present state is based on. Unset when there is none.
+    #[prost(string, optional, tag = "2")]
+    pub current: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for ListSnapshotsResponse {
+    const NAME: &'static str = "ListSnapshotsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.ListSnapshotsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.ListSnapshotsResponse".into()
+    }
+}
+/// One snapshot.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SnapshotInfo {
+    /// Identifier of the snapshot, for instance `snapshot-12`.
+    #[prost(string, optional, tag = "1")]
+    pub snapshot: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name, not necessarily unique.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Description.
+    #[prost(string, optional, tag = "3")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// When it was taken.
+    #[prost(message, optional, tag = "4")]
+    pub created: ::core::option::Option<::prost_types::Timestamp>,
+    /// Power state of the machine in the snapshot. With `POWER_STATE_POWERED_ON` the snapshot has the memory.
+    #[prost(enumeration = "super::super::vm::v1::PowerState", optional, tag = "5")]
+    pub power_state: ::core::option::Option<i32>,
+    /// Whether the guest's file systems were quiesced.
+    #[prost(bool, optional, tag = "6")]
+    pub quiesced: ::core::option::Option<bool>,
+    /// Size of the snapshot's own files in bytes. Unset where it is not known.
+    #[prost(int64, optional, tag = "7")]
+    pub size: ::core::option::Option<i64>,
+    /// Whether the machine's present state is based on this snapshot.
+    #[prost(bool, optional, tag = "8")]
+    pub current: ::core::option::Option<bool>,
+    /// Snapshots that were taken on top of this one.
+    #[prost(message, repeated, tag = "9")]
+    pub children: ::prost::alloc::vec::Vec<SnapshotInfo>,
+}
+impl ::prost::Name for SnapshotInfo {
+    const NAME: &'static str = "SnapshotInfo";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.SnapshotInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.SnapshotInfo".into()
+    }
+}
+/// Request of `CreateSnapshot`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateSnapshotRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Name of the snapshot, at most 80 characters.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Description. Empty when unset.
+    #[prost(string, optional, tag = "3")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether the memory of a machine that is on becomes part of the snapshot. It does not when unset.
+    #[prost(bool, optional, tag = "4")]
+    pub memory: ::core::option::Option<bool>,
+    /// Whether VMware Tools first bring the guest's file systems into a consistent state. They do not when unset. Excludes
+    /// `memory`.
+    #[prost(bool, optional, tag = "5")]
+    pub quiesce: ::core::option::Option<bool>,
+    /// How long quiescing may take: 5 minutes to 4 hours. vCenter's default when unset. Needs `quiesce`.
+    #[prost(message, optional, tag = "6")]
+    pub quiesce_timeout: ::core::option::Option<::prost_types::Duration>,
+}
+impl ::prost::Name for CreateSnapshotRequest {
+    const NAME: &'static str = "CreateSnapshotRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.CreateSnapshotRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.CreateSnapshotRequest".into()
+    }
+}
+/// Response of `CreateSnapshot`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateSnapshotResponse {
+    /// Identifier of the task.
+    #[prost(string, optional, tag = "1")]
+    pub task: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for CreateSnapshotResponse {
+    const NAME: &'static str = "CreateSnapshotResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.CreateSnapshotResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.CreateSnapshotResponse".into()
+    }
+}
+/// Request of `RevertToSnapshot`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevertToSnapshotRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Identifier of the snapshot. The current one when unset.
+    #[prost(string, optional, tag = "2")]
+    pub snapshot: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether the machine stays off even when the snapshot was taken while it was on. It does not when unset.
+    #[prost(bool, optional, tag = "3")]
+    pub suppress_power_on: ::core::option::Option<bool>,
+}
+impl ::prost::Name for RevertToSnapshotRequest {
+    const NAME: &'static str = "RevertToSnapshotRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.RevertToSnapshotRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.RevertToSnapshotRequest".into()
+    }
+}
+/// Response of `RevertToSnapshot`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevertToSnapshotResponse {
+    /// Identifier of the task.
+    #[prost(string, optional, tag = "1")]
+    pub task: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for RevertToSnapshotResponse {
+    const NAME: &'static str = "RevertToSnapshotResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.RevertToSnapshotResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.RevertToSnapshotResponse".into()
+    }
+}
+/// Request of `RemoveSnapshot`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveSnapshotRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Identifier of the snapshot.
+    #[prost(string, tag = "2")]
+    pub snapshot: ::prost::alloc::string::String,
+    /// Whether the snapshots below it are removed too. They are not when unset.
+    #[prost(bool, optional, tag = "3")]
+    pub remove_children: ::core::option::Option<bool>,
+    /// Whether the disks are consolidated. They are when unset.
+    #[prost(bool, optional, tag = "4")]
+    pub consolidate: ::core::option::Option<bool>,
+}
+impl ::prost::Name for RemoveSnapshotRequest {
+    const NAME: &'static str = "RemoveSnapshotRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.RemoveSnapshotRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.RemoveSnapshotRequest".into()
+    }
+}
+/// Response of `RemoveSnapshot`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveSnapshotResponse {
+    /// Identifier of the task.
+    #[prost(string, optional, tag = "1")]
+    pub task: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for RemoveSnapshotResponse {
+    const NAME: &'static str = "RemoveSnapshotResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.RemoveSnapshotResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.RemoveSnapshotResponse".into()
+    }
+}
+/// Request of `RemoveAllSnapshots`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveAllSnapshotsRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Whether the disks are consolidated. They are when unset.
+    #[prost(bool, optional, tag = "2")]
+    pub consolidate: ::core::option::Option<bool>,
+}
+impl ::prost::Name for RemoveAllSnapshotsRequest {
+    const NAME: &'static str = "RemoveAllSnapshotsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.RemoveAllSnapshotsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.RemoveAllSnapshotsRequest".into()
+    }
+}
+/// Response of `RemoveAllSnapshots`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveAllSnapshotsResponse {
+    /// Identifier of the task.
+    #[prost(string, optional, tag = "1")]
+    pub task: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for RemoveAllSnapshotsResponse {
+    const NAME: &'static str = "RemoveAllSnapshotsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.RemoveAllSnapshotsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.RemoveAllSnapshotsResponse".into()
+    }
+}
+/// Request of `RenameSnapshot`. A field that is not set stays as it is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenameSnapshotRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Identifier of the snapshot.
+    #[prost(string, tag = "2")]
+    pub snapshot: ::prost::alloc::string::String,
+    /// New name, at most 80 characters.
+    #[prost(string, optional, tag = "3")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// New description.
+    #[prost(string, optional, tag = "4")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for RenameSnapshotRequest {
+    const NAME: &'static str = "RenameSnapshotRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.RenameSnapshotRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.RenameSnapshotRequest".into()
+    }
+}
+/// Response of `RenameSnapshot`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenameSnapshotResponse {}
+impl ::prost::Name for RenameSnapshotResponse {
+    const NAME: &'static str = "RenameSnapshotResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.RenameSnapshotResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.RenameSnapshotResponse".into()
+    }
+}
+/// Generated client implementations.
+pub mod snapshot_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Manages the snapshots of virtual machines, which REST lacks.
+    ///
+    /// The gateway implements this service through VIM. Each change returns a task at once; follow it with
+    /// `WatchService.WatchTask` or `WatchService.WaitForTask`, which end in the failure of the operation as its own error.
+    ///
+    /// Besides what the rpcs say about themselves, all of them can fail with
+    /// - `NOT_FOUND`: the machine or the snapshot does not exist.
+    /// - `ABORTED` with reason `RESOURCE_BUSY`: the machine carries out another operation.
+    /// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+    #[derive(Debug, Clone)]
+    pub struct SnapshotServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> SnapshotServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SnapshotServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SnapshotServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns the snapshots of a virtual machine as a tree.
+        pub async fn list_snapshots(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSnapshotsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSnapshotsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.SnapshotService/ListSnapshots",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.SnapshotService",
+                        "ListSnapshots",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes a snapshot of a virtual machine. The result of the task is the identifier of the snapshot.
+        /// - `FAILED_PRECONDITION`: the machine's state or its devices do not allow it, or the guest could not be quiesced.
+        pub async fn create_snapshot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateSnapshotRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateSnapshotResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.SnapshotService/CreateSnapshot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.SnapshotService",
+                        "CreateSnapshot",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Brings a virtual machine back to the state of a snapshot. Everything since then is lost unless it is in another
+        /// snapshot.
+        pub async fn revert_to_snapshot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevertToSnapshotRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevertToSnapshotResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.SnapshotService/RevertToSnapshot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.SnapshotService",
+                        "RevertToSnapshot",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a snapshot. The machine's present state stays as it is.
+        pub async fn remove_snapshot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveSnapshotRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveSnapshotResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.SnapshotService/RemoveSnapshot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.SnapshotService",
+                        "RemoveSnapshot",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes all snapshots of a virtual machine.
+        pub async fn remove_all_snapshots(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveAllSnapshotsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveAllSnapshotsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.SnapshotService/RemoveAllSnapshots",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.SnapshotService",
+                        "RemoveAllSnapshots",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes name and description of a snapshot. Returns when that is done: there is no task.
+        pub async fn rename_snapshot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RenameSnapshotRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenameSnapshotResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.SnapshotService/RenameSnapshot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.SnapshotService",
+                        "RenameSnapshot",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use snapshot_service_client::SnapshotServiceClient;
+/// Request of `RenameVm`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenameVmRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// New name, at most 80 characters.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+}
+impl ::prost::Name for RenameVmRequest {
+    const NAME: &'static str = "RenameVmRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.RenameVmRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.RenameVmRequest".into()
+    }
+}
+/// Response of `RenameVm`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RenameVmResponse {}
+impl ::prost::Name for RenameVmResponse {
+    const NAME: &'static str = "RenameVmResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.RenameVmResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.RenameVmResponse".into()
+    }
+}
+/// Request of `UpdateAnnotation`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateAnnotationRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// New notes. Empty removes them.
+    #[prost(string, tag = "2")]
+    pub annotation: ::prost::alloc::string::String,
+    /// The version of the configuration that the change is meant for. Not compared when unset.
+    #[prost(string, optional, tag = "3")]
+    pub change_version: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for UpdateAnnotationRequest {
+    const NAME: &'static str = "UpdateAnnotationRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.UpdateAnnotationRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.UpdateAnnotationRequest".into()
+    }
+}
+/// Response of `UpdateAnnotation`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateAnnotationResponse {}
+impl ::prost::Name for UpdateAnnotationResponse {
+    const NAME: &'static str = "UpdateAnnotationResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.UpdateAnnotationResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.UpdateAnnotationResponse".into()
+    }
+}
+/// Request of `GetExtraConfig`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetExtraConfigRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Keys to return. All keys when empty.
+    #[prost(string, repeated, tag = "2")]
+    pub keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+impl ::prost::Name for GetExtraConfigRequest {
+    const NAME: &'static str = "GetExtraConfigRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.GetExtraConfigRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.GetExtraConfigRequest".into()
+    }
+}
+/// Response of `GetExtraConfig`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct GetExtraConfigResponse {
+    /// Values by key. A key that is not set is not there.
+    #[prost(btree_map = "string, string", tag = "1")]
+    pub values: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// The version of the configuration that the values are from.
+    #[prost(string, optional, tag = "2")]
+    pub change_version: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for GetExtraConfigResponse {
+    const NAME: &'static str = "GetExtraConfigResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.GetExtraConfigResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.GetExtraConfigResponse".into()
+    }
+}
+/// Request of `UpdateExtraConfig`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct UpdateExtraConfigRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Values to set by key, for instance `guestinfo.role`. vCenter silently ignores keys that other settings own.
+    #[prost(btree_map = "string, string", tag = "2")]
+    pub values: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Keys to remove.
+    #[prost(string, repeated, tag = "3")]
+    pub removed_keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The version of the configuration that the change is meant for. Not compared when unset.
+    #[prost(string, optional, tag = "4")]
+    pub change_version: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for UpdateExtraConfigRequest {
+    const NAME: &'static str = "UpdateExtraConfigRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.UpdateExtraConfigRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.UpdateExtraConfigRequest".into()
+    }
+}
+/// Response of `UpdateExtraConfig`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateExtraConfigResponse {}
+impl ::prost::Name for UpdateExtraConfigResponse {
+    const NAME: &'static str = "UpdateExtraConfigResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.UpdateExtraConfigResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.UpdateExtraConfigResponse".into()
+    }
+}
+/// Request of `SetCloudInit`. Data that is not set stays as it is; empty data is removed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct SetCloudInitRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// User data, for instance a `#cloud-config` document.
+    #[prost(bytes = "vec", optional, tag = "2")]
+    pub user_data: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    /// Metadata: instance id, host name and network configuration, as YAML or JSON.
+    #[prost(bytes = "vec", optional, tag = "3")]
+    pub metadata: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    /// Vendor data.
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub vendor_data: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    /// Whether the gateway compresses the data with gzip before it encodes it. It does when unset and the data is longer than
+    /// 32 KiB.
+    #[prost(bool, optional, tag = "5")]
+    pub compress: ::core::option::Option<bool>,
+    /// The version of the configuration that the change is meant for. Not compared when unset.
+    #[prost(string, optional, tag = "6")]
+    pub change_version: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for SetCloudInitRequest {
+    const NAME: &'static str = "SetCloudInitRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.SetCloudInitRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.SetCloudInitRequest".into()
+    }
+}
+/// Response of `SetCloudInit`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetCloudInitResponse {}
+impl ::prost::Name for SetCloudInitResponse {
+    const NAME: &'static str = "SetCloudInitResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.SetCloudInitResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.SetCloudInitResponse".into()
+    }
+}
+/// Request of `GetBootOptions`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBootOptionsRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+}
+impl ::prost::Name for GetBootOptionsRequest {
+    const NAME: &'static str = "GetBootOptionsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.GetBootOptionsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.GetBootOptionsRequest".into()
+    }
+}
+/// Response of `GetBootOptions`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBootOptionsResponse {
+    /// Whether the firmware starts only what is signed. Only with EFI firmware.
+    #[prost(bool, optional, tag = "1")]
+    pub secure_boot: ::core::option::Option<bool>,
+    /// The version of the configuration that the options are from.
+    #[prost(string, optional, tag = "2")]
+    pub change_version: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for GetBootOptionsResponse {
+    const NAME: &'static str = "GetBootOptionsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.GetBootOptionsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.GetBootOptionsResponse".into()
+    }
+}
+/// Request of `UpdateBootOptions`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateBootOptionsRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Whether the firmware starts only what is signed. Only with EFI firmware.
+    #[prost(bool, optional, tag = "2")]
+    pub secure_boot: ::core::option::Option<bool>,
+    /// The version of the configuration that the change is meant for. Not compared when unset.
+    #[prost(string, optional, tag = "3")]
+    pub change_version: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for UpdateBootOptionsRequest {
+    const NAME: &'static str = "UpdateBootOptionsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.UpdateBootOptionsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.UpdateBootOptionsRequest".into()
+    }
+}
+/// Response of `UpdateBootOptions`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateBootOptionsResponse {}
+impl ::prost::Name for UpdateBootOptionsResponse {
+    const NAME: &'static str = "UpdateBootOptionsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.UpdateBootOptionsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.UpdateBootOptionsResponse".into()
+    }
+}
+/// Request of `ListCustomAttributes`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCustomAttributesRequest {}
+impl ::prost::Name for ListCustomAttributesRequest {
+    const NAME: &'static str = "ListCustomAttributesRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.ListCustomAttributesRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.ListCustomAttributesRequest".into()
+    }
+}
+/// Response of `ListCustomAttributes`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListCustomAttributesResponse {
+    /// The attributes.
+    #[prost(message, repeated, tag = "1")]
+    pub attributes: ::prost::alloc::vec::Vec<CustomAttribute>,
+}
+impl ::prost::Name for ListCustomAttributesResponse {
+    const NAME: &'static str = "ListCustomAttributesResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.ListCustomAttributesResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.ListCustomAttributesResponse".into()
+    }
+}
+/// A custom attribute.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CustomAttribute {
+    /// vCenter's key of the attribute.
+    #[prost(int32, optional, tag = "1")]
+    pub key: ::core::option::Option<i32>,
+    /// Its name.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether it is for virtual machines only, and not for all kinds of objects.
+    #[prost(bool, optional, tag = "3")]
+    pub vms_only: ::core::option::Option<bool>,
+}
+impl ::prost::Name for CustomAttribute {
+    const NAME: &'static str = "CustomAttribute";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.CustomAttribute".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.CustomAttribute".into()
+    }
+}
+/// Request of `CreateCustomAttribute`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateCustomAttributeRequest {
+    /// Name of the attribute.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+impl ::prost::Name for CreateCustomAttributeRequest {
+    const NAME: &'static str = "CreateCustomAttributeRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.CreateCustomAttributeRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.CreateCustomAttributeRequest".into()
+    }
+}
+/// Response of `CreateCustomAttribute`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateCustomAttributeResponse {
+    /// The new attribute.
+    #[prost(message, optional, tag = "1")]
+    pub attribute: ::core::option::Option<CustomAttribute>,
+}
+impl ::prost::Name for CreateCustomAttributeResponse {
+    const NAME: &'static str = "CreateCustomAttributeResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.CreateCustomAttributeResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.CreateCustomAttributeResponse".into()
+    }
+}
+/// Request of `DeleteCustomAttribute`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteCustomAttributeRequest {
+    /// Name of the attribute.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+impl ::prost::Name for DeleteCustomAttributeRequest {
+    const NAME: &'static str = "DeleteCustomAttributeRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.DeleteCustomAttributeRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.DeleteCustomAttributeRequest".into()
+    }
+}
+/// Response of `DeleteCustomAttribute`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteCustomAttributeResponse {}
+impl ::prost::Name for DeleteCustomAttributeResponse {
+    const NAME: &'static str = "DeleteCustomAttributeResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.DeleteCustomAttributeResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.DeleteCustomAttributeResponse".into()
+    }
+}
+/// Request of `SetCustomAttributes`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetCustomAttributesRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Values by the attribute's name. An empty value removes one.
+    #[prost(btree_map = "string, string", tag = "2")]
+    pub values: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+impl ::prost::Name for SetCustomAttributesRequest {
+    const NAME: &'static str = "SetCustomAttributesRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.SetCustomAttributesRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.SetCustomAttributesRequest".into()
+    }
+}
+/// Response of `SetCustomAttributes`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetCustomAttributesResponse {}
+impl ::prost::Name for SetCustomAttributesResponse {
+    const NAME: &'static str = "SetCustomAttributesResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.SetCustomAttributesResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.SetCustomAttributesResponse".into()
+    }
+}
+/// Request of `MarkAsTemplate`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkAsTemplateRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+}
+impl ::prost::Name for MarkAsTemplateRequest {
+    const NAME: &'static str = "MarkAsTemplateRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.MarkAsTemplateRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.MarkAsTemplateRequest".into()
+    }
+}
+/// Response of `MarkAsTemplate`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkAsTemplateResponse {}
+impl ::prost::Name for MarkAsTemplateResponse {
+    const NAME: &'static str = "MarkAsTemplateResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.MarkAsTemplateResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.MarkAsTemplateResponse".into()
+    }
+}
+/// Request of `MarkAsVirtualMachine`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkAsVirtualMachineRequest {
+    /// Identifier of the template.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Identifier of the resource pool for the machine.
+    #[prost(string, tag = "2")]
+    pub resource_pool: ::prost::alloc::string::String,
+    /// Identifier of the host. vCenter chooses one when unset.
+    #[prost(string, optional, tag = "3")]
+    pub host: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for MarkAsVirtualMachineRequest {
+    const NAME: &'static str = "MarkAsVirtualMachineRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.MarkAsVirtualMachineRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.MarkAsVirtualMachineRequest".into()
+    }
+}
+/// Response of `MarkAsVirtualMachine`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkAsVirtualMachineResponse {}
+impl ::prost::Name for MarkAsVirtualMachineResponse {
+    const NAME: &'static str = "MarkAsVirtualMachineResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.MarkAsVirtualMachineResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.MarkAsVirtualMachineResponse".into()
+    }
+}
+/// Request of `AnswerQuestion`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AnswerQuestionRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Identifier of the question. The pending one when unset.
+    #[prost(string, optional, tag = "2")]
+    pub question: ::core::option::Option<::prost::alloc::string::String>,
+    /// Key of the answer.
+    #[prost(string, tag = "3")]
+    pub choice: ::prost::alloc::string::String,
+}
+impl ::prost::Name for AnswerQuestionRequest {
+    const NAME: &'static str = "AnswerQuestionRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.AnswerQuestionRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.AnswerQuestionRequest".into()
+    }
+}
+/// Response of `AnswerQuestion`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AnswerQuestionResponse {
+    /// The question that was answered.
+    #[prost(message, optional, tag = "1")]
+    pub question: ::core::option::Option<VmQuestion>,
+}
+impl ::prost::Name for AnswerQuestionResponse {
+    const NAME: &'static str = "AnswerQuestionResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.AnswerQuestionResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.AnswerQuestionResponse".into()
+    }
+}
+/// Request of `TakeScreenshot`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TakeScreenshotRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+}
+impl ::prost::Name for TakeScreenshotRequest {
+    const NAME: &'static str = "TakeScreenshotRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.TakeScreenshotRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.TakeScreenshotRequest".into()
+    }
+}
+/// Response of `TakeScreenshot`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct TakeScreenshotResponse {
+    /// The picture in PNG format.
+    #[prost(bytes = "vec", optional, tag = "1")]
+    pub png: ::core::option::Option<::prost::alloc::vec::Vec<u8>>,
+    /// Path of the file on the datastore that could not be removed. Unset when nothing is left over.
+    #[prost(string, optional, tag = "2")]
+    pub left_over: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for TakeScreenshotResponse {
+    const NAME: &'static str = "TakeScreenshotResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.TakeScreenshotResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.TakeScreenshotResponse".into()
+    }
+}
+/// Request of `MoveVm`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MoveVmRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Identifier of the folder.
+    #[prost(string, tag = "2")]
+    pub folder: ::prost::alloc::string::String,
+}
+impl ::prost::Name for MoveVmRequest {
+    const NAME: &'static str = "MoveVmRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.MoveVmRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.MoveVmRequest".into()
+    }
+}
+/// Response of `MoveVm`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MoveVmResponse {
+    /// Identifier of the task.
+    #[prost(string, optional, tag = "1")]
+    pub task: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for MoveVmResponse {
+    const NAME: &'static str = "MoveVmResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.MoveVmResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.MoveVmResponse".into()
+    }
+}
+/// Generated client implementations.
+pub mod vm_settings_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Changes what REST cannot change of a virtual machine: its name, notes, extra configuration, custom attributes, folder,
+    /// and whether it is a template.
+    ///
+    /// The gateway implements this service through VIM. Unless they say otherwise, the rpcs return when the change is done.
+    ///
+    /// Besides what the rpcs say about themselves, all of them can fail with
+    /// - `NOT_FOUND`: the machine does not exist.
+    /// - `ABORTED` with reason `RESOURCE_BUSY`: the machine carries out another operation.
+    /// - `ABORTED` with reason `CONCURRENT_CHANGE`: `change_version` is set, and the configuration changed since it was read.
+    /// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+    #[derive(Debug, Clone)]
+    pub struct VmSettingsServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> VmSettingsServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> VmSettingsServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            VmSettingsServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Renames a virtual machine. Its files keep their names.
+        /// - `ALREADY_EXISTS`: another machine in the folder has the name.
+        pub async fn rename_vm(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RenameVmRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RenameVmResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/RenameVm",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.gateway.v1.VmSettingsService", "RenameVm"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes the notes of a virtual machine.
+        pub async fn update_annotation(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateAnnotationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateAnnotationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/UpdateAnnotation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.VmSettingsService",
+                        "UpdateAnnotation",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns extra configuration of a virtual machine by key. Values can hold secrets.
+        pub async fn get_extra_config(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetExtraConfigRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetExtraConfigResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/GetExtraConfig",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.VmSettingsService",
+                        "GetExtraConfig",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets and removes extra configuration by key. Other keys stay as they are.
+        pub async fn update_extra_config(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateExtraConfigRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateExtraConfigResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/UpdateExtraConfig",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.VmSettingsService",
+                        "UpdateExtraConfig",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets the data that cloud-init reads in the guest when it boots: the keys `guestinfo.userdata`, `guestinfo.metadata` and
+        /// `guestinfo.vendordata` with their encodings. The gateway compresses and encodes it.
+        pub async fn set_cloud_init(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetCloudInitRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetCloudInitResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/SetCloudInit",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.VmSettingsService",
+                        "SetCloudInit",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the boot options that REST lacks. `vcenter.vm.hardware.v1.BootService` has the others.
+        pub async fn get_boot_options(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetBootOptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetBootOptionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/GetBootOptions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.VmSettingsService",
+                        "GetBootOptions",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes the boot options that REST lacks. The machine must be powered off.
+        pub async fn update_boot_options(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateBootOptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateBootOptionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/UpdateBootOptions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.VmSettingsService",
+                        "UpdateBootOptions",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the custom attributes that virtual machines can have.
+        pub async fn list_custom_attributes(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCustomAttributesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCustomAttributesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/ListCustomAttributes",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.VmSettingsService",
+                        "ListCustomAttributes",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Defines a custom attribute for virtual machines.
+        /// - `ALREADY_EXISTS`: there is one of this name.
+        pub async fn create_custom_attribute(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateCustomAttributeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateCustomAttributeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/CreateCustomAttribute",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.VmSettingsService",
+                        "CreateCustomAttribute",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a custom attribute, with its values of all machines.
+        pub async fn delete_custom_attribute(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteCustomAttributeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteCustomAttributeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/DeleteCustomAttribute",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.VmSettingsService",
+                        "DeleteCustomAttribute",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets values of custom attributes of a virtual machine, by the attribute's name. An empty value removes one.
+        /// - `NOT_FOUND`: there is no attribute of this name.
+        pub async fn set_custom_attributes(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetCustomAttributesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetCustomAttributesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/SetCustomAttributes",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.VmSettingsService",
+                        "SetCustomAttributes",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Turns a virtual machine into a template. The machine must be powered off.
+        pub async fn mark_as_template(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MarkAsTemplateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MarkAsTemplateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/MarkAsTemplate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.VmSettingsService",
+                        "MarkAsTemplate",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Turns a template into a virtual machine.
+        pub async fn mark_as_virtual_machine(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MarkAsVirtualMachineRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MarkAsVirtualMachineResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/MarkAsVirtualMachine",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.VmSettingsService",
+                        "MarkAsVirtualMachine",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Answers a question that a virtual machine waits for. `WatchService.WatchVms` shows pending questions.
+        /// - `NOT_FOUND`: the question is not pending.
+        /// - `INVALID_ARGUMENT`: it has no such answer.
+        pub async fn answer_question(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AnswerQuestionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AnswerQuestionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/AnswerQuestion",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.VmSettingsService",
+                        "AnswerQuestion",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a picture of a virtual machine's screen. The machine must be powered on. The file that vCenter leaves on the
+        /// datastore is removed.
+        pub async fn take_screenshot(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TakeScreenshotRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TakeScreenshotResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/TakeScreenshot",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.VmSettingsService",
+                        "TakeScreenshot",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Moves a virtual machine into another folder of its datacenter. Returns a task.
+        /// - `ALREADY_EXISTS`: a machine in the folder has the name.
+        pub async fn move_vm(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MoveVmRequest>,
+        ) -> std::result::Result<tonic::Response<super::MoveVmResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/MoveVm",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.gateway.v1.VmSettingsService", "MoveVm"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use vm_settings_service_client::VmSettingsServiceClient;
+/// Request of `WatchVms`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchVmsRequest {
+    /// Which machines to watch.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<VmFilter>,
+    /// Fields of `VmState` to send. All fields when unset; `vm` is always there. A change of other fields sends nothing.
+    #[prost(message, optional, tag = "2")]
+    pub fields: ::core::option::Option<::prost_types::FieldMask>,
+    /// The newest resume token of an earlier stream with the same filter, fields and caller. A full state when unset.
+    #[prost(string, optional, tag = "3")]
+    pub resume_token: ::core::option::Option<::prost::alloc::string::String>,
+    /// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+    #[prost(message, optional, tag = "4")]
+    pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
+}
+impl ::prost::Name for WatchVmsRequest {
+    const NAME: &'static str = "WatchVmsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.WatchVmsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.WatchVmsRequest".into()
+    }
+}
+/// One message of `WatchVms`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchVmsResponse {
+    /// Continues the stream after this message. Unset in messages after which a stream cannot be continued.
+    #[prost(string, optional, tag = "7")]
+    pub resume_token: ::core::option::Option<::prost::alloc::string::String>,
+    /// What the message says.
+    #[prost(oneof = "watch_vms_response::Event", tags = "1, 2, 3, 4, 5, 6, 8")]
+    pub event: ::core::option::Option<watch_vms_response::Event>,
+}
+/// Nested message and enum types in `WatchVmsResponse`.
+pub mod watch_vms_response {
+    /// What the message says.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        /// Where the state comes from, and whether it starts afresh. The first message; it comes again where the client reads
+        /// so slowly that the gateway no longer knows what it has missed.
+        #[prost(message, tag = "1")]
+        Started(super::WatchStarted),
+        /// Machines that exist or match now, with all watched fields.
+        #[prost(message, tag = "2")]
+        Added(super::VmPage),
+        /// Machines with changed fields.
+        #[prost(message, tag = "3")]
+        Changed(super::VmChanges),
+        /// Machines that no longer exist, or no longer match.
+        #[prost(message, tag = "4")]
+        Removed(super::VmRemovals),
+        /// The client has now seen everything up to this moment.
+        #[prost(message, tag = "5")]
+        Synced(super::Synced),
+        /// Nothing has changed; the stream is alive.
+        #[prost(message, tag = "6")]
+        Heartbeat(super::Heartbeat),
+        /// The gateway has lost vCenter. What it has sent may be out of date until the next `synced`.
+        #[prost(message, tag = "8")]
+        Lost(super::SourceLost),
+    }
+}
+impl ::prost::Name for WatchVmsResponse {
+    const NAME: &'static str = "WatchVmsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.WatchVmsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.WatchVmsResponse".into()
+    }
+}
+/// Where the state of a stream comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchStarted {
+    /// The source.
+    #[prost(enumeration = "Source", optional, tag = "1")]
+    pub source: ::core::option::Option<i32>,
+    /// How often the gateway polls. Unset when changes arrive as they happen.
+    #[prost(message, optional, tag = "2")]
+    pub period: ::core::option::Option<::prost_types::Duration>,
+    /// The gateway's clock.
+    #[prost(message, optional, tag = "3")]
+    pub observed_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether a full state follows: always without a resume token, and with one that is not known. The client drops the
+    /// state that it had.
+    #[prost(bool, optional, tag = "4")]
+    pub reset: ::core::option::Option<bool>,
+}
+impl ::prost::Name for WatchStarted {
+    const NAME: &'static str = "WatchStarted";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.WatchStarted".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.WatchStarted".into()
+    }
+}
+/// Why a stream may be out of date.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SourceLost {
+    /// When the gateway last heard of vCenter.
+    #[prost(message, optional, tag = "1")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// What is wrong.
+    #[prost(string, optional, tag = "2")]
+    pub problem: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for SourceLost {
+    const NAME: &'static str = "SourceLost";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.SourceLost".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.SourceLost".into()
+    }
+}
+/// Some virtual machines with changed fields.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VmChanges {
+    /// The changes, at most one for a machine.
+    #[prost(message, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<VmChange>,
+}
+impl ::prost::Name for VmChanges {
+    const NAME: &'static str = "VmChanges";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.VmChanges".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.VmChanges".into()
+    }
+}
+/// What changed in one virtual machine.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VmChange {
+    /// The machine's identifier and its changed fields.
+    #[prost(message, optional, tag = "1")]
+    pub vm: ::core::option::Option<VmState>,
+    /// Names of the fields that changed. A field that is named here and not set in `vm` has lost its value.
+    #[prost(message, optional, tag = "2")]
+    pub changed: ::core::option::Option<::prost_types::FieldMask>,
+}
+impl ::prost::Name for VmChange {
+    const NAME: &'static str = "VmChange";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.VmChange".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.VmChange".into()
+    }
+}
+/// Virtual machines that are gone.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VmRemovals {
+    /// Identifiers of machines.
+    #[prost(string, repeated, tag = "1")]
+    pub vms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+impl ::prost::Name for VmRemovals {
+    const NAME: &'static str = "VmRemovals";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.VmRemovals".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.VmRemovals".into()
+    }
+}
+/// Marks that a client is up to date.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Synced {
+    /// Number of machines that match.
+    #[prost(int64, optional, tag = "1")]
+    pub vms: ::core::option::Option<i64>,
+    /// The gateway's clock.
+    #[prost(message, optional, tag = "2")]
+    pub observed_at: ::core::option::Option<::prost_types::Timestamp>,
+}
+impl ::prost::Name for Synced {
+    const NAME: &'static str = "Synced";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.Synced".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.Synced".into()
+    }
+}
+/// Request of `WaitForVm`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WaitForVmRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// What to wait for.
+    #[prost(message, optional, tag = "2")]
+    pub condition: ::core::option::Option<VmCondition>,
+    /// How long to wait at most: up to one hour. The call's deadline when unset, and 5 minutes without a deadline.
+    #[prost(message, optional, tag = "3")]
+    pub timeout: ::core::option::Option<::prost_types::Duration>,
+}
+impl ::prost::Name for WaitForVmRequest {
+    const NAME: &'static str = "WaitForVmRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.WaitForVmRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.WaitForVmRequest".into()
+    }
+}
+/// A condition of a virtual machine. Exactly one is set.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VmCondition {
+    /// The condition.
+    #[prost(oneof = "vm_condition::Condition", tags = "1, 2, 3, 4, 5")]
+    pub condition: ::core::option::Option<vm_condition::Condition>,
+}
+/// Nested message and enum types in `VmCondition`.
+pub mod vm_condition {
+    /// The condition.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Condition {
+        /// The machine is in this power state.
+        #[prost(enumeration = "super::super::super::vm::v1::PowerState", tag = "1")]
+        PowerState(i32),
+        /// VMware Tools run.
+        #[prost(bool, tag = "2")]
+        ToolsRunning(bool),
+        /// The guest operating system runs, and VMware Tools with it.
+        #[prost(bool, tag = "3")]
+        GuestReady(bool),
+        /// The guest has an address.
+        #[prost(message, tag = "4")]
+        Address(super::AddressCondition),
+        /// The machine no longer exists.
+        #[prost(bool, tag = "5")]
+        Removed(bool),
+    }
+}
+impl ::prost::Name for VmCondition {
+    const NAME: &'static str = "VmCondition";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.VmCondition".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.VmCondition".into()
+    }
+}
+/// Which address a guest must have. Loopback and link-local addresses never count.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddressCondition {
+    /// Family of the address. Any when unset.
+    #[prost(enumeration = "AddressFamily", optional, tag = "1")]
+    pub family: ::core::option::Option<i32>,
+    /// Name of the network whose adapter must have the address. Any when unset.
+    #[prost(string, optional, tag = "2")]
+    pub network_name: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for AddressCondition {
+    const NAME: &'static str = "AddressCondition";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.AddressCondition".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.AddressCondition".into()
+    }
+}
+/// Response of `WaitForVm`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WaitForVmResponse {
+    /// State of the machine when the condition was met. Only `vm` is set when the machine was removed.
+    #[prost(message, optional, tag = "1")]
+    pub vm: ::core::option::Option<VmState>,
+    /// The address that met the condition. Unset for other conditions.
+    #[prost(string, optional, tag = "2")]
+    pub address: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for WaitForVmResponse {
+    const NAME: &'static str = "WaitForVmResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.WaitForVmResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.WaitForVmResponse".into()
+    }
+}
+/// Request of `WatchTask`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchTaskRequest {
+    /// Identifier of the task, as task rpcs and `cis.v1.TaskService` return it.
+    #[prost(string, tag = "1")]
+    pub task: ::prost::alloc::string::String,
+    /// Whether the gateway cancels the task when the stream ends before the task does. It does not when unset.
+    #[prost(bool, optional, tag = "2")]
+    pub cancel_on_disconnect: ::core::option::Option<bool>,
+    /// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+    #[prost(message, optional, tag = "3")]
+    pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
+}
+impl ::prost::Name for WatchTaskRequest {
+    const NAME: &'static str = "WatchTaskRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.WatchTaskRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.WatchTaskRequest".into()
+    }
+}
+/// One message of `WatchTask`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchTaskResponse {
+    /// What the message says.
+    #[prost(oneof = "watch_task_response::Event", tags = "1, 2")]
+    pub event: ::core::option::Option<watch_task_response::Event>,
+}
+/// Nested message and enum types in `WatchTaskResponse`.
+pub mod watch_task_response {
+    /// What the message says.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        /// State of the task, first of all and after each change.
+        #[prost(message, tag = "1")]
+        Task(super::TaskState),
+        /// Nothing has changed; the stream is alive.
+        #[prost(message, tag = "2")]
+        Heartbeat(super::Heartbeat),
+    }
+}
+impl ::prost::Name for WatchTaskResponse {
+    const NAME: &'static str = "WatchTaskResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.WatchTaskResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.WatchTaskResponse".into()
+    }
+}
+/// Request of `WaitForTask`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WaitForTaskRequest {
+    /// Identifier of the task, as task rpcs and `cis.v1.TaskService` return it.
+    #[prost(string, tag = "1")]
+    pub task: ::prost::alloc::string::String,
+    /// Whether the gateway cancels the task when the caller goes, or its deadline passes. It does not when unset.
+    #[prost(bool, optional, tag = "2")]
+    pub cancel_on_disconnect: ::core::option::Option<bool>,
+}
+impl ::prost::Name for WaitForTaskRequest {
+    const NAME: &'static str = "WaitForTaskRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.WaitForTaskRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.WaitForTaskRequest".into()
+    }
+}
+/// Response of `WaitForTask`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WaitForTaskResponse {
+    /// State of the task, which succeeded.
+    #[prost(message, optional, tag = "1")]
+    pub task: ::core::option::Option<TaskState>,
+}
+impl ::prost::Name for WaitForTaskResponse {
+    const NAME: &'static str = "WaitForTaskResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.WaitForTaskResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.WaitForTaskResponse".into()
+    }
+}
+/// State of a task, wherever it comes from.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TaskState {
+    /// Identifier of the task.
+    #[prost(string, optional, tag = "1")]
+    pub task: ::core::option::Option<::prost::alloc::string::String>,
+    /// What the task does, for instance `com.vmware.vcenter.VM.clone` or `VirtualMachine.createSnapshot`.
+    #[prost(string, optional, tag = "2")]
+    pub operation: ::core::option::Option<::prost::alloc::string::String>,
+    /// How far it is.
+    #[prost(enumeration = "TaskStatus", optional, tag = "3")]
+    pub status: ::core::option::Option<i32>,
+    /// Progress in percent. Unset when the task does not report any.
+    #[prost(int32, optional, tag = "4")]
+    pub progress: ::core::option::Option<i32>,
+    /// What the task does at present, in vCenter's words.
+    #[prost(string, optional, tag = "5")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Type of the object that the task works on, for instance `VirtualMachine`.
+    #[prost(string, optional, tag = "6")]
+    pub target_type: ::core::option::Option<::prost::alloc::string::String>,
+    /// Identifier of that object.
+    #[prost(string, optional, tag = "7")]
+    pub target: ::core::option::Option<::prost::alloc::string::String>,
+    /// Who started it.
+    #[prost(string, optional, tag = "8")]
+    pub user: ::core::option::Option<::prost::alloc::string::String>,
+    /// When it was put into the queue or started.
+    #[prost(message, optional, tag = "9")]
+    pub started: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it ended. Unset while it runs.
+    #[prost(message, optional, tag = "10")]
+    pub ended: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether it can be canceled.
+    #[prost(bool, optional, tag = "11")]
+    pub cancelable: ::core::option::Option<bool>,
+    /// Result of a task that succeeded, for instance the identifier of a new machine as a text. Unset when it has none.
+    #[prost(message, optional, tag = "12")]
+    pub result: ::core::option::Option<::prost_types::Value>,
+    /// Why the task failed: code, message and details as the operation's own error. Unset unless it failed.
+    #[prost(message, optional, tag = "13")]
+    pub error: ::core::option::Option<::tonic_types::pb::Status>,
+}
+impl ::prost::Name for TaskState {
+    const NAME: &'static str = "TaskState";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.TaskState".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.TaskState".into()
+    }
+}
+/// Request of `WatchEvents`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchEventsRequest {
+    /// What the events are about.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<EventFilter>,
+    /// Bookmark of the last event seen: the stream continues after it. Only new events when unset.
+    #[prost(string, optional, tag = "2")]
+    pub bookmark: ::core::option::Option<::prost::alloc::string::String>,
+    /// How long the stream stays silent before the gateway sends a heartbeat: 1 second to 5 minutes. 15 seconds when unset.
+    #[prost(message, optional, tag = "3")]
+    pub heartbeat_interval: ::core::option::Option<::prost_types::Duration>,
+}
+impl ::prost::Name for WatchEventsRequest {
+    const NAME: &'static str = "WatchEventsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.WatchEventsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.WatchEventsRequest".into()
+    }
+}
+/// Which events a call is about.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EventFilter {
+    /// Identifiers of virtual machines. All machines, or those in the folders, when empty.
+    #[prost(string, repeated, tag = "1")]
+    pub vms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Identifier of a folder: events of the machines within it.
+    #[prost(string, optional, tag = "2")]
+    pub folder: ::core::option::Option<::prost::alloc::string::String>,
+    /// Types of events as VIM spells them, for instance `VmPoweredOnEvent`. All types when empty.
+    #[prost(string, repeated, tag = "3")]
+    pub types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+impl ::prost::Name for EventFilter {
+    const NAME: &'static str = "EventFilter";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.EventFilter".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.EventFilter".into()
+    }
+}
+/// One message of `WatchEvents`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WatchEventsResponse {
+    /// Continues the stream after this message.
+    #[prost(string, optional, tag = "3")]
+    pub bookmark: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether events before these are lost: the bookmark was too old, or vCenter was restarted. Look them up with
+    /// `ListEvents`.
+    #[prost(bool, optional, tag = "4")]
+    pub reset: ::core::option::Option<bool>,
+    /// What the message says.
+    #[prost(oneof = "watch_events_response::Event", tags = "1, 2")]
+    pub event: ::core::option::Option<watch_events_response::Event>,
+}
+/// Nested message and enum types in `WatchEventsResponse`.
+pub mod watch_events_response {
+    /// What the message says.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        /// Events, the oldest first.
+        #[prost(message, tag = "1")]
+        Events(super::EventPage),
+        /// Nothing has happened; the stream is alive.
+        #[prost(message, tag = "2")]
+        Heartbeat(super::Heartbeat),
+    }
+}
+impl ::prost::Name for WatchEventsResponse {
+    const NAME: &'static str = "WatchEventsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.WatchEventsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.WatchEventsResponse".into()
+    }
+}
+/// Some events.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EventPage {
+    /// The events.
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<Event>,
+}
+impl ::prost::Name for EventPage {
+    const NAME: &'static str = "EventPage";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.EventPage".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.EventPage".into()
+    }
+}
+/// Something that happened in vCenter.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Event {
+    /// vCenter's number of the event.
+    #[prost(int64, optional, tag = "1")]
+    pub key: ::core::option::Option<i64>,
+    /// Type of the event as VIM spells it, for instance `VmPoweredOnEvent`.
+    #[prost(string, optional, tag = "2")]
+    pub r#type: ::core::option::Option<::prost::alloc::string::String>,
+    /// When it happened.
+    #[prost(message, optional, tag = "3")]
+    pub created: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who caused it. Unset when nobody did.
+    #[prost(string, optional, tag = "4")]
+    pub user: ::core::option::Option<::prost::alloc::string::String>,
+    /// Identifier of the virtual machine that it is about.
+    #[prost(string, optional, tag = "5")]
+    pub vm: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name of that machine at the time.
+    #[prost(string, optional, tag = "6")]
+    pub vm_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Identifier of the host.
+    #[prost(string, optional, tag = "7")]
+    pub host: ::core::option::Option<::prost::alloc::string::String>,
+    /// What happened, in vCenter's words.
+    #[prost(string, optional, tag = "8")]
+    pub message: ::core::option::Option<::prost::alloc::string::String>,
+    /// Number that events of one operation share.
+    #[prost(int64, optional, tag = "9")]
+    pub chain: ::core::option::Option<i64>,
+}
+impl ::prost::Name for Event {
+    const NAME: &'static str = "Event";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.Event".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.Event".into()
+    }
+}
+/// Request of `ListEvents`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListEventsRequest {
+    /// What the events are about.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<EventFilter>,
+    /// Only events from this time on.
+    #[prost(message, optional, tag = "2")]
+    pub start: ::core::option::Option<::prost_types::Timestamp>,
+    /// Only events before this time.
+    #[prost(message, optional, tag = "3")]
+    pub end: ::core::option::Option<::prost_types::Timestamp>,
+    /// Events in one response: 1 to 1,000. 100 when unset.
+    #[prost(int32, optional, tag = "4")]
+    pub page_size: ::core::option::Option<i32>,
+    /// `next_page_token` of the response before, with the same filter and times.
+    #[prost(string, optional, tag = "5")]
+    pub page_token: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for ListEventsRequest {
+    const NAME: &'static str = "ListEventsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.ListEventsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.ListEventsRequest".into()
+    }
+}
+/// Response of `ListEvents`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListEventsResponse {
+    /// The events, the newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<Event>,
+    /// Leads to older events. Unset when there are none.
+    #[prost(string, optional, tag = "2")]
+    pub next_page_token: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for ListEventsResponse {
+    const NAME: &'static str = "ListEventsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.ListEventsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.ListEventsResponse".into()
+    }
+}
+/// Families of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AddressFamily {
+    /// Not set.
+    Unspecified = 0,
+    /// IPv4.
+    Ipv4 = 1,
+    /// IPv6.
+    Ipv6 = 2,
+}
+impl AddressFamily {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ADDRESS_FAMILY_UNSPECIFIED",
+            Self::Ipv4 => "ADDRESS_FAMILY_IPV4",
+            Self::Ipv6 => "ADDRESS_FAMILY_IPV6",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ADDRESS_FAMILY_UNSPECIFIED" => Some(Self::Unspecified),
+            "ADDRESS_FAMILY_IPV4" => Some(Self::Ipv4),
+            "ADDRESS_FAMILY_IPV6" => Some(Self::Ipv6),
+            _ => None,
+        }
+    }
+}
+/// How far a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TaskStatus {
+    /// Not set.
+    Unspecified = 0,
+    /// Waits for its turn.
+    Pending = 1,
+    /// Runs.
+    Running = 2,
+    /// Waits for something outside it.
+    Blocked = 3,
+    /// Ended with a result.
+    Succeeded = 4,
+    /// Ended with an error.
+    Failed = 5,
+}
+impl TaskStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TASK_STATUS_UNSPECIFIED",
+            Self::Pending => "TASK_STATUS_PENDING",
+            Self::Running => "TASK_STATUS_RUNNING",
+            Self::Blocked => "TASK_STATUS_BLOCKED",
+            Self::Succeeded => "TASK_STATUS_SUCCEEDED",
+            Self::Failed => "TASK_STATUS_FAILED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TASK_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "TASK_STATUS_PENDING" => Some(Self::Pending),
+            "TASK_STATUS_RUNNING" => Some(Self::Running),
+            "TASK_STATUS_BLOCKED" => Some(Self::Blocked),
+            "TASK_STATUS_SUCCEEDED" => Some(Self::Succeeded),
+            "TASK_STATUS_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod watch_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Tells of changes as they happen: machines, tasks and events.
+    ///
+    /// The gateway implements this service; it mirrors no service of vCenter. All watchers with the same credentials share one
+    /// wait at vCenter. A policy that limits machines hides all others. What every stream promises (heartbeats, limits, the
+    /// end when a replica stops) is in `docs/streams.md`.
+    #[derive(Debug, Clone)]
+    pub struct WatchServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> WatchServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> WatchServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            WatchServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Streams the state of virtual machines and their changes.
+        ///
+        /// The first message is `started`. Without a valid resume token the full state follows in pages of `added`, then `synced`;
+        /// with one, exactly the changes that were missed, then `synced`. After that each change: machines that were added or now
+        /// match the filter, changed fields of machines, and machines that were removed or no longer match. Changes that come
+        /// faster than the client reads are merged for each machine; a removal is never lost.
+        ///
+        /// A resume token belongs to one caller, filter and set of fields, and to the replica that sent it. With any other token,
+        /// and with one that has become too old, the stream starts with the full state.
+        /// - `UNAVAILABLE` with reason `GATEWAY_STOPPING`: the replica stops. Call again with the last resume token.
+        pub async fn watch_vms(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchVmsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchVmsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.WatchService/WatchVms",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vcenter.gateway.v1.WatchService", "WatchVms"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Waits until a virtual machine is in a certain condition, and returns its state.
+        ///
+        /// Answers at once when it is already. Any number of waiting calls cost vCenter one wait.
+        /// - `DEADLINE_EXCEEDED` with reason `CONDITION_NOT_MET`: `timeout` is over. The message names what is missing, for
+        ///   instance that VMware Tools do not run.
+        /// - `NOT_FOUND`: the machine does not exist, or was removed while the call waited for another condition.
+        pub async fn wait_for_vm(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WaitForVmRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WaitForVmResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.WatchService/WaitForVm",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vcenter.gateway.v1.WatchService", "WaitForVm"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Streams the state of a task to its end.
+        ///
+        /// Takes the identifiers of `cis.v1.TaskService`'s tasks and of VIM's. The first message has the present state, the last
+        /// one the final state. Any number of watchers cost vCenter one poll.
+        /// - `NOT_FOUND`: there is no such task, or the policy hides what it works on; vCenter forgets tasks some time after
+        ///   their end.
+        /// - `PERMISSION_DENIED`: `cancel_on_disconnect` is set, and the policy does not allow `cis.v1.TaskService/CancelTask`.
+        pub async fn watch_task(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchTaskRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchTaskResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.WatchService/WatchTask",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vcenter.gateway.v1.WatchService", "WatchTask"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Waits for the end of a task, and returns its result.
+        ///
+        /// A task that fails ends the call with the task's own error: its code, reason and details are those that the operation
+        /// would have failed with had it not been a task.
+        /// - `CANCELLED`: somebody canceled the task.
+        /// - `DEADLINE_EXCEEDED`: the task still runs. Unless `cancel_on_disconnect` is set, it goes on.
+        /// - `NOT_FOUND`, `PERMISSION_DENIED`: see `WatchTask`.
+        pub async fn wait_for_task(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WaitForTaskRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::WaitForTaskResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.WatchService/WaitForTask",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.gateway.v1.WatchService", "WaitForTask"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Streams vCenter's events about virtual machines, from now on or from a bookmark.
+        /// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+        pub async fn watch_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchEventsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.WatchService/WatchEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.gateway.v1.WatchService", "WatchEvents"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Lists vCenter's past events about virtual machines, the newest first.
+        /// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
+        pub async fn list_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListEventsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.WatchService/ListEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.gateway.v1.WatchService", "ListEvents"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use watch_service_client::WatchServiceClient;
+impl ::core::fmt::Debug for RunProgramRequest {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter
+            .debug_struct("RunProgramRequest")
+            .field("message", &self.message)
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for run_program_request::Message {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        match self {
+            Self::Start(value) => formatter.debug_tuple("Start").field(value).finish(),
+            Self::Input(_) => {
+                formatter.debug_tuple("Input").field(&crate::redact::Redacted).finish()
+            }
+        }
+    }
+}
+impl ::core::fmt::Debug for ProgramStart {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter
+            .debug_struct("ProgramStart")
+            .field("vm", &self.vm)
+            .field("credentials", &self.credentials)
+            .field(
+                "arguments",
+                &self
+                    .arguments
+                    .iter()
+                    .map(|_| crate::redact::Redacted)
+                    .collect::<::std::vec::Vec<_>>(),
+            )
+            .field("working_directory", &self.working_directory)
+            .field(
+                "environment",
+                &self
+                    .environment
+                    .iter()
+                    .map(|_| crate::redact::Redacted)
+                    .collect::<::std::vec::Vec<_>>(),
+            )
+            .field("timeout", &self.timeout)
+            .field("max_output_bytes", &self.max_output_bytes)
+            .field("stop_on_disconnect", &self.stop_on_disconnect)
+            .field("heartbeat_interval", &self.heartbeat_interval)
+            .field("program", &self.program)
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for program_start::Program {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        match self {
+            Self::ShellCommand(_) => {
+                formatter
+                    .debug_tuple("ShellCommand")
+                    .field(&crate::redact::Redacted)
+                    .finish()
+            }
+            Self::Path(value) => formatter.debug_tuple("Path").field(value).finish(),
+        }
+    }
+}
+impl ::core::fmt::Debug for RunProgramResponse {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter.debug_struct("RunProgramResponse").field("event", &self.event).finish()
+    }
+}
+impl ::core::fmt::Debug for run_program_response::Event {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        match self {
+            Self::Started(value) => {
+                formatter.debug_tuple("Started").field(value).finish()
+            }
+            Self::Output(_) => {
+                formatter.debug_tuple("Output").field(&crate::redact::Redacted).finish()
+            }
+            Self::ErrorOutput(_) => {
+                formatter
+                    .debug_tuple("ErrorOutput")
+                    .field(&crate::redact::Redacted)
+                    .finish()
+            }
+            Self::Exited(value) => formatter.debug_tuple("Exited").field(value).finish(),
+            Self::Heartbeat(value) => {
+                formatter.debug_tuple("Heartbeat").field(value).finish()
+            }
+        }
+    }
+}
+impl ::core::fmt::Debug for UploadFileRequest {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter
+            .debug_struct("UploadFileRequest")
+            .field("message", &self.message)
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for upload_file_request::Message {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        match self {
+            Self::Start(value) => formatter.debug_tuple("Start").field(value).finish(),
+            Self::Chunk(_) => {
+                formatter.debug_tuple("Chunk").field(&crate::redact::Redacted).finish()
+            }
+        }
+    }
+}
+impl ::core::fmt::Debug for DownloadFileResponse {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter
+            .debug_struct("DownloadFileResponse")
+            .field("event", &self.event)
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for download_file_response::Event {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        match self {
+            Self::Started(value) => {
+                formatter.debug_tuple("Started").field(value).finish()
+            }
+            Self::Chunk(_) => {
+                formatter.debug_tuple("Chunk").field(&crate::redact::Redacted).finish()
+            }
+            Self::Ended(value) => formatter.debug_tuple("Ended").field(value).finish(),
+        }
+    }
+}
+impl ::core::fmt::Debug for GetExtraConfigResponse {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter
+            .debug_struct("GetExtraConfigResponse")
+            .field(
+                "values",
+                &self
+                    .values
+                    .iter()
+                    .map(|_| crate::redact::Redacted)
+                    .collect::<::std::vec::Vec<_>>(),
+            )
+            .field("change_version", &self.change_version)
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for UpdateExtraConfigRequest {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter
+            .debug_struct("UpdateExtraConfigRequest")
+            .field("vm", &self.vm)
+            .field(
+                "values",
+                &self
+                    .values
+                    .iter()
+                    .map(|_| crate::redact::Redacted)
+                    .collect::<::std::vec::Vec<_>>(),
+            )
+            .field("removed_keys", &self.removed_keys)
+            .field("change_version", &self.change_version)
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for SetCloudInitRequest {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter
+            .debug_struct("SetCloudInitRequest")
+            .field("vm", &self.vm)
+            .field(
+                "user_data",
+                &self.user_data.as_ref().map(|_| crate::redact::Redacted),
+            )
+            .field("metadata", &self.metadata.as_ref().map(|_| crate::redact::Redacted))
+            .field(
+                "vendor_data",
+                &self.vendor_data.as_ref().map(|_| crate::redact::Redacted),
+            )
+            .field("compress", &self.compress)
+            .field("change_version", &self.change_version)
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for TakeScreenshotResponse {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter
+            .debug_struct("TakeScreenshotResponse")
+            .field("png", &self.png.as_ref().map(|_| crate::redact::Redacted))
+            .field("left_over", &self.left_over)
+            .finish()
     }
 }

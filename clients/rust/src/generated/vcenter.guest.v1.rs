@@ -2,7 +2,8 @@
 
 /// What to customize in a guest.
 ///
-/// Taken by `CustomizationService.SetCustomization`. It holds secrets: passwords, a product key, user data.
+/// Taken by `CustomizationService.SetCustomization`; `CustomizationSpecsService` stores it under a name. It holds
+/// secrets: passwords, a product key, user data.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CustomizationSpec {
     /// Settings of the operating system. They have to be for the family of the guest that the machine has.
@@ -748,6 +749,750 @@ impl WindowsNetworkAdapterSettingsNetBiosMode {
         }
     }
 }
+/// Request of `CreateCustomizationSpec`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateCustomizationSpecRequest {
+    /// The specification with its name and description.
+    #[prost(message, optional, tag = "1")]
+    pub spec: ::core::option::Option<CustomizationSpecsCreateSpec>,
+}
+impl ::prost::Name for CreateCustomizationSpecRequest {
+    const NAME: &'static str = "CreateCustomizationSpecRequest";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.CreateCustomizationSpecRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.CreateCustomizationSpecRequest".into()
+    }
+}
+/// Response of `CreateCustomizationSpec`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateCustomizationSpecResponse {
+    /// Identifier of the stored specification: its name.
+    #[prost(string, optional, tag = "1")]
+    pub customization_spec: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for CreateCustomizationSpecResponse {
+    const NAME: &'static str = "CreateCustomizationSpecResponse";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.CreateCustomizationSpecResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.CreateCustomizationSpecResponse".into()
+    }
+}
+/// Request of `DeleteCustomizationSpec`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteCustomizationSpecRequest {
+    /// Name of the specification, for instance `linux-1-nic`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+impl ::prost::Name for DeleteCustomizationSpecRequest {
+    const NAME: &'static str = "DeleteCustomizationSpecRequest";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.DeleteCustomizationSpecRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.DeleteCustomizationSpecRequest".into()
+    }
+}
+/// Response of `DeleteCustomizationSpec`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteCustomizationSpecResponse {}
+impl ::prost::Name for DeleteCustomizationSpecResponse {
+    const NAME: &'static str = "DeleteCustomizationSpecResponse";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.DeleteCustomizationSpecResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.DeleteCustomizationSpecResponse".into()
+    }
+}
+/// Request of `ExportCustomizationSpec`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportCustomizationSpecRequest {
+    /// Name of the specification, for instance `linux-1-nic`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Format of the text.
+    #[prost(enumeration = "CustomizationSpecsFormat", optional, tag = "2")]
+    pub format: ::core::option::Option<i32>,
+}
+impl ::prost::Name for ExportCustomizationSpecRequest {
+    const NAME: &'static str = "ExportCustomizationSpecRequest";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.ExportCustomizationSpecRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.ExportCustomizationSpecRequest".into()
+    }
+}
+/// Response of `ExportCustomizationSpec`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ExportCustomizationSpecResponse {
+    /// The specification as a text. Passwords are left out, but it can hold a product key or user data: treat it as a
+    /// secret.
+    #[prost(string, optional, tag = "1")]
+    pub exported: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for ExportCustomizationSpecResponse {
+    const NAME: &'static str = "ExportCustomizationSpecResponse";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.ExportCustomizationSpecResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.ExportCustomizationSpecResponse".into()
+    }
+}
+/// Request of `GetCustomizationSpec`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetCustomizationSpecRequest {
+    /// Name of the specification, for instance `linux-1-nic`, as `ListCustomizationSpecs` returns it.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+impl ::prost::Name for GetCustomizationSpecRequest {
+    const NAME: &'static str = "GetCustomizationSpecRequest";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.GetCustomizationSpecRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.GetCustomizationSpecRequest".into()
+    }
+}
+/// Response of `GetCustomizationSpec`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetCustomizationSpecResponse {
+    /// The stored specification.
+    #[prost(message, optional, tag = "1")]
+    pub customization_spec: ::core::option::Option<CustomizationSpecsInfo>,
+}
+impl ::prost::Name for GetCustomizationSpecResponse {
+    const NAME: &'static str = "GetCustomizationSpecResponse";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.GetCustomizationSpecResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.GetCustomizationSpecResponse".into()
+    }
+}
+/// Request of `ImportCustomizationSpec`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ImportCustomizationSpecRequest {
+    /// The specification as a text, in XML or JSON as `ExportCustomizationSpec` makes it. It can hold secrets.
+    #[prost(string, optional, tag = "1")]
+    pub customization_spec: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for ImportCustomizationSpecRequest {
+    const NAME: &'static str = "ImportCustomizationSpecRequest";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.ImportCustomizationSpecRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.ImportCustomizationSpecRequest".into()
+    }
+}
+/// Response of `ImportCustomizationSpec`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportCustomizationSpecResponse {
+    /// The specification that the text stands for, as `CreateCustomizationSpec` takes it.
+    #[prost(message, optional, tag = "1")]
+    pub spec: ::core::option::Option<CustomizationSpecsCreateSpec>,
+}
+impl ::prost::Name for ImportCustomizationSpecResponse {
+    const NAME: &'static str = "ImportCustomizationSpecResponse";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.ImportCustomizationSpecResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.ImportCustomizationSpecResponse".into()
+    }
+}
+/// Request of `ListCustomizationSpecs`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCustomizationSpecsRequest {
+    /// Names of the specifications to list. All when empty.
+    #[prost(string, repeated, tag = "1")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Operating system that the specifications are for, for instance `LINUX`. All when unset.
+    ///
+    /// The values are those of `CustomizationSpecsOsType`.
+    #[prost(string, optional, tag = "2")]
+    pub os_type: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for ListCustomizationSpecsRequest {
+    const NAME: &'static str = "ListCustomizationSpecsRequest";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.ListCustomizationSpecsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.ListCustomizationSpecsRequest".into()
+    }
+}
+/// Response of `ListCustomizationSpecs`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListCustomizationSpecsResponse {
+    /// The specifications that match.
+    #[prost(message, repeated, tag = "1")]
+    pub customization_specs: ::prost::alloc::vec::Vec<CustomizationSpecsSummary>,
+}
+impl ::prost::Name for ListCustomizationSpecsResponse {
+    const NAME: &'static str = "ListCustomizationSpecsResponse";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.ListCustomizationSpecsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.ListCustomizationSpecsResponse".into()
+    }
+}
+/// Request of `SetCustomizationSpec`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetCustomizationSpecRequest {
+    /// Name of the specification to replace, for instance `linux-1-nic`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// What to store in its place. All of it is replaced.
+    #[prost(message, optional, tag = "2")]
+    pub spec: ::core::option::Option<CustomizationSpecsSpec>,
+}
+impl ::prost::Name for SetCustomizationSpecRequest {
+    const NAME: &'static str = "SetCustomizationSpecRequest";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.SetCustomizationSpecRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.SetCustomizationSpecRequest".into()
+    }
+}
+/// Response of `SetCustomizationSpec`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetCustomizationSpecResponse {}
+impl ::prost::Name for SetCustomizationSpecResponse {
+    const NAME: &'static str = "SetCustomizationSpecResponse";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.SetCustomizationSpecResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.SetCustomizationSpecResponse".into()
+    }
+}
+/// A specification that is not stored yet. Taken by `CreateCustomizationSpec`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CustomizationSpecsCreateSpec {
+    /// The specification itself.
+    #[prost(message, optional, tag = "1")]
+    pub spec: ::core::option::Option<CustomizationSpec>,
+    /// What the specification is for. May be empty.
+    #[prost(string, optional, tag = "2")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name under which it is stored, for instance `linux-1-nic`. Unique within vCenter.
+    #[prost(string, optional, tag = "3")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for CustomizationSpecsCreateSpec {
+    const NAME: &'static str = "CustomizationSpecsCreateSpec";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.CustomizationSpecsCreateSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.CustomizationSpecsCreateSpec".into()
+    }
+}
+/// A stored specification.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CustomizationSpecsInfo {
+    /// When it was last changed.
+    #[prost(message, optional, tag = "1")]
+    pub last_modified: ::core::option::Option<::prost_types::Timestamp>,
+    /// The specification with its name, description and fingerprint.
+    #[prost(message, optional, tag = "2")]
+    pub spec: ::core::option::Option<CustomizationSpecsSpec>,
+}
+impl ::prost::Name for CustomizationSpecsInfo {
+    const NAME: &'static str = "CustomizationSpecsInfo";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.CustomizationSpecsInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.CustomizationSpecsInfo".into()
+    }
+}
+/// A stored specification with its name, description and fingerprint. Taken by `SetCustomizationSpec`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CustomizationSpecsSpec {
+    /// Stands for the present version of the stored specification. Each change gives it another one.
+    ///
+    /// Send the one that `GetCustomizationSpec` returned; an empty one replaces whatever is stored.
+    #[prost(string, optional, tag = "1")]
+    pub fingerprint: ::core::option::Option<::prost::alloc::string::String>,
+    /// The specification itself.
+    #[prost(message, optional, tag = "2")]
+    pub spec: ::core::option::Option<CustomizationSpec>,
+    /// What the specification is for. May be empty.
+    #[prost(string, optional, tag = "3")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name under which it is stored. Another name than before renames the specification.
+    #[prost(string, optional, tag = "4")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for CustomizationSpecsSpec {
+    const NAME: &'static str = "CustomizationSpecsSpec";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.CustomizationSpecsSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.CustomizationSpecsSpec".into()
+    }
+}
+/// What a list shows of a stored specification. `GetCustomizationSpec` shows the rest.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CustomizationSpecsSummary {
+    /// Name of the specification, which is its identifier.
+    #[prost(string, optional, tag = "1")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// What the specification is for.
+    #[prost(string, optional, tag = "2")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Operating system that it is for.
+    #[prost(enumeration = "CustomizationSpecsOsType", optional, tag = "3")]
+    pub os_type: ::core::option::Option<i32>,
+    /// When it was last changed.
+    #[prost(message, optional, tag = "4")]
+    pub last_modified: ::core::option::Option<::prost_types::Timestamp>,
+}
+impl ::prost::Name for CustomizationSpecsSummary {
+    const NAME: &'static str = "CustomizationSpecsSummary";
+    const PACKAGE: &'static str = "vcenter.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.guest.v1.CustomizationSpecsSummary".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.guest.v1.CustomizationSpecsSummary".into()
+    }
+}
+/// Formats of a specification as a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CustomizationSpecsFormat {
+    /// Not set, or a value that this contract does not know.
+    Unspecified = 0,
+    /// JSON.
+    Json = 1,
+    /// XML, as vCenter's user interface exports and imports it.
+    Xml = 2,
+}
+impl CustomizationSpecsFormat {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CUSTOMIZATION_SPECS_FORMAT_UNSPECIFIED",
+            Self::Json => "CUSTOMIZATION_SPECS_FORMAT_JSON",
+            Self::Xml => "CUSTOMIZATION_SPECS_FORMAT_XML",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CUSTOMIZATION_SPECS_FORMAT_UNSPECIFIED" => Some(Self::Unspecified),
+            "CUSTOMIZATION_SPECS_FORMAT_JSON" => Some(Self::Json),
+            "CUSTOMIZATION_SPECS_FORMAT_XML" => Some(Self::Xml),
+            _ => None,
+        }
+    }
+}
+/// Operating systems that a specification can be for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CustomizationSpecsOsType {
+    /// Not set, or a value that this contract does not know.
+    Unspecified = 0,
+    /// Windows.
+    Windows = 1,
+    /// Linux.
+    Linux = 2,
+}
+impl CustomizationSpecsOsType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CUSTOMIZATION_SPECS_OS_TYPE_UNSPECIFIED",
+            Self::Windows => "CUSTOMIZATION_SPECS_OS_TYPE_WINDOWS",
+            Self::Linux => "CUSTOMIZATION_SPECS_OS_TYPE_LINUX",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CUSTOMIZATION_SPECS_OS_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CUSTOMIZATION_SPECS_OS_TYPE_WINDOWS" => Some(Self::Windows),
+            "CUSTOMIZATION_SPECS_OS_TYPE_LINUX" => Some(Self::Linux),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod customization_specs_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Manages the customization specifications that vCenter stores, each under a name that is its identifier.
+    ///
+    /// A stored specification is used by its name: when a machine is cloned or deployed, or by
+    /// `CustomizationService.SetCustomization`. Specifications hold secrets; vCenter stores passwords encrypted.
+    ///
+    /// Besides what the operations say about themselves, all of them can fail with
+    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege. Reading needs `VirtualMachine.Provisioning.ReadCustSpecs`; importing
+    ///   and everything that changes a specification, `VirtualMachine.Provisioning.ModifyCustSpecs`.
+    ///
+    /// Mirrors `com.vmware.vcenter.guest.customization_specs`.
+    #[derive(Debug, Clone)]
+    pub struct CustomizationSpecsServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> CustomizationSpecsServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> CustomizationSpecsServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            CustomizationSpecsServiceClient::new(
+                InterceptedService::new(inner, interceptor),
+            )
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Stores a new specification. Mirrors `create`.
+        ///
+        /// Not idempotent: a second call fails with `ALREADY_EXISTS`.
+        /// - `ALREADY_EXISTS`: there is a specification with that name.
+        /// - `INVALID_ARGUMENT`: the specification is not valid.
+        pub async fn create_customization_spec(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateCustomizationSpecRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateCustomizationSpecResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.guest.v1.CustomizationSpecsService/CreateCustomizationSpec",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.guest.v1.CustomizationSpecsService",
+                        "CreateCustomizationSpec",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a stored specification. Mirrors `delete`.
+        ///
+        /// Machines that were customized with it stay as they are. Not idempotent: a second call fails with `NOT_FOUND`.
+        /// - `NOT_FOUND`: there is no specification with that name.
+        pub async fn delete_customization_spec(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteCustomizationSpecRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteCustomizationSpecResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.guest.v1.CustomizationSpecsService/DeleteCustomizationSpec",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.guest.v1.CustomizationSpecsService",
+                        "DeleteCustomizationSpec",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a stored specification as a text, for a file or for another vCenter. Mirrors `export`.
+        ///
+        /// Passwords are left out of it. Only reads, although vCenter has it as a POST.
+        /// - `NOT_FOUND`: there is no specification with that name.
+        /// - `INVALID_ARGUMENT`: vCenter does not know the format.
+        pub async fn export_customization_spec(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportCustomizationSpecRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportCustomizationSpecResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.guest.v1.CustomizationSpecsService/ExportCustomizationSpec",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.guest.v1.CustomizationSpecsService",
+                        "ExportCustomizationSpec",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a stored specification. Mirrors `get`.
+        ///
+        /// - `NOT_FOUND`: there is no specification with that name.
+        pub async fn get_customization_spec(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetCustomizationSpecRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetCustomizationSpecResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.guest.v1.CustomizationSpecsService/GetCustomizationSpec",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.guest.v1.CustomizationSpecsService",
+                        "GetCustomizationSpec",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Reads a text that `ExportCustomizationSpec` made, and returns the specification that it stands for. Mirrors
+        /// `import_specification`.
+        ///
+        /// Stores nothing: pass the result to `CreateCustomizationSpec`, with the passwords put in again.
+        /// - `INVALID_ARGUMENT`: the text is not that of a valid specification.
+        pub async fn import_customization_spec(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportCustomizationSpecRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportCustomizationSpecResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.guest.v1.CustomizationSpecsService/ImportCustomizationSpec",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.guest.v1.CustomizationSpecsService",
+                        "ImportCustomizationSpec",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the stored specifications that match a filter. Mirrors `list`.
+        ///
+        /// All of them come in one answer. vCenter does not have pages for them.
+        /// - `INVALID_ARGUMENT`: vCenter does not know the operating system of the filter.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,000 specifications match. Narrow the filter.
+        pub async fn list_customization_specs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCustomizationSpecsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCustomizationSpecsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.guest.v1.CustomizationSpecsService/ListCustomizationSpecs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.guest.v1.CustomizationSpecsService",
+                        "ListCustomizationSpecs",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Replaces a stored specification. Mirrors `set`.
+        ///
+        /// `fingerprint` guards against changes that others make in the meantime: read the specification with
+        /// `GetCustomizationSpec`, and send its fingerprint along. Idempotent by vCenter's documentation, but a repetition
+        /// with the same fingerprint can fail with `INVALID_ARGUMENT`, since the first call changed it.
+        /// - `NOT_FOUND`: there is no specification with that name.
+        /// - `INVALID_ARGUMENT`: the specification is not valid, or was changed since the one with this fingerprint was read.
+        pub async fn set_customization_spec(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetCustomizationSpecRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetCustomizationSpecResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.guest.v1.CustomizationSpecsService/SetCustomizationSpec",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.guest.v1.CustomizationSpecsService",
+                        "SetCustomizationSpec",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use customization_specs_service_client::CustomizationSpecsServiceClient;
 impl ::core::fmt::Debug for WindowsConfiguration {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         formatter
@@ -808,6 +1553,25 @@ impl ::core::fmt::Debug for CloudinitConfiguration {
             .debug_struct("CloudinitConfiguration")
             .field("metadata", &self.metadata)
             .field("userdata", &self.userdata.as_ref().map(|_| crate::redact::Redacted))
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for ExportCustomizationSpecResponse {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter
+            .debug_struct("ExportCustomizationSpecResponse")
+            .field("exported", &self.exported.as_ref().map(|_| crate::redact::Redacted))
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for ImportCustomizationSpecRequest {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter
+            .debug_struct("ImportCustomizationSpecRequest")
+            .field(
+                "customization_spec",
+                &self.customization_spec.as_ref().map(|_| crate::redact::Redacted),
+            )
             .finish()
     }
 }

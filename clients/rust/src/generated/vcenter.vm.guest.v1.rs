@@ -2,8 +2,8 @@
 
 /// Account of the guest operating system for which an operation runs. Not an account of vCenter.
 ///
-/// Part of every request to `EnvironmentService` and `ProcessesService`. Nothing of it is kept: each request carries it
-/// anew.
+/// Part of every request to `EnvironmentService`, `ProcessesService`, and the services for the guest's file system.
+/// Nothing of it is kept: each request carries it anew.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct Credentials {
@@ -39,7 +39,7 @@ impl ::prost::Name for Credentials {
 }
 /// Names that DNS servers gave the guest.
 ///
-/// Part of `NetworkingInfo`.
+/// Part of `NetworkingInfo` and, for one interface, of `InterfacesInfo`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DnsAssignedValues {
     /// Host part of the name, for instance `web01` of `web01.example.com`.
@@ -59,7 +59,7 @@ impl ::prost::Name for DnsAssignedValues {
         "/vcenter.vm.guest.v1.DnsAssignedValues".into()
     }
 }
-/// DNS settings of the guest. Part of `NetworkingInfo`.
+/// DNS settings of the guest. Part of `NetworkingInfo` and, for one interface, of `InterfacesInfo`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DnsConfigInfo {
     /// Addresses of the DNS servers, in the order in which they are asked.
@@ -81,9 +81,7 @@ impl ::prost::Name for DnsConfigInfo {
         "/vcenter.vm.guest.v1.DnsConfigInfo".into()
     }
 }
-/// DHCP settings of the guest.
-///
-/// No operation returns it so far; it is part of the documented contract.
+/// DHCP settings of an interface of the guest. Part of `InterfacesIpConfigInfo`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DhcpConfigInfo {
     /// Whether DHCP is used for IPv4.
@@ -137,6 +135,377 @@ impl CredentialsType {
         }
     }
 }
+/// Request of `GetCustomizationLive`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetCustomizationLiveRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+}
+impl ::prost::Name for GetCustomizationLiveRequest {
+    const NAME: &'static str = "GetCustomizationLiveRequest";
+    const PACKAGE: &'static str = "vcenter.vm.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.guest.v1.GetCustomizationLiveRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.guest.v1.GetCustomizationLiveRequest".into()
+    }
+}
+/// Response of `GetCustomizationLive`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetCustomizationLiveResponse {
+    /// State of the customization.
+    #[prost(message, optional, tag = "1")]
+    pub customization: ::core::option::Option<CustomizationLiveInfo>,
+}
+impl ::prost::Name for GetCustomizationLiveResponse {
+    const NAME: &'static str = "GetCustomizationLiveResponse";
+    const PACKAGE: &'static str = "vcenter.vm.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.guest.v1.GetCustomizationLiveResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.guest.v1.GetCustomizationLiveResponse".into()
+    }
+}
+/// Request of `RunCustomizationLiveTask`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunCustomizationLiveTaskRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// What to customize, and as which user of the guest.
+    #[prost(message, optional, tag = "2")]
+    pub spec: ::core::option::Option<CustomizationLiveRunSpec>,
+}
+impl ::prost::Name for RunCustomizationLiveTaskRequest {
+    const NAME: &'static str = "RunCustomizationLiveTaskRequest";
+    const PACKAGE: &'static str = "vcenter.vm.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.guest.v1.RunCustomizationLiveTaskRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.guest.v1.RunCustomizationLiveTaskRequest".into()
+    }
+}
+/// Response of `RunCustomizationLiveTask`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunCustomizationLiveTaskResponse {
+    /// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+    #[prost(string, optional, tag = "1")]
+    pub task: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for RunCustomizationLiveTaskResponse {
+    const NAME: &'static str = "RunCustomizationLiveTaskResponse";
+    const PACKAGE: &'static str = "vcenter.vm.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.guest.v1.RunCustomizationLiveTaskResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.guest.v1.RunCustomizationLiveTaskResponse".into()
+    }
+}
+/// Who the customization acts as in the guest.
+///
+/// It holds a secret.
+///
+/// Since vCenter 9.0.0.0.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct CustomizationLiveGuestAuthentication {
+    /// Name of an account of the guest, which needs the rights of an administrator, for instance `root`.
+    #[prost(string, optional, tag = "1")]
+    pub user_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Password of the account.
+    #[prost(string, optional, tag = "2")]
+    pub password: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for CustomizationLiveGuestAuthentication {
+    const NAME: &'static str = "CustomizationLiveGuestAuthentication";
+    const PACKAGE: &'static str = "vcenter.vm.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.guest.v1.CustomizationLiveGuestAuthentication".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.guest.v1.CustomizationLiveGuestAuthentication".into()
+    }
+}
+/// State of the customization of a running guest. Returned by `GetCustomizationLive`.
+///
+/// Since vCenter 9.0.0.0.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CustomizationLiveInfo {
+    /// How far it is. Decides which of the other fields can be set.
+    #[prost(enumeration = "CustomizationLiveInfoStatus", optional, tag = "1")]
+    pub status: ::core::option::Option<i32>,
+    /// Why it failed. Relevant only when `status` is `FAILED`. Unset when the reason is not known.
+    #[prost(message, optional, tag = "2")]
+    pub error: ::core::option::Option<
+        super::super::super::super::vapi::std::v1::LocalizableMessage,
+    >,
+    /// When it began in the guest. Relevant unless `status` is `NOT_AVAILABLE`.
+    #[prost(message, optional, tag = "3")]
+    pub start_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it ended in the guest. Relevant only when `status` is `SUCCEEDED` or `FAILED`.
+    #[prost(message, optional, tag = "4")]
+    pub end_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+impl ::prost::Name for CustomizationLiveInfo {
+    const NAME: &'static str = "CustomizationLiveInfo";
+    const PACKAGE: &'static str = "vcenter.vm.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.guest.v1.CustomizationLiveInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.guest.v1.CustomizationLiveInfo".into()
+    }
+}
+/// What to customize in a running guest. Taken by `RunCustomizationLiveTask`.
+///
+/// One of `name` and `spec` has to be set; where both are, `name` counts.
+///
+/// Since vCenter 9.0.0.0.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CustomizationLiveRunSpec {
+    /// Name of a specification that is stored in the inventory of vCenter.
+    #[prost(string, optional, tag = "1")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// The specification itself, which is not stored in the inventory.
+    ///
+    /// It holds secrets where passwords are set.
+    #[prost(message, optional, tag = "2")]
+    pub spec: ::core::option::Option<super::super::super::guest::v1::CustomizationSpec>,
+    /// Account of the guest to act as.
+    #[prost(message, optional, tag = "3")]
+    pub auth: ::core::option::Option<CustomizationLiveGuestAuthentication>,
+}
+impl ::prost::Name for CustomizationLiveRunSpec {
+    const NAME: &'static str = "CustomizationLiveRunSpec";
+    const PACKAGE: &'static str = "vcenter.vm.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.guest.v1.CustomizationLiveRunSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.guest.v1.CustomizationLiveRunSpec".into()
+    }
+}
+/// States of the customization of a running guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CustomizationLiveInfoStatus {
+    /// Not set, or a value that this contract does not know.
+    Unspecified = 0,
+    /// None has been started on this machine.
+    NotAvailable = 1,
+    /// Running in the guest. `start_time` is known.
+    Running = 2,
+    /// Ended well in the guest. `start_time` and `end_time` are known.
+    Succeeded = 3,
+    /// Ended with an error, which `error` describes if vCenter knows it.
+    Failed = 4,
+}
+impl CustomizationLiveInfoStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CUSTOMIZATION_LIVE_INFO_STATUS_UNSPECIFIED",
+            Self::NotAvailable => "CUSTOMIZATION_LIVE_INFO_STATUS_NOT_AVAILABLE",
+            Self::Running => "CUSTOMIZATION_LIVE_INFO_STATUS_RUNNING",
+            Self::Succeeded => "CUSTOMIZATION_LIVE_INFO_STATUS_SUCCEEDED",
+            Self::Failed => "CUSTOMIZATION_LIVE_INFO_STATUS_FAILED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CUSTOMIZATION_LIVE_INFO_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "CUSTOMIZATION_LIVE_INFO_STATUS_NOT_AVAILABLE" => Some(Self::NotAvailable),
+            "CUSTOMIZATION_LIVE_INFO_STATUS_RUNNING" => Some(Self::Running),
+            "CUSTOMIZATION_LIVE_INFO_STATUS_SUCCEEDED" => Some(Self::Succeeded),
+            "CUSTOMIZATION_LIVE_INFO_STATUS_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod customization_live_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Customizes the guest operating system of a virtual machine while it runs, without a restart.
+    ///
+    /// Only for Linux: the specification has a `linux_config` without `script_text`. The guest needs the Guest Customization
+    /// Engine, which comes with VMware Tools or is installed apart. For a machine that is off there is
+    /// `CustomizationService`.
+    ///
+    /// Besides what the operations say about themselves, both can fail with
+    /// - `NOT_FOUND`: the machine does not exist.
+    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege: `System.View` on the machine to read the state,
+    ///   `VirtualMachine.Provisioning.Customize` to customize it.
+    ///
+    /// Mirrors `com.vmware.vcenter.vm.guest.customization_live`.
+    ///
+    /// Since vCenter 9.0.0.0.
+    #[derive(Debug, Clone)]
+    pub struct CustomizationLiveServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> CustomizationLiveServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> CustomizationLiveServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            CustomizationLiveServiceClient::new(
+                InterceptedService::new(inner, interceptor),
+            )
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns how far the customization of a running guest is, or how the last one ended. Mirrors `get`.
+        ///
+        /// It can be asked again and again while the guest is being customized.
+        ///
+        /// Since vCenter 9.0.0.0.
+        pub async fn get_customization_live(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetCustomizationLiveRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetCustomizationLiveResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.guest.v1.CustomizationLiveService/GetCustomizationLive",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.guest.v1.CustomizationLiveService",
+                        "GetCustomizationLive",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Customizes the guest of a virtual machine that is on. Mirrors `run_task`.
+        ///
+        /// Has a task form only: it returns the identifier of a task, which ends with the customization. A pending
+        /// customization is replaced. Not idempotent: a second call customizes the guest again.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on, or VMware Tools do not run in its guest.
+        /// - `INVALID_ARGUMENT`: the settings are not valid or not supported, or neither `name` nor `spec` is set.
+        ///
+        /// Since vCenter 9.0.0.0.
+        pub async fn run_customization_live_task(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RunCustomizationLiveTaskRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RunCustomizationLiveTaskResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.guest.v1.CustomizationLiveService/RunCustomizationLiveTask",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.guest.v1.CustomizationLiveService",
+                        "RunCustomizationLiveTask",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use customization_live_service_client::CustomizationLiveServiceClient;
 /// Request of `GetCustomization`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetCustomizationRequest {
@@ -264,6 +633,67 @@ impl ::prost::Name for CustomizationSetSpec {
         "/vcenter.vm.guest.v1.CustomizationSetSpec".into()
     }
 }
+/// Request of `CheckCustomization`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckCustomizationRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+}
+impl ::prost::Name for CheckCustomizationRequest {
+    const NAME: &'static str = "CheckCustomizationRequest";
+    const PACKAGE: &'static str = "vcenter.vm.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.guest.v1.CheckCustomizationRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.guest.v1.CheckCustomizationRequest".into()
+    }
+}
+/// Response of `CheckCustomization`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckCustomizationResponse {
+    /// What the check found.
+    #[prost(message, optional, tag = "1")]
+    pub check: ::core::option::Option<CustomizationCheckInfo>,
+}
+impl ::prost::Name for CheckCustomizationResponse {
+    const NAME: &'static str = "CheckCustomizationResponse";
+    const PACKAGE: &'static str = "vcenter.vm.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.guest.v1.CheckCustomizationResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.guest.v1.CheckCustomizationResponse".into()
+    }
+}
+/// Whether a machine's guest can be customized. Returned by `CheckCustomization`.
+///
+/// The two flags say what stands in the way when it cannot.
+///
+/// Since vCenter 9.0.0.0.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CustomizationCheckInfo {
+    /// What the check found, as a whole.
+    #[prost(enumeration = "CustomizationCheckInfoCheckStatus", optional, tag = "1")]
+    pub check_status: ::core::option::Option<i32>,
+    /// Whether customization supports the guest operating system that is configured.
+    #[prost(bool, optional, tag = "2")]
+    pub supported_guest_os: ::core::option::Option<bool>,
+    /// Whether the machine is in a power state in which a customization can be planned.
+    #[prost(bool, optional, tag = "3")]
+    pub supported_power_state: ::core::option::Option<bool>,
+}
+impl ::prost::Name for CustomizationCheckInfo {
+    const NAME: &'static str = "CustomizationCheckInfo";
+    const PACKAGE: &'static str = "vcenter.vm.guest.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.guest.v1.CustomizationCheckInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.guest.v1.CustomizationCheckInfo".into()
+    }
+}
 /// States of a guest's customization.
 ///
 /// After a plan it is first `PENDING`, then `RUNNING`, and in the end either `SUCCEEDED` or `FAILED`.
@@ -311,6 +741,43 @@ impl CustomizationStatus {
         }
     }
 }
+/// What a check of customization found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CustomizationCheckInfoCheckStatus {
+    /// Not set, or a value that this contract does not know.
+    Unspecified = 0,
+    /// A customization can be planned.
+    Supported = 1,
+    /// A customization cannot be planned, for the guest operating system or for the power state.
+    NotSupported = 2,
+}
+impl CustomizationCheckInfoCheckStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_UNSPECIFIED",
+            Self::Supported => "CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_SUPPORTED",
+            Self::NotSupported => "CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_NOT_SUPPORTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_UNSPECIFIED" => {
+                Some(Self::Unspecified)
+            }
+            "CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_SUPPORTED" => Some(Self::Supported),
+            "CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_NOT_SUPPORTED" => {
+                Some(Self::NotSupported)
+            }
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod customization_service_client {
     #![allow(
@@ -327,7 +794,7 @@ pub mod customization_service_client {
     /// `SetCustomization` only notes down what is to be done. The work itself happens inside the guest once the machine is
     /// powered on, and `GetCustomization` tells how far it is.
     ///
-    /// Besides what the operations say about themselves, both can fail with
+    /// Besides what the operations say about themselves, all of them can fail with
     /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
     /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
@@ -470,6 +937,42 @@ pub mod customization_service_client {
                     GrpcMethod::new(
                         "vcenter.vm.guest.v1.CustomizationService",
                         "SetCustomization",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns whether the customization of a guest is supported for a virtual machine as it is now. Mirrors `check`.
+        ///
+        /// A POST that only reads. `SUPPORTED` is not a promise for a particular specification: `SetCustomization` checks
+        /// that.
+        /// - `NOT_FOUND`: the machine does not exist.
+        ///
+        /// Since vCenter 9.0.0.0.
+        pub async fn check_customization(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckCustomizationRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckCustomizationResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.guest.v1.CustomizationService/CheckCustomization",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.guest.v1.CustomizationService",
+                        "CheckCustomization",
                     ),
                 );
             self.inner.unary(req, path, codec).await
@@ -2461,6 +2964,15 @@ impl ::core::fmt::Debug for Credentials {
                 "saml_token",
                 &self.saml_token.as_ref().map(|_| crate::redact::Redacted),
             )
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for CustomizationLiveGuestAuthentication {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter
+            .debug_struct("CustomizationLiveGuestAuthentication")
+            .field("user_name", &self.user_name)
+            .field("password", &self.password.as_ref().map(|_| crate::redact::Redacted))
             .finish()
     }
 }

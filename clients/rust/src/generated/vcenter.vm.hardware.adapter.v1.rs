@@ -185,3 +185,1373 @@ impl ScsiSharing {
         }
     }
 }
+/// Request of `CreateNvmeAdapter`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateNvmeAdapterRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// What the new adapter should be like. An empty specification is valid: vCenter then chooses everything.
+    #[prost(message, optional, tag = "2")]
+    pub spec: ::core::option::Option<NvmeCreateSpec>,
+}
+impl ::prost::Name for CreateNvmeAdapterRequest {
+    const NAME: &'static str = "CreateNvmeAdapterRequest";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.CreateNvmeAdapterRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.CreateNvmeAdapterRequest".into()
+    }
+}
+/// Response of `CreateNvmeAdapter`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateNvmeAdapterResponse {
+    /// Identifier that vCenter gave the new adapter, for instance `31000`. Unique within the machine.
+    #[prost(string, optional, tag = "1")]
+    pub adapter: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for CreateNvmeAdapterResponse {
+    const NAME: &'static str = "CreateNvmeAdapterResponse";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.CreateNvmeAdapterResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.CreateNvmeAdapterResponse".into()
+    }
+}
+/// Request of `DeleteNvmeAdapter`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteNvmeAdapterRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Identifier of the adapter, for instance `31000`. No disk may be attached to it.
+    #[prost(string, tag = "2")]
+    pub adapter: ::prost::alloc::string::String,
+}
+impl ::prost::Name for DeleteNvmeAdapterRequest {
+    const NAME: &'static str = "DeleteNvmeAdapterRequest";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.DeleteNvmeAdapterRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.DeleteNvmeAdapterRequest".into()
+    }
+}
+/// Response of `DeleteNvmeAdapter`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteNvmeAdapterResponse {}
+impl ::prost::Name for DeleteNvmeAdapterResponse {
+    const NAME: &'static str = "DeleteNvmeAdapterResponse";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.DeleteNvmeAdapterResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.DeleteNvmeAdapterResponse".into()
+    }
+}
+/// Request of `GetNvmeAdapter`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetNvmeAdapterRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Identifier of the adapter, for instance `31000`, as `ListNvmeAdapters` and `CreateNvmeAdapter` return it.
+    #[prost(string, tag = "2")]
+    pub adapter: ::prost::alloc::string::String,
+}
+impl ::prost::Name for GetNvmeAdapterRequest {
+    const NAME: &'static str = "GetNvmeAdapterRequest";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.GetNvmeAdapterRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.GetNvmeAdapterRequest".into()
+    }
+}
+/// Response of `GetNvmeAdapter`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetNvmeAdapterResponse {
+    /// Configuration of the adapter.
+    #[prost(message, optional, tag = "1")]
+    pub adapter: ::core::option::Option<NvmeInfo>,
+}
+impl ::prost::Name for GetNvmeAdapterResponse {
+    const NAME: &'static str = "GetNvmeAdapterResponse";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.GetNvmeAdapterResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.GetNvmeAdapterResponse".into()
+    }
+}
+/// Request of `ListNvmeAdapters`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListNvmeAdaptersRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListNvmeAdaptersRequest {
+    const NAME: &'static str = "ListNvmeAdaptersRequest";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.ListNvmeAdaptersRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.ListNvmeAdaptersRequest".into()
+    }
+}
+/// Response of `ListNvmeAdapters`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListNvmeAdaptersResponse {
+    /// The NVMe adapters, empty when the machine has none.
+    #[prost(message, repeated, tag = "1")]
+    pub adapters: ::prost::alloc::vec::Vec<NvmeSummary>,
+}
+impl ::prost::Name for ListNvmeAdaptersResponse {
+    const NAME: &'static str = "ListNvmeAdaptersResponse";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.ListNvmeAdaptersResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.ListNvmeAdaptersResponse".into()
+    }
+}
+/// What a new NVMe adapter should be like. Taken by `CreateNvmeAdapter`, and by `VmService.CreateVm` for each adapter of
+/// the new machine.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NvmeCreateSpec {
+    /// Number of the adapter's bus, from 0 to 3.
+    ///
+    /// When unset, vCenter chooses a number that is free; the call fails when none is.
+    #[prost(int64, optional, tag = "1")]
+    pub bus: ::core::option::Option<i64>,
+    /// Slot on the PCI bus, for instance `224`.
+    ///
+    /// When unset, vCenter chooses a free slot when the machine is powered on.
+    #[prost(int64, optional, tag = "2")]
+    pub pci_slot_number: ::core::option::Option<i64>,
+}
+impl ::prost::Name for NvmeCreateSpec {
+    const NAME: &'static str = "NvmeCreateSpec";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.NvmeCreateSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.NvmeCreateSpec".into()
+    }
+}
+/// What a list shows of an NVMe adapter: enough to ask for the rest.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NvmeSummary {
+    /// Identifier of the adapter, for instance `31000`. Unique within the machine.
+    #[prost(string, optional, tag = "1")]
+    pub adapter: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for NvmeSummary {
+    const NAME: &'static str = "NvmeSummary";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.NvmeSummary".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.NvmeSummary".into()
+    }
+}
+/// Generated client implementations.
+pub mod nvme_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Configures the virtual NVMe adapters of a virtual machine, to which NVMe disks are attached.
+    ///
+    /// A machine has four of them at most, each with a bus of its own. An adapter has to be there before `DiskService` can
+    /// put a disk on its bus. The machine needs hardware version 13 or newer.
+    ///
+    /// Besides what the operations say about themselves, all of them can fail with
+    /// - `NOT_FOUND`: the machine, or the adapter that is named, does not exist.
+    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
+    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    ///
+    /// Mirrors `com.vmware.vcenter.vm.hardware.adapter.nvme`.
+    #[derive(Debug, Clone)]
+    pub struct NvmeServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> NvmeServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> NvmeServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            NvmeServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Adds an NVMe adapter to a virtual machine. Mirrors `create`.
+        ///
+        /// Returns the identifier of the adapter. A running machine accepts adapters too. Not idempotent: each call adds one.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
+        /// - `RESOURCE_IN_USE`: another adapter has the bus number, or another device has the PCI slot.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has as many NVMe adapters as it can have.
+        /// - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of bounds.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+        /// - `UNSUPPORTED`: the machine's guest operating system or its hardware version does not support the adapter.
+        /// - `ERROR`: among others, the adapter was added but its identifier could not be determined. Compare with
+        ///   `ListNvmeAdapters` before another try.
+        pub async fn create_nvme_adapter(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateNvmeAdapterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateNvmeAdapterResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.hardware.adapter.v1.NvmeService/CreateNvmeAdapter",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.hardware.adapter.v1.NvmeService",
+                        "CreateNvmeAdapter",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes an NVMe adapter from a virtual machine. Mirrors `delete`.
+        ///
+        /// vCenter does not remove an adapter that still has disks: remove those first. Not idempotent: a second call fails
+        /// with `NOT_FOUND`.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+        /// - `ERROR`: among others, disks are attached to the adapter.
+        pub async fn delete_nvme_adapter(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteNvmeAdapterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteNvmeAdapterResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.hardware.adapter.v1.NvmeService/DeleteNvmeAdapter",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.hardware.adapter.v1.NvmeService",
+                        "DeleteNvmeAdapter",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the configuration of one NVMe adapter. Mirrors `get`.
+        ///
+        /// Works in every power state.
+        pub async fn get_nvme_adapter(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetNvmeAdapterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetNvmeAdapterResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.hardware.adapter.v1.NvmeService/GetNvmeAdapter",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.hardware.adapter.v1.NvmeService",
+                        "GetNvmeAdapter",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the NVMe adapters of a virtual machine. Mirrors `list`.
+        ///
+        /// Returns identifiers only; `GetNvmeAdapter` shows one adapter in full. Works in every power state.
+        pub async fn list_nvme_adapters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListNvmeAdaptersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListNvmeAdaptersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.hardware.adapter.v1.NvmeService/ListNvmeAdapters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.hardware.adapter.v1.NvmeService",
+                        "ListNvmeAdapters",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use nvme_service_client::NvmeServiceClient;
+/// Request of `CreateSataAdapter`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateSataAdapterRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// What the new adapter should be like. An empty specification is valid: vCenter then chooses everything.
+    #[prost(message, optional, tag = "2")]
+    pub spec: ::core::option::Option<SataCreateSpec>,
+}
+impl ::prost::Name for CreateSataAdapterRequest {
+    const NAME: &'static str = "CreateSataAdapterRequest";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.CreateSataAdapterRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.CreateSataAdapterRequest".into()
+    }
+}
+/// Response of `CreateSataAdapter`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateSataAdapterResponse {
+    /// Identifier that vCenter gave the new adapter, for instance `15000`. Unique within the machine.
+    #[prost(string, optional, tag = "1")]
+    pub adapter: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for CreateSataAdapterResponse {
+    const NAME: &'static str = "CreateSataAdapterResponse";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.CreateSataAdapterResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.CreateSataAdapterResponse".into()
+    }
+}
+/// Request of `DeleteSataAdapter`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteSataAdapterRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Identifier of the adapter, for instance `15000`. No disk or CD-ROM device may be attached to it.
+    #[prost(string, tag = "2")]
+    pub adapter: ::prost::alloc::string::String,
+}
+impl ::prost::Name for DeleteSataAdapterRequest {
+    const NAME: &'static str = "DeleteSataAdapterRequest";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.DeleteSataAdapterRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.DeleteSataAdapterRequest".into()
+    }
+}
+/// Response of `DeleteSataAdapter`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteSataAdapterResponse {}
+impl ::prost::Name for DeleteSataAdapterResponse {
+    const NAME: &'static str = "DeleteSataAdapterResponse";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.DeleteSataAdapterResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.DeleteSataAdapterResponse".into()
+    }
+}
+/// Request of `GetSataAdapter`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSataAdapterRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Identifier of the adapter, for instance `15000`, as `ListSataAdapters` and `CreateSataAdapter` return it.
+    #[prost(string, tag = "2")]
+    pub adapter: ::prost::alloc::string::String,
+}
+impl ::prost::Name for GetSataAdapterRequest {
+    const NAME: &'static str = "GetSataAdapterRequest";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.GetSataAdapterRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.GetSataAdapterRequest".into()
+    }
+}
+/// Response of `GetSataAdapter`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSataAdapterResponse {
+    /// Configuration of the adapter.
+    #[prost(message, optional, tag = "1")]
+    pub adapter: ::core::option::Option<SataInfo>,
+}
+impl ::prost::Name for GetSataAdapterResponse {
+    const NAME: &'static str = "GetSataAdapterResponse";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.GetSataAdapterResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.GetSataAdapterResponse".into()
+    }
+}
+/// Request of `ListSataAdapters`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSataAdaptersRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListSataAdaptersRequest {
+    const NAME: &'static str = "ListSataAdaptersRequest";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.ListSataAdaptersRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.ListSataAdaptersRequest".into()
+    }
+}
+/// Response of `ListSataAdapters`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSataAdaptersResponse {
+    /// The SATA adapters, empty when the machine has none.
+    #[prost(message, repeated, tag = "1")]
+    pub adapters: ::prost::alloc::vec::Vec<SataSummary>,
+}
+impl ::prost::Name for ListSataAdaptersResponse {
+    const NAME: &'static str = "ListSataAdaptersResponse";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.ListSataAdaptersResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.ListSataAdaptersResponse".into()
+    }
+}
+/// What a new SATA adapter should be like. Taken by `CreateSataAdapter`, and by `VmService.CreateVm` for each adapter of
+/// the new machine.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SataCreateSpec {
+    /// Kind of adapter.
+    ///
+    /// When unset, the default for the machine's guest operating system; `UNSUPPORTED` when there is none.
+    #[prost(enumeration = "SataType", optional, tag = "1")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Number of the adapter's bus, from 0 to 3.
+    ///
+    /// When unset, vCenter chooses a number that is free; the call fails when none is.
+    #[prost(int64, optional, tag = "2")]
+    pub bus: ::core::option::Option<i64>,
+    /// Slot on the PCI bus, for instance `33`.
+    ///
+    /// When unset, vCenter chooses a free slot when the machine is powered on.
+    #[prost(int64, optional, tag = "3")]
+    pub pci_slot_number: ::core::option::Option<i64>,
+}
+impl ::prost::Name for SataCreateSpec {
+    const NAME: &'static str = "SataCreateSpec";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.SataCreateSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.SataCreateSpec".into()
+    }
+}
+/// What a list shows of a SATA adapter: enough to ask for the rest.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SataSummary {
+    /// Identifier of the adapter, for instance `15000`. Unique within the machine.
+    #[prost(string, optional, tag = "1")]
+    pub adapter: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for SataSummary {
+    const NAME: &'static str = "SataSummary";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.SataSummary".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.SataSummary".into()
+    }
+}
+/// Generated client implementations.
+pub mod sata_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Configures the virtual SATA adapters of a virtual machine, to which disks and CD-ROM devices are attached.
+    ///
+    /// A machine has four of them at most, each with a bus of its own. An adapter has to be there before `DiskService` or
+    /// `CdromService` can put a device on its bus. The machine needs hardware version 10 or newer.
+    ///
+    /// Besides what the operations say about themselves, all of them can fail with
+    /// - `NOT_FOUND`: the machine, or the adapter that is named, does not exist.
+    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
+    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    ///
+    /// Mirrors `com.vmware.vcenter.vm.hardware.adapter.sata`.
+    #[derive(Debug, Clone)]
+    pub struct SataServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> SataServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SataServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SataServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Adds a SATA adapter to a virtual machine. Mirrors `create`.
+        ///
+        /// Returns the identifier of the adapter. A running machine accepts adapters too. Not idempotent: each call adds one.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
+        /// - `RESOURCE_IN_USE`: another adapter has the bus number, or another device has the PCI slot.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has as many SATA adapters as it can have.
+        /// - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of bounds.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+        /// - `UNSUPPORTED`: the machine's hardware version is too old, or `type` is unset and vCenter has no default for the
+        ///   machine's guest operating system.
+        /// - `ERROR`: among others, the adapter was added but its identifier could not be determined. Compare with
+        ///   `ListSataAdapters` before another try.
+        pub async fn create_sata_adapter(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateSataAdapterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateSataAdapterResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.hardware.adapter.v1.SataService/CreateSataAdapter",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.hardware.adapter.v1.SataService",
+                        "CreateSataAdapter",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a SATA adapter from a virtual machine. Mirrors `delete`.
+        ///
+        /// vCenter does not remove an adapter that still has disks or CD-ROM devices: remove those first. Not idempotent: a
+        /// second call fails with `NOT_FOUND`.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+        /// - `ERROR`: among others, devices are attached to the adapter.
+        pub async fn delete_sata_adapter(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteSataAdapterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteSataAdapterResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.hardware.adapter.v1.SataService/DeleteSataAdapter",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.hardware.adapter.v1.SataService",
+                        "DeleteSataAdapter",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the configuration of one SATA adapter. Mirrors `get`.
+        ///
+        /// Works in every power state.
+        pub async fn get_sata_adapter(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSataAdapterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSataAdapterResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.hardware.adapter.v1.SataService/GetSataAdapter",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.hardware.adapter.v1.SataService",
+                        "GetSataAdapter",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the SATA adapters of a virtual machine. Mirrors `list`.
+        ///
+        /// Returns identifiers only; `GetSataAdapter` shows one adapter in full. Works in every power state.
+        pub async fn list_sata_adapters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSataAdaptersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSataAdaptersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.hardware.adapter.v1.SataService/ListSataAdapters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.hardware.adapter.v1.SataService",
+                        "ListSataAdapters",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use sata_service_client::SataServiceClient;
+/// Request of `CreateScsiAdapter`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateScsiAdapterRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// What the new adapter should be like. An empty specification is valid: vCenter then chooses everything.
+    #[prost(message, optional, tag = "2")]
+    pub spec: ::core::option::Option<ScsiCreateSpec>,
+}
+impl ::prost::Name for CreateScsiAdapterRequest {
+    const NAME: &'static str = "CreateScsiAdapterRequest";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.CreateScsiAdapterRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.CreateScsiAdapterRequest".into()
+    }
+}
+/// Response of `CreateScsiAdapter`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateScsiAdapterResponse {
+    /// Identifier that vCenter gave the new adapter, for instance `1000`. Unique within the machine.
+    #[prost(string, optional, tag = "1")]
+    pub adapter: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for CreateScsiAdapterResponse {
+    const NAME: &'static str = "CreateScsiAdapterResponse";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.CreateScsiAdapterResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.CreateScsiAdapterResponse".into()
+    }
+}
+/// Request of `DeleteScsiAdapter`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteScsiAdapterRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Identifier of the adapter, for instance `1000`. No disk may be attached to it.
+    #[prost(string, tag = "2")]
+    pub adapter: ::prost::alloc::string::String,
+}
+impl ::prost::Name for DeleteScsiAdapterRequest {
+    const NAME: &'static str = "DeleteScsiAdapterRequest";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.DeleteScsiAdapterRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.DeleteScsiAdapterRequest".into()
+    }
+}
+/// Response of `DeleteScsiAdapter`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteScsiAdapterResponse {}
+impl ::prost::Name for DeleteScsiAdapterResponse {
+    const NAME: &'static str = "DeleteScsiAdapterResponse";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.DeleteScsiAdapterResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.DeleteScsiAdapterResponse".into()
+    }
+}
+/// Request of `GetScsiAdapter`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetScsiAdapterRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Identifier of the adapter, for instance `1000`, as `ListScsiAdapters` and `CreateScsiAdapter` return it.
+    #[prost(string, tag = "2")]
+    pub adapter: ::prost::alloc::string::String,
+}
+impl ::prost::Name for GetScsiAdapterRequest {
+    const NAME: &'static str = "GetScsiAdapterRequest";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.GetScsiAdapterRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.GetScsiAdapterRequest".into()
+    }
+}
+/// Response of `GetScsiAdapter`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetScsiAdapterResponse {
+    /// Configuration of the adapter.
+    #[prost(message, optional, tag = "1")]
+    pub adapter: ::core::option::Option<ScsiInfo>,
+}
+impl ::prost::Name for GetScsiAdapterResponse {
+    const NAME: &'static str = "GetScsiAdapterResponse";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.GetScsiAdapterResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.GetScsiAdapterResponse".into()
+    }
+}
+/// Request of `ListScsiAdapters`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListScsiAdaptersRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListScsiAdaptersRequest {
+    const NAME: &'static str = "ListScsiAdaptersRequest";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.ListScsiAdaptersRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.ListScsiAdaptersRequest".into()
+    }
+}
+/// Response of `ListScsiAdapters`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListScsiAdaptersResponse {
+    /// The SCSI adapters, empty when the machine has none.
+    #[prost(message, repeated, tag = "1")]
+    pub adapters: ::prost::alloc::vec::Vec<ScsiSummary>,
+}
+impl ::prost::Name for ListScsiAdaptersResponse {
+    const NAME: &'static str = "ListScsiAdaptersResponse";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.ListScsiAdaptersResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.ListScsiAdaptersResponse".into()
+    }
+}
+/// Request of `UpdateScsiAdapter`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateScsiAdapterRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Identifier of the adapter.
+    #[prost(string, tag = "2")]
+    pub adapter: ::prost::alloc::string::String,
+    /// What to change. An empty specification is valid and changes nothing.
+    #[prost(message, optional, tag = "3")]
+    pub spec: ::core::option::Option<ScsiUpdateSpec>,
+}
+impl ::prost::Name for UpdateScsiAdapterRequest {
+    const NAME: &'static str = "UpdateScsiAdapterRequest";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.UpdateScsiAdapterRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.UpdateScsiAdapterRequest".into()
+    }
+}
+/// Response of `UpdateScsiAdapter`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateScsiAdapterResponse {}
+impl ::prost::Name for UpdateScsiAdapterResponse {
+    const NAME: &'static str = "UpdateScsiAdapterResponse";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.UpdateScsiAdapterResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.UpdateScsiAdapterResponse".into()
+    }
+}
+/// What a new SCSI adapter should be like. Taken by `CreateScsiAdapter`, and by `VmService.CreateVm` for each adapter of
+/// the new machine.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScsiCreateSpec {
+    /// Kind of adapter.
+    ///
+    /// When unset, the default for the machine's guest operating system; `UNSUPPORTED` when there is none.
+    #[prost(enumeration = "ScsiType", optional, tag = "1")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Number of the adapter's bus, from 0 to 3.
+    ///
+    /// When unset, vCenter chooses a number that is free; the call fails when none is.
+    #[prost(int64, optional, tag = "2")]
+    pub bus: ::core::option::Option<i64>,
+    /// Slot on the PCI bus, for instance `160`.
+    ///
+    /// vCenter replaces a number that is not valid when the adapter is added to a running machine, or else when the
+    /// machine is powered on. When unset, vCenter chooses a free slot when the machine is powered on.
+    #[prost(int64, optional, tag = "3")]
+    pub pci_slot_number: ::core::option::Option<i64>,
+    /// Whether other machines share the bus. `NONE` when unset.
+    #[prost(enumeration = "ScsiSharing", optional, tag = "4")]
+    pub sharing: ::core::option::Option<i32>,
+}
+impl ::prost::Name for ScsiCreateSpec {
+    const NAME: &'static str = "ScsiCreateSpec";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.ScsiCreateSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.ScsiCreateSpec".into()
+    }
+}
+/// What a list shows of a SCSI adapter: enough to ask for the rest.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScsiSummary {
+    /// Identifier of the adapter, for instance `1000`. Unique within the machine.
+    #[prost(string, optional, tag = "1")]
+    pub adapter: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for ScsiSummary {
+    const NAME: &'static str = "ScsiSummary";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.ScsiSummary".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.ScsiSummary".into()
+    }
+}
+/// What to change of a SCSI adapter. What is unset stays as it is. Taken by `UpdateScsiAdapter`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ScsiUpdateSpec {
+    /// Whether other machines share the bus.
+    ///
+    /// Can be changed only while the machine is not powered on; anything else is `NOT_ALLOWED_IN_CURRENT_STATE`.
+    #[prost(enumeration = "ScsiSharing", optional, tag = "1")]
+    pub sharing: ::core::option::Option<i32>,
+}
+impl ::prost::Name for ScsiUpdateSpec {
+    const NAME: &'static str = "ScsiUpdateSpec";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.adapter.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.adapter.v1.ScsiUpdateSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.adapter.v1.ScsiUpdateSpec".into()
+    }
+}
+/// Generated client implementations.
+pub mod scsi_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Configures the virtual SCSI adapters of a virtual machine, to which disks are attached.
+    ///
+    /// A machine has four of them at most, each with a bus of its own; unit 7 of each bus is the adapter itself. An adapter
+    /// has to be there before `DiskService` can put a disk on its bus.
+    ///
+    /// Besides what the operations say about themselves, all of them can fail with
+    /// - `NOT_FOUND`: the machine, or the adapter that is named, does not exist.
+    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
+    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    ///
+    /// Mirrors `com.vmware.vcenter.vm.hardware.adapter.scsi`.
+    #[derive(Debug, Clone)]
+    pub struct ScsiServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> ScsiServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ScsiServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ScsiServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Adds a SCSI adapter to a virtual machine. Mirrors `create`.
+        ///
+        /// Returns the identifier of the adapter. A running machine accepts adapters too. Not idempotent: each call adds one.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
+        /// - `RESOURCE_IN_USE`: another adapter has the bus number.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine already has as many SCSI adapters as it can have.
+        /// - `INVALID_ARGUMENT`: the bus number or the PCI slot is out of bounds.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+        /// - `UNSUPPORTED`: `type` is unset and vCenter has no default for the machine's guest operating system.
+        /// - `ERROR`: among others, the adapter was added but its identifier could not be determined. Compare with
+        ///   `ListScsiAdapters` before another try.
+        pub async fn create_scsi_adapter(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateScsiAdapterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateScsiAdapterResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.hardware.adapter.v1.ScsiService/CreateScsiAdapter",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.hardware.adapter.v1.ScsiService",
+                        "CreateScsiAdapter",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes a SCSI adapter from a virtual machine. Mirrors `delete`.
+        ///
+        /// vCenter does not remove an adapter that still has disks: remove those first. Not idempotent: a second call fails
+        /// with `NOT_FOUND`.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is suspended.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+        /// - `ERROR`: among others, disks are attached to the adapter.
+        pub async fn delete_scsi_adapter(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteScsiAdapterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteScsiAdapterResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.hardware.adapter.v1.ScsiService/DeleteScsiAdapter",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.hardware.adapter.v1.ScsiService",
+                        "DeleteScsiAdapter",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the configuration of one SCSI adapter. Mirrors `get`.
+        ///
+        /// Works in every power state.
+        pub async fn get_scsi_adapter(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetScsiAdapterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetScsiAdapterResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.hardware.adapter.v1.ScsiService/GetScsiAdapter",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.hardware.adapter.v1.ScsiService",
+                        "GetScsiAdapter",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the SCSI adapters of a virtual machine. Mirrors `list`.
+        ///
+        /// Returns identifiers only; `GetScsiAdapter` shows one adapter in full. Works in every power state.
+        pub async fn list_scsi_adapters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListScsiAdaptersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListScsiAdaptersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.hardware.adapter.v1.ScsiService/ListScsiAdapters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.hardware.adapter.v1.ScsiService",
+                        "ListScsiAdapters",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes how the bus of a SCSI adapter is shared. Mirrors `update`.
+        ///
+        /// Kind, bus number and PCI slot cannot be changed. Idempotent: repeating it leaves the same configuration.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the power state of the machine forbids it.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+        pub async fn update_scsi_adapter(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateScsiAdapterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateScsiAdapterResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.hardware.adapter.v1.ScsiService/UpdateScsiAdapter",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.hardware.adapter.v1.ScsiService",
+                        "UpdateScsiAdapter",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use scsi_service_client::ScsiServiceClient;

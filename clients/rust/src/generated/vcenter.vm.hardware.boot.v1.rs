@@ -2,7 +2,8 @@
 
 /// One place to boot from.
 ///
-/// Part of the machine as `VmService.GetVm` returns it. The entries stand in the order in which the firmware tries them.
+/// `DeviceService.GetBootDevices` and `VmService.GetVm` return it, `DeviceService.SetBootDevices` takes it. The entries
+/// stand in the order in which the firmware tries them.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeviceEntry {
     /// Kind of device. Decides which of the other fields is set.
@@ -70,3 +71,263 @@ impl DeviceType {
         }
     }
 }
+/// Request of `GetBootDevices`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBootDevicesRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+}
+impl ::prost::Name for GetBootDevicesRequest {
+    const NAME: &'static str = "GetBootDevicesRequest";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.boot.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.boot.v1.GetBootDevicesRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.boot.v1.GetBootDevicesRequest".into()
+    }
+}
+/// Response of `GetBootDevices`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetBootDevicesResponse {
+    /// The places to boot from, in the order in which the firmware tries them.
+    ///
+    /// Empty when the default order of the firmware applies.
+    #[prost(message, repeated, tag = "1")]
+    pub devices: ::prost::alloc::vec::Vec<DeviceEntry>,
+}
+impl ::prost::Name for GetBootDevicesResponse {
+    const NAME: &'static str = "GetBootDevicesResponse";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.boot.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.boot.v1.GetBootDevicesResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.boot.v1.GetBootDevicesResponse".into()
+    }
+}
+/// Request of `SetBootDevices`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetBootDevicesRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// The places to boot from, in the order in which the firmware should try them. An empty list restores the default
+    /// order.
+    ///
+    /// Each kind of device has one entry at most, except `ETHERNET`, which has one for each adapter.
+    #[prost(message, repeated, tag = "2")]
+    pub devices: ::prost::alloc::vec::Vec<DeviceEntry>,
+}
+impl ::prost::Name for SetBootDevicesRequest {
+    const NAME: &'static str = "SetBootDevicesRequest";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.boot.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.boot.v1.SetBootDevicesRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.boot.v1.SetBootDevicesRequest".into()
+    }
+}
+/// Response of `SetBootDevices`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetBootDevicesResponse {}
+impl ::prost::Name for SetBootDevicesResponse {
+    const NAME: &'static str = "SetBootDevicesResponse";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.boot.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.boot.v1.SetBootDevicesResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.boot.v1.SetBootDevicesResponse".into()
+    }
+}
+/// One place to boot from, of a machine that does not exist yet. Taken by `VmService.CreateVm`.
+///
+/// Its devices have no identifiers yet, so that an entry names the kind only. Disks and Ethernet adapters are tried in
+/// the order in which they stand in the specification of the machine.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeviceEntryCreateSpec {
+    /// Kind of device.
+    #[prost(enumeration = "DeviceType", optional, tag = "1")]
+    pub r#type: ::core::option::Option<i32>,
+}
+impl ::prost::Name for DeviceEntryCreateSpec {
+    const NAME: &'static str = "DeviceEntryCreateSpec";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.boot.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.boot.v1.DeviceEntryCreateSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.boot.v1.DeviceEntryCreateSpec".into()
+    }
+}
+/// Generated client implementations.
+pub mod device_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Configures the order in which a virtual machine looks for something to boot from.
+    ///
+    /// The order mixes kinds of devices and particular devices. An entry for disks names the disks, an entry for a network
+    /// names one Ethernet adapter; CD-ROM devices and floppy drives are entered as a kind, and the firmware chooses among
+    /// them. An empty order stands for the default order of the firmware.
+    ///
+    /// Besides what the operations say about themselves, both can fail with
+    /// - `NOT_FOUND`: the machine does not exist.
+    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
+    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    ///
+    /// Mirrors `com.vmware.vcenter.vm.hardware.boot.device`.
+    #[derive(Debug, Clone)]
+    pub struct DeviceServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> DeviceServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> DeviceServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            DeviceServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns the boot order of a virtual machine. Mirrors `get`.
+        ///
+        /// Works in every power state.
+        pub async fn get_boot_devices(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetBootDevicesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetBootDevicesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.hardware.boot.v1.DeviceService/GetBootDevices",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.hardware.boot.v1.DeviceService",
+                        "GetBootDevices",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Replaces the boot order of a virtual machine. Mirrors `set`.
+        ///
+        /// The new order takes effect at the next boot. Idempotent: repeating it leaves the same order.
+        /// - `NOT_FOUND`: also when the machine has no device with an identifier that an entry names.
+        /// - `INVALID_ARGUMENT`: a kind other than `ETHERNET` appears in more than one entry, or the same device is named
+        ///   twice.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; the call can be tried again.
+        pub async fn set_boot_devices(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetBootDevicesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetBootDevicesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.hardware.boot.v1.DeviceService/SetBootDevices",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.vm.hardware.boot.v1.DeviceService",
+                        "SetBootDevices",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use device_service_client::DeviceServiceClient;

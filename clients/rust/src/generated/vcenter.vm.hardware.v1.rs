@@ -397,6 +397,55 @@ impl ::prost::Name for BootInfo {
         "/vcenter.vm.hardware.v1.BootInfo".into()
     }
 }
+/// Boot settings of a new virtual machine. Taken by `VmService.CreateVm`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BootCreateSpec {
+    /// Firmware of the machine. Decides whether `efi_legacy_boot` and `network_protocol` may be set.
+    ///
+    /// When unset, the one that suits the guest operating system and the hardware version.
+    #[prost(enumeration = "BootType", optional, tag = "1")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Whether an EFI firmware boots in its legacy mode. Relevant only when `type` is `EFI`.
+    ///
+    /// When unset, what suits the guest operating system and the hardware version.
+    #[prost(bool, optional, tag = "2")]
+    pub efi_legacy_boot: ::core::option::Option<bool>,
+    /// Protocol for booting over the network. Relevant only when `type` is `EFI`.
+    ///
+    /// When unset, vCenter chooses.
+    #[prost(enumeration = "BootNetworkProtocol", optional, tag = "3")]
+    pub network_protocol: ::core::option::Option<i32>,
+    /// How long the firmware waits before it boots, in milliseconds. It gives time to enter the setup at the console.
+    ///
+    /// When unset, 0.
+    #[prost(int64, optional, tag = "4")]
+    pub delay: ::core::option::Option<i64>,
+    /// Whether the firmware tries again when it finds nothing to boot from.
+    ///
+    /// When unset, false.
+    #[prost(bool, optional, tag = "5")]
+    pub retry: ::core::option::Option<bool>,
+    /// How long the firmware waits before it tries again, in milliseconds. Has an effect only when `retry` is true.
+    ///
+    /// When unset, 10,000.
+    #[prost(int64, optional, tag = "6")]
+    pub retry_delay: ::core::option::Option<i64>,
+    /// Whether the firmware enters its setup at the first boot. The boot that does so resets it to false.
+    ///
+    /// When unset, false.
+    #[prost(bool, optional, tag = "7")]
+    pub enter_setup_mode: ::core::option::Option<bool>,
+}
+impl ::prost::Name for BootCreateSpec {
+    const NAME: &'static str = "BootCreateSpec";
+    const PACKAGE: &'static str = "vcenter.vm.hardware.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.hardware.v1.BootCreateSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.hardware.v1.BootCreateSpec".into()
+    }
+}
 /// What to change of the boot settings. What is unset stays as it is. Taken by `UpdateBoot`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BootUpdateSpec {
@@ -4440,8 +4489,8 @@ pub mod floppy_service_client {
 pub use floppy_service_client::FloppyServiceClient;
 /// Version of a machine's virtual hardware, and what is planned for it.
 ///
-/// Part of the machine as `VmService.GetVm` returns it. It can be read here, not changed: no operation of these services
-/// upgrades the virtual hardware.
+/// Returned by `HardwareService.GetHardware`, and as a part of the machine by `VmService.GetVm`. `HardwareService` can
+/// change it.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HardwareInfo {
     /// Version of the virtual hardware, for instance `VMX_19`.

@@ -109,6 +109,1406 @@ impl GuestOsFamily {
         }
     }
 }
+/// Request of `CreateDataSet`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateDataSetRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// What the new data set should be like.
+    #[prost(message, optional, tag = "2")]
+    pub spec: ::core::option::Option<DataSetsCreateSpec>,
+}
+impl ::prost::Name for CreateDataSetRequest {
+    const NAME: &'static str = "CreateDataSetRequest";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.CreateDataSetRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.CreateDataSetRequest".into()
+    }
+}
+/// Response of `CreateDataSet`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateDataSetResponse {
+    /// Identifier that vCenter gave the new data set. Unique within the machine.
+    #[prost(string, optional, tag = "1")]
+    pub data_set: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for CreateDataSetResponse {
+    const NAME: &'static str = "CreateDataSetResponse";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.CreateDataSetResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.CreateDataSetResponse".into()
+    }
+}
+/// Request of `DeleteDataSet`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteDataSetRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Identifier of the data set.
+    #[prost(string, tag = "2")]
+    pub data_set: ::prost::alloc::string::String,
+    /// Whether the data set is deleted together with its entries. False when unset: it then has to be empty.
+    #[prost(bool, optional, tag = "3")]
+    pub force: ::core::option::Option<bool>,
+}
+impl ::prost::Name for DeleteDataSetRequest {
+    const NAME: &'static str = "DeleteDataSetRequest";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.DeleteDataSetRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.DeleteDataSetRequest".into()
+    }
+}
+/// Response of `DeleteDataSet`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteDataSetResponse {}
+impl ::prost::Name for DeleteDataSetResponse {
+    const NAME: &'static str = "DeleteDataSetResponse";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.DeleteDataSetResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.DeleteDataSetResponse".into()
+    }
+}
+/// Request of `GetDataSet`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetDataSetRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Identifier of the data set.
+    #[prost(string, tag = "2")]
+    pub data_set: ::prost::alloc::string::String,
+}
+impl ::prost::Name for GetDataSetRequest {
+    const NAME: &'static str = "GetDataSetRequest";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.GetDataSetRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.GetDataSetRequest".into()
+    }
+}
+/// Response of `GetDataSet`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetDataSetResponse {
+    /// Attributes of the data set.
+    #[prost(message, optional, tag = "1")]
+    pub data_set: ::core::option::Option<DataSetsInfo>,
+}
+impl ::prost::Name for GetDataSetResponse {
+    const NAME: &'static str = "GetDataSetResponse";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.GetDataSetResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.GetDataSetResponse".into()
+    }
+}
+/// Request of `ListDataSets`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDataSetsRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListDataSetsRequest {
+    const NAME: &'static str = "ListDataSetsRequest";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.ListDataSetsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.ListDataSetsRequest".into()
+    }
+}
+/// Response of `ListDataSets`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDataSetsResponse {
+    /// The data sets, empty when the machine has none.
+    #[prost(message, repeated, tag = "1")]
+    pub data_sets: ::prost::alloc::vec::Vec<DataSetsSummary>,
+}
+impl ::prost::Name for ListDataSetsResponse {
+    const NAME: &'static str = "ListDataSetsResponse";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.ListDataSetsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.ListDataSetsResponse".into()
+    }
+}
+/// Request of `UpdateDataSet`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateDataSetRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Identifier of the data set.
+    #[prost(string, tag = "2")]
+    pub data_set: ::prost::alloc::string::String,
+    /// What to change. An empty specification is valid and changes nothing.
+    #[prost(message, optional, tag = "3")]
+    pub spec: ::core::option::Option<DataSetsUpdateSpec>,
+}
+impl ::prost::Name for UpdateDataSetRequest {
+    const NAME: &'static str = "UpdateDataSetRequest";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.UpdateDataSetRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.UpdateDataSetRequest".into()
+    }
+}
+/// Response of `UpdateDataSet`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateDataSetResponse {}
+impl ::prost::Name for UpdateDataSetResponse {
+    const NAME: &'static str = "UpdateDataSetResponse";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.UpdateDataSetResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.UpdateDataSetResponse".into()
+    }
+}
+/// What a new data set should be like. Taken by `CreateDataSet`.
+///
+/// Since vCenter 8.0.0.0.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DataSetsCreateSpec {
+    /// Name of the data set, unique within the machine. A name like `com.example.inventory` does not collide with those of
+    /// other programs.
+    #[prost(string, optional, tag = "1")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// What the data set is for, up to 1,024 bytes. May be empty.
+    #[prost(string, optional, tag = "2")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// What `EntriesService` may do with the entries.
+    #[prost(enumeration = "DataSetsAccess", optional, tag = "3")]
+    pub host: ::core::option::Option<i32>,
+    /// What programs in the guest may do with the entries.
+    #[prost(enumeration = "DataSetsAccess", optional, tag = "4")]
+    pub guest: ::core::option::Option<i32>,
+    /// Whether snapshots and clones of the machine leave the data set out. False when unset: they have a copy.
+    ///
+    /// When the machine is reverted to a snapshot, a data set that snapshots leave out is destroyed, and any other gets
+    /// the state that it had when the snapshot was taken.
+    #[prost(bool, optional, tag = "5")]
+    pub omit_from_snapshot_and_clone: ::core::option::Option<bool>,
+}
+impl ::prost::Name for DataSetsCreateSpec {
+    const NAME: &'static str = "DataSetsCreateSpec";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.DataSetsCreateSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.DataSetsCreateSpec".into()
+    }
+}
+/// Attributes of a data set.
+///
+/// Since vCenter 8.0.0.0.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DataSetsInfo {
+    /// Name of the data set, unique within the machine.
+    #[prost(string, optional, tag = "1")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// What the data set is for, in the words of the program that made it.
+    #[prost(string, optional, tag = "2")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// What `EntriesService` may do with the entries.
+    #[prost(enumeration = "DataSetsAccess", optional, tag = "3")]
+    pub host: ::core::option::Option<i32>,
+    /// What programs in the guest may do with the entries.
+    #[prost(enumeration = "DataSetsAccess", optional, tag = "4")]
+    pub guest: ::core::option::Option<i32>,
+    /// Size of all entries together in bytes.
+    #[prost(int64, optional, tag = "5")]
+    pub used: ::core::option::Option<i64>,
+    /// Whether snapshots and clones of the machine leave the data set out.
+    #[prost(bool, optional, tag = "6")]
+    pub omit_from_snapshot_and_clone: ::core::option::Option<bool>,
+}
+impl ::prost::Name for DataSetsInfo {
+    const NAME: &'static str = "DataSetsInfo";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.DataSetsInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.DataSetsInfo".into()
+    }
+}
+/// What a list shows of a data set. `GetDataSet` shows the rest.
+///
+/// Since vCenter 8.0.0.0.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DataSetsSummary {
+    /// Identifier of the data set. Unique within the machine.
+    #[prost(string, optional, tag = "1")]
+    pub data_set: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name of the data set.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// What the data set is for.
+    #[prost(string, optional, tag = "3")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for DataSetsSummary {
+    const NAME: &'static str = "DataSetsSummary";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.DataSetsSummary".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.DataSetsSummary".into()
+    }
+}
+/// What to change of a data set. What is unset stays as it is. Taken by `UpdateDataSet`.
+///
+/// The name cannot be changed.
+///
+/// Since vCenter 8.0.0.0.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DataSetsUpdateSpec {
+    /// What the data set is for, up to 1,024 bytes.
+    #[prost(string, optional, tag = "1")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// What `EntriesService` may do with the entries.
+    #[prost(enumeration = "DataSetsAccess", optional, tag = "2")]
+    pub host: ::core::option::Option<i32>,
+    /// What programs in the guest may do with the entries.
+    #[prost(enumeration = "DataSetsAccess", optional, tag = "3")]
+    pub guest: ::core::option::Option<i32>,
+    /// Whether snapshots and clones of the machine leave the data set out.
+    #[prost(bool, optional, tag = "4")]
+    pub omit_from_snapshot_and_clone: ::core::option::Option<bool>,
+}
+impl ::prost::Name for DataSetsUpdateSpec {
+    const NAME: &'static str = "DataSetsUpdateSpec";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.DataSetsUpdateSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.DataSetsUpdateSpec".into()
+    }
+}
+/// What may be done with the entries of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DataSetsAccess {
+    /// Not set, or a value that this contract does not know.
+    Unspecified = 0,
+    /// Nothing.
+    None = 1,
+    /// They may be read.
+    ReadOnly = 2,
+    /// They may be read, written and deleted.
+    ReadWrite = 3,
+}
+impl DataSetsAccess {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DATA_SETS_ACCESS_UNSPECIFIED",
+            Self::None => "DATA_SETS_ACCESS_NONE",
+            Self::ReadOnly => "DATA_SETS_ACCESS_READ_ONLY",
+            Self::ReadWrite => "DATA_SETS_ACCESS_READ_WRITE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DATA_SETS_ACCESS_UNSPECIFIED" => Some(Self::Unspecified),
+            "DATA_SETS_ACCESS_NONE" => Some(Self::None),
+            "DATA_SETS_ACCESS_READ_ONLY" => Some(Self::ReadOnly),
+            "DATA_SETS_ACCESS_READ_WRITE" => Some(Self::ReadWrite),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod data_sets_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Manages the data sets of a virtual machine: named collections of keys and values that programs outside of the machine
+    /// share with programs in its guest operating system.
+    ///
+    /// A program makes a data set of its own, and `EntriesService` reads and writes what is in it. The machine needs
+    /// hardware version 20 or newer, and a host of ESXi 8.0 or newer. Data sets are no place for secrets: other programs,
+    /// backups and clones see what is in them.
+    ///
+    /// Besides what the operations say about themselves, all of them can fail with
+    /// - `NOT_FOUND`: the machine, or the data set that is named, does not exist.
+    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNSUPPORTED`: the hardware version of the machine, or its host, is too old for data sets.
+    ///
+    /// Mirrors `com.vmware.vcenter.vm.data_sets`.
+    ///
+    /// Since vCenter 8.0.0.0.
+    #[derive(Debug, Clone)]
+    pub struct DataSetsServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> DataSetsServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> DataSetsServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            DataSetsServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Creates an empty data set. Mirrors `create`.
+        ///
+        /// Not idempotent: a second call fails with `ALREADY_EXISTS`. Needs the privilege
+        /// `VirtualMachine.DataSets.DataSetCreate` on the machine.
+        /// - `ALREADY_EXISTS`: the machine has a data set with that name.
+        /// - `INVALID_ARGUMENT`: the name is empty, or name or description is too long.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no room for another data set.
+        ///
+        /// Since vCenter 8.0.0.0.
+        pub async fn create_data_set(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateDataSetRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateDataSetResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.v1.DataSetsService/CreateDataSet",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.vm.v1.DataSetsService", "CreateDataSet"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a data set. Mirrors `delete`.
+        ///
+        /// Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege `VirtualMachine.DataSets.DataSetDelete`
+        /// on the machine.
+        /// - `RESOURCE_IN_USE`: the data set has entries and `force` is not true.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
+        ///
+        /// Since vCenter 8.0.0.0.
+        pub async fn delete_data_set(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteDataSetRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteDataSetResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.v1.DataSetsService/DeleteDataSet",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.vm.v1.DataSetsService", "DeleteDataSet"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the attributes of one data set, without its entries. Mirrors `get`.
+        ///
+        /// Needs the privilege `VirtualMachine.DataSets.DataSetGet` on the machine.
+        ///
+        /// Since vCenter 8.0.0.0.
+        pub async fn get_data_set(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetDataSetRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetDataSetResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.v1.DataSetsService/GetDataSet",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vcenter.vm.v1.DataSetsService", "GetDataSet"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the data sets of a virtual machine. Mirrors `list`.
+        ///
+        /// Needs the privilege `VirtualMachine.DataSets.DataSetList` on the machine.
+        ///
+        /// Since vCenter 8.0.0.0.
+        pub async fn list_data_sets(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDataSetsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDataSetsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.v1.DataSetsService/ListDataSets",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.vm.v1.DataSetsService", "ListDataSets"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes the attributes of a data set. Mirrors `update`.
+        ///
+        /// Only the program that made a data set should do this, since others rely on the attributes. Idempotent: repeating it
+        /// leaves the same attributes. Needs the privilege `VirtualMachine.DataSets.DataSetUpdate` on the machine.
+        /// - `INVALID_ARGUMENT`: the description is too long.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the state of the machine forbids changes; it is suspended, for instance.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the machine has no room for the new attributes.
+        ///
+        /// Since vCenter 8.0.0.0.
+        pub async fn update_data_set(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateDataSetRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateDataSetResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.v1.DataSetsService/UpdateDataSet",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.vm.v1.DataSetsService", "UpdateDataSet"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use data_sets_service_client::DataSetsServiceClient;
+/// Request of `GetEvcMode`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetEvcModeRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+}
+impl ::prost::Name for GetEvcModeRequest {
+    const NAME: &'static str = "GetEvcModeRequest";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.GetEvcModeRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.GetEvcModeRequest".into()
+    }
+}
+/// Response of `GetEvcMode`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetEvcModeResponse {
+    /// EVC mode of the machine. Unset when vCenter sends none.
+    #[prost(message, optional, tag = "1")]
+    pub evc_mode: ::core::option::Option<EvcModeInfo>,
+}
+impl ::prost::Name for GetEvcModeResponse {
+    const NAME: &'static str = "GetEvcModeResponse";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.GetEvcModeResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.GetEvcModeResponse".into()
+    }
+}
+/// Request of `SetEvcModeTask`.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetEvcModeTaskRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Mode to set.
+    #[prost(message, optional, tag = "2")]
+    pub spec: ::core::option::Option<EvcModeSetSpec>,
+}
+impl ::prost::Name for SetEvcModeTaskRequest {
+    const NAME: &'static str = "SetEvcModeTaskRequest";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.SetEvcModeTaskRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.SetEvcModeTaskRequest".into()
+    }
+}
+/// Response of `SetEvcModeTask`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetEvcModeTaskResponse {
+    /// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+    #[prost(string, optional, tag = "1")]
+    pub task: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for SetEvcModeTaskResponse {
+    const NAME: &'static str = "SetEvcModeTaskResponse";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.SetEvcModeTaskResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.SetEvcModeTaskResponse".into()
+    }
+}
+/// EVC mode of a virtual machine.
+///
+/// Since vCenter 9.0.0.0.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EvcModeInfo {
+    /// The mode. Unset when the machine has none of its own.
+    #[prost(message, optional, tag = "1")]
+    pub evc_mode: ::core::option::Option<super::super::evc_mode::v1::EvcMode>,
+}
+impl ::prost::Name for EvcModeInfo {
+    const NAME: &'static str = "EvcModeInfo";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.EvcModeInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.EvcModeInfo".into()
+    }
+}
+/// EVC mode that a virtual machine is to have. Taken by `SetEvcModeTask`.
+///
+/// Since vCenter 9.0.0.0.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EvcModeSetSpec {
+    /// The mode, as `EvcModesService.CreateEvcModeTask` makes it. Unset removes the mode of the machine.
+    #[prost(message, optional, tag = "1")]
+    pub evc_mode: ::core::option::Option<super::super::evc_mode::v1::EvcMode>,
+}
+impl ::prost::Name for EvcModeSetSpec {
+    const NAME: &'static str = "EvcModeSetSpec";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.EvcModeSetSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.EvcModeSetSpec".into()
+    }
+}
+/// Generated client implementations.
+pub mod evc_mode_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Sets the EVC mode of a single virtual machine.
+    ///
+    /// EVC (Enhanced vMotion Compatibility) hides the newer features of a host's CPUs from a machine, so that the machine
+    /// can move to hosts with older ones while it runs. With a mode of its own, a machine keeps it wherever it moves,
+    /// whatever the mode of the cluster.
+    ///
+    /// Besides what the operations say about themselves, all of them can fail with
+    /// - `NOT_FOUND`: the machine does not exist.
+    /// - `ERROR`: vCenter or the host reports an error of another kind.
+    /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege: `System.Read` on the machine to read the mode,
+    ///   `VirtualMachine.Config.Settings` to set it.
+    ///
+    /// Mirrors `com.vmware.vcenter.vm.evc_mode`.
+    ///
+    /// Since vCenter 9.0.0.0.
+    #[derive(Debug, Clone)]
+    pub struct EvcModeServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> EvcModeServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> EvcModeServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            EvcModeServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns the EVC mode of a virtual machine. Mirrors `get`.
+        ///
+        /// The answer may be empty as well, where the machine has no mode of its own: the response is then, too.
+        ///
+        /// Since vCenter 9.0.0.0.
+        pub async fn get_evc_mode(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetEvcModeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetEvcModeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.v1.EvcModeService/GetEvcMode",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vcenter.vm.v1.EvcModeService", "GetEvcMode"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sets the EVC mode of a virtual machine, or removes it. Mirrors `set_task`.
+        ///
+        /// Has a task form only: it returns the identifier of a task, and the mode is set when that has succeeded. Idempotent:
+        /// repeating it leaves the same mode. The machine takes a change when it is powered on next; while it is powered on,
+        /// the task fails.
+        /// - `INVALID_ARGUMENT`: the mode is not one that a machine can have, for instance because a mask is malformed.
+        ///
+        /// Since vCenter 9.0.0.0.
+        pub async fn set_evc_mode_task(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetEvcModeTaskRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetEvcModeTaskResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.v1.EvcModeService/SetEvcModeTask",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.vm.v1.EvcModeService", "SetEvcModeTask"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use evc_mode_service_client::EvcModeServiceClient;
+/// Request of `GetHardware`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetHardwareRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+}
+impl ::prost::Name for GetHardwareRequest {
+    const NAME: &'static str = "GetHardwareRequest";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.GetHardwareRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.GetHardwareRequest".into()
+    }
+}
+/// Response of `GetHardware`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetHardwareResponse {
+    /// Version of the virtual hardware, and what is planned for it.
+    #[prost(message, optional, tag = "1")]
+    pub hardware: ::core::option::Option<super::hardware::v1::HardwareInfo>,
+}
+impl ::prost::Name for GetHardwareResponse {
+    const NAME: &'static str = "GetHardwareResponse";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.GetHardwareResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.GetHardwareResponse".into()
+    }
+}
+/// Request of `UpdateHardware`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateHardwareRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// What to plan.
+    #[prost(message, optional, tag = "2")]
+    pub spec: ::core::option::Option<HardwareUpdateSpec>,
+}
+impl ::prost::Name for UpdateHardwareRequest {
+    const NAME: &'static str = "UpdateHardwareRequest";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.UpdateHardwareRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.UpdateHardwareRequest".into()
+    }
+}
+/// Response of `UpdateHardware`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateHardwareResponse {}
+impl ::prost::Name for UpdateHardwareResponse {
+    const NAME: &'static str = "UpdateHardwareResponse";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.UpdateHardwareResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.UpdateHardwareResponse".into()
+    }
+}
+/// Request of `UpgradeHardware`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpgradeHardwareRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Version to upgrade to, for instance `VMX_19`. Unset for the newest one that the host supports.
+    ///
+    /// An open set: versions are `VMX_` followed by two digits, newer ones are passed on as they are.
+    #[prost(string, optional, tag = "2")]
+    pub version: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for UpgradeHardwareRequest {
+    const NAME: &'static str = "UpgradeHardwareRequest";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.UpgradeHardwareRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.UpgradeHardwareRequest".into()
+    }
+}
+/// Response of `UpgradeHardware`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpgradeHardwareResponse {}
+impl ::prost::Name for UpgradeHardwareResponse {
+    const NAME: &'static str = "UpgradeHardwareResponse";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.UpgradeHardwareResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.UpgradeHardwareResponse".into()
+    }
+}
+/// Plan for the virtual hardware. Taken by `UpdateHardware`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HardwareUpdateSpec {
+    /// When to upgrade. `NEVER` cancels the plan and clears `upgrade_version`. Unset leaves it as it is.
+    #[prost(
+        enumeration = "super::hardware::v1::HardwareUpgradePolicy",
+        optional,
+        tag = "1"
+    )]
+    pub upgrade_policy: ::core::option::Option<i32>,
+    /// Version to upgrade to, for instance `VMX_21`; it has to be newer than the present one. Relevant only when
+    /// `upgrade_policy` is `AFTER_CLEAN_SHUTDOWN` or `ALWAYS`. Unset for the newest one that the host supports.
+    #[prost(string, optional, tag = "2")]
+    pub upgrade_version: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for HardwareUpdateSpec {
+    const NAME: &'static str = "HardwareUpdateSpec";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.HardwareUpdateSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.HardwareUpdateSpec".into()
+    }
+}
+/// Generated client implementations.
+pub mod hardware_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Upgrades the virtual hardware of a virtual machine, now or at a later power-on.
+    ///
+    /// The version of the virtual hardware bounds what a machine can have: CPU cores, memory, kinds of devices. A newer
+    /// version can be set, an older one never again.
+    ///
+    /// Besides what the operations say about themselves, all of them can fail with
+    /// - `NOT_FOUND`: the machine does not exist.
+    /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read or written at present.
+    /// - `RESOURCE_BUSY`: the machine is carrying out another operation. Only those that change something; they can be tried
+    ///   again.
+    /// - `ERROR`: vCenter or the host reports an error of another kind.
+    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    ///
+    /// Mirrors `com.vmware.vcenter.vm.hardware`.
+    #[derive(Debug, Clone)]
+    pub struct HardwareServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> HardwareServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> HardwareServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            HardwareServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns the version of the virtual hardware, and what is planned for it. Mirrors `get`.
+        ///
+        /// Works in every power state.
+        pub async fn get_hardware(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetHardwareRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetHardwareResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.v1.HardwareService/GetHardware",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vcenter.vm.v1.HardwareService", "GetHardware"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Plans an upgrade of the virtual hardware for a later power-on, or cancels the plan. Mirrors `update`.
+        ///
+        /// Works in every power state; what is unset stays as it is. Idempotent: repeating it leaves the same plan.
+        /// - `INVALID_ARGUMENT`: `upgrade_version` is not newer than the present version, or is set although `upgrade_policy`
+        ///   is `NEVER`.
+        /// - `ALREADY_IN_DESIRED_STATE`: the machine has the version that the plan would lead to.
+        /// - `UNSUPPORTED`: vCenter or the host does not know `upgrade_version`.
+        pub async fn update_hardware(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateHardwareRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateHardwareResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.v1.HardwareService/UpdateHardware",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.vm.v1.HardwareService", "UpdateHardware"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Upgrades the virtual hardware of a virtual machine that is off. Mirrors `upgrade`.
+        ///
+        /// There is no way back to an older version. Not idempotent: a second call fails with `ALREADY_IN_DESIRED_STATE`.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered off.
+        /// - `ALREADY_IN_DESIRED_STATE`: the machine has the version already.
+        /// - `INVALID_ARGUMENT`: `version` is older than the present version.
+        /// - `UNSUPPORTED`: vCenter or the host does not know `version`.
+        pub async fn upgrade_hardware(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpgradeHardwareRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpgradeHardwareResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.v1.HardwareService/UpgradeHardware",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.vm.v1.HardwareService", "UpgradeHardware"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use hardware_service_client::HardwareServiceClient;
+/// Request of `GetLibraryItem`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetLibraryItemRequest {
+    /// Identifier of the virtual machine, for instance `vm-1024`.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+}
+impl ::prost::Name for GetLibraryItemRequest {
+    const NAME: &'static str = "GetLibraryItemRequest";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.GetLibraryItemRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.GetLibraryItemRequest".into()
+    }
+}
+/// Response of `GetLibraryItem`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetLibraryItemResponse {
+    /// What is known of the library item. Always set.
+    #[prost(message, optional, tag = "1")]
+    pub library_item: ::core::option::Option<LibraryItemInfo>,
+}
+impl ::prost::Name for GetLibraryItemResponse {
+    const NAME: &'static str = "GetLibraryItemResponse";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.GetLibraryItemResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.GetLibraryItemResponse".into()
+    }
+}
+/// Check-out of a virtual machine.
+///
+/// When it was checked out, and by whom, is shown by `CheckOutsService.GetCheckOut`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LibraryItemCheckOutInfo {
+    /// Identifier of the library item that the machine is checked out of.
+    ///
+    /// `vcenter.vm_template.library_items.v1.CheckOutsService` checks it in again.
+    #[prost(string, optional, tag = "1")]
+    pub library_item: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for LibraryItemCheckOutInfo {
+    const NAME: &'static str = "LibraryItemCheckOutInfo";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.LibraryItemCheckOutInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.LibraryItemCheckOutInfo".into()
+    }
+}
+/// Library item that a virtual machine belongs to. Returned by `GetLibraryItem`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LibraryItemInfo {
+    /// Check-out of the machine. Unset when it is not checked out.
+    #[prost(message, optional, tag = "1")]
+    pub check_out: ::core::option::Option<LibraryItemCheckOutInfo>,
+}
+impl ::prost::Name for LibraryItemInfo {
+    const NAME: &'static str = "LibraryItemInfo";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.LibraryItemInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.LibraryItemInfo".into()
+    }
+}
+/// Generated client implementations.
+pub mod library_item_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Tells which library item a virtual machine belongs to.
+    ///
+    /// All operations can fail with
+    /// - `NOT_FOUND`: the machine does not exist.
+    /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    ///
+    /// Mirrors `com.vmware.vcenter.vm.library_item`.
+    #[derive(Debug, Clone)]
+    pub struct LibraryItemServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> LibraryItemServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> LibraryItemServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            LibraryItemServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns the library item that a virtual machine is checked out of. Mirrors `get`.
+        ///
+        /// For a machine that is not checked out, the answer is there but says nothing; that includes machines that were
+        /// deployed from a library.
+        pub async fn get_library_item(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetLibraryItemRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetLibraryItemResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.v1.LibraryItemService/GetLibraryItem",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("vcenter.vm.v1.LibraryItemService", "GetLibraryItem"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use library_item_service_client::LibraryItemServiceClient;
 /// Request of `GetPower`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetPowerRequest {
@@ -532,3 +1932,563 @@ pub mod power_service_client {
 }
 #[doc(inline)]
 pub use power_service_client::PowerServiceClient;
+/// Request of `GetTools`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetToolsRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+}
+impl ::prost::Name for GetToolsRequest {
+    const NAME: &'static str = "GetToolsRequest";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.GetToolsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.GetToolsRequest".into()
+    }
+}
+/// Response of `GetTools`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetToolsResponse {
+    /// Version and state of VMware Tools.
+    #[prost(message, optional, tag = "1")]
+    pub tools: ::core::option::Option<ToolsInfo>,
+}
+impl ::prost::Name for GetToolsResponse {
+    const NAME: &'static str = "GetToolsResponse";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.GetToolsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.GetToolsResponse".into()
+    }
+}
+/// Request of `UpdateTools`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateToolsRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// What to change.
+    #[prost(message, optional, tag = "2")]
+    pub spec: ::core::option::Option<ToolsUpdateSpec>,
+}
+impl ::prost::Name for UpdateToolsRequest {
+    const NAME: &'static str = "UpdateToolsRequest";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.UpdateToolsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.UpdateToolsRequest".into()
+    }
+}
+/// Response of `UpdateTools`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateToolsResponse {}
+impl ::prost::Name for UpdateToolsResponse {
+    const NAME: &'static str = "UpdateToolsResponse";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.UpdateToolsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.UpdateToolsResponse".into()
+    }
+}
+/// Request of `UpgradeTools`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpgradeToolsRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Options for the installer's command line, in the syntax of the guest's installer. Unset for the usual installation.
+    #[prost(string, optional, tag = "2")]
+    pub command_line_options: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for UpgradeToolsRequest {
+    const NAME: &'static str = "UpgradeToolsRequest";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.UpgradeToolsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.UpgradeToolsRequest".into()
+    }
+}
+/// Response of `UpgradeTools`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpgradeToolsResponse {}
+impl ::prost::Name for UpgradeToolsResponse {
+    const NAME: &'static str = "UpgradeToolsResponse";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.UpgradeToolsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.UpgradeToolsResponse".into()
+    }
+}
+/// Whether a change of VMware Tools waits for a restart of the guest.
+///
+/// Since vCenter 9.1.0.0.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ToolsGuestRebootStatus {
+    /// Whether an installation, upgrade or removal has asked for a restart that has not happened yet.
+    ///
+    /// False again as soon as the guest has restarted.
+    #[prost(bool, optional, tag = "1")]
+    pub reboot_requested: ::core::option::Option<bool>,
+    /// Components that ask for the restart, by the names that VMware Tools document. Empty when none does, when older
+    /// hosts or VMware Tools do not report them, and after a removal.
+    #[prost(string, repeated, tag = "2")]
+    pub requesting_components: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// When the restart was asked for. Unset when none is pending or the time is not known.
+    #[prost(message, optional, tag = "3")]
+    pub request_timestamp: ::core::option::Option<::prost_types::Timestamp>,
+}
+impl ::prost::Name for ToolsGuestRebootStatus {
+    const NAME: &'static str = "ToolsGuestRebootStatus";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.ToolsGuestRebootStatus".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.ToolsGuestRebootStatus".into()
+    }
+}
+/// Version and state of VMware Tools in a guest.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ToolsInfo {
+    /// Whether `upgrade_policy` has any effect for this machine: whether vCenter can upgrade its VMware Tools by itself.
+    #[prost(bool, optional, tag = "1")]
+    pub auto_update_supported: ::core::option::Option<bool>,
+    /// Number of attempts to install or upgrade the version that is installed. Unset when there was none.
+    #[prost(int64, optional, tag = "2")]
+    pub install_attempt_count: ::core::option::Option<i64>,
+    /// Why the last attempt to install or upgrade failed. Unset when it succeeded, or none was made.
+    ///
+    /// vCenter documents a text here and sends one of its errors, an object of `error_type` and `messages`: that is passed
+    /// on as JSON text, and a text as it is.
+    #[prost(string, optional, tag = "3")]
+    pub error: ::core::option::Option<::prost::alloc::string::String>,
+    /// Installed version as a number: 1024 times the major version, plus 32 times the minor one, plus the revision. 12.3.5
+    /// is 12389. Unset when VMware Tools are not installed.
+    #[prost(int64, optional, tag = "4")]
+    pub version_number: ::core::option::Option<i64>,
+    /// Installed version as text for people, for instance `12.3.5`. Not made to be parsed. Unset when VMware Tools are not
+    /// installed.
+    #[prost(string, optional, tag = "5")]
+    pub version: ::core::option::Option<::prost::alloc::string::String>,
+    /// When VMware Tools are upgraded.
+    #[prost(enumeration = "ToolsUpgradePolicy", optional, tag = "6")]
+    pub upgrade_policy: ::core::option::Option<i32>,
+    /// How the installed version compares with the one that the host offers. Unset when it is not known.
+    #[prost(enumeration = "ToolsVersionStatus", optional, tag = "7")]
+    pub version_status: ::core::option::Option<i32>,
+    /// How VMware Tools were installed. Unset when it is not known.
+    #[prost(enumeration = "ToolsInstallType", optional, tag = "8")]
+    pub install_type: ::core::option::Option<i32>,
+    /// Whether VMware Tools run. Operations in the guest need them to.
+    #[prost(enumeration = "ToolsRunState", optional, tag = "9")]
+    pub run_state: ::core::option::Option<i32>,
+    /// Whether the guest waits for a restart because of VMware Tools.
+    ///
+    /// Unset when it is not known: the machine is not powered on, the host or VMware Tools are too old, or VMware Tools
+    /// were removed.
+    ///
+    /// Since vCenter 9.1.0.0.
+    #[prost(message, optional, tag = "10")]
+    pub guest_reboot_status: ::core::option::Option<ToolsGuestRebootStatus>,
+}
+impl ::prost::Name for ToolsInfo {
+    const NAME: &'static str = "ToolsInfo";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.ToolsInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.ToolsInfo".into()
+    }
+}
+/// What to change about VMware Tools. Taken by `UpdateTools`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ToolsUpdateSpec {
+    /// When VMware Tools are upgraded. Unset leaves it as it is.
+    #[prost(enumeration = "ToolsUpgradePolicy", optional, tag = "1")]
+    pub upgrade_policy: ::core::option::Option<i32>,
+}
+impl ::prost::Name for ToolsUpdateSpec {
+    const NAME: &'static str = "ToolsUpdateSpec";
+    const PACKAGE: &'static str = "vcenter.vm.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.vm.v1.ToolsUpdateSpec".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.vm.v1.ToolsUpdateSpec".into()
+    }
+}
+/// Whether VMware Tools run in a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ToolsRunState {
+    /// Not set, or a value that this contract does not know.
+    Unspecified = 0,
+    /// They do not run: the machine is off, the guest is starting, or they are not installed.
+    NotRunning = 1,
+    /// They run.
+    Running = 2,
+    /// They are starting, and run the scripts of a change of the power state.
+    ExecutingScripts = 3,
+}
+impl ToolsRunState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TOOLS_RUN_STATE_UNSPECIFIED",
+            Self::NotRunning => "TOOLS_RUN_STATE_NOT_RUNNING",
+            Self::Running => "TOOLS_RUN_STATE_RUNNING",
+            Self::ExecutingScripts => "TOOLS_RUN_STATE_EXECUTING_SCRIPTS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TOOLS_RUN_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "TOOLS_RUN_STATE_NOT_RUNNING" => Some(Self::NotRunning),
+            "TOOLS_RUN_STATE_RUNNING" => Some(Self::Running),
+            "TOOLS_RUN_STATE_EXECUTING_SCRIPTS" => Some(Self::ExecutingScripts),
+            _ => None,
+        }
+    }
+}
+/// How VMware Tools were installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ToolsInstallType {
+    /// Not set, or a value that this contract does not know.
+    Unspecified = 0,
+    /// Not known; most likely the operating system's own packages did it.
+    Unknown = 1,
+    /// By the Windows installer.
+    Msi = 2,
+    /// From the archive, as on Linux before the operating systems packaged VMware Tools.
+    Tar = 3,
+    /// From VMware's packages for operating systems.
+    Osp = 4,
+    /// As open-vm-tools, which the operating system's vendor packages.
+    OpenVmTools = 5,
+}
+impl ToolsInstallType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TOOLS_INSTALL_TYPE_UNSPECIFIED",
+            Self::Unknown => "TOOLS_INSTALL_TYPE_UNKNOWN",
+            Self::Msi => "TOOLS_INSTALL_TYPE_MSI",
+            Self::Tar => "TOOLS_INSTALL_TYPE_TAR",
+            Self::Osp => "TOOLS_INSTALL_TYPE_OSP",
+            Self::OpenVmTools => "TOOLS_INSTALL_TYPE_OPEN_VM_TOOLS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TOOLS_INSTALL_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "TOOLS_INSTALL_TYPE_UNKNOWN" => Some(Self::Unknown),
+            "TOOLS_INSTALL_TYPE_MSI" => Some(Self::Msi),
+            "TOOLS_INSTALL_TYPE_TAR" => Some(Self::Tar),
+            "TOOLS_INSTALL_TYPE_OSP" => Some(Self::Osp),
+            "TOOLS_INSTALL_TYPE_OPEN_VM_TOOLS" => Some(Self::OpenVmTools),
+            _ => None,
+        }
+    }
+}
+/// When VMware Tools are upgraded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ToolsUpgradePolicy {
+    /// Not set, or a value that this contract does not know.
+    Unspecified = 0,
+    /// Only by `UpgradeTools`, or by somebody in the guest.
+    Manual = 1,
+    /// Checked at each power-on, and upgraded when the host has a newer version. The guest restarts if it has to.
+    UpgradeAtPowerCycle = 2,
+}
+impl ToolsUpgradePolicy {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TOOLS_UPGRADE_POLICY_UNSPECIFIED",
+            Self::Manual => "TOOLS_UPGRADE_POLICY_MANUAL",
+            Self::UpgradeAtPowerCycle => "TOOLS_UPGRADE_POLICY_UPGRADE_AT_POWER_CYCLE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TOOLS_UPGRADE_POLICY_UNSPECIFIED" => Some(Self::Unspecified),
+            "TOOLS_UPGRADE_POLICY_MANUAL" => Some(Self::Manual),
+            "TOOLS_UPGRADE_POLICY_UPGRADE_AT_POWER_CYCLE" => {
+                Some(Self::UpgradeAtPowerCycle)
+            }
+            _ => None,
+        }
+    }
+}
+/// How the installed version of VMware Tools compares with the one that the host offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ToolsVersionStatus {
+    /// Not set, or a value that this contract does not know.
+    Unspecified = 0,
+    /// None is installed.
+    NotInstalled = 1,
+    /// Installed, and up to date.
+    Current = 2,
+    /// Installed by other means, for instance as open-vm-tools, and upgraded with the guest's packages.
+    Unmanaged = 3,
+    /// Installed, and too old for the host to work with.
+    TooOldUnsupported = 4,
+    /// Installed and supported; the host has a newer version.
+    SupportedOld = 5,
+    /// Installed and supported; newer than the one that the host has.
+    SupportedNew = 6,
+    /// Installed, and too new to work with this machine.
+    TooNew = 7,
+    /// Installed, and known for a grave defect. Upgrade it now.
+    Blacklisted = 8,
+}
+impl ToolsVersionStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TOOLS_VERSION_STATUS_UNSPECIFIED",
+            Self::NotInstalled => "TOOLS_VERSION_STATUS_NOT_INSTALLED",
+            Self::Current => "TOOLS_VERSION_STATUS_CURRENT",
+            Self::Unmanaged => "TOOLS_VERSION_STATUS_UNMANAGED",
+            Self::TooOldUnsupported => "TOOLS_VERSION_STATUS_TOO_OLD_UNSUPPORTED",
+            Self::SupportedOld => "TOOLS_VERSION_STATUS_SUPPORTED_OLD",
+            Self::SupportedNew => "TOOLS_VERSION_STATUS_SUPPORTED_NEW",
+            Self::TooNew => "TOOLS_VERSION_STATUS_TOO_NEW",
+            Self::Blacklisted => "TOOLS_VERSION_STATUS_BLACKLISTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TOOLS_VERSION_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "TOOLS_VERSION_STATUS_NOT_INSTALLED" => Some(Self::NotInstalled),
+            "TOOLS_VERSION_STATUS_CURRENT" => Some(Self::Current),
+            "TOOLS_VERSION_STATUS_UNMANAGED" => Some(Self::Unmanaged),
+            "TOOLS_VERSION_STATUS_TOO_OLD_UNSUPPORTED" => Some(Self::TooOldUnsupported),
+            "TOOLS_VERSION_STATUS_SUPPORTED_OLD" => Some(Self::SupportedOld),
+            "TOOLS_VERSION_STATUS_SUPPORTED_NEW" => Some(Self::SupportedNew),
+            "TOOLS_VERSION_STATUS_TOO_NEW" => Some(Self::TooNew),
+            "TOOLS_VERSION_STATUS_BLACKLISTED" => Some(Self::Blacklisted),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod tools_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Looks after VMware Tools in the guest of a virtual machine: which version is installed, whether it runs, and when it
+    /// is upgraded.
+    ///
+    /// `InstallerService` is for their first installation; they are upgraded here.
+    ///
+    /// Besides what the operations say about themselves, all of them can fail with
+    /// - `NOT_FOUND`: the machine does not exist.
+    /// - `ERROR`: vCenter or the host reports an error of another kind.
+    /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
+    ///
+    /// Mirrors `com.vmware.vcenter.vm.tools`.
+    #[derive(Debug, Clone)]
+    pub struct ToolsServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> ToolsServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin)
+                .max_decoding_message_size(32 << 20);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ToolsServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ToolsServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: 32 MiB
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns version and state of VMware Tools in the guest. Mirrors `get`.
+        ///
+        /// Works in every power state: while the machine does not run, versions are those that were last reported. Poll it to
+        /// wait for `run_state` `RUNNING` after a power-on, or for the end of an upgrade.
+        pub async fn get_tools(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetToolsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetToolsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.v1.ToolsService/GetTools",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vcenter.vm.v1.ToolsService", "GetTools"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes when VMware Tools are upgraded. Mirrors `update`.
+        ///
+        /// What is unset stays as it is. Works in every power state and takes effect at the next power-on. Idempotent:
+        /// repeating it leaves the same setting.
+        /// - `INVALID_ARGUMENT`: this vCenter does not support the policy.
+        pub async fn update_tools(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateToolsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateToolsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.v1.ToolsService/UpdateTools",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vcenter.vm.v1.ToolsService", "UpdateTools"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Begins to upgrade VMware Tools in the guest. Mirrors `upgrade`.
+        ///
+        /// Returns as soon as the upgrade has begun; there is no task to follow. Watch `version_status` and `run_state` with
+        /// `GetTools`, and `error` for an upgrade that failed. The guest may restart. Not idempotent: a second call fails
+        /// while the first upgrade runs.
+        /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is not powered on.
+        /// - `SERVICE_UNAVAILABLE`: VMware Tools do not run in the guest, or a part of vCenter cannot be reached at present.
+        /// - `ALREADY_IN_DESIRED_STATE`: an upgrade runs already.
+        /// - `ERROR`: the upgrade failed inside the guest.
+        pub async fn upgrade_tools(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpgradeToolsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpgradeToolsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.vm.v1.ToolsService/UpgradeTools",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("vcenter.vm.v1.ToolsService", "UpgradeTools"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[doc(inline)]
+pub use tools_service_client::ToolsServiceClient;

@@ -4,6 +4,7 @@ mod credentials;
 mod deadline;
 mod error;
 mod redaction;
+mod requests;
 mod retry;
 mod server;
 mod streams;

@@ -1,4 +1,5 @@
 use vcenter_gateway_client::vcenter::{
+    gateway::v1::{ProgramStart, RunProgramResponse, program_start::Program, run_program_response::Event},
     guest::v1::{CloudinitConfiguration, Domain, DomainType, GuiUnattended, UserData},
     vm::{
         console::v1::{CreateTicketResponse, TicketsSummary},
@@ -78,4 +79,34 @@ fn the_rest_is_printed_as_ever() {
         ..Default::default()
     };
     assert!(format!("{domain:?}").starts_with("Domain { type: Some(Workgroup), workgroup: None"));
+}
+
+#[test]
+fn secrets_in_oneofs_lists_and_maps_are_not_printed() {
+    let start = ProgramStart {
+        vm: "vm-1001".into(),
+        program: Some(Program::ShellCommand(SECRET.into())),
+        arguments: vec![SECRET.into()],
+        environment: [("PASSWORD".to_owned(), SECRET.to_owned())].into(),
+        ..Default::default()
+    };
+    let text = format!("{start:?}");
+    assert!(!text.contains(SECRET) && !text.contains("PASSWORD"), "{text}");
+    assert!(
+        text.contains("vm: \"vm-1001\"") && text.contains("environment: [[redacted]]"),
+        "{text}"
+    );
+    assert!(text.contains("program: Some(ShellCommand([redacted]))"), "{text}");
+    let start = ProgramStart {
+        program: Some(Program::Path("/bin/true".into())),
+        ..Default::default()
+    };
+    assert!(format!("{start:?}").contains("Path(\"/bin/true\")"));
+    let message = RunProgramResponse {
+        event: Some(Event::Output(SECRET.into())),
+    };
+    assert_eq!(
+        format!("{message:?}"),
+        "RunProgramResponse { event: Some(Output([redacted])) }"
+    );
 }

@@ -13,7 +13,7 @@ use prost::Message;
 use tokio::{
     net::TcpListener,
     sync::{
-        mpsc::{UnboundedSender, unbounded_channel},
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
         oneshot,
     },
     task::JoinHandle,
@@ -34,6 +34,7 @@ type Answer = dyn Fn(usize) -> Option<Response<Body>> + Send + Sync;
 pub struct FakeGateway {
     pub address: SocketAddr,
     calls: Arc<Mutex<Vec<HeaderMap>>>,
+    requests: tokio::sync::Mutex<UnboundedReceiver<Requests>>,
     serving: JoinHandle<()>,
     shutdown: oneshot::Sender<()>,
 }
@@ -52,6 +53,7 @@ impl FakeGateway {
         let address = listener.local_addr().unwrap();
         let calls = Arc::new(Mutex::new(Vec::new()));
         let answer: Arc<Answer> = Arc::new(answer);
+        let (called, requests) = unbounded_channel();
         let service = service_fn({
             let calls = Arc::clone(&calls);
             move |request: Request<Body>| {
@@ -60,6 +62,7 @@ impl FakeGateway {
                     calls.push(request.headers().clone());
                     calls.len() - 1
                 };
+                _ = called.send(Requests::new(request.into_body()));
                 let answer = Arc::clone(&answer);
                 async move {
                     match answer(number) {
@@ -81,6 +84,7 @@ impl FakeGateway {
         Self {
             address,
             calls,
+            requests: requests.into(),
             serving,
             shutdown,
         }
@@ -97,9 +101,48 @@ impl FakeGateway {
         Gateway::builder(self.address.to_string())
     }
 
+    /// The requests of the next call, which may be yet to come.
+    pub async fn requests(&self) -> Requests {
+        self.requests.lock().await.recv().await.unwrap()
+    }
+
     /// The metadata of the calls so far.
     pub fn calls(&self) -> Vec<HeaderMap> {
         self.calls.lock().unwrap().clone()
+    }
+}
+
+/// The requests of a call, as they arrive.
+pub struct Requests {
+    body: Body,
+    unread: Vec<u8>,
+}
+
+impl Requests {
+    fn new(body: Body) -> Self {
+        Self {
+            body,
+            unread: Vec::new(),
+        }
+    }
+
+    /// The next one. `None` after the last, and an error where the client has cancelled the call.
+    pub async fn next<M: Message + Default>(&mut self) -> Result<Option<M>, Status> {
+        const HEAD: usize = 5;
+        loop {
+            if let Some((head, rest)) = self.unread.split_at_checked(HEAD) {
+                let length = u32::from_be_bytes(head[1..].try_into().unwrap()) as usize;
+                if let Some((message, rest)) = rest.split_at_checked(length) {
+                    let message = M::decode(message).unwrap();
+                    self.unread = rest.to_vec();
+                    return Ok(Some(message));
+                }
+            }
+            match self.body.frame().await {
+                Some(frame) => self.unread.extend(frame?.into_data().unwrap()),
+                None => return Ok(None),
+            }
+        }
     }
 }
 

@@ -98,6 +98,7 @@ def _apply(call: VimCall, machine: VirtualMachine, spec: Arguments) -> None:
     if options is not None:
         _change(call, machine, "boot", delay=options.number("bootDelay"), retry=options.optional_flag(
             "bootRetryEnabled"), enter_setup_mode=options.optional_flag("enterBIOSSetup"))  # fmt: skip
+        _secure_boot(machine, options.optional_flag("efiSecureBootEnabled"))
     if name is not None:
         call.world.inventory.machines.rename(machine, unescape_name(name))
     annotation = spec.optional_text("annotation")
@@ -109,6 +110,16 @@ def _apply(call: VimCall, machine: VirtualMachine, spec: Arguments) -> None:
         else:
             machine.extra_config.pop(key, None)
     _changed(call, machine)
+
+
+def _secure_boot(machine: VirtualMachine, wanted: bool | None) -> None:
+    if wanted is None or wanted is machine.secure_boot:
+        return
+    if machine.power_state != "POWERED_OFF":
+        raise invalid_power_state("poweredOff", POWER_STATES[machine.power_state])
+    if machine.boot.type != "EFI":
+        raise VimError("InvalidVmConfig", "Secure boot needs EFI firmware.", property="configSpec.bootOptions")
+    machine.secure_boot = wanted
 
 
 def _change(call: VimCall, machine: VirtualMachine, part: str, **spec: Any) -> None:

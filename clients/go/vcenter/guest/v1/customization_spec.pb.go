@@ -422,7 +422,8 @@ func (WindowsNetworkAdapterSettingsNetBiosMode) EnumDescriptor() ([]byte, []int)
 
 // What to customize in a guest.
 //
-// Taken by `CustomizationService.SetCustomization`. It holds secrets: passwords, a product key, user data.
+// Taken by `CustomizationService.SetCustomization`; `CustomizationSpecsService` stores it under a name. It holds
+// secrets: passwords, a product key, user data.
 type CustomizationSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Settings of the operating system. They have to be for the family of the guest that the machine has.
@@ -1664,44 +1665,44 @@ var File_vcenter_guest_v1_customization_spec_proto protoreflect.FileDescriptor
 
 const file_vcenter_guest_v1_customization_spec_proto_rawDesc = "" +
 	"\n" +
-	")vcenter/guest/v1/customization_spec.proto\x12\x10vcenter.guest.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"\x92\x02\n" +
-	"\x11CustomizationSpec\x12X\n" +
-	"\x12configuration_spec\x18\x01 \x01(\v2#.vcenter.guest.v1.ConfigurationSpecB\x04\xe2A\x01\x02R\x11configurationSpec\x12[\n" +
-	"\x13global_dns_settings\x18\x02 \x01(\v2#.vcenter.guest.v1.GlobalDnsSettingsB\x04\xe2A\x01\x02R\x13global_DNS_settings\x12F\n" +
+	")vcenter/guest/v1/customization_spec.proto\x12\x10vcenter.guest.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"\xb3\x02\n" +
+	"\x11CustomizationSpec\x12c\n" +
+	"\x12configuration_spec\x18\x01 \x01(\v2#.vcenter.guest.v1.ConfigurationSpecB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0R\x11configurationSpec\x12f\n" +
+	"\x13global_dns_settings\x18\x02 \x01(\v2#.vcenter.guest.v1.GlobalDnsSettingsB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0R\x13global_DNS_settings\x12Q\n" +
 	"\n" +
-	"interfaces\x18\x03 \x03(\v2 .vcenter.guest.v1.AdapterMappingB\x04\xe2A\x01\x02R\n" +
-	"interfaces\"\x86\x02\n" +
-	"\x11ConfigurationSpec\x12S\n" +
-	"\x0ewindows_config\x18\x01 \x01(\v2&.vcenter.guest.v1.WindowsConfigurationB\x04\xe2A\x01\x01R\rwindowsConfig\x12M\n" +
-	"\flinux_config\x18\x02 \x01(\v2$.vcenter.guest.v1.LinuxConfigurationB\x04\xe2A\x01\x01R\vlinuxConfig\x12M\n" +
-	"\fcloud_config\x18\x03 \x01(\v2$.vcenter.guest.v1.CloudConfigurationB\x04\xe2A\x01\x01R\vcloudConfig\"\xf9\x01\n" +
-	"\x14WindowsConfiguration\x12U\n" +
-	"\x06reboot\x18\x01 \x01(\x0e22.vcenter.guest.v1.WindowsConfigurationRebootOptionB\x04\xe2A\x01\x01H\x00R\x06reboot\x88\x01\x01\x12@\n" +
-	"\asysprep\x18\x02 \x01(\v2 .vcenter.guest.v1.WindowsSysprepB\x04\xe2A\x01\x01R\asysprep\x12-\n" +
-	"\vsysprep_xml\x18\x03 \x01(\tB\a\xe2A\x01\x01\x80\x01\x01H\x01R\n" +
+	"interfaces\x18\x03 \x03(\v2 .vcenter.guest.v1.AdapterMappingB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0R\n" +
+	"interfaces\"\xa7\x02\n" +
+	"\x11ConfigurationSpec\x12^\n" +
+	"\x0ewindows_config\x18\x01 \x01(\v2&.vcenter.guest.v1.WindowsConfigurationB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\rwindowsConfig\x12X\n" +
+	"\flinux_config\x18\x02 \x01(\v2$.vcenter.guest.v1.LinuxConfigurationB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\vlinuxConfig\x12X\n" +
+	"\fcloud_config\x18\x03 \x01(\v2$.vcenter.guest.v1.CloudConfigurationB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.3.0R\vcloudConfig\"\x9a\x02\n" +
+	"\x14WindowsConfiguration\x12`\n" +
+	"\x06reboot\x18\x01 \x01(\x0e22.vcenter.guest.v1.WindowsConfigurationRebootOptionB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0H\x00R\x06reboot\x88\x01\x01\x12K\n" +
+	"\asysprep\x18\x02 \x01(\v2 .vcenter.guest.v1.WindowsSysprepB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\asysprep\x128\n" +
+	"\vsysprep_xml\x18\x03 \x01(\tB\x12\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0\x80\x01\x01H\x01R\n" +
 	"sysprepXml\x88\x01\x01B\t\n" +
 	"\a_rebootB\x0e\n" +
-	"\f_sysprep_xml\"\x8e\x02\n" +
-	"\x0eWindowsSysprep\x127\n" +
-	"\x15gui_run_once_commands\x18\x01 \x03(\tB\x04\xe2A\x01\x01R\x12guiRunOnceCommands\x12=\n" +
-	"\tuser_data\x18\x02 \x01(\v2\x1a.vcenter.guest.v1.UserDataB\x04\xe2A\x01\x02R\buserData\x126\n" +
-	"\x06domain\x18\x03 \x01(\v2\x18.vcenter.guest.v1.DomainB\x04\xe2A\x01\x01R\x06domain\x12L\n" +
-	"\x0egui_unattended\x18\x04 \x01(\v2\x1f.vcenter.guest.v1.GuiUnattendedB\x04\xe2A\x01\x02R\rguiUnattended\"\x8f\x02\n" +
-	"\bUserData\x12N\n" +
-	"\rcomputer_name\x18\x01 \x01(\v2#.vcenter.guest.v1.HostnameGeneratorB\x04\xe2A\x01\x02R\fcomputerName\x12&\n" +
-	"\tfull_name\x18\x02 \x01(\tB\x04\xe2A\x01\x02H\x00R\bfullName\x88\x01\x01\x12-\n" +
-	"\forganization\x18\x03 \x01(\tB\x04\xe2A\x01\x02H\x01R\forganization\x88\x01\x01\x12-\n" +
-	"\vproduct_key\x18\x04 \x01(\tB\a\xe2A\x01\x02\x80\x01\x01H\x02R\n" +
+	"\f_sysprep_xml\"\xba\x02\n" +
+	"\x0eWindowsSysprep\x12B\n" +
+	"\x15gui_run_once_commands\x18\x01 \x03(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\x12guiRunOnceCommands\x12H\n" +
+	"\tuser_data\x18\x02 \x01(\v2\x1a.vcenter.guest.v1.UserDataB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0R\buserData\x12A\n" +
+	"\x06domain\x18\x03 \x01(\v2\x18.vcenter.guest.v1.DomainB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\x06domain\x12W\n" +
+	"\x0egui_unattended\x18\x04 \x01(\v2\x1f.vcenter.guest.v1.GuiUnattendedB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0R\rguiUnattended\"\xbb\x02\n" +
+	"\bUserData\x12Y\n" +
+	"\rcomputer_name\x18\x01 \x01(\v2#.vcenter.guest.v1.HostnameGeneratorB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0R\fcomputerName\x121\n" +
+	"\tfull_name\x18\x02 \x01(\tB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0H\x00R\bfullName\x88\x01\x01\x128\n" +
+	"\forganization\x18\x03 \x01(\tB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0H\x01R\forganization\x88\x01\x01\x128\n" +
+	"\vproduct_key\x18\x04 \x01(\tB\x12\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0\x80\x01\x01H\x02R\n" +
 	"productKey\x88\x01\x01B\f\n" +
 	"\n" +
 	"_full_nameB\x0f\n" +
 	"\r_organizationB\x0e\n" +
-	"\f_product_key\"\xa8\x02\n" +
-	"\x11HostnameGenerator\x12F\n" +
-	"\x04type\x18\x01 \x01(\x0e2'.vcenter.guest.v1.HostnameGeneratorTypeB\x04\xe2A\x01\x02H\x00R\x04type\x88\x01\x01\x12(\n" +
+	"\f_product_key\"\xc9\x02\n" +
+	"\x11HostnameGenerator\x12Q\n" +
+	"\x04type\x18\x01 \x01(\x0e2'.vcenter.guest.v1.HostnameGeneratorTypeB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0H\x00R\x04type\x88\x01\x01\x123\n" +
 	"\n" +
-	"fixed_name\x18\x02 \x01(\tB\x04\xe2A\x01\x01H\x01R\tfixedName\x88\x01\x01\x12!\n" +
-	"\x06prefix\x18\x03 \x01(\tB\x04\xe2A\x01\x01H\x02R\x06prefix\x88\x01\x01:[\xf2\xbb\x18W\n" +
+	"fixed_name\x18\x02 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0H\x01R\tfixedName\x88\x01\x01\x12,\n" +
+	"\x06prefix\x18\x03 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0H\x02R\x06prefix\x88\x01\x01:[\xf2\xbb\x18W\n" +
 	"\x04type\x12\x13\n" +
 	"\x05FIXED\x12\n" +
 	"fixed_name\x12\x10\n" +
@@ -1710,14 +1711,14 @@ const file_vcenter_guest_v1_customization_spec_proto_rawDesc = "" +
 	"\x13USER_INPUT_REQUIREDB\a\n" +
 	"\x05_typeB\r\n" +
 	"\v_fixed_nameB\t\n" +
-	"\a_prefix\"\xe0\x03\n" +
-	"\x06Domain\x12;\n" +
-	"\x04type\x18\x01 \x01(\x0e2\x1c.vcenter.guest.v1.DomainTypeB\x04\xe2A\x01\x02H\x00R\x04type\x88\x01\x01\x12'\n" +
-	"\tworkgroup\x18\x02 \x01(\tB\x04\xe2A\x01\x01H\x01R\tworkgroup\x88\x01\x01\x12!\n" +
-	"\x06domain\x18\x03 \x01(\tB\x04\xe2A\x01\x01H\x02R\x06domain\x88\x01\x01\x122\n" +
-	"\x0fdomain_username\x18\x04 \x01(\tB\x04\xe2A\x01\x01H\x03R\x0edomainUsername\x88\x01\x01\x125\n" +
-	"\x0fdomain_password\x18\x05 \x01(\tB\a\xe2A\x01\x01\x80\x01\x01H\x04R\x0edomainPassword\x88\x01\x01\x12'\n" +
-	"\tdomain_ou\x18\x06 \x01(\tB\x04\xe2A\x01\x01H\x05R\tdomain_OU\x88\x01\x01:a\xf2\xbb\x18]\n" +
+	"\a_prefix\"\xa2\x04\n" +
+	"\x06Domain\x12F\n" +
+	"\x04type\x18\x01 \x01(\x0e2\x1c.vcenter.guest.v1.DomainTypeB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0H\x00R\x04type\x88\x01\x01\x122\n" +
+	"\tworkgroup\x18\x02 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0H\x01R\tworkgroup\x88\x01\x01\x12,\n" +
+	"\x06domain\x18\x03 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0H\x02R\x06domain\x88\x01\x01\x12=\n" +
+	"\x0fdomain_username\x18\x04 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0H\x03R\x0edomainUsername\x88\x01\x01\x12@\n" +
+	"\x0fdomain_password\x18\x05 \x01(\tB\x12\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0\x80\x01\x01H\x04R\x0edomainPassword\x88\x01\x01\x122\n" +
+	"\tdomain_ou\x18\x06 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a8.0.2.0H\x05R\tdomain_OU\x88\x01\x01:a\xf2\xbb\x18]\n" +
 	"\x04type\x12\x16\n" +
 	"\tWORKGROUP\x12\tworkgroup\x12=\n" +
 	"\x06DOMAIN\x12\x06domain\x12\x0fdomain_username\x12\x0fdomain_password\x1a\tdomain_ouB\a\n" +
@@ -1728,61 +1729,61 @@ const file_vcenter_guest_v1_customization_spec_proto_rawDesc = "" +
 	"\x10_domain_usernameB\x12\n" +
 	"\x10_domain_passwordB\f\n" +
 	"\n" +
-	"_domain_ou\"\xff\x01\n" +
-	"\rGuiUnattended\x12(\n" +
+	"_domain_ou\"\xab\x02\n" +
+	"\rGuiUnattended\x123\n" +
 	"\n" +
-	"auto_logon\x18\x01 \x01(\bB\x04\xe2A\x01\x02H\x00R\tautoLogon\x88\x01\x01\x123\n" +
-	"\x10auto_logon_count\x18\x02 \x01(\x03B\x04\xe2A\x01\x02H\x01R\x0eautoLogonCount\x88\x01\x01\x12(\n" +
-	"\bpassword\x18\x03 \x01(\tB\a\xe2A\x01\x01\x80\x01\x01H\x02R\bpassword\x88\x01\x01\x12&\n" +
-	"\ttime_zone\x18\x04 \x01(\x03B\x04\xe2A\x01\x02H\x03R\btimeZone\x88\x01\x01B\r\n" +
+	"auto_logon\x18\x01 \x01(\bB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0H\x00R\tautoLogon\x88\x01\x01\x12>\n" +
+	"\x10auto_logon_count\x18\x02 \x01(\x03B\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0H\x01R\x0eautoLogonCount\x88\x01\x01\x123\n" +
+	"\bpassword\x18\x03 \x01(\tB\x12\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0\x80\x01\x01H\x02R\bpassword\x88\x01\x01\x121\n" +
+	"\ttime_zone\x18\x04 \x01(\x03B\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0H\x03R\btimeZone\x88\x01\x01B\r\n" +
 	"\v_auto_logonB\x13\n" +
 	"\x11_auto_logon_countB\v\n" +
 	"\t_passwordB\f\n" +
 	"\n" +
-	"_time_zone\"\xf2\x02\n" +
-	"\x12LinuxConfiguration\x12E\n" +
-	"\bhostname\x18\x01 \x01(\v2#.vcenter.guest.v1.HostnameGeneratorB\x04\xe2A\x01\x02R\bhostname\x12!\n" +
-	"\x06domain\x18\x02 \x01(\tB\x04\xe2A\x01\x02H\x00R\x06domain\x88\x01\x01\x12&\n" +
-	"\ttime_zone\x18\x03 \x01(\tB\x04\xe2A\x01\x01H\x01R\btimeZone\x88\x01\x01\x12*\n" +
-	"\vscript_text\x18\x04 \x01(\tB\x04\xe2A\x01\x01H\x02R\n" +
-	"scriptText\x88\x01\x01\x12Q\n" +
-	"\x1fcompatible_customization_method\x18\x05 \x01(\tB\x04\xe2A\x01\x01H\x03R\x1dcompatibleCustomizationMethod\x88\x01\x01B\t\n" +
+	"_time_zone\"\xa9\x03\n" +
+	"\x12LinuxConfiguration\x12P\n" +
+	"\bhostname\x18\x01 \x01(\v2#.vcenter.guest.v1.HostnameGeneratorB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0R\bhostname\x12,\n" +
+	"\x06domain\x18\x02 \x01(\tB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0H\x00R\x06domain\x88\x01\x01\x121\n" +
+	"\ttime_zone\x18\x03 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0H\x01R\btimeZone\x88\x01\x01\x125\n" +
+	"\vscript_text\x18\x04 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0H\x02R\n" +
+	"scriptText\x88\x01\x01\x12\\\n" +
+	"\x1fcompatible_customization_method\x18\x05 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a8.0.3.0H\x03R\x1dcompatibleCustomizationMethod\x88\x01\x01B\t\n" +
 	"\a_domainB\f\n" +
 	"\n" +
 	"_time_zoneB\x0e\n" +
 	"\f_script_textB\"\n" +
-	" _compatible_customization_method\"\xd8\x01\n" +
-	"\x12CloudConfiguration\x12G\n" +
-	"\x04type\x18\x01 \x01(\x0e2(.vcenter.guest.v1.CloudConfigurationTypeB\x04\xe2A\x01\x02H\x00R\x04type\x88\x01\x01\x12L\n" +
-	"\tcloudinit\x18\x02 \x01(\v2(.vcenter.guest.v1.CloudinitConfigurationB\x04\xe2A\x01\x01R\tcloudinit:\"\xf2\xbb\x18\x1e\n" +
+	" _compatible_customization_method\"\xee\x01\n" +
+	"\x12CloudConfiguration\x12R\n" +
+	"\x04type\x18\x01 \x01(\x0e2(.vcenter.guest.v1.CloudConfigurationTypeB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.3.0H\x00R\x04type\x88\x01\x01\x12W\n" +
+	"\tcloudinit\x18\x02 \x01(\v2(.vcenter.guest.v1.CloudinitConfigurationB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.3.0R\tcloudinit:\"\xf2\xbb\x18\x1e\n" +
 	"\x04type\x12\x16\n" +
 	"\tCLOUDINIT\x12\tcloudinitB\a\n" +
-	"\x05_type\"\x83\x01\n" +
-	"\x16CloudinitConfiguration\x12%\n" +
-	"\bmetadata\x18\x01 \x01(\tB\x04\xe2A\x01\x02H\x00R\bmetadata\x88\x01\x01\x12(\n" +
-	"\buserdata\x18\x02 \x01(\tB\a\xe2A\x01\x01\x80\x01\x01H\x01R\buserdata\x88\x01\x01B\v\n" +
+	"\x05_type\"\x99\x01\n" +
+	"\x16CloudinitConfiguration\x120\n" +
+	"\bmetadata\x18\x01 \x01(\tB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.3.0H\x00R\bmetadata\x88\x01\x01\x123\n" +
+	"\buserdata\x18\x02 \x01(\tB\x12\xe2A\x01\x01\x8a\xbc\x18\a7.0.3.0\x80\x01\x01H\x01R\buserdata\x88\x01\x01B\v\n" +
 	"\t_metadataB\v\n" +
-	"\t_userdata\"h\n" +
-	"\x11GlobalDnsSettings\x12,\n" +
-	"\x0fdns_suffix_list\x18\x01 \x03(\tB\x04\xe2A\x01\x01R\rdnsSuffixList\x12%\n" +
-	"\vdns_servers\x18\x02 \x03(\tB\x04\xe2A\x01\x01R\n" +
-	"dnsServers\"\x8a\x01\n" +
-	"\x0eAdapterMapping\x12*\n" +
-	"\vmac_address\x18\x01 \x01(\tB\x04\xe2A\x01\x01H\x00R\n" +
-	"macAddress\x88\x01\x01\x12<\n" +
-	"\aadapter\x18\x02 \x01(\v2\x1c.vcenter.guest.v1.IpSettingsB\x04\xe2A\x01\x02R\aadapterB\x0e\n" +
-	"\f_mac_address\"\xc1\x01\n" +
+	"\t_userdata\"~\n" +
+	"\x11GlobalDnsSettings\x127\n" +
+	"\x0fdns_suffix_list\x18\x01 \x03(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\rdnsSuffixList\x120\n" +
+	"\vdns_servers\x18\x02 \x03(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\n" +
+	"dnsServers\"\xa0\x01\n" +
+	"\x0eAdapterMapping\x125\n" +
+	"\vmac_address\x18\x01 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0H\x00R\n" +
+	"macAddress\x88\x01\x01\x12G\n" +
+	"\aadapter\x18\x02 \x01(\v2\x1c.vcenter.guest.v1.IpSettingsB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0R\aadapterB\x0e\n" +
+	"\f_mac_address\"\xe2\x01\n" +
 	"\n" +
-	"IpSettings\x120\n" +
-	"\x04ipv4\x18\x01 \x01(\v2\x16.vcenter.guest.v1.Ipv4B\x04\xe2A\x01\x01R\x04ipv4\x120\n" +
-	"\x04ipv6\x18\x02 \x01(\v2\x16.vcenter.guest.v1.Ipv6B\x04\xe2A\x01\x01R\x04ipv6\x12O\n" +
-	"\awindows\x18\x03 \x01(\v2/.vcenter.guest.v1.WindowsNetworkAdapterSettingsB\x04\xe2A\x01\x01R\awindows\"\xa8\x02\n" +
-	"\x04Ipv4\x129\n" +
-	"\x04type\x18\x01 \x01(\x0e2\x1a.vcenter.guest.v1.Ipv4TypeB\x04\xe2A\x01\x02H\x00R\x04type\x88\x01\x01\x12(\n" +
+	"IpSettings\x12;\n" +
+	"\x04ipv4\x18\x01 \x01(\v2\x16.vcenter.guest.v1.Ipv4B\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\x04ipv4\x12;\n" +
+	"\x04ipv6\x18\x02 \x01(\v2\x16.vcenter.guest.v1.Ipv6B\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\x04ipv6\x12Z\n" +
+	"\awindows\x18\x03 \x01(\v2/.vcenter.guest.v1.WindowsNetworkAdapterSettingsB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\awindows\"\xd4\x02\n" +
+	"\x04Ipv4\x12D\n" +
+	"\x04type\x18\x01 \x01(\x0e2\x1a.vcenter.guest.v1.Ipv4TypeB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0H\x00R\x04type\x88\x01\x01\x123\n" +
 	"\n" +
-	"ip_address\x18\x02 \x01(\tB\x04\xe2A\x01\x01H\x01R\tipAddress\x88\x01\x01\x12!\n" +
-	"\x06prefix\x18\x03 \x01(\x03B\x04\xe2A\x01\x01H\x02R\x06prefix\x88\x01\x01\x12 \n" +
-	"\bgateways\x18\x04 \x03(\tB\x04\xe2A\x01\x01R\bgateways:S\xf2\xbb\x18O\n" +
+	"ip_address\x18\x02 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0H\x01R\tipAddress\x88\x01\x01\x12,\n" +
+	"\x06prefix\x18\x03 \x01(\x03B\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0H\x02R\x06prefix\x88\x01\x01\x12+\n" +
+	"\bgateways\x18\x04 \x03(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\bgateways:S\xf2\xbb\x18O\n" +
 	"\x04type\x12\x1c\n" +
 	"\x06STATIC\x12\n" +
 	"ip_address\x12\x06prefix\x12\x06\n" +
@@ -1792,29 +1793,29 @@ const file_vcenter_guest_v1_customization_spec_proto_rawDesc = "" +
 	"\bDISABLEDB\a\n" +
 	"\x05_typeB\r\n" +
 	"\v_ip_addressB\t\n" +
-	"\a_prefix\"\xe0\x01\n" +
-	"\x04Ipv6\x129\n" +
-	"\x04type\x18\x01 \x01(\x0e2\x1a.vcenter.guest.v1.Ipv6TypeB\x04\xe2A\x01\x02H\x00R\x04type\x88\x01\x01\x127\n" +
-	"\x04ipv6\x18\x02 \x03(\v2\x1d.vcenter.guest.v1.Ipv6AddressB\x04\xe2A\x01\x01R\x04ipv6\x12 \n" +
-	"\bgateways\x18\x03 \x03(\tB\x04\xe2A\x01\x01R\bgateways:9\xf2\xbb\x185\n" +
+	"\a_prefix\"\x81\x02\n" +
+	"\x04Ipv6\x12D\n" +
+	"\x04type\x18\x01 \x01(\x0e2\x1a.vcenter.guest.v1.Ipv6TypeB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0H\x00R\x04type\x88\x01\x01\x12B\n" +
+	"\x04ipv6\x18\x02 \x03(\v2\x1d.vcenter.guest.v1.Ipv6AddressB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\x04ipv6\x12+\n" +
+	"\bgateways\x18\x03 \x03(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\bgateways:9\xf2\xbb\x185\n" +
 	"\x04type\x12\x0e\n" +
 	"\x06STATIC\x12\x04ipv6\x12\x06\n" +
 	"\x04DHCP\x12\x15\n" +
 	"\x13USER_INPUT_REQUIREDB\a\n" +
-	"\x05_type\"t\n" +
-	"\vIpv6Address\x12(\n" +
+	"\x05_type\"\x8a\x01\n" +
+	"\vIpv6Address\x123\n" +
 	"\n" +
-	"ip_address\x18\x01 \x01(\tB\x04\xe2A\x01\x02H\x00R\tipAddress\x88\x01\x01\x12!\n" +
-	"\x06prefix\x18\x02 \x01(\x03B\x04\xe2A\x01\x02H\x01R\x06prefix\x88\x01\x01B\r\n" +
+	"ip_address\x18\x01 \x01(\tB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0H\x00R\tipAddress\x88\x01\x01\x12,\n" +
+	"\x06prefix\x18\x02 \x01(\x03B\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.0H\x01R\x06prefix\x88\x01\x01B\r\n" +
 	"\v_ip_addressB\t\n" +
-	"\a_prefix\"\xa7\x02\n" +
-	"\x1dWindowsNetworkAdapterSettings\x12%\n" +
-	"\vdns_servers\x18\x01 \x03(\tB\x04\xe2A\x01\x01R\n" +
-	"dnsServers\x12(\n" +
+	"\a_prefix\"\xd3\x02\n" +
+	"\x1dWindowsNetworkAdapterSettings\x120\n" +
+	"\vdns_servers\x18\x01 \x03(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\n" +
+	"dnsServers\x123\n" +
 	"\n" +
-	"dns_domain\x18\x02 \x01(\tB\x04\xe2A\x01\x01H\x00R\tdnsDomain\x88\x01\x01\x12'\n" +
-	"\fwins_servers\x18\x03 \x03(\tB\x04\xe2A\x01\x01R\vwinsServers\x12k\n" +
-	"\rnet_bios_mode\x18\x04 \x01(\x0e2:.vcenter.guest.v1.WindowsNetworkAdapterSettingsNetBiosModeB\x04\xe2A\x01\x01H\x01R\rnet_BIOS_mode\x88\x01\x01B\r\n" +
+	"dns_domain\x18\x02 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0H\x00R\tdnsDomain\x88\x01\x01\x122\n" +
+	"\fwins_servers\x18\x03 \x03(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\vwinsServers\x12v\n" +
+	"\rnet_bios_mode\x18\x04 \x01(\x0e2:.vcenter.guest.v1.WindowsNetworkAdapterSettingsNetBiosModeB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0H\x01R\rnet_BIOS_mode\x88\x01\x01B\r\n" +
 	"\v_dns_domainB\x10\n" +
 	"\x0e_net_bios_mode*\xec\x01\n" +
 	" WindowsConfigurationRebootOption\x123\n" +
@@ -1835,13 +1836,13 @@ const file_vcenter_guest_v1_customization_spec_proto_rawDesc = "" +
 	"\x12DOMAIN_TYPE_DOMAIN\x10\x02*j\n" +
 	"\x16CloudConfigurationType\x12(\n" +
 	"$CLOUD_CONFIGURATION_TYPE_UNSPECIFIED\x10\x00\x12&\n" +
-	"\"CLOUD_CONFIGURATION_TYPE_CLOUDINIT\x10\x01*\x8a\x01\n" +
+	"\"CLOUD_CONFIGURATION_TYPE_CLOUDINIT\x10\x01*\x97\x01\n" +
 	"\bIpv4Type\x12\x19\n" +
 	"\x15IPV4_TYPE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eIPV4_TYPE_DHCP\x10\x01\x12\x14\n" +
 	"\x10IPV4_TYPE_STATIC\x10\x02\x12!\n" +
-	"\x1dIPV4_TYPE_USER_INPUT_REQUIRED\x10\x03\x12\x16\n" +
-	"\x12IPV4_TYPE_DISABLED\x10\x04*r\n" +
+	"\x1dIPV4_TYPE_USER_INPUT_REQUIRED\x10\x03\x12#\n" +
+	"\x12IPV4_TYPE_DISABLED\x10\x04\x1a\v\x8a\xbc\x18\a9.1.0.0*r\n" +
 	"\bIpv6Type\x12\x19\n" +
 	"\x15IPV6_TYPE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eIPV6_TYPE_DHCP\x10\x01\x12\x14\n" +

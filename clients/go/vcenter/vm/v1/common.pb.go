@@ -9,6 +9,7 @@
 package vmv1
 
 import (
+	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vapi/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -217,11 +218,11 @@ var File_vcenter_vm_v1_common_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_v1_common_proto_rawDesc = "" +
 	"\n" +
-	"\x1avcenter/vm/v1/common.proto\x12\rvcenter.vm.v1\"\x9c\x01\n" +
-	"\fIdentityInfo\x12\x17\n" +
-	"\x04name\x18\x01 \x01(\tH\x00R\x04name\x88\x01\x01\x12 \n" +
-	"\tbios_uuid\x18\x02 \x01(\tH\x01R\bbiosUuid\x88\x01\x01\x12(\n" +
-	"\rinstance_uuid\x18\x03 \x01(\tH\x02R\finstanceUuid\x88\x01\x01B\a\n" +
+	"\x1avcenter/vm/v1/common.proto\x12\rvcenter.vm.v1\x1a\x15vapi/v1/options.proto\"\xbd\x01\n" +
+	"\fIdentityInfo\x12\"\n" +
+	"\x04name\x18\x01 \x01(\tB\t\x8a\xbc\x18\x056.7.1H\x00R\x04name\x88\x01\x01\x12+\n" +
+	"\tbios_uuid\x18\x02 \x01(\tB\t\x8a\xbc\x18\x056.7.1H\x01R\bbiosUuid\x88\x01\x01\x123\n" +
+	"\rinstance_uuid\x18\x03 \x01(\tB\t\x8a\xbc\x18\x056.7.1H\x02R\finstanceUuid\x88\x01\x01B\a\n" +
 	"\x05_nameB\f\n" +
 	"\n" +
 	"_bios_uuidB\x10\n" +

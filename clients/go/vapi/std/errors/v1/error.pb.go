@@ -248,6 +248,71 @@ func (x *Error) GetChallenge() string {
 	return ""
 }
 
+// An error within a result: what went wrong with one of the things that an operation acts on, while the operation as a
+// whole succeeded.
+type ReportedError struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kind of error. Unset when vCenter sent none or one that this contract does not know.
+	ErrorType *ErrorType `protobuf:"varint,1,opt,name=error_type,json=errorType,proto3,enum=vapi.std.errors.v1.ErrorType,oneof" json:"error_type,omitempty"`
+	// What happened, the outermost cause first.
+	Messages []*v1.LocalizableMessage `protobuf:"bytes,2,rep,name=messages,proto3" json:"messages,omitempty"`
+	// Further facts about the error, of a structure that depends on the operation.
+	Data          *structpb.Struct `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReportedError) Reset() {
+	*x = ReportedError{}
+	mi := &file_vapi_std_errors_v1_error_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReportedError) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReportedError) ProtoMessage() {}
+
+func (x *ReportedError) ProtoReflect() protoreflect.Message {
+	mi := &file_vapi_std_errors_v1_error_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReportedError.ProtoReflect.Descriptor instead.
+func (*ReportedError) Descriptor() ([]byte, []int) {
+	return file_vapi_std_errors_v1_error_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ReportedError) GetErrorType() ErrorType {
+	if x != nil && x.ErrorType != nil {
+		return *x.ErrorType
+	}
+	return ErrorType_ERROR_TYPE_UNSPECIFIED
+}
+
+func (x *ReportedError) GetMessages() []*v1.LocalizableMessage {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+func (x *ReportedError) GetData() *structpb.Struct {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 var File_vapi_std_errors_v1_error_proto protoreflect.FileDescriptor
 
 const file_vapi_std_errors_v1_error_proto_rawDesc = "" +
@@ -261,7 +326,13 @@ const file_vapi_std_errors_v1_error_proto_rawDesc = "" +
 	"\tchallenge\x18\x04 \x01(\tH\x01R\tchallenge\x88\x01\x01B\r\n" +
 	"\v_error_typeB\f\n" +
 	"\n" +
-	"_challenge*\xec\x06\n" +
+	"_challenge\"\xcb\x01\n" +
+	"\rReportedError\x12A\n" +
+	"\n" +
+	"error_type\x18\x01 \x01(\x0e2\x1d.vapi.std.errors.v1.ErrorTypeH\x00R\terrorType\x88\x01\x01\x12;\n" +
+	"\bmessages\x18\x02 \x03(\v2\x1f.vapi.std.v1.LocalizableMessageR\bmessages\x12+\n" +
+	"\x04data\x18\x03 \x01(\v2\x17.google.protobuf.StructR\x04dataB\r\n" +
+	"\v_error_type*\xec\x06\n" +
 	"\tErrorType\x12\x1a\n" +
 	"\x16ERROR_TYPE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10ERROR_TYPE_ERROR\x10\x01\x12\x1d\n" +
@@ -306,22 +377,26 @@ func file_vapi_std_errors_v1_error_proto_rawDescGZIP() []byte {
 }
 
 var file_vapi_std_errors_v1_error_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_vapi_std_errors_v1_error_proto_msgTypes = make([]protoimpl.MessageInfo, 1)
+var file_vapi_std_errors_v1_error_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_vapi_std_errors_v1_error_proto_goTypes = []any{
 	(ErrorType)(0),                // 0: vapi.std.errors.v1.ErrorType
 	(*Error)(nil),                 // 1: vapi.std.errors.v1.Error
-	(*v1.LocalizableMessage)(nil), // 2: vapi.std.v1.LocalizableMessage
-	(*structpb.Struct)(nil),       // 3: google.protobuf.Struct
+	(*ReportedError)(nil),         // 2: vapi.std.errors.v1.ReportedError
+	(*v1.LocalizableMessage)(nil), // 3: vapi.std.v1.LocalizableMessage
+	(*structpb.Struct)(nil),       // 4: google.protobuf.Struct
 }
 var file_vapi_std_errors_v1_error_proto_depIdxs = []int32{
 	0, // 0: vapi.std.errors.v1.Error.error_type:type_name -> vapi.std.errors.v1.ErrorType
-	2, // 1: vapi.std.errors.v1.Error.messages:type_name -> vapi.std.v1.LocalizableMessage
-	3, // 2: vapi.std.errors.v1.Error.data:type_name -> google.protobuf.Struct
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	3, // 1: vapi.std.errors.v1.Error.messages:type_name -> vapi.std.v1.LocalizableMessage
+	4, // 2: vapi.std.errors.v1.Error.data:type_name -> google.protobuf.Struct
+	0, // 3: vapi.std.errors.v1.ReportedError.error_type:type_name -> vapi.std.errors.v1.ErrorType
+	3, // 4: vapi.std.errors.v1.ReportedError.messages:type_name -> vapi.std.v1.LocalizableMessage
+	4, // 5: vapi.std.errors.v1.ReportedError.data:type_name -> google.protobuf.Struct
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_vapi_std_errors_v1_error_proto_init() }
@@ -330,13 +405,14 @@ func file_vapi_std_errors_v1_error_proto_init() {
 		return
 	}
 	file_vapi_std_errors_v1_error_proto_msgTypes[0].OneofWrappers = []any{}
+	file_vapi_std_errors_v1_error_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vapi_std_errors_v1_error_proto_rawDesc), len(file_vapi_std_errors_v1_error_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   1,
+			NumMessages:   2,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

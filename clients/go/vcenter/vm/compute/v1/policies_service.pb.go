@@ -184,12 +184,12 @@ const file_vcenter_vm_compute_v1_policies_service_proto_rawDesc = "" +
 	"\x06policy\x18\x02 \x01(\tB=\xe2A\x01\x02\xfa\xbb\x185\n" +
 	"3com.vmware.vcenter.compute.Resources.COMPUTE_POLICYR\x06policy\"P\n" +
 	"\x11GetPolicyResponse\x12;\n" +
-	"\x06policy\x18\x01 \x01(\v2#.vcenter.vm.compute.v1.PoliciesInfoR\x06policy\"\\\n" +
-	"\fPoliciesInfo\x12A\n" +
-	"\x06status\x18\x01 \x01(\x0e2$.vcenter.compute.v1.ObjectComplianceH\x00R\x06status\x88\x01\x01B\t\n" +
-	"\a_status2\xbb\x01\n" +
-	"\x0fPoliciesService\x12\xa7\x01\n" +
-	"\tGetPolicy\x12'.vcenter.vm.compute.v1.GetPolicyRequest\x1a(.vcenter.vm.compute.v1.GetPolicyResponse\"G\xf2\xbb\x18\x02\r\x16\x82\xd3\xe4\x93\x028b\x06policy\x12./api/vcenter/vm/{vm}/compute/policies/{policy}\x90\x02\x01B\xff\x01\n" +
+	"\x06policy\x18\x01 \x01(\v2#.vcenter.vm.compute.v1.PoliciesInfoR\x06policy\"i\n" +
+	"\fPoliciesInfo\x12N\n" +
+	"\x06status\x18\x01 \x01(\x0e2$.vcenter.compute.v1.ObjectComplianceB\v\x8a\xbc\x18\a7.0.3.0H\x00R\x06status\x88\x01\x01B\t\n" +
+	"\a_status2\xc6\x01\n" +
+	"\x0fPoliciesService\x12\xb2\x01\n" +
+	"\tGetPolicy\x12'.vcenter.vm.compute.v1.GetPolicyRequest\x1a(.vcenter.vm.compute.v1.GetPolicyResponse\"R\xf2\xbb\x18\x02\r\x16\x8a\xbc\x18\a7.0.3.0\x82\xd3\xe4\x93\x028b\x06policy\x12./api/vcenter/vm/{vm}/compute/policies/{policy}\x90\x02\x01B\xff\x01\n" +
 	"\x19com.vcenter.vm.compute.v1B\x14PoliciesServiceProtoP\x01ZUgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/compute/v1;computev1\xa2\x02\x03VVC\xaa\x02\x15Vcenter.Vm.Compute.V1\xca\x02\x15Vcenter\\Vm\\Compute\\V1\xe2\x02!Vcenter\\Vm\\Compute\\V1\\GPBMetadata\xea\x02\x18Vcenter::Vm::Compute::V1b\x06proto3"
 
 var (

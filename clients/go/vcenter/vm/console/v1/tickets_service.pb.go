@@ -287,19 +287,19 @@ const file_vcenter_vm_console_v1_tickets_service_proto_rawDesc = "" +
 	"\x0eVirtualMachineR\x02vm\x12B\n" +
 	"\x04spec\x18\x02 \x01(\v2(.vcenter.vm.console.v1.TicketsCreateSpecB\x04\xe2A\x01\x02R\x04spec\"U\n" +
 	"\x14CreateTicketResponse\x12=\n" +
-	"\x06ticket\x18\x01 \x01(\v2%.vcenter.vm.console.v1.TicketsSummaryR\x06ticket\"_\n" +
-	"\x11TicketsCreateSpec\x12A\n" +
-	"\x04type\x18\x01 \x01(\x0e2\".vcenter.vm.console.v1.TicketsTypeB\x04\xe2A\x01\x02H\x00R\x04type\x88\x01\x01B\a\n" +
-	"\x05_type\"=\n" +
-	"\x0eTicketsSummary\x12 \n" +
-	"\x06ticket\x18\x01 \x01(\tB\x03\x80\x01\x01H\x00R\x06ticket\x88\x01\x01B\t\n" +
-	"\a_ticket*[\n" +
+	"\x06ticket\x18\x01 \x01(\v2%.vcenter.vm.console.v1.TicketsSummaryR\x06ticket\"j\n" +
+	"\x11TicketsCreateSpec\x12L\n" +
+	"\x04type\x18\x01 \x01(\x0e2\".vcenter.vm.console.v1.TicketsTypeB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.2H\x00R\x04type\x88\x01\x01B\a\n" +
+	"\x05_type\"H\n" +
+	"\x0eTicketsSummary\x12+\n" +
+	"\x06ticket\x18\x01 \x01(\tB\x0e\x8a\xbc\x18\a7.0.0.2\x80\x01\x01H\x00R\x06ticket\x88\x01\x01B\t\n" +
+	"\a_ticket*h\n" +
 	"\vTicketsType\x12\x1c\n" +
-	"\x18TICKETS_TYPE_UNSPECIFIED\x10\x00\x12\x15\n" +
-	"\x11TICKETS_TYPE_VMRC\x10\x01\x12\x17\n" +
-	"\x13TICKETS_TYPE_WEBMKS\x10\x022\xc5\x01\n" +
-	"\x0eTicketsService\x12\xb2\x01\n" +
-	"\fCreateTicket\x12*.vcenter.vm.console.v1.CreateTicketRequest\x1a+.vcenter.vm.console.v1.CreateTicketResponse\"I\xf2\xbb\x18\b\x01\b\f\r\x11\x12\x15\x16\x82\xd3\xe4\x93\x024:\x04specb\x06ticket\"$/api/vcenter/vm/{vm}/console/tickets\x90\x02\x00B\xfe\x01\n" +
+	"\x18TICKETS_TYPE_UNSPECIFIED\x10\x00\x12\"\n" +
+	"\x11TICKETS_TYPE_VMRC\x10\x01\x1a\v\x8a\xbc\x18\a7.0.0.2\x12\x17\n" +
+	"\x13TICKETS_TYPE_WEBMKS\x10\x022\xd0\x01\n" +
+	"\x0eTicketsService\x12\xbd\x01\n" +
+	"\fCreateTicket\x12*.vcenter.vm.console.v1.CreateTicketRequest\x1a+.vcenter.vm.console.v1.CreateTicketResponse\"T\xf2\xbb\x18\b\x01\b\f\r\x11\x12\x15\x16\x8a\xbc\x18\a7.0.0.2\x82\xd3\xe4\x93\x024:\x04specb\x06ticket\"$/api/vcenter/vm/{vm}/console/tickets\x90\x02\x00B\xfe\x01\n" +
 	"\x19com.vcenter.vm.console.v1B\x13TicketsServiceProtoP\x01ZUgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/console/v1;consolev1\xa2\x02\x03VVC\xaa\x02\x15Vcenter.Vm.Console.V1\xca\x02\x15Vcenter\\Vm\\Console\\V1\xe2\x02!Vcenter\\Vm\\Console\\V1\\GPBMetadata\xea\x02\x18Vcenter::Vm::Console::V1b\x06proto3"
 
 var (

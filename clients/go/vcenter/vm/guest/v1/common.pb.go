@@ -81,8 +81,8 @@ func (CredentialsType) EnumDescriptor() ([]byte, []int) {
 
 // Account of the guest operating system for which an operation runs. Not an account of vCenter.
 //
-// Part of every request to `EnvironmentService` and `ProcessesService`. Nothing of it is kept: each request carries it
-// anew.
+// Part of every request to `EnvironmentService`, `ProcessesService`, and the services for the guest's file system.
+// Nothing of it is kept: each request carries it anew.
 type Credentials struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether the operation may interact with the desktop session of the logged-on user, who must be the user given here.
@@ -170,7 +170,7 @@ func (x *Credentials) GetSamlToken() string {
 
 // Names that DNS servers gave the guest.
 //
-// Part of `NetworkingInfo`.
+// Part of `NetworkingInfo` and, for one interface, of `InterfacesInfo`.
 type DnsAssignedValues struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Host part of the name, for instance `web01` of `web01.example.com`.
@@ -225,7 +225,7 @@ func (x *DnsAssignedValues) GetDomainName() string {
 	return ""
 }
 
-// DNS settings of the guest. Part of `NetworkingInfo`.
+// DNS settings of the guest. Part of `NetworkingInfo` and, for one interface, of `InterfacesInfo`.
 type DnsConfigInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Addresses of the DNS servers, in the order in which they are asked.
@@ -282,9 +282,7 @@ func (x *DnsConfigInfo) GetSearchDomains() []string {
 	return nil
 }
 
-// DHCP settings of the guest.
-//
-// No operation returns it so far; it is part of the documented contract.
+// DHCP settings of an interface of the guest. Part of `InterfacesIpConfigInfo`.
 type DhcpConfigInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Whether DHCP is used for IPv4.
@@ -343,14 +341,14 @@ var File_vcenter_vm_guest_v1_common_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_guest_v1_common_proto_rawDesc = "" +
 	"\n" +
-	" vcenter/vm/guest/v1/common.proto\x12\x13vcenter.vm.guest.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"\xba\x03\n" +
-	"\vCredentials\x12:\n" +
-	"\x13interactive_session\x18\x01 \x01(\bB\x04\xe2A\x01\x02H\x00R\x12interactiveSession\x88\x01\x01\x12C\n" +
-	"\x04type\x18\x02 \x01(\x0e2$.vcenter.vm.guest.v1.CredentialsTypeB\x04\xe2A\x01\x02H\x01R\x04type\x88\x01\x01\x12&\n" +
-	"\tuser_name\x18\x03 \x01(\tB\x04\xe2A\x01\x01H\x02R\buserName\x88\x01\x01\x12(\n" +
-	"\bpassword\x18\x04 \x01(\tB\a\xe2A\x01\x01\x80\x01\x01H\x03R\bpassword\x88\x01\x01\x12+\n" +
+	" vcenter/vm/guest/v1/common.proto\x12\x13vcenter.vm.guest.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"\xf1\x03\n" +
+	"\vCredentials\x12E\n" +
+	"\x13interactive_session\x18\x01 \x01(\bB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.2.0H\x00R\x12interactiveSession\x88\x01\x01\x12N\n" +
+	"\x04type\x18\x02 \x01(\x0e2$.vcenter.vm.guest.v1.CredentialsTypeB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.2.0H\x01R\x04type\x88\x01\x01\x121\n" +
+	"\tuser_name\x18\x03 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.2.0H\x02R\buserName\x88\x01\x01\x123\n" +
+	"\bpassword\x18\x04 \x01(\tB\x12\xe2A\x01\x01\x8a\xbc\x18\a7.0.2.0\x80\x01\x01H\x03R\bpassword\x88\x01\x01\x126\n" +
 	"\n" +
-	"saml_token\x18\x05 \x01(\tB\a\xe2A\x01\x01\x80\x01\x01H\x04R\tsamlToken\x88\x01\x01:`\xf2\xbb\x18\\\n" +
+	"saml_token\x18\x05 \x01(\tB\x12\xe2A\x01\x01\x8a\xbc\x18\a7.0.2.0\x80\x01\x01H\x04R\tsamlToken\x88\x01\x01:`\xf2\xbb\x18\\\n" +
 	"\x04type\x12(\n" +
 	"\x11USERNAME_PASSWORD\x12\bpassword\x1a\tuser_name\x12*\n" +
 	"\x11SAML_BEARER_TOKEN\x12\n" +
@@ -360,20 +358,20 @@ const file_vcenter_vm_guest_v1_common_proto_rawDesc = "" +
 	"\n" +
 	"_user_nameB\v\n" +
 	"\t_passwordB\r\n" +
-	"\v_saml_token\"y\n" +
-	"\x11DnsAssignedValues\x12 \n" +
-	"\thost_name\x18\x01 \x01(\tH\x00R\bhostName\x88\x01\x01\x12$\n" +
-	"\vdomain_name\x18\x02 \x01(\tH\x01R\n" +
+	"\v_saml_token\"\x93\x01\n" +
+	"\x11DnsAssignedValues\x12-\n" +
+	"\thost_name\x18\x01 \x01(\tB\v\x8a\xbc\x18\a7.0.0.0H\x00R\bhostName\x88\x01\x01\x121\n" +
+	"\vdomain_name\x18\x02 \x01(\tB\v\x8a\xbc\x18\a7.0.0.0H\x01R\n" +
 	"domainName\x88\x01\x01B\f\n" +
 	"\n" +
 	"_host_nameB\x0e\n" +
-	"\f_domain_name\"Y\n" +
-	"\rDnsConfigInfo\x12!\n" +
-	"\fip_addresses\x18\x01 \x03(\tR\vipAddresses\x12%\n" +
-	"\x0esearch_domains\x18\x02 \x03(\tR\rsearchDomains\"\x82\x01\n" +
-	"\x0eDhcpConfigInfo\x12&\n" +
-	"\fipv4_enabled\x18\x01 \x01(\bH\x00R\vipv4Enabled\x88\x01\x01\x12&\n" +
-	"\fipv6_enabled\x18\x02 \x01(\bH\x01R\vipv6Enabled\x88\x01\x01B\x0f\n" +
+	"\f_domain_name\"s\n" +
+	"\rDnsConfigInfo\x12.\n" +
+	"\fip_addresses\x18\x01 \x03(\tB\v\x8a\xbc\x18\a7.0.0.0R\vipAddresses\x122\n" +
+	"\x0esearch_domains\x18\x02 \x03(\tB\v\x8a\xbc\x18\a7.0.0.0R\rsearchDomains\"\x9c\x01\n" +
+	"\x0eDhcpConfigInfo\x123\n" +
+	"\fipv4_enabled\x18\x01 \x01(\bB\v\x8a\xbc\x18\a7.0.0.0H\x00R\vipv4Enabled\x88\x01\x01\x123\n" +
+	"\fipv6_enabled\x18\x02 \x01(\bB\v\x8a\xbc\x18\a7.0.0.0H\x01R\vipv6Enabled\x88\x01\x01B\x0f\n" +
 	"\r_ipv4_enabledB\x0f\n" +
 	"\r_ipv6_enabled*\x83\x01\n" +
 	"\x0fCredentialsType\x12 \n" +

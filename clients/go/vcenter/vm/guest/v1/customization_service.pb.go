@@ -92,6 +92,59 @@ func (CustomizationStatus) EnumDescriptor() ([]byte, []int) {
 	return file_vcenter_vm_guest_v1_customization_service_proto_rawDescGZIP(), []int{0}
 }
 
+// What a check of customization found.
+type CustomizationCheckInfoCheckStatus int32
+
+const (
+	// Not set, or a value that this contract does not know.
+	CustomizationCheckInfoCheckStatus_CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_UNSPECIFIED CustomizationCheckInfoCheckStatus = 0
+	// A customization can be planned.
+	CustomizationCheckInfoCheckStatus_CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_SUPPORTED CustomizationCheckInfoCheckStatus = 1
+	// A customization cannot be planned, for the guest operating system or for the power state.
+	CustomizationCheckInfoCheckStatus_CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_NOT_SUPPORTED CustomizationCheckInfoCheckStatus = 2
+)
+
+// Enum value maps for CustomizationCheckInfoCheckStatus.
+var (
+	CustomizationCheckInfoCheckStatus_name = map[int32]string{
+		0: "CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_UNSPECIFIED",
+		1: "CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_SUPPORTED",
+		2: "CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_NOT_SUPPORTED",
+	}
+	CustomizationCheckInfoCheckStatus_value = map[string]int32{
+		"CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_UNSPECIFIED":   0,
+		"CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_SUPPORTED":     1,
+		"CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_NOT_SUPPORTED": 2,
+	}
+)
+
+func (x CustomizationCheckInfoCheckStatus) Enum() *CustomizationCheckInfoCheckStatus {
+	p := new(CustomizationCheckInfoCheckStatus)
+	*p = x
+	return p
+}
+
+func (x CustomizationCheckInfoCheckStatus) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CustomizationCheckInfoCheckStatus) Descriptor() protoreflect.EnumDescriptor {
+	return file_vcenter_vm_guest_v1_customization_service_proto_enumTypes[1].Descriptor()
+}
+
+func (CustomizationCheckInfoCheckStatus) Type() protoreflect.EnumType {
+	return &file_vcenter_vm_guest_v1_customization_service_proto_enumTypes[1]
+}
+
+func (x CustomizationCheckInfoCheckStatus) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CustomizationCheckInfoCheckStatus.Descriptor instead.
+func (CustomizationCheckInfoCheckStatus) EnumDescriptor() ([]byte, []int) {
+	return file_vcenter_vm_guest_v1_customization_service_proto_rawDescGZIP(), []int{1}
+}
+
 // Request of `GetCustomization`.
 type GetCustomizationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -418,6 +471,166 @@ func (x *CustomizationSetSpec) GetSpec() *v1.CustomizationSpec {
 	return nil
 }
 
+// Request of `CheckCustomization`.
+type CheckCustomizationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the virtual machine.
+	Vm            string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckCustomizationRequest) Reset() {
+	*x = CheckCustomizationRequest{}
+	mi := &file_vcenter_vm_guest_v1_customization_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckCustomizationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckCustomizationRequest) ProtoMessage() {}
+
+func (x *CheckCustomizationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_vm_guest_v1_customization_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckCustomizationRequest.ProtoReflect.Descriptor instead.
+func (*CheckCustomizationRequest) Descriptor() ([]byte, []int) {
+	return file_vcenter_vm_guest_v1_customization_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CheckCustomizationRequest) GetVm() string {
+	if x != nil {
+		return x.Vm
+	}
+	return ""
+}
+
+// Response of `CheckCustomization`.
+type CheckCustomizationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the check found.
+	Check         *CustomizationCheckInfo `protobuf:"bytes,1,opt,name=check,proto3" json:"check,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckCustomizationResponse) Reset() {
+	*x = CheckCustomizationResponse{}
+	mi := &file_vcenter_vm_guest_v1_customization_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckCustomizationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckCustomizationResponse) ProtoMessage() {}
+
+func (x *CheckCustomizationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_vm_guest_v1_customization_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckCustomizationResponse.ProtoReflect.Descriptor instead.
+func (*CheckCustomizationResponse) Descriptor() ([]byte, []int) {
+	return file_vcenter_vm_guest_v1_customization_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CheckCustomizationResponse) GetCheck() *CustomizationCheckInfo {
+	if x != nil {
+		return x.Check
+	}
+	return nil
+}
+
+// Whether a machine's guest can be customized. Returned by `CheckCustomization`.
+//
+// The two flags say what stands in the way when it cannot.
+//
+// Since vCenter 9.0.0.0.
+type CustomizationCheckInfo struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the check found, as a whole.
+	CheckStatus *CustomizationCheckInfoCheckStatus `protobuf:"varint,1,opt,name=check_status,json=checkStatus,proto3,enum=vcenter.vm.guest.v1.CustomizationCheckInfoCheckStatus,oneof" json:"check_status,omitempty"`
+	// Whether customization supports the guest operating system that is configured.
+	SupportedGuestOs *bool `protobuf:"varint,2,opt,name=supported_guest_os,json=supportedGuestOs,proto3,oneof" json:"supported_guest_os,omitempty"`
+	// Whether the machine is in a power state in which a customization can be planned.
+	SupportedPowerState *bool `protobuf:"varint,3,opt,name=supported_power_state,json=supportedPowerState,proto3,oneof" json:"supported_power_state,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *CustomizationCheckInfo) Reset() {
+	*x = CustomizationCheckInfo{}
+	mi := &file_vcenter_vm_guest_v1_customization_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CustomizationCheckInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CustomizationCheckInfo) ProtoMessage() {}
+
+func (x *CustomizationCheckInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_vm_guest_v1_customization_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CustomizationCheckInfo.ProtoReflect.Descriptor instead.
+func (*CustomizationCheckInfo) Descriptor() ([]byte, []int) {
+	return file_vcenter_vm_guest_v1_customization_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CustomizationCheckInfo) GetCheckStatus() CustomizationCheckInfoCheckStatus {
+	if x != nil && x.CheckStatus != nil {
+		return *x.CheckStatus
+	}
+	return CustomizationCheckInfoCheckStatus_CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_UNSPECIFIED
+}
+
+func (x *CustomizationCheckInfo) GetSupportedGuestOs() bool {
+	if x != nil && x.SupportedGuestOs != nil {
+		return *x.SupportedGuestOs
+	}
+	return false
+}
+
+func (x *CustomizationCheckInfo) GetSupportedPowerState() bool {
+	if x != nil && x.SupportedPowerState != nil {
+		return *x.SupportedPowerState
+	}
+	return false
+}
+
 var File_vcenter_vm_guest_v1_customization_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_guest_v1_customization_service_proto_rawDesc = "" +
@@ -432,13 +645,13 @@ const file_vcenter_vm_guest_v1_customization_service_proto_rawDesc = "" +
 	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
 	"\x0eVirtualMachineR\x02vm\x12C\n" +
 	"\x04spec\x18\x02 \x01(\v2).vcenter.vm.guest.v1.CustomizationSetSpecB\x04\xe2A\x01\x02R\x04spec\"\x1a\n" +
-	"\x18SetCustomizationResponse\"\xff\x02\n" +
-	"\x11CustomizationInfo\x12E\n" +
-	"\x06status\x18\x01 \x01(\x0e2(.vcenter.vm.guest.v1.CustomizationStatusH\x00R\x06status\x88\x01\x01\x12\x19\n" +
-	"\x05error\x18\x02 \x01(\tH\x01R\x05error\x88\x01\x01\x129\n" +
+	"\x18SetCustomizationResponse\"\xb3\x03\n" +
+	"\x11CustomizationInfo\x12R\n" +
+	"\x06status\x18\x01 \x01(\x0e2(.vcenter.vm.guest.v1.CustomizationStatusB\v\x8a\xbc\x18\a7.0.0.0H\x00R\x06status\x88\x01\x01\x12&\n" +
+	"\x05error\x18\x02 \x01(\tB\v\x8a\xbc\x18\a7.0.0.0H\x01R\x05error\x88\x01\x01\x12F\n" +
 	"\n" +
-	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bend_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime:\x80\x01\xf2\xbb\x18|\n" +
+	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\v\x8a\xbc\x18\a7.0.0.0R\tstartTime\x12B\n" +
+	"\bend_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\v\x8a\xbc\x18\a7.0.0.0R\aendTime:\x80\x01\xf2\xbb\x18|\n" +
 	"\x06status\x12%\n" +
 	"\x06FAILED\x1a\x05error\x1a\n" +
 	"start_time\x1a\bend_time\x12\x15\n" +
@@ -449,21 +662,38 @@ const file_vcenter_vm_guest_v1_customization_service_proto_rawDesc = "" +
 	"\x04IDLE\x12\t\n" +
 	"\aPENDINGB\t\n" +
 	"\a_statusB\b\n" +
-	"\x06_error\"}\n" +
-	"\x14CustomizationSetSpec\x12\x1d\n" +
-	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x01H\x00R\x04name\x88\x01\x01\x12=\n" +
-	"\x04spec\x18\x02 \x01(\v2#.vcenter.guest.v1.CustomizationSpecB\x04\xe2A\x01\x01R\x04specB\a\n" +
-	"\x05_name*\xe3\x01\n" +
+	"\x06_error\"\x93\x01\n" +
+	"\x14CustomizationSetSpec\x12(\n" +
+	"\x04name\x18\x01 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0H\x00R\x04name\x88\x01\x01\x12H\n" +
+	"\x04spec\x18\x02 \x01(\v2#.vcenter.guest.v1.CustomizationSpecB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.0R\x04specB\a\n" +
+	"\x05_name\"E\n" +
+	"\x19CheckCustomizationRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"_\n" +
+	"\x1aCheckCustomizationResponse\x12A\n" +
+	"\x05check\x18\x01 \x01(\v2+.vcenter.vm.guest.v1.CustomizationCheckInfoR\x05check\"\xcd\x02\n" +
+	"\x16CustomizationCheckInfo\x12k\n" +
+	"\fcheck_status\x18\x01 \x01(\x0e26.vcenter.vm.guest.v1.CustomizationCheckInfoCheckStatusB\v\x8a\xbc\x18\a9.0.0.0H\x00R\vcheckStatus\x88\x01\x01\x12>\n" +
+	"\x12supported_guest_os\x18\x02 \x01(\bB\v\x8a\xbc\x18\a9.0.0.0H\x01R\x10supportedGuestOs\x88\x01\x01\x12D\n" +
+	"\x15supported_power_state\x18\x03 \x01(\bB\v\x8a\xbc\x18\a9.0.0.0H\x02R\x13supportedPowerState\x88\x01\x01B\x0f\n" +
+	"\r_check_statusB\x15\n" +
+	"\x13_supported_guest_osB\x18\n" +
+	"\x16_supported_power_state*\xf0\x01\n" +
 	"\x13CustomizationStatus\x12$\n" +
-	" CUSTOMIZATION_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n" +
-	"\x19CUSTOMIZATION_STATUS_IDLE\x10\x01\x12 \n" +
+	" CUSTOMIZATION_STATUS_UNSPECIFIED\x10\x00\x12*\n" +
+	"\x19CUSTOMIZATION_STATUS_IDLE\x10\x01\x1a\v\x8a\xbc\x18\a7.0.3.0\x12 \n" +
 	"\x1cCUSTOMIZATION_STATUS_PENDING\x10\x02\x12 \n" +
 	"\x1cCUSTOMIZATION_STATUS_RUNNING\x10\x03\x12\"\n" +
 	"\x1eCUSTOMIZATION_STATUS_SUCCEEDED\x10\x04\x12\x1f\n" +
-	"\x1bCUSTOMIZATION_STATUS_FAILED\x10\x052\x8b\x03\n" +
-	"\x14CustomizationService\x12\xbb\x01\n" +
-	"\x10GetCustomization\x12,.vcenter.vm.guest.v1.GetCustomizationRequest\x1a-.vcenter.vm.guest.v1.GetCustomizationResponse\"J\xf2\xbb\x18\x04\r\x12\x15\x16\x82\xd3\xe4\x93\x029b\rcustomization\x12(/api/vcenter/vm/{vm}/guest/customization\x90\x02\x01\x12\xb4\x01\n" +
-	"\x10SetCustomization\x12,.vcenter.vm.guest.v1.SetCustomizationRequest\x1a-.vcenter.vm.guest.v1.SetCustomizationResponse\"C\xf2\xbb\x18\x06\b\f\r\x12\x15\x16\x82\xd3\xe4\x93\x020:\x04spec\x1a(/api/vcenter/vm/{vm}/guest/customization\x90\x02\x02B\xf6\x01\n" +
+	"\x1bCUSTOMIZATION_STATUS_FAILED\x10\x05*\xc8\x01\n" +
+	"!CustomizationCheckInfoCheckStatus\x125\n" +
+	"1CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_UNSPECIFIED\x10\x00\x123\n" +
+	"/CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_SUPPORTED\x10\x01\x127\n" +
+	"3CUSTOMIZATION_CHECK_INFO_CHECK_STATUS_NOT_SUPPORTED\x10\x022\xf5\x04\n" +
+	"\x14CustomizationService\x12\xc6\x01\n" +
+	"\x10GetCustomization\x12,.vcenter.vm.guest.v1.GetCustomizationRequest\x1a-.vcenter.vm.guest.v1.GetCustomizationResponse\"U\xf2\xbb\x18\x04\r\x12\x15\x16\x8a\xbc\x18\a7.0.3.0\x82\xd3\xe4\x93\x029b\rcustomization\x12(/api/vcenter/vm/{vm}/guest/customization\x90\x02\x01\x12\xbf\x01\n" +
+	"\x10SetCustomization\x12,.vcenter.vm.guest.v1.SetCustomizationRequest\x1a-.vcenter.vm.guest.v1.SetCustomizationResponse\"N\xf2\xbb\x18\x06\b\f\r\x12\x15\x16\x8a\xbc\x18\a7.0.0.0\x82\xd3\xe4\x93\x020:\x04spec\x1a(/api/vcenter/vm/{vm}/guest/customization\x90\x02\x02\x12\xd1\x01\n" +
+	"\x12CheckCustomization\x12..vcenter.vm.guest.v1.CheckCustomizationRequest\x1a/.vcenter.vm.guest.v1.CheckCustomizationResponse\"Z\xf2\xbb\x18\x04\r\x12\x15\x16\x8a\xbc\x18\a9.0.0.0\x82\xd3\xe4\x93\x02>b\x05check\"5/api/vcenter/vm/{vm}/guest/customization?action=check\x90\x02\x01B\xf6\x01\n" +
 	"\x17com.vcenter.vm.guest.v1B\x19CustomizationServiceProtoP\x01ZQgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/guest/v1;guestv1\xa2\x02\x03VVG\xaa\x02\x13Vcenter.Vm.Guest.V1\xca\x02\x13Vcenter\\Vm\\Guest\\V1\xe2\x02\x1fVcenter\\Vm\\Guest\\V1\\GPBMetadata\xea\x02\x16Vcenter::Vm::Guest::V1b\x06proto3"
 
 var (
@@ -478,35 +708,43 @@ func file_vcenter_vm_guest_v1_customization_service_proto_rawDescGZIP() []byte {
 	return file_vcenter_vm_guest_v1_customization_service_proto_rawDescData
 }
 
-var file_vcenter_vm_guest_v1_customization_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_vcenter_vm_guest_v1_customization_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_vcenter_vm_guest_v1_customization_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_vcenter_vm_guest_v1_customization_service_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_vcenter_vm_guest_v1_customization_service_proto_goTypes = []any{
-	(CustomizationStatus)(0),         // 0: vcenter.vm.guest.v1.CustomizationStatus
-	(*GetCustomizationRequest)(nil),  // 1: vcenter.vm.guest.v1.GetCustomizationRequest
-	(*GetCustomizationResponse)(nil), // 2: vcenter.vm.guest.v1.GetCustomizationResponse
-	(*SetCustomizationRequest)(nil),  // 3: vcenter.vm.guest.v1.SetCustomizationRequest
-	(*SetCustomizationResponse)(nil), // 4: vcenter.vm.guest.v1.SetCustomizationResponse
-	(*CustomizationInfo)(nil),        // 5: vcenter.vm.guest.v1.CustomizationInfo
-	(*CustomizationSetSpec)(nil),     // 6: vcenter.vm.guest.v1.CustomizationSetSpec
-	(*timestamppb.Timestamp)(nil),    // 7: google.protobuf.Timestamp
-	(*v1.CustomizationSpec)(nil),     // 8: vcenter.guest.v1.CustomizationSpec
+	(CustomizationStatus)(0),               // 0: vcenter.vm.guest.v1.CustomizationStatus
+	(CustomizationCheckInfoCheckStatus)(0), // 1: vcenter.vm.guest.v1.CustomizationCheckInfoCheckStatus
+	(*GetCustomizationRequest)(nil),        // 2: vcenter.vm.guest.v1.GetCustomizationRequest
+	(*GetCustomizationResponse)(nil),       // 3: vcenter.vm.guest.v1.GetCustomizationResponse
+	(*SetCustomizationRequest)(nil),        // 4: vcenter.vm.guest.v1.SetCustomizationRequest
+	(*SetCustomizationResponse)(nil),       // 5: vcenter.vm.guest.v1.SetCustomizationResponse
+	(*CustomizationInfo)(nil),              // 6: vcenter.vm.guest.v1.CustomizationInfo
+	(*CustomizationSetSpec)(nil),           // 7: vcenter.vm.guest.v1.CustomizationSetSpec
+	(*CheckCustomizationRequest)(nil),      // 8: vcenter.vm.guest.v1.CheckCustomizationRequest
+	(*CheckCustomizationResponse)(nil),     // 9: vcenter.vm.guest.v1.CheckCustomizationResponse
+	(*CustomizationCheckInfo)(nil),         // 10: vcenter.vm.guest.v1.CustomizationCheckInfo
+	(*timestamppb.Timestamp)(nil),          // 11: google.protobuf.Timestamp
+	(*v1.CustomizationSpec)(nil),           // 12: vcenter.guest.v1.CustomizationSpec
 }
 var file_vcenter_vm_guest_v1_customization_service_proto_depIdxs = []int32{
-	5, // 0: vcenter.vm.guest.v1.GetCustomizationResponse.customization:type_name -> vcenter.vm.guest.v1.CustomizationInfo
-	6, // 1: vcenter.vm.guest.v1.SetCustomizationRequest.spec:type_name -> vcenter.vm.guest.v1.CustomizationSetSpec
-	0, // 2: vcenter.vm.guest.v1.CustomizationInfo.status:type_name -> vcenter.vm.guest.v1.CustomizationStatus
-	7, // 3: vcenter.vm.guest.v1.CustomizationInfo.start_time:type_name -> google.protobuf.Timestamp
-	7, // 4: vcenter.vm.guest.v1.CustomizationInfo.end_time:type_name -> google.protobuf.Timestamp
-	8, // 5: vcenter.vm.guest.v1.CustomizationSetSpec.spec:type_name -> vcenter.guest.v1.CustomizationSpec
-	1, // 6: vcenter.vm.guest.v1.CustomizationService.GetCustomization:input_type -> vcenter.vm.guest.v1.GetCustomizationRequest
-	3, // 7: vcenter.vm.guest.v1.CustomizationService.SetCustomization:input_type -> vcenter.vm.guest.v1.SetCustomizationRequest
-	2, // 8: vcenter.vm.guest.v1.CustomizationService.GetCustomization:output_type -> vcenter.vm.guest.v1.GetCustomizationResponse
-	4, // 9: vcenter.vm.guest.v1.CustomizationService.SetCustomization:output_type -> vcenter.vm.guest.v1.SetCustomizationResponse
-	8, // [8:10] is the sub-list for method output_type
-	6, // [6:8] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	6,  // 0: vcenter.vm.guest.v1.GetCustomizationResponse.customization:type_name -> vcenter.vm.guest.v1.CustomizationInfo
+	7,  // 1: vcenter.vm.guest.v1.SetCustomizationRequest.spec:type_name -> vcenter.vm.guest.v1.CustomizationSetSpec
+	0,  // 2: vcenter.vm.guest.v1.CustomizationInfo.status:type_name -> vcenter.vm.guest.v1.CustomizationStatus
+	11, // 3: vcenter.vm.guest.v1.CustomizationInfo.start_time:type_name -> google.protobuf.Timestamp
+	11, // 4: vcenter.vm.guest.v1.CustomizationInfo.end_time:type_name -> google.protobuf.Timestamp
+	12, // 5: vcenter.vm.guest.v1.CustomizationSetSpec.spec:type_name -> vcenter.guest.v1.CustomizationSpec
+	10, // 6: vcenter.vm.guest.v1.CheckCustomizationResponse.check:type_name -> vcenter.vm.guest.v1.CustomizationCheckInfo
+	1,  // 7: vcenter.vm.guest.v1.CustomizationCheckInfo.check_status:type_name -> vcenter.vm.guest.v1.CustomizationCheckInfoCheckStatus
+	2,  // 8: vcenter.vm.guest.v1.CustomizationService.GetCustomization:input_type -> vcenter.vm.guest.v1.GetCustomizationRequest
+	4,  // 9: vcenter.vm.guest.v1.CustomizationService.SetCustomization:input_type -> vcenter.vm.guest.v1.SetCustomizationRequest
+	8,  // 10: vcenter.vm.guest.v1.CustomizationService.CheckCustomization:input_type -> vcenter.vm.guest.v1.CheckCustomizationRequest
+	3,  // 11: vcenter.vm.guest.v1.CustomizationService.GetCustomization:output_type -> vcenter.vm.guest.v1.GetCustomizationResponse
+	5,  // 12: vcenter.vm.guest.v1.CustomizationService.SetCustomization:output_type -> vcenter.vm.guest.v1.SetCustomizationResponse
+	9,  // 13: vcenter.vm.guest.v1.CustomizationService.CheckCustomization:output_type -> vcenter.vm.guest.v1.CheckCustomizationResponse
+	11, // [11:14] is the sub-list for method output_type
+	8,  // [8:11] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_vcenter_vm_guest_v1_customization_service_proto_init() }
@@ -516,13 +754,14 @@ func file_vcenter_vm_guest_v1_customization_service_proto_init() {
 	}
 	file_vcenter_vm_guest_v1_customization_service_proto_msgTypes[4].OneofWrappers = []any{}
 	file_vcenter_vm_guest_v1_customization_service_proto_msgTypes[5].OneofWrappers = []any{}
+	file_vcenter_vm_guest_v1_customization_service_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vcenter_vm_guest_v1_customization_service_proto_rawDesc), len(file_vcenter_vm_guest_v1_customization_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   6,
+			NumEnums:      2,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,8 +19,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	CustomizationService_GetCustomization_FullMethodName = "/vcenter.vm.guest.v1.CustomizationService/GetCustomization"
-	CustomizationService_SetCustomization_FullMethodName = "/vcenter.vm.guest.v1.CustomizationService/SetCustomization"
+	CustomizationService_GetCustomization_FullMethodName   = "/vcenter.vm.guest.v1.CustomizationService/GetCustomization"
+	CustomizationService_SetCustomization_FullMethodName   = "/vcenter.vm.guest.v1.CustomizationService/SetCustomization"
+	CustomizationService_CheckCustomization_FullMethodName = "/vcenter.vm.guest.v1.CustomizationService/CheckCustomization"
 )
 
 // CustomizationServiceClient is the client API for CustomizationService service.
@@ -32,7 +33,7 @@ const (
 // `SetCustomization` only notes down what is to be done. The work itself happens inside the guest once the machine is
 // powered on, and `GetCustomization` tells how far it is.
 //
-// Besides what the operations say about themselves, both can fail with
+// Besides what the operations say about themselves, all of them can fail with
 // - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
 // - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
@@ -53,6 +54,14 @@ type CustomizationServiceClient interface {
 	// - `NOT_FOUND`: the machine does not exist, or vCenter stores no specification with that name.
 	// - `INVALID_ARGUMENT`: the settings are not valid, for instance because both `name` and `spec` are set.
 	SetCustomization(ctx context.Context, in *SetCustomizationRequest, opts ...grpc.CallOption) (*SetCustomizationResponse, error)
+	// Returns whether the customization of a guest is supported for a virtual machine as it is now. Mirrors `check`.
+	//
+	// A POST that only reads. `SUPPORTED` is not a promise for a particular specification: `SetCustomization` checks
+	// that.
+	// - `NOT_FOUND`: the machine does not exist.
+	//
+	// Since vCenter 9.0.0.0.
+	CheckCustomization(ctx context.Context, in *CheckCustomizationRequest, opts ...grpc.CallOption) (*CheckCustomizationResponse, error)
 }
 
 type customizationServiceClient struct {
@@ -83,6 +92,16 @@ func (c *customizationServiceClient) SetCustomization(ctx context.Context, in *S
 	return out, nil
 }
 
+func (c *customizationServiceClient) CheckCustomization(ctx context.Context, in *CheckCustomizationRequest, opts ...grpc.CallOption) (*CheckCustomizationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckCustomizationResponse)
+	err := c.cc.Invoke(ctx, CustomizationService_CheckCustomization_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CustomizationServiceServer is the server API for CustomizationService service.
 // All implementations must embed UnimplementedCustomizationServiceServer
 // for forward compatibility.
@@ -92,7 +111,7 @@ func (c *customizationServiceClient) SetCustomization(ctx context.Context, in *S
 // `SetCustomization` only notes down what is to be done. The work itself happens inside the guest once the machine is
 // powered on, and `GetCustomization` tells how far it is.
 //
-// Besides what the operations say about themselves, both can fail with
+// Besides what the operations say about themselves, all of them can fail with
 // - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
 // - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
 // - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
@@ -113,6 +132,14 @@ type CustomizationServiceServer interface {
 	// - `NOT_FOUND`: the machine does not exist, or vCenter stores no specification with that name.
 	// - `INVALID_ARGUMENT`: the settings are not valid, for instance because both `name` and `spec` are set.
 	SetCustomization(context.Context, *SetCustomizationRequest) (*SetCustomizationResponse, error)
+	// Returns whether the customization of a guest is supported for a virtual machine as it is now. Mirrors `check`.
+	//
+	// A POST that only reads. `SUPPORTED` is not a promise for a particular specification: `SetCustomization` checks
+	// that.
+	// - `NOT_FOUND`: the machine does not exist.
+	//
+	// Since vCenter 9.0.0.0.
+	CheckCustomization(context.Context, *CheckCustomizationRequest) (*CheckCustomizationResponse, error)
 	mustEmbedUnimplementedCustomizationServiceServer()
 }
 
@@ -128,6 +155,9 @@ func (UnimplementedCustomizationServiceServer) GetCustomization(context.Context,
 }
 func (UnimplementedCustomizationServiceServer) SetCustomization(context.Context, *SetCustomizationRequest) (*SetCustomizationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetCustomization not implemented")
+}
+func (UnimplementedCustomizationServiceServer) CheckCustomization(context.Context, *CheckCustomizationRequest) (*CheckCustomizationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckCustomization not implemented")
 }
 func (UnimplementedCustomizationServiceServer) mustEmbedUnimplementedCustomizationServiceServer() {}
 func (UnimplementedCustomizationServiceServer) testEmbeddedByValue()                              {}
@@ -186,6 +216,24 @@ func _CustomizationService_SetCustomization_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _CustomizationService_CheckCustomization_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckCustomizationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CustomizationServiceServer).CheckCustomization(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: CustomizationService_CheckCustomization_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CustomizationServiceServer).CheckCustomization(ctx, req.(*CheckCustomizationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // CustomizationService_ServiceDesc is the grpc.ServiceDesc for CustomizationService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -200,6 +248,10 @@ var CustomizationService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetCustomization",
 			Handler:    _CustomizationService_SetCustomization_Handler,
+		},
+		{
+			MethodName: "CheckCustomization",
+			Handler:    _CustomizationService_CheckCustomization_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

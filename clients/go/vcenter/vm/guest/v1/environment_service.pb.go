@@ -269,10 +269,10 @@ const file_vcenter_vm_guest_v1_environment_service_proto_rawDesc = "" +
 	"\tvariables\x18\x01 \x03(\v2;.vcenter.vm.guest.v1.ListEnvironmentResponse.VariablesEntryR\tvariables\x1a<\n" +
 	"\x0eVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x012\x9f\x03\n" +
-	"\x12EnvironmentService\x12\xc2\x01\n" +
-	"\x0eGetEnvironment\x12*.vcenter.vm.guest.v1.GetEnvironmentRequest\x1a+.vcenter.vm.guest.v1.GetEnvironmentResponse\"W\xf2\xbb\x18\x06\r\x18\f\x0f\x15\x12\x82\xd3\xe4\x93\x02D:\x01*b\x05value\"8/api/vcenter/vm/{vm}/guest/environment/{name}?action=get\x90\x02\x01\x12\xc3\x01\n" +
-	"\x0fListEnvironment\x12+.vcenter.vm.guest.v1.ListEnvironmentRequest\x1a,.vcenter.vm.guest.v1.ListEnvironmentResponse\"U\xf2\xbb\x18\x06\r\x18\f\x0f\x15\x12\x82\xd3\xe4\x93\x02B:\x01*b\tvariables\"2/api/vcenter/vm/{vm}/guest/environment?action=list\x90\x02\x01B\xf4\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x012\xb5\x03\n" +
+	"\x12EnvironmentService\x12\xcd\x01\n" +
+	"\x0eGetEnvironment\x12*.vcenter.vm.guest.v1.GetEnvironmentRequest\x1a+.vcenter.vm.guest.v1.GetEnvironmentResponse\"b\xf2\xbb\x18\x06\r\x18\f\x0f\x15\x12\x8a\xbc\x18\a7.0.2.0\x82\xd3\xe4\x93\x02D:\x01*b\x05value\"8/api/vcenter/vm/{vm}/guest/environment/{name}?action=get\x90\x02\x01\x12\xce\x01\n" +
+	"\x0fListEnvironment\x12+.vcenter.vm.guest.v1.ListEnvironmentRequest\x1a,.vcenter.vm.guest.v1.ListEnvironmentResponse\"`\xf2\xbb\x18\x06\r\x18\f\x0f\x15\x12\x8a\xbc\x18\a7.0.2.0\x82\xd3\xe4\x93\x02B:\x01*b\tvariables\"2/api/vcenter/vm/{vm}/guest/environment?action=list\x90\x02\x01B\xf4\x01\n" +
 	"\x17com.vcenter.vm.guest.v1B\x17EnvironmentServiceProtoP\x01ZQgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/guest/v1;guestv1\xa2\x02\x03VVG\xaa\x02\x13Vcenter.Vm.Guest.V1\xca\x02\x13Vcenter\\Vm\\Guest\\V1\xe2\x02\x1fVcenter\\Vm\\Guest\\V1\\GPBMetadata\xea\x02\x16Vcenter::Vm::Guest::V1b\x06proto3"
 
 var (

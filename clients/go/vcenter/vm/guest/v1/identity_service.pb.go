@@ -212,21 +212,21 @@ const file_vcenter_vm_guest_v1_identity_service_proto_rawDesc = "" +
 	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
 	"\x0eVirtualMachineR\x02vm\"T\n" +
 	"\x13GetIdentityResponse\x12=\n" +
-	"\bidentity\x18\x01 \x01(\v2!.vcenter.vm.guest.v1.IdentityInfoR\bidentity\"\x97\x02\n" +
-	"\fIdentityInfo\x12\x17\n" +
-	"\x04name\x18\x01 \x01(\tH\x00R\x04name\x88\x01\x01\x129\n" +
-	"\x06family\x18\x02 \x01(\x0e2\x1c.vcenter.vm.v1.GuestOsFamilyH\x01R\x06family\x88\x01\x01\x12<\n" +
-	"\tfull_name\x18\x03 \x01(\v2\x1f.vapi.std.v1.LocalizableMessageR\bfullName\x12 \n" +
-	"\thost_name\x18\x04 \x01(\tH\x02R\bhostName\x88\x01\x01\x12\"\n" +
+	"\bidentity\x18\x01 \x01(\v2!.vcenter.vm.guest.v1.IdentityInfoR\bidentity\"\xc4\x02\n" +
+	"\fIdentityInfo\x12 \n" +
+	"\x04name\x18\x01 \x01(\tB\a\x8a\xbc\x18\x036.7H\x00R\x04name\x88\x01\x01\x12B\n" +
+	"\x06family\x18\x02 \x01(\x0e2\x1c.vcenter.vm.v1.GuestOsFamilyB\a\x8a\xbc\x18\x036.7H\x01R\x06family\x88\x01\x01\x12E\n" +
+	"\tfull_name\x18\x03 \x01(\v2\x1f.vapi.std.v1.LocalizableMessageB\a\x8a\xbc\x18\x036.7R\bfullName\x12)\n" +
+	"\thost_name\x18\x04 \x01(\tB\a\x8a\xbc\x18\x036.7H\x02R\bhostName\x88\x01\x01\x12+\n" +
 	"\n" +
-	"ip_address\x18\x05 \x01(\tH\x03R\tipAddress\x88\x01\x01B\a\n" +
+	"ip_address\x18\x05 \x01(\tB\a\x8a\xbc\x18\x036.7H\x03R\tipAddress\x88\x01\x01B\a\n" +
 	"\x05_nameB\t\n" +
 	"\a_familyB\f\n" +
 	"\n" +
 	"_host_nameB\r\n" +
-	"\v_ip_address2\xb6\x01\n" +
-	"\x0fIdentityService\x12\xa2\x01\n" +
-	"\vGetIdentity\x12'.vcenter.vm.guest.v1.GetIdentityRequest\x1a(.vcenter.vm.guest.v1.GetIdentityResponse\"@\xf2\xbb\x18\x04\x01\r\x12\x15\x82\xd3\xe4\x93\x02/b\bidentity\x12#/api/vcenter/vm/{vm}/guest/identity\x90\x02\x01B\xf1\x01\n" +
+	"\v_ip_address2\xbd\x01\n" +
+	"\x0fIdentityService\x12\xa9\x01\n" +
+	"\vGetIdentity\x12'.vcenter.vm.guest.v1.GetIdentityRequest\x1a(.vcenter.vm.guest.v1.GetIdentityResponse\"G\xf2\xbb\x18\x04\x01\r\x12\x15\x8a\xbc\x18\x036.7\x82\xd3\xe4\x93\x02/b\bidentity\x12#/api/vcenter/vm/{vm}/guest/identity\x90\x02\x01B\xf1\x01\n" +
 	"\x17com.vcenter.vm.guest.v1B\x14IdentityServiceProtoP\x01ZQgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/guest/v1;guestv1\xa2\x02\x03VVG\xaa\x02\x13Vcenter.Vm.Guest.V1\xca\x02\x13Vcenter\\Vm\\Guest\\V1\xe2\x02\x1fVcenter\\Vm\\Guest\\V1\\GPBMetadata\xea\x02\x16Vcenter::Vm::Guest::V1b\x06proto3"
 
 var (

@@ -249,24 +249,24 @@ const file_vcenter_vm_guest_v1_local_filesystem_service_proto_rawDesc = "" +
 	"\vfilesystems\x18\x01 \x03(\v2@.vcenter.vm.guest.v1.GetLocalFilesystemResponse.FilesystemsEntryR\vfilesystems\x1ah\n" +
 	"\x10FilesystemsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12>\n" +
-	"\x05value\x18\x02 \x01(\v2(.vcenter.vm.guest.v1.LocalFilesystemInfoR\x05value:\x028\x01\"\xfe\x01\n" +
-	"\x13LocalFilesystemInfo\x12\x1f\n" +
-	"\bcapacity\x18\x01 \x01(\x03H\x00R\bcapacity\x88\x01\x01\x12\"\n" +
+	"\x05value\x18\x02 \x01(\v2(.vcenter.vm.guest.v1.LocalFilesystemInfoR\x05value:\x028\x01\"\xaa\x02\n" +
+	"\x13LocalFilesystemInfo\x12(\n" +
+	"\bcapacity\x18\x01 \x01(\x03B\a\x8a\xbc\x18\x036.7H\x00R\bcapacity\x88\x01\x01\x12+\n" +
 	"\n" +
-	"free_space\x18\x02 \x01(\x03H\x01R\tfreeSpace\x88\x01\x01\x12#\n" +
+	"free_space\x18\x02 \x01(\x03B\a\x8a\xbc\x18\x036.7H\x01R\tfreeSpace\x88\x01\x01\x120\n" +
 	"\n" +
-	"filesystem\x18\x03 \x01(\tH\x02R\n" +
-	"filesystem\x88\x01\x01\x12R\n" +
-	"\bmappings\x18\x04 \x03(\v26.vcenter.vm.guest.v1.LocalFilesystemVirtualDiskMappingR\bmappingsB\v\n" +
+	"filesystem\x18\x03 \x01(\tB\v\x8a\xbc\x18\a7.0.0.0H\x02R\n" +
+	"filesystem\x88\x01\x01\x12_\n" +
+	"\bmappings\x18\x04 \x03(\v26.vcenter.vm.guest.v1.LocalFilesystemVirtualDiskMappingB\v\x8a\xbc\x18\a7.0.0.0R\bmappingsB\v\n" +
 	"\t_capacityB\r\n" +
 	"\v_free_spaceB\r\n" +
-	"\v_filesystem\"p\n" +
-	"!LocalFilesystemVirtualDiskMapping\x12B\n" +
-	"\x04disk\x18\x01 \x01(\tB)\xfa\xbb\x18%\n" +
-	"#com.vmware.vcenter.vm.hardware.DiskH\x00R\x04disk\x88\x01\x01B\a\n" +
-	"\x05_disk2\xdd\x01\n" +
-	"\x16LocalFilesystemService\x12\xc2\x01\n" +
-	"\x12GetLocalFilesystem\x12..vcenter.vm.guest.v1.GetLocalFilesystemRequest\x1a/.vcenter.vm.guest.v1.GetLocalFilesystemResponse\"K\xf2\xbb\x18\x04\x01\r\x12\x15\x82\xd3\xe4\x93\x02:b\vfilesystems\x12+/api/vcenter/vm/{vm}/guest/local-filesystem\x90\x02\x01B\xf8\x01\n" +
+	"\v_filesystem\"{\n" +
+	"!LocalFilesystemVirtualDiskMapping\x12M\n" +
+	"\x04disk\x18\x01 \x01(\tB4\xfa\xbb\x18%\n" +
+	"#com.vmware.vcenter.vm.hardware.Disk\x8a\xbc\x18\a7.0.0.0H\x00R\x04disk\x88\x01\x01B\a\n" +
+	"\x05_disk2\xe4\x01\n" +
+	"\x16LocalFilesystemService\x12\xc9\x01\n" +
+	"\x12GetLocalFilesystem\x12..vcenter.vm.guest.v1.GetLocalFilesystemRequest\x1a/.vcenter.vm.guest.v1.GetLocalFilesystemResponse\"R\xf2\xbb\x18\x04\x01\r\x12\x15\x8a\xbc\x18\x036.7\x82\xd3\xe4\x93\x02:b\vfilesystems\x12+/api/vcenter/vm/{vm}/guest/local-filesystem\x90\x02\x01B\xf8\x01\n" +
 	"\x17com.vcenter.vm.guest.v1B\x1bLocalFilesystemServiceProtoP\x01ZQgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/guest/v1;guestv1\xa2\x02\x03VVG\xaa\x02\x13Vcenter.Vm.Guest.V1\xca\x02\x13Vcenter\\Vm\\Guest\\V1\xe2\x02\x1fVcenter\\Vm\\Guest\\V1\\GPBMetadata\xea\x02\x16Vcenter::Vm::Guest::V1b\x06proto3"
 
 var (

@@ -183,13 +183,13 @@ const file_vcenter_vm_guest_v1_networking_service_proto_rawDesc = "" +
 	"\x15GetNetworkingResponse\x12C\n" +
 	"\n" +
 	"networking\x18\x01 \x01(\v2#.vcenter.vm.guest.v1.NetworkingInfoR\n" +
-	"networking\"\x8d\x01\n" +
-	"\x0eNetworkingInfo\x12E\n" +
+	"networking\"\xa7\x01\n" +
+	"\x0eNetworkingInfo\x12R\n" +
 	"\n" +
-	"dns_values\x18\x01 \x01(\v2&.vcenter.vm.guest.v1.DnsAssignedValuesR\tdnsValues\x124\n" +
-	"\x03dns\x18\x02 \x01(\v2\".vcenter.vm.guest.v1.DnsConfigInfoR\x03dns2\xc2\x01\n" +
-	"\x11NetworkingService\x12\xac\x01\n" +
-	"\rGetNetworking\x12).vcenter.vm.guest.v1.GetNetworkingRequest\x1a*.vcenter.vm.guest.v1.GetNetworkingResponse\"D\xf2\xbb\x18\x04\x01\r\x12\x15\x82\xd3\xe4\x93\x023b\n" +
+	"dns_values\x18\x01 \x01(\v2&.vcenter.vm.guest.v1.DnsAssignedValuesB\v\x8a\xbc\x18\a7.0.0.0R\tdnsValues\x12A\n" +
+	"\x03dns\x18\x02 \x01(\v2\".vcenter.vm.guest.v1.DnsConfigInfoB\v\x8a\xbc\x18\a7.0.0.0R\x03dns2\xcd\x01\n" +
+	"\x11NetworkingService\x12\xb7\x01\n" +
+	"\rGetNetworking\x12).vcenter.vm.guest.v1.GetNetworkingRequest\x1a*.vcenter.vm.guest.v1.GetNetworkingResponse\"O\xf2\xbb\x18\x04\x01\r\x12\x15\x8a\xbc\x18\a7.0.0.0\x82\xd3\xe4\x93\x023b\n" +
 	"networking\x12%/api/vcenter/vm/{vm}/guest/networking\x90\x02\x01B\xf3\x01\n" +
 	"\x17com.vcenter.vm.guest.v1B\x16NetworkingServiceProtoP\x01ZQgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/guest/v1;guestv1\xa2\x02\x03VVG\xaa\x02\x13Vcenter.Vm.Guest.V1\xca\x02\x13Vcenter\\Vm\\Guest\\V1\xe2\x02\x1fVcenter\\Vm\\Guest\\V1\\GPBMetadata\xea\x02\x16Vcenter::Vm::Guest::V1b\x06proto3"
 

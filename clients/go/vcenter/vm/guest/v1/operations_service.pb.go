@@ -183,14 +183,14 @@ const file_vcenter_vm_guest_v1_operations_service_proto_rawDesc = "" +
 	"\x15GetOperationsResponse\x12C\n" +
 	"\n" +
 	"operations\x18\x01 \x01(\v2#.vcenter.vm.guest.v1.OperationsInfoR\n" +
-	"operations\"\xdf\x01\n" +
-	"\x0eOperationsInfo\x129\n" +
-	"\x16guest_operations_ready\x18\x01 \x01(\bH\x00R\x14guestOperationsReady\x88\x01\x01\x12P\n" +
-	"\"interactive_guest_operations_ready\x18\x02 \x01(\bH\x01R\x1finteractiveGuestOperationsReady\x88\x01\x01B\x19\n" +
+	"operations\"\xf9\x01\n" +
+	"\x0eOperationsInfo\x12F\n" +
+	"\x16guest_operations_ready\x18\x01 \x01(\bB\v\x8a\xbc\x18\a7.0.2.0H\x00R\x14guestOperationsReady\x88\x01\x01\x12]\n" +
+	"\"interactive_guest_operations_ready\x18\x02 \x01(\bB\v\x8a\xbc\x18\a7.0.2.0H\x01R\x1finteractiveGuestOperationsReady\x88\x01\x01B\x19\n" +
 	"\x17_guest_operations_readyB%\n" +
-	"#_interactive_guest_operations_ready2\xc0\x01\n" +
-	"\x11OperationsService\x12\xaa\x01\n" +
-	"\rGetOperations\x12).vcenter.vm.guest.v1.GetOperationsRequest\x1a*.vcenter.vm.guest.v1.GetOperationsResponse\"B\xf2\xbb\x18\x02\r\x12\x82\xd3\xe4\x93\x023b\n" +
+	"#_interactive_guest_operations_ready2\xcb\x01\n" +
+	"\x11OperationsService\x12\xb5\x01\n" +
+	"\rGetOperations\x12).vcenter.vm.guest.v1.GetOperationsRequest\x1a*.vcenter.vm.guest.v1.GetOperationsResponse\"M\xf2\xbb\x18\x02\r\x12\x8a\xbc\x18\a7.0.2.0\x82\xd3\xe4\x93\x023b\n" +
 	"operations\x12%/api/vcenter/vm/{vm}/guest/operations\x90\x02\x01B\xf3\x01\n" +
 	"\x17com.vcenter.vm.guest.v1B\x16OperationsServiceProtoP\x01ZQgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/guest/v1;guestv1\xa2\x02\x03VVG\xaa\x02\x13Vcenter.Vm.Guest.V1\xca\x02\x13Vcenter\\Vm\\Guest\\V1\xe2\x02\x1fVcenter\\Vm\\Guest\\V1\\GPBMetadata\xea\x02\x16Vcenter::Vm::Guest::V1b\x06proto3"
 

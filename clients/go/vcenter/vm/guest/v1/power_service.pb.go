@@ -513,10 +513,10 @@ const file_vcenter_vm_guest_v1_power_service_proto_rawDesc = "" +
 	"\x13StandbyGuestRequest\x12(\n" +
 	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
 	"\x0eVirtualMachineR\x02vm\"\x16\n" +
-	"\x14StandbyGuestResponse\"\xa0\x01\n" +
-	"\x0eGuestPowerInfo\x12?\n" +
-	"\x05state\x18\x01 \x01(\x0e2$.vcenter.vm.guest.v1.GuestPowerStateH\x00R\x05state\x88\x01\x01\x12.\n" +
-	"\x10operations_ready\x18\x02 \x01(\bH\x01R\x0foperationsReady\x88\x01\x01B\b\n" +
+	"\x14StandbyGuestResponse\"\xb2\x01\n" +
+	"\x0eGuestPowerInfo\x12H\n" +
+	"\x05state\x18\x01 \x01(\x0e2$.vcenter.vm.guest.v1.GuestPowerStateB\a\x8a\xbc\x18\x036.7H\x00R\x05state\x88\x01\x01\x127\n" +
+	"\x10operations_ready\x18\x02 \x01(\bB\a\x8a\xbc\x18\x036.7H\x01R\x0foperationsReady\x88\x01\x01B\b\n" +
 	"\x06_stateB\x13\n" +
 	"\x11_operations_ready*\xfe\x01\n" +
 	"\x0fGuestPowerState\x12!\n" +
@@ -526,12 +526,12 @@ const file_vcenter_vm_guest_v1_power_service_proto_rawDesc = "" +
 	"\x1bGUEST_POWER_STATE_RESETTING\x10\x03\x12\x1d\n" +
 	"\x19GUEST_POWER_STATE_STANDBY\x10\x04\x12!\n" +
 	"\x1dGUEST_POWER_STATE_NOT_RUNNING\x10\x05\x12!\n" +
-	"\x1dGUEST_POWER_STATE_UNAVAILABLE\x10\x062\xbb\x05\n" +
-	"\fPowerService\x12\xa1\x01\n" +
-	"\rGetGuestPower\x12).vcenter.vm.guest.v1.GetGuestPowerRequest\x1a*.vcenter.vm.guest.v1.GetGuestPowerResponse\"9\xf2\xbb\x18\x03\x01\r\x15\x82\xd3\xe4\x93\x02)b\x05power\x12 /api/vcenter/vm/{vm}/guest/power\x90\x02\x01\x12\xa6\x01\n" +
-	"\vRebootGuest\x12'.vcenter.vm.guest.v1.RebootGuestRequest\x1a(.vcenter.vm.guest.v1.RebootGuestResponse\"D\xf2\xbb\x18\a\x01\r\x15\f\x12\x0f\x18\x82\xd3\xe4\x93\x020\"./api/vcenter/vm/{vm}/guest/power?action=reboot\x90\x02\x00\x12\xaf\x01\n" +
-	"\rShutdownGuest\x12).vcenter.vm.guest.v1.ShutdownGuestRequest\x1a*.vcenter.vm.guest.v1.ShutdownGuestResponse\"G\xf2\xbb\x18\b\x01\r\x03\x12\f\x0f\x15\x18\x82\xd3\xe4\x93\x022\"0/api/vcenter/vm/{vm}/guest/power?action=shutdown\x90\x02\x00\x12\xab\x01\n" +
-	"\fStandbyGuest\x12(.vcenter.vm.guest.v1.StandbyGuestRequest\x1a).vcenter.vm.guest.v1.StandbyGuestResponse\"F\xf2\xbb\x18\b\x01\x15\x03\r\x12\f\x0f\x18\x82\xd3\xe4\x93\x021\"//api/vcenter/vm/{vm}/guest/power?action=standby\x90\x02\x00B\xee\x01\n" +
+	"\x1dGUEST_POWER_STATE_UNAVAILABLE\x10\x062\xd7\x05\n" +
+	"\fPowerService\x12\xa8\x01\n" +
+	"\rGetGuestPower\x12).vcenter.vm.guest.v1.GetGuestPowerRequest\x1a*.vcenter.vm.guest.v1.GetGuestPowerResponse\"@\xf2\xbb\x18\x03\x01\r\x15\x8a\xbc\x18\x036.7\x82\xd3\xe4\x93\x02)b\x05power\x12 /api/vcenter/vm/{vm}/guest/power\x90\x02\x01\x12\xad\x01\n" +
+	"\vRebootGuest\x12'.vcenter.vm.guest.v1.RebootGuestRequest\x1a(.vcenter.vm.guest.v1.RebootGuestResponse\"K\xf2\xbb\x18\a\x01\r\x15\f\x12\x0f\x18\x8a\xbc\x18\x036.7\x82\xd3\xe4\x93\x020\"./api/vcenter/vm/{vm}/guest/power?action=reboot\x90\x02\x00\x12\xb6\x01\n" +
+	"\rShutdownGuest\x12).vcenter.vm.guest.v1.ShutdownGuestRequest\x1a*.vcenter.vm.guest.v1.ShutdownGuestResponse\"N\xf2\xbb\x18\b\x01\r\x03\x12\f\x0f\x15\x18\x8a\xbc\x18\x036.7\x82\xd3\xe4\x93\x022\"0/api/vcenter/vm/{vm}/guest/power?action=shutdown\x90\x02\x00\x12\xb2\x01\n" +
+	"\fStandbyGuest\x12(.vcenter.vm.guest.v1.StandbyGuestRequest\x1a).vcenter.vm.guest.v1.StandbyGuestResponse\"M\xf2\xbb\x18\b\x01\x15\x03\r\x12\f\x0f\x18\x8a\xbc\x18\x036.7\x82\xd3\xe4\x93\x021\"//api/vcenter/vm/{vm}/guest/power?action=standby\x90\x02\x00B\xee\x01\n" +
 	"\x17com.vcenter.vm.guest.v1B\x11PowerServiceProtoP\x01ZQgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/guest/v1;guestv1\xa2\x02\x03VVG\xaa\x02\x13Vcenter.Vm.Guest.V1\xca\x02\x13Vcenter\\Vm\\Guest\\V1\xe2\x02\x1fVcenter\\Vm\\Guest\\V1\\GPBMetadata\xea\x02\x16Vcenter::Vm::Guest::V1b\x06proto3"
 
 var (

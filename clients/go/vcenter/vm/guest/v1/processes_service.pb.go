@@ -810,37 +810,37 @@ const file_vcenter_vm_guest_v1_processes_service_proto_rawDesc = "" +
 	"\x0eVirtualMachineR\x02vm\x12\x16\n" +
 	"\x03pid\x18\x02 \x01(\x03B\x04\xe2A\x01\x02R\x03pid\x12H\n" +
 	"\vcredentials\x18\x03 \x01(\v2 .vcenter.vm.guest.v1.CredentialsB\x04\xe2A\x01\x02R\vcredentials\"\x17\n" +
-	"\x15DeleteProcessResponse\"\xd9\x01\n" +
-	"\x10ProcessesSummary\x12\x17\n" +
-	"\x04name\x18\x01 \x01(\tH\x00R\x04name\x88\x01\x01\x12\x15\n" +
-	"\x03pid\x18\x02 \x01(\x03H\x01R\x03pid\x88\x01\x01\x12\x19\n" +
-	"\x05owner\x18\x03 \x01(\tH\x02R\x05owner\x88\x01\x01\x12\x1d\n" +
-	"\acommand\x18\x04 \x01(\tH\x03R\acommand\x88\x01\x01\x124\n" +
-	"\astarted\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\astartedB\a\n" +
+	"\x15DeleteProcessResponse\"\x9a\x02\n" +
+	"\x10ProcessesSummary\x12$\n" +
+	"\x04name\x18\x01 \x01(\tB\v\x8a\xbc\x18\a7.0.2.0H\x00R\x04name\x88\x01\x01\x12\"\n" +
+	"\x03pid\x18\x02 \x01(\x03B\v\x8a\xbc\x18\a7.0.2.0H\x01R\x03pid\x88\x01\x01\x12&\n" +
+	"\x05owner\x18\x03 \x01(\tB\v\x8a\xbc\x18\a7.0.2.0H\x02R\x05owner\x88\x01\x01\x12*\n" +
+	"\acommand\x18\x04 \x01(\tB\v\x8a\xbc\x18\a7.0.2.0H\x03R\acommand\x88\x01\x01\x12A\n" +
+	"\astarted\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\v\x8a\xbc\x18\a7.0.2.0R\astartedB\a\n" +
 	"\x05_nameB\x06\n" +
 	"\x04_pidB\b\n" +
 	"\x06_ownerB\n" +
 	"\n" +
-	"\b_command\"\x9f\x02\n" +
-	"\rProcessesInfo\x12\x17\n" +
-	"\x04name\x18\x01 \x01(\tH\x00R\x04name\x88\x01\x01\x12\x19\n" +
-	"\x05owner\x18\x02 \x01(\tH\x01R\x05owner\x88\x01\x01\x12\x1d\n" +
-	"\acommand\x18\x03 \x01(\tH\x02R\acommand\x88\x01\x01\x124\n" +
-	"\astarted\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x126\n" +
-	"\bfinished\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\bfinished\x12 \n" +
-	"\texit_code\x18\x06 \x01(\x03H\x03R\bexitCode\x88\x01\x01B\a\n" +
+	"\b_command\"\xed\x02\n" +
+	"\rProcessesInfo\x12$\n" +
+	"\x04name\x18\x01 \x01(\tB\v\x8a\xbc\x18\a7.0.2.0H\x00R\x04name\x88\x01\x01\x12&\n" +
+	"\x05owner\x18\x02 \x01(\tB\v\x8a\xbc\x18\a7.0.2.0H\x01R\x05owner\x88\x01\x01\x12*\n" +
+	"\acommand\x18\x03 \x01(\tB\v\x8a\xbc\x18\a7.0.2.0H\x02R\acommand\x88\x01\x01\x12A\n" +
+	"\astarted\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\v\x8a\xbc\x18\a7.0.2.0R\astarted\x12C\n" +
+	"\bfinished\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\v\x8a\xbc\x18\a7.0.2.0R\bfinished\x12-\n" +
+	"\texit_code\x18\x06 \x01(\x03B\v\x8a\xbc\x18\a7.0.2.0H\x03R\bexitCode\x88\x01\x01B\a\n" +
 	"\x05_nameB\b\n" +
 	"\x06_ownerB\n" +
 	"\n" +
 	"\b_commandB\f\n" +
 	"\n" +
-	"_exit_code\"\xd2\x03\n" +
-	"\x13ProcessesCreateSpec\x12\x1d\n" +
-	"\x04path\x18\x01 \x01(\tB\x04\xe2A\x01\x02H\x00R\x04path\x88\x01\x01\x12'\n" +
-	"\targuments\x18\x02 \x01(\tB\x04\xe2A\x01\x01H\x01R\targuments\x88\x01\x01\x126\n" +
-	"\x11working_directory\x18\x03 \x01(\tB\x04\xe2A\x01\x01H\x02R\x10workingDirectory\x88\x01\x01\x12}\n" +
-	"\x15environment_variables\x18\x04 \x03(\v2B.vcenter.vm.guest.v1.ProcessesCreateSpec.EnvironmentVariablesEntryB\x04\xe2A\x01\x01R\x14environmentVariables\x122\n" +
-	"\x0fstart_minimized\x18\x05 \x01(\bB\x04\xe2A\x01\x01H\x03R\x0estartMinimized\x88\x01\x01\x1aG\n" +
+	"_exit_code\"\x8a\x04\n" +
+	"\x13ProcessesCreateSpec\x12(\n" +
+	"\x04path\x18\x01 \x01(\tB\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.2.0H\x00R\x04path\x88\x01\x01\x122\n" +
+	"\targuments\x18\x02 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.2.0H\x01R\targuments\x88\x01\x01\x12A\n" +
+	"\x11working_directory\x18\x03 \x01(\tB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.2.0H\x02R\x10workingDirectory\x88\x01\x01\x12\x88\x01\n" +
+	"\x15environment_variables\x18\x04 \x03(\v2B.vcenter.vm.guest.v1.ProcessesCreateSpec.EnvironmentVariablesEntryB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.2.0R\x14environmentVariables\x12=\n" +
+	"\x0fstart_minimized\x18\x05 \x01(\bB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.2.0H\x03R\x0estartMinimized\x88\x01\x01\x1aG\n" +
 	"\x19EnvironmentVariablesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\a\n" +
@@ -851,13 +851,13 @@ const file_vcenter_vm_guest_v1_processes_service_proto_rawDesc = "" +
 	"\x10_start_minimized\":\n" +
 	"\x13ProcessErrorDetails\x12\x15\n" +
 	"\x03pid\x18\x01 \x01(\x03H\x00R\x03pid\x88\x01\x01:\x04\xf8\xbb\x18\x01B\x06\n" +
-	"\x04_pid2\x81\x06\n" +
-	"\x10ProcessesService\x12\xbb\x01\n" +
-	"\rListProcesses\x12).vcenter.vm.guest.v1.ListProcessesRequest\x1a*.vcenter.vm.guest.v1.ListProcessesResponse\"S\xf2\xbb\x18\x06\f\r\x0f\x12\x15\x18\x82\xd3\xe4\x93\x02@:\x01*b\tprocesses\"0/api/vcenter/vm/{vm}/guest/processes?action=list\x90\x02\x01\x12\xb5\x01\n" +
+	"\x04_pid2\xad\x06\n" +
+	"\x10ProcessesService\x12\xc6\x01\n" +
+	"\rListProcesses\x12).vcenter.vm.guest.v1.ListProcessesRequest\x1a*.vcenter.vm.guest.v1.ListProcessesResponse\"^\xf2\xbb\x18\x06\f\r\x0f\x12\x15\x18\x8a\xbc\x18\a7.0.2.0\x82\xd3\xe4\x93\x02@:\x01*b\tprocesses\"0/api/vcenter/vm/{vm}/guest/processes?action=list\x90\x02\x01\x12\xc0\x01\n" +
 	"\n" +
-	"GetProcess\x12&.vcenter.vm.guest.v1.GetProcessRequest\x1a'.vcenter.vm.guest.v1.GetProcessResponse\"V\xf2\xbb\x18\x06\f\r\x0f\x12\x15\x18\x82\xd3\xe4\x93\x02C:\x01*b\aprocess\"5/api/vcenter/vm/{vm}/guest/processes/{pid}?action=get\x90\x02\x01\x12\xba\x01\n" +
-	"\rCreateProcess\x12).vcenter.vm.guest.v1.CreateProcessRequest\x1a*.vcenter.vm.guest.v1.CreateProcessResponse\"R\xf2\xbb\x18\t\b\f\r\x0f\x12\x14\x15\x16\x18\x82\xd3\xe4\x93\x02<:\x01*b\x03pid\"2/api/vcenter/vm/{vm}/guest/processes?action=create\x90\x02\x00\x12\xb9\x01\n" +
-	"\rDeleteProcess\x12).vcenter.vm.guest.v1.DeleteProcessRequest\x1a*.vcenter.vm.guest.v1.DeleteProcessResponse\"Q\xf2\xbb\x18\a\f\r\x0f\x12\x15\x16\x18\x82\xd3\xe4\x93\x02=:\x01*\"8/api/vcenter/vm/{vm}/guest/processes/{pid}?action=delete\x90\x02\x00B\xf2\x01\n" +
+	"GetProcess\x12&.vcenter.vm.guest.v1.GetProcessRequest\x1a'.vcenter.vm.guest.v1.GetProcessResponse\"a\xf2\xbb\x18\x06\f\r\x0f\x12\x15\x18\x8a\xbc\x18\a7.0.2.0\x82\xd3\xe4\x93\x02C:\x01*b\aprocess\"5/api/vcenter/vm/{vm}/guest/processes/{pid}?action=get\x90\x02\x01\x12\xc5\x01\n" +
+	"\rCreateProcess\x12).vcenter.vm.guest.v1.CreateProcessRequest\x1a*.vcenter.vm.guest.v1.CreateProcessResponse\"]\xf2\xbb\x18\t\b\f\r\x0f\x12\x14\x15\x16\x18\x8a\xbc\x18\a7.0.2.0\x82\xd3\xe4\x93\x02<:\x01*b\x03pid\"2/api/vcenter/vm/{vm}/guest/processes?action=create\x90\x02\x00\x12\xc4\x01\n" +
+	"\rDeleteProcess\x12).vcenter.vm.guest.v1.DeleteProcessRequest\x1a*.vcenter.vm.guest.v1.DeleteProcessResponse\"\\\xf2\xbb\x18\a\f\r\x0f\x12\x15\x16\x18\x8a\xbc\x18\a7.0.2.0\x82\xd3\xe4\x93\x02=:\x01*\"8/api/vcenter/vm/{vm}/guest/processes/{pid}?action=delete\x90\x02\x00B\xf2\x01\n" +
 	"\x17com.vcenter.vm.guest.v1B\x15ProcessesServiceProtoP\x01ZQgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/guest/v1;guestv1\xa2\x02\x03VVG\xaa\x02\x13Vcenter.Vm.Guest.V1\xca\x02\x13Vcenter\\Vm\\Guest\\V1\xe2\x02\x1fVcenter\\Vm\\Guest\\V1\\GPBMetadata\xea\x02\x16Vcenter::Vm::Guest::V1b\x06proto3"
 
 var (

@@ -424,6 +424,120 @@ func (x *BootInfo) GetEnterSetupMode() bool {
 	return false
 }
 
+// Boot settings of a new virtual machine. Taken by `VmService.CreateVm`.
+type BootCreateSpec struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Firmware of the machine. Decides whether `efi_legacy_boot` and `network_protocol` may be set.
+	//
+	// When unset, the one that suits the guest operating system and the hardware version.
+	Type *BootType `protobuf:"varint,1,opt,name=type,proto3,enum=vcenter.vm.hardware.v1.BootType,oneof" json:"type,omitempty"`
+	// Whether an EFI firmware boots in its legacy mode. Relevant only when `type` is `EFI`.
+	//
+	// When unset, what suits the guest operating system and the hardware version.
+	EfiLegacyBoot *bool `protobuf:"varint,2,opt,name=efi_legacy_boot,json=efiLegacyBoot,proto3,oneof" json:"efi_legacy_boot,omitempty"`
+	// Protocol for booting over the network. Relevant only when `type` is `EFI`.
+	//
+	// When unset, vCenter chooses.
+	NetworkProtocol *BootNetworkProtocol `protobuf:"varint,3,opt,name=network_protocol,json=networkProtocol,proto3,enum=vcenter.vm.hardware.v1.BootNetworkProtocol,oneof" json:"network_protocol,omitempty"`
+	// How long the firmware waits before it boots, in milliseconds. It gives time to enter the setup at the console.
+	//
+	// When unset, 0.
+	Delay *int64 `protobuf:"varint,4,opt,name=delay,proto3,oneof" json:"delay,omitempty"`
+	// Whether the firmware tries again when it finds nothing to boot from.
+	//
+	// When unset, false.
+	Retry *bool `protobuf:"varint,5,opt,name=retry,proto3,oneof" json:"retry,omitempty"`
+	// How long the firmware waits before it tries again, in milliseconds. Has an effect only when `retry` is true.
+	//
+	// When unset, 10,000.
+	RetryDelay *int64 `protobuf:"varint,6,opt,name=retry_delay,json=retryDelay,proto3,oneof" json:"retry_delay,omitempty"`
+	// Whether the firmware enters its setup at the first boot. The boot that does so resets it to false.
+	//
+	// When unset, false.
+	EnterSetupMode *bool `protobuf:"varint,7,opt,name=enter_setup_mode,json=enterSetupMode,proto3,oneof" json:"enter_setup_mode,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *BootCreateSpec) Reset() {
+	*x = BootCreateSpec{}
+	mi := &file_vcenter_vm_hardware_v1_boot_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BootCreateSpec) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BootCreateSpec) ProtoMessage() {}
+
+func (x *BootCreateSpec) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_vm_hardware_v1_boot_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BootCreateSpec.ProtoReflect.Descriptor instead.
+func (*BootCreateSpec) Descriptor() ([]byte, []int) {
+	return file_vcenter_vm_hardware_v1_boot_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *BootCreateSpec) GetType() BootType {
+	if x != nil && x.Type != nil {
+		return *x.Type
+	}
+	return BootType_BOOT_TYPE_UNSPECIFIED
+}
+
+func (x *BootCreateSpec) GetEfiLegacyBoot() bool {
+	if x != nil && x.EfiLegacyBoot != nil {
+		return *x.EfiLegacyBoot
+	}
+	return false
+}
+
+func (x *BootCreateSpec) GetNetworkProtocol() BootNetworkProtocol {
+	if x != nil && x.NetworkProtocol != nil {
+		return *x.NetworkProtocol
+	}
+	return BootNetworkProtocol_BOOT_NETWORK_PROTOCOL_UNSPECIFIED
+}
+
+func (x *BootCreateSpec) GetDelay() int64 {
+	if x != nil && x.Delay != nil {
+		return *x.Delay
+	}
+	return 0
+}
+
+func (x *BootCreateSpec) GetRetry() bool {
+	if x != nil && x.Retry != nil {
+		return *x.Retry
+	}
+	return false
+}
+
+func (x *BootCreateSpec) GetRetryDelay() int64 {
+	if x != nil && x.RetryDelay != nil {
+		return *x.RetryDelay
+	}
+	return 0
+}
+
+func (x *BootCreateSpec) GetEnterSetupMode() bool {
+	if x != nil && x.EnterSetupMode != nil {
+		return *x.EnterSetupMode
+	}
+	return false
+}
+
 // What to change of the boot settings. What is unset stays as it is. Taken by `UpdateBoot`.
 type BootUpdateSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -455,7 +569,7 @@ type BootUpdateSpec struct {
 
 func (x *BootUpdateSpec) Reset() {
 	*x = BootUpdateSpec{}
-	mi := &file_vcenter_vm_hardware_v1_boot_service_proto_msgTypes[5]
+	mi := &file_vcenter_vm_hardware_v1_boot_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -467,7 +581,7 @@ func (x *BootUpdateSpec) String() string {
 func (*BootUpdateSpec) ProtoMessage() {}
 
 func (x *BootUpdateSpec) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_vm_hardware_v1_boot_service_proto_msgTypes[5]
+	mi := &file_vcenter_vm_hardware_v1_boot_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -480,7 +594,7 @@ func (x *BootUpdateSpec) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BootUpdateSpec.ProtoReflect.Descriptor instead.
 func (*BootUpdateSpec) Descriptor() ([]byte, []int) {
-	return file_vcenter_vm_hardware_v1_boot_service_proto_rawDescGZIP(), []int{5}
+	return file_vcenter_vm_hardware_v1_boot_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *BootUpdateSpec) GetType() BootType {
@@ -566,6 +680,25 @@ const file_vcenter_vm_hardware_v1_boot_service_proto_rawDesc = "" +
 	"\x06_retryB\x0e\n" +
 	"\f_retry_delayB\x13\n" +
 	"\x11_enter_setup_mode\"\xb3\x04\n" +
+	"\x0eBootCreateSpec\x12?\n" +
+	"\x04type\x18\x01 \x01(\x0e2 .vcenter.vm.hardware.v1.BootTypeB\x04\xe2A\x01\x01H\x00R\x04type\x88\x01\x01\x121\n" +
+	"\x0fefi_legacy_boot\x18\x02 \x01(\bB\x04\xe2A\x01\x01H\x01R\refiLegacyBoot\x88\x01\x01\x12a\n" +
+	"\x10network_protocol\x18\x03 \x01(\x0e2+.vcenter.vm.hardware.v1.BootNetworkProtocolB\x04\xe2A\x01\x01H\x02R\x0fnetworkProtocol\x88\x01\x01\x12\x1f\n" +
+	"\x05delay\x18\x04 \x01(\x03B\x04\xe2A\x01\x01H\x03R\x05delay\x88\x01\x01\x12\x1f\n" +
+	"\x05retry\x18\x05 \x01(\bB\x04\xe2A\x01\x01H\x04R\x05retry\x88\x01\x01\x12*\n" +
+	"\vretry_delay\x18\x06 \x01(\x03B\x04\xe2A\x01\x01H\x05R\n" +
+	"retryDelay\x88\x01\x01\x123\n" +
+	"\x10enter_setup_mode\x18\a \x01(\bB\x04\xe2A\x01\x01H\x06R\x0eenterSetupMode\x88\x01\x01:<\xf2\xbb\x188\n" +
+	"\x04type\x12(\n" +
+	"\x03EFI\x1a\x0fefi_legacy_boot\x1a\x10network_protocol\x12\x06\n" +
+	"\x04BIOSB\a\n" +
+	"\x05_typeB\x12\n" +
+	"\x10_efi_legacy_bootB\x13\n" +
+	"\x11_network_protocolB\b\n" +
+	"\x06_delayB\b\n" +
+	"\x06_retryB\x0e\n" +
+	"\f_retry_delayB\x13\n" +
+	"\x11_enter_setup_mode\"\xb3\x04\n" +
 	"\x0eBootUpdateSpec\x12?\n" +
 	"\x04type\x18\x01 \x01(\x0e2 .vcenter.vm.hardware.v1.BootTypeB\x04\xe2A\x01\x01H\x00R\x04type\x88\x01\x01\x121\n" +
 	"\x0fefi_legacy_boot\x18\x02 \x01(\bB\x04\xe2A\x01\x01H\x01R\refiLegacyBoot\x88\x01\x01\x12a\n" +
@@ -612,7 +745,7 @@ func file_vcenter_vm_hardware_v1_boot_service_proto_rawDescGZIP() []byte {
 }
 
 var file_vcenter_vm_hardware_v1_boot_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_vcenter_vm_hardware_v1_boot_service_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_vcenter_vm_hardware_v1_boot_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_vcenter_vm_hardware_v1_boot_service_proto_goTypes = []any{
 	(BootType)(0),              // 0: vcenter.vm.hardware.v1.BootType
 	(BootNetworkProtocol)(0),   // 1: vcenter.vm.hardware.v1.BootNetworkProtocol
@@ -621,24 +754,27 @@ var file_vcenter_vm_hardware_v1_boot_service_proto_goTypes = []any{
 	(*UpdateBootRequest)(nil),  // 4: vcenter.vm.hardware.v1.UpdateBootRequest
 	(*UpdateBootResponse)(nil), // 5: vcenter.vm.hardware.v1.UpdateBootResponse
 	(*BootInfo)(nil),           // 6: vcenter.vm.hardware.v1.BootInfo
-	(*BootUpdateSpec)(nil),     // 7: vcenter.vm.hardware.v1.BootUpdateSpec
+	(*BootCreateSpec)(nil),     // 7: vcenter.vm.hardware.v1.BootCreateSpec
+	(*BootUpdateSpec)(nil),     // 8: vcenter.vm.hardware.v1.BootUpdateSpec
 }
 var file_vcenter_vm_hardware_v1_boot_service_proto_depIdxs = []int32{
-	6, // 0: vcenter.vm.hardware.v1.GetBootResponse.boot:type_name -> vcenter.vm.hardware.v1.BootInfo
-	7, // 1: vcenter.vm.hardware.v1.UpdateBootRequest.spec:type_name -> vcenter.vm.hardware.v1.BootUpdateSpec
-	0, // 2: vcenter.vm.hardware.v1.BootInfo.type:type_name -> vcenter.vm.hardware.v1.BootType
-	1, // 3: vcenter.vm.hardware.v1.BootInfo.network_protocol:type_name -> vcenter.vm.hardware.v1.BootNetworkProtocol
-	0, // 4: vcenter.vm.hardware.v1.BootUpdateSpec.type:type_name -> vcenter.vm.hardware.v1.BootType
-	1, // 5: vcenter.vm.hardware.v1.BootUpdateSpec.network_protocol:type_name -> vcenter.vm.hardware.v1.BootNetworkProtocol
-	2, // 6: vcenter.vm.hardware.v1.BootService.GetBoot:input_type -> vcenter.vm.hardware.v1.GetBootRequest
-	4, // 7: vcenter.vm.hardware.v1.BootService.UpdateBoot:input_type -> vcenter.vm.hardware.v1.UpdateBootRequest
-	3, // 8: vcenter.vm.hardware.v1.BootService.GetBoot:output_type -> vcenter.vm.hardware.v1.GetBootResponse
-	5, // 9: vcenter.vm.hardware.v1.BootService.UpdateBoot:output_type -> vcenter.vm.hardware.v1.UpdateBootResponse
-	8, // [8:10] is the sub-list for method output_type
-	6, // [6:8] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	6,  // 0: vcenter.vm.hardware.v1.GetBootResponse.boot:type_name -> vcenter.vm.hardware.v1.BootInfo
+	8,  // 1: vcenter.vm.hardware.v1.UpdateBootRequest.spec:type_name -> vcenter.vm.hardware.v1.BootUpdateSpec
+	0,  // 2: vcenter.vm.hardware.v1.BootInfo.type:type_name -> vcenter.vm.hardware.v1.BootType
+	1,  // 3: vcenter.vm.hardware.v1.BootInfo.network_protocol:type_name -> vcenter.vm.hardware.v1.BootNetworkProtocol
+	0,  // 4: vcenter.vm.hardware.v1.BootCreateSpec.type:type_name -> vcenter.vm.hardware.v1.BootType
+	1,  // 5: vcenter.vm.hardware.v1.BootCreateSpec.network_protocol:type_name -> vcenter.vm.hardware.v1.BootNetworkProtocol
+	0,  // 6: vcenter.vm.hardware.v1.BootUpdateSpec.type:type_name -> vcenter.vm.hardware.v1.BootType
+	1,  // 7: vcenter.vm.hardware.v1.BootUpdateSpec.network_protocol:type_name -> vcenter.vm.hardware.v1.BootNetworkProtocol
+	2,  // 8: vcenter.vm.hardware.v1.BootService.GetBoot:input_type -> vcenter.vm.hardware.v1.GetBootRequest
+	4,  // 9: vcenter.vm.hardware.v1.BootService.UpdateBoot:input_type -> vcenter.vm.hardware.v1.UpdateBootRequest
+	3,  // 10: vcenter.vm.hardware.v1.BootService.GetBoot:output_type -> vcenter.vm.hardware.v1.GetBootResponse
+	5,  // 11: vcenter.vm.hardware.v1.BootService.UpdateBoot:output_type -> vcenter.vm.hardware.v1.UpdateBootResponse
+	10, // [10:12] is the sub-list for method output_type
+	8,  // [8:10] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_vcenter_vm_hardware_v1_boot_service_proto_init() }
@@ -648,13 +784,14 @@ func file_vcenter_vm_hardware_v1_boot_service_proto_init() {
 	}
 	file_vcenter_vm_hardware_v1_boot_service_proto_msgTypes[4].OneofWrappers = []any{}
 	file_vcenter_vm_hardware_v1_boot_service_proto_msgTypes[5].OneofWrappers = []any{}
+	file_vcenter_vm_hardware_v1_boot_service_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vcenter_vm_hardware_v1_boot_service_proto_rawDesc), len(file_vcenter_vm_hardware_v1_boot_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

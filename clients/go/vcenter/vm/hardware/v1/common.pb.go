@@ -9,6 +9,7 @@
 package hardwarev1
 
 import (
+	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vapi/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -725,7 +726,7 @@ var File_vcenter_vm_hardware_v1_common_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_hardware_v1_common_proto_rawDesc = "" +
 	"\n" +
-	"#vcenter/vm/hardware/v1/common.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1fgoogle/api/field_behavior.proto\"c\n" +
+	"#vcenter/vm/hardware/v1/common.proto\x12\x16vcenter.vm.hardware.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"c\n" +
 	"\x0eIdeAddressInfo\x12\x1d\n" +
 	"\aprimary\x18\x01 \x01(\bH\x00R\aprimary\x88\x01\x01\x12\x1b\n" +
 	"\x06master\x18\x02 \x01(\bH\x01R\x06master\x88\x01\x01B\n" +
@@ -757,15 +758,15 @@ const file_vcenter_vm_hardware_v1_common_proto_rawDesc = "" +
 	"\x03bus\x18\x01 \x01(\x03B\x04\xe2A\x01\x02H\x00R\x03bus\x88\x01\x01\x12\x1d\n" +
 	"\x04unit\x18\x02 \x01(\x03B\x04\xe2A\x01\x01H\x01R\x04unit\x88\x01\x01B\x06\n" +
 	"\x04_busB\a\n" +
-	"\x05_unit\"R\n" +
-	"\x0fNvmeAddressInfo\x12\x15\n" +
-	"\x03bus\x18\x01 \x01(\x03H\x00R\x03bus\x88\x01\x01\x12\x17\n" +
-	"\x04unit\x18\x02 \x01(\x03H\x01R\x04unit\x88\x01\x01B\x06\n" +
+	"\x05_unit\"l\n" +
+	"\x0fNvmeAddressInfo\x12\"\n" +
+	"\x03bus\x18\x01 \x01(\x03B\v\x8a\xbc\x18\a7.0.0.1H\x00R\x03bus\x88\x01\x01\x12$\n" +
+	"\x04unit\x18\x02 \x01(\x03B\v\x8a\xbc\x18\a7.0.0.1H\x01R\x04unit\x88\x01\x01B\x06\n" +
 	"\x04_busB\a\n" +
-	"\x05_unit\"^\n" +
-	"\x0fNvmeAddressSpec\x12\x1b\n" +
-	"\x03bus\x18\x01 \x01(\x03B\x04\xe2A\x01\x02H\x00R\x03bus\x88\x01\x01\x12\x1d\n" +
-	"\x04unit\x18\x02 \x01(\x03B\x04\xe2A\x01\x01H\x01R\x04unit\x88\x01\x01B\x06\n" +
+	"\x05_unit\"t\n" +
+	"\x0fNvmeAddressSpec\x12&\n" +
+	"\x03bus\x18\x01 \x01(\x03B\x0f\xe2A\x01\x02\x8a\xbc\x18\a7.0.0.1H\x00R\x03bus\x88\x01\x01\x12(\n" +
+	"\x04unit\x18\x02 \x01(\x03B\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.1H\x01R\x04unit\x88\x01\x01B\x06\n" +
 	"\x04_busB\a\n" +
 	"\x05_unit\"\xed\x01\n" +
 	"\x0eConnectionInfo\x12B\n" +

@@ -1237,14 +1237,14 @@ const file_vcenter_vm_hardware_v1_disk_service_proto_rawDesc = "" +
 	"\vDiskSummary\x12B\n" +
 	"\x04disk\x18\x01 \x01(\tB)\xfa\xbb\x18%\n" +
 	"#com.vmware.vcenter.vm.hardware.DiskH\x00R\x04disk\x88\x01\x01B\a\n" +
-	"\x05_disk\"\xa5\x04\n" +
+	"\x05_disk\"\xb2\x04\n" +
 	"\bDiskInfo\x12\x19\n" +
 	"\x05label\x18\x01 \x01(\tH\x00R\x05label\x88\x01\x01\x12G\n" +
 	"\x04type\x18\x02 \x01(\x0e2..vcenter.vm.hardware.v1.DiskHostBusAdapterTypeH\x01R\x04type\x88\x01\x01\x128\n" +
 	"\x03ide\x18\x03 \x01(\v2&.vcenter.vm.hardware.v1.IdeAddressInfoR\x03ide\x12;\n" +
 	"\x04scsi\x18\x04 \x01(\v2'.vcenter.vm.hardware.v1.ScsiAddressInfoR\x04scsi\x12;\n" +
-	"\x04sata\x18\x05 \x01(\v2'.vcenter.vm.hardware.v1.SataAddressInfoR\x04sata\x12;\n" +
-	"\x04nvme\x18\x06 \x01(\v2'.vcenter.vm.hardware.v1.NvmeAddressInfoR\x04nvme\x12A\n" +
+	"\x04sata\x18\x05 \x01(\v2'.vcenter.vm.hardware.v1.SataAddressInfoR\x04sata\x12H\n" +
+	"\x04nvme\x18\x06 \x01(\v2'.vcenter.vm.hardware.v1.NvmeAddressInfoB\v\x8a\xbc\x18\a7.0.0.1R\x04nvme\x12A\n" +
 	"\abacking\x18\a \x01(\v2'.vcenter.vm.hardware.v1.DiskBackingInfoR\abacking\x12\x1f\n" +
 	"\bcapacity\x18\b \x01(\x03H\x02R\bcapacity\x88\x01\x01:@\xf2\xbb\x18<\n" +
 	"\x04type\x12\n" +
@@ -1263,13 +1263,13 @@ const file_vcenter_vm_hardware_v1_disk_service_proto_rawDesc = "" +
 	"\tVMDK_FILE\x12\tvmdk_fileB\a\n" +
 	"\x05_typeB\f\n" +
 	"\n" +
-	"_vmdk_file\"\xc9\x04\n" +
+	"_vmdk_file\"\xd4\x04\n" +
 	"\x0eDiskCreateSpec\x12M\n" +
 	"\x04type\x18\x01 \x01(\x0e2..vcenter.vm.hardware.v1.DiskHostBusAdapterTypeB\x04\xe2A\x01\x01H\x00R\x04type\x88\x01\x01\x12>\n" +
 	"\x03ide\x18\x02 \x01(\v2&.vcenter.vm.hardware.v1.IdeAddressSpecB\x04\xe2A\x01\x01R\x03ide\x12A\n" +
 	"\x04scsi\x18\x03 \x01(\v2'.vcenter.vm.hardware.v1.ScsiAddressSpecB\x04\xe2A\x01\x01R\x04scsi\x12A\n" +
-	"\x04sata\x18\x04 \x01(\v2'.vcenter.vm.hardware.v1.SataAddressSpecB\x04\xe2A\x01\x01R\x04sata\x12A\n" +
-	"\x04nvme\x18\x05 \x01(\v2'.vcenter.vm.hardware.v1.NvmeAddressSpecB\x04\xe2A\x01\x01R\x04nvme\x12G\n" +
+	"\x04sata\x18\x04 \x01(\v2'.vcenter.vm.hardware.v1.SataAddressSpecB\x04\xe2A\x01\x01R\x04sata\x12L\n" +
+	"\x04nvme\x18\x05 \x01(\v2'.vcenter.vm.hardware.v1.NvmeAddressSpecB\x0f\xe2A\x01\x01\x8a\xbc\x18\a7.0.0.1R\x04nvme\x12G\n" +
 	"\abacking\x18\x06 \x01(\v2'.vcenter.vm.hardware.v1.DiskBackingSpecB\x04\xe2A\x01\x01R\abacking\x12K\n" +
 	"\bnew_vmdk\x18\a \x01(\v2*.vcenter.vm.hardware.v1.DiskVmdkCreateSpecB\x04\xe2A\x01\x01R\anewVmdk:@\xf2\xbb\x18<\n" +
 	"\x04type\x12\n" +
@@ -1288,23 +1288,23 @@ const file_vcenter_vm_hardware_v1_disk_service_proto_rawDesc = "" +
 	"\tVMDK_FILE\x12\tvmdk_fileB\a\n" +
 	"\x05_typeB\f\n" +
 	"\n" +
-	"_vmdk_file\"\xcc\x01\n" +
+	"_vmdk_file\"\xd3\x01\n" +
 	"\x12DiskVmdkCreateSpec\x12\x1d\n" +
 	"\x04name\x18\x01 \x01(\tB\x04\xe2A\x01\x01H\x00R\x04name\x88\x01\x01\x12%\n" +
-	"\bcapacity\x18\x02 \x01(\x03B\x04\xe2A\x01\x01H\x01R\bcapacity\x88\x01\x01\x12Z\n" +
-	"\x0estorage_policy\x18\x03 \x01(\v2-.vcenter.vm.hardware.v1.DiskStoragePolicySpecB\x04\xe2A\x01\x01R\rstoragePolicyB\a\n" +
+	"\bcapacity\x18\x02 \x01(\x03B\x04\xe2A\x01\x01H\x01R\bcapacity\x88\x01\x01\x12a\n" +
+	"\x0estorage_policy\x18\x03 \x01(\v2-.vcenter.vm.hardware.v1.DiskStoragePolicySpecB\v\xe2A\x01\x01\x8a\xbc\x18\x036.7R\rstoragePolicyB\a\n" +
 	"\x05_nameB\v\n" +
-	"\t_capacity\"k\n" +
-	"\x15DiskStoragePolicySpec\x12G\n" +
-	"\x06policy\x18\x01 \x01(\tB*\xe2A\x01\x02\xfa\xbb\x18\"\n" +
-	" com.vmware.vcenter.StoragePolicyH\x00R\x06policy\x88\x01\x01B\t\n" +
-	"\a_policy*\xd7\x01\n" +
+	"\t_capacity\"r\n" +
+	"\x15DiskStoragePolicySpec\x12N\n" +
+	"\x06policy\x18\x01 \x01(\tB1\xe2A\x01\x02\xfa\xbb\x18\"\n" +
+	" com.vmware.vcenter.StoragePolicy\x8a\xbc\x18\x036.7H\x00R\x06policy\x88\x01\x01B\t\n" +
+	"\a_policy*\xe4\x01\n" +
 	"\x16DiskHostBusAdapterType\x12*\n" +
 	"&DISK_HOST_BUS_ADAPTER_TYPE_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eDISK_HOST_BUS_ADAPTER_TYPE_IDE\x10\x01\x12#\n" +
 	"\x1fDISK_HOST_BUS_ADAPTER_TYPE_SCSI\x10\x02\x12#\n" +
-	"\x1fDISK_HOST_BUS_ADAPTER_TYPE_SATA\x10\x03\x12#\n" +
-	"\x1fDISK_HOST_BUS_ADAPTER_TYPE_NVME\x10\x04*U\n" +
+	"\x1fDISK_HOST_BUS_ADAPTER_TYPE_SATA\x10\x03\x120\n" +
+	"\x1fDISK_HOST_BUS_ADAPTER_TYPE_NVME\x10\x04\x1a\v\x8a\xbc\x18\a7.0.0.1*U\n" +
 	"\x0fDiskBackingType\x12!\n" +
 	"\x1dDISK_BACKING_TYPE_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bDISK_BACKING_TYPE_VMDK_FILE\x10\x012\xda\x06\n" +

@@ -1623,7 +1623,7 @@ const file_vcenter_vm_hardware_v1_ethernet_service_proto_rawDesc = "" +
 	"\x0fEthernetSummary\x12D\n" +
 	"\x03nic\x18\x01 \x01(\tB-\xfa\xbb\x18)\n" +
 	"'com.vmware.vcenter.vm.hardware.EthernetH\x00R\x03nic\x88\x01\x01B\x06\n" +
-	"\x04_nic\"\x92\b\n" +
+	"\x04_nic\"\x9f\b\n" +
 	"\fEthernetInfo\x12\x19\n" +
 	"\x05label\x18\x01 \x01(\tH\x00R\x05label\x88\x01\x01\x12F\n" +
 	"\x04type\x18\x02 \x01(\x0e2-.vcenter.vm.hardware.v1.EthernetEmulationTypeH\x01R\x04type\x88\x01\x01\x12?\n" +
@@ -1637,8 +1637,8 @@ const file_vcenter_vm_hardware_v1_ethernet_service_proto_rawDesc = "" +
 	"\x05state\x18\t \x01(\x0e2'.vcenter.vm.hardware.v1.ConnectionStateH\aR\x05state\x88\x01\x01\x12,\n" +
 	"\x0fstart_connected\x18\n" +
 	" \x01(\bH\bR\x0estartConnected\x88\x01\x01\x123\n" +
-	"\x13allow_guest_control\x18\v \x01(\bH\tR\x11allowGuestControl\x88\x01\x01\x12D\n" +
-	"\x1cupt_v2_compatibility_enabled\x18\f \x01(\bH\n" +
+	"\x13allow_guest_control\x18\v \x01(\bH\tR\x11allowGuestControl\x88\x01\x01\x12Q\n" +
+	"\x1cupt_v2_compatibility_enabled\x18\f \x01(\bB\v\x8a\xbc\x18\a8.0.0.1H\n" +
 	"R\x19uptV2CompatibilityEnabled\x88\x01\x01:\x81\x01\xf2\xbb\x18}\n" +
 	"\x04type\x12B\n" +
 	"\aVMXNET3\x12\x19upt_compatibility_enabled\x1a\x1cupt_v2_compatibility_enabled\x12\a\n" +
@@ -1684,7 +1684,7 @@ const file_vcenter_vm_hardware_v1_ethernet_service_proto_rawDesc = "" +
 	"\x11_distributed_portB\x14\n" +
 	"\x12_connection_cookieB\x16\n" +
 	"\x14_opaque_network_typeB\x14\n" +
-	"\x12_opaque_network_id\"\x9f\b\n" +
+	"\x12_opaque_network_id\"\xaa\b\n" +
 	"\x12EthernetCreateSpec\x12L\n" +
 	"\x04type\x18\x01 \x01(\x0e2-.vcenter.vm.hardware.v1.EthernetEmulationTypeB\x04\xe2A\x01\x01H\x00R\x04type\x88\x01\x01\x12E\n" +
 	"\x19upt_compatibility_enabled\x18\x02 \x01(\bB\x04\xe2A\x01\x01H\x01R\x17uptCompatibilityEnabled\x88\x01\x01\x12T\n" +
@@ -1695,9 +1695,9 @@ const file_vcenter_vm_hardware_v1_ethernet_service_proto_rawDesc = "" +
 	"\x13wake_on_lan_enabled\x18\x06 \x01(\bB\x04\xe2A\x01\x01H\x05R\x10wakeOnLanEnabled\x88\x01\x01\x12K\n" +
 	"\abacking\x18\a \x01(\v2+.vcenter.vm.hardware.v1.EthernetBackingSpecB\x04\xe2A\x01\x01R\abacking\x122\n" +
 	"\x0fstart_connected\x18\b \x01(\bB\x04\xe2A\x01\x01H\x06R\x0estartConnected\x88\x01\x01\x129\n" +
-	"\x13allow_guest_control\x18\t \x01(\bB\x04\xe2A\x01\x01H\aR\x11allowGuestControl\x88\x01\x01\x12J\n" +
+	"\x13allow_guest_control\x18\t \x01(\bB\x04\xe2A\x01\x01H\aR\x11allowGuestControl\x88\x01\x01\x12U\n" +
 	"\x1cupt_v2_compatibility_enabled\x18\n" +
-	" \x01(\bB\x04\xe2A\x01\x01H\bR\x19uptV2CompatibilityEnabled\x88\x01\x01:\xbf\x01\xf2\xbb\x18}\n" +
+	" \x01(\bB\x0f\xe2A\x01\x01\x8a\xbc\x18\a8.0.0.1H\bR\x19uptV2CompatibilityEnabled\x88\x01\x01:\xbf\x01\xf2\xbb\x18}\n" +
 	"\x04type\x12B\n" +
 	"\aVMXNET3\x1a\x19upt_compatibility_enabled\x1a\x1cupt_v2_compatibility_enabled\x12\a\n" +
 	"\x05E1000\x12\b\n" +
@@ -1718,7 +1718,7 @@ const file_vcenter_vm_hardware_v1_ethernet_service_proto_rawDesc = "" +
 	"\x14_wake_on_lan_enabledB\x12\n" +
 	"\x10_start_connectedB\x16\n" +
 	"\x14_allow_guest_controlB\x1f\n" +
-	"\x1d_upt_v2_compatibility_enabled\"\xbf\x05\n" +
+	"\x1d_upt_v2_compatibility_enabled\"\xca\x05\n" +
 	"\x12EthernetUpdateSpec\x12E\n" +
 	"\x19upt_compatibility_enabled\x18\x01 \x01(\bB\x04\xe2A\x01\x01H\x00R\x17uptCompatibilityEnabled\x88\x01\x01\x12T\n" +
 	"\bmac_type\x18\x02 \x01(\x0e2..vcenter.vm.hardware.v1.EthernetMacAddressTypeB\x04\xe2A\x01\x01H\x01R\amacType\x88\x01\x01\x12*\n" +
@@ -1727,8 +1727,8 @@ const file_vcenter_vm_hardware_v1_ethernet_service_proto_rawDesc = "" +
 	"\x13wake_on_lan_enabled\x18\x04 \x01(\bB\x04\xe2A\x01\x01H\x03R\x10wakeOnLanEnabled\x88\x01\x01\x12K\n" +
 	"\abacking\x18\x05 \x01(\v2+.vcenter.vm.hardware.v1.EthernetBackingSpecB\x04\xe2A\x01\x01R\abacking\x122\n" +
 	"\x0fstart_connected\x18\x06 \x01(\bB\x04\xe2A\x01\x01H\x04R\x0estartConnected\x88\x01\x01\x129\n" +
-	"\x13allow_guest_control\x18\a \x01(\bB\x04\xe2A\x01\x01H\x05R\x11allowGuestControl\x88\x01\x01\x12J\n" +
-	"\x1cupt_v2_compatibility_enabled\x18\b \x01(\bB\x04\xe2A\x01\x01H\x06R\x19uptV2CompatibilityEnabled\x88\x01\x01B\x1c\n" +
+	"\x13allow_guest_control\x18\a \x01(\bB\x04\xe2A\x01\x01H\x05R\x11allowGuestControl\x88\x01\x01\x12U\n" +
+	"\x1cupt_v2_compatibility_enabled\x18\b \x01(\bB\x0f\xe2A\x01\x01\x8a\xbc\x18\a8.0.0.1H\x06R\x19uptV2CompatibilityEnabled\x88\x01\x01B\x1c\n" +
 	"\x1a_upt_compatibility_enabledB\v\n" +
 	"\t_mac_typeB\x0e\n" +
 	"\f_mac_addressB\x16\n" +

@@ -146,8 +146,8 @@ func (HardwareUpgradeStatus) EnumDescriptor() ([]byte, []int) {
 
 // Version of a machine's virtual hardware, and what is planned for it.
 //
-// Part of the machine as `VmService.GetVm` returns it. It can be read here, not changed: no operation of these services
-// upgrades the virtual hardware.
+// Returned by `HardwareService.GetHardware`, and as a part of the machine by `VmService.GetVm`. `HardwareService` can
+// change it.
 type HardwareInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Version of the virtual hardware, for instance `VMX_19`.

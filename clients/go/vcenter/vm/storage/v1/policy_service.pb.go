@@ -555,41 +555,41 @@ const file_vcenter_vm_storage_v1_policy_service_proto_rawDesc = "" +
 	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
 	"\x0eVirtualMachineR\x02vm\x12A\n" +
 	"\x04spec\x18\x02 \x01(\v2'.vcenter.vm.storage.v1.PolicyUpdateSpecB\x04\xe2A\x01\x02R\x04spec\"\x16\n" +
-	"\x14UpdatePolicyResponse\"\xae\x02\n" +
+	"\x14UpdatePolicyResponse\"\xbc\x02\n" +
 	"\n" +
-	"PolicyInfo\x12D\n" +
-	"\avm_home\x18\x01 \x01(\tB&\xfa\xbb\x18\"\n" +
-	" com.vmware.vcenter.StoragePolicyH\x00R\x06vmHome\x88\x01\x01\x12\x93\x01\n" +
-	"\x05disks\x18\x02 \x03(\v2,.vcenter.vm.storage.v1.PolicyInfo.DisksEntryBO\xfa\xbb\x18\"\n" +
+	"PolicyInfo\x12K\n" +
+	"\avm_home\x18\x01 \x01(\tB-\xfa\xbb\x18\"\n" +
+	" com.vmware.vcenter.StoragePolicy\x8a\xbc\x18\x036.7H\x00R\x06vmHome\x88\x01\x01\x12\x9a\x01\n" +
+	"\x05disks\x18\x02 \x03(\v2,.vcenter.vm.storage.v1.PolicyInfo.DisksEntryBV\xfa\xbb\x18\"\n" +
 	" com.vmware.vcenter.StoragePolicy\x82\xbc\x18%\n" +
-	"#com.vmware.vcenter.vm.hardware.DiskR\x05disks\x1a8\n" +
+	"#com.vmware.vcenter.vm.hardware.Disk\x8a\xbc\x18\x036.7R\x05disks\x1a8\n" +
 	"\n" +
 	"DisksEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\n" +
 	"\n" +
-	"\b_vm_home\"\xc0\x02\n" +
-	"\x10PolicyUpdateSpec\x12L\n" +
-	"\avm_home\x18\x01 \x01(\v2-.vcenter.vm.storage.v1.PolicyVmHomePolicySpecB\x04\xe2A\x01\x01R\x06vmHome\x12w\n" +
-	"\x05disks\x18\x02 \x03(\v22.vcenter.vm.storage.v1.PolicyUpdateSpec.DisksEntryB-\xe2A\x01\x01\x82\xbc\x18%\n" +
-	"#com.vmware.vcenter.vm.hardware.DiskR\x05disks\x1ae\n" +
+	"\b_vm_home\"\xce\x02\n" +
+	"\x10PolicyUpdateSpec\x12S\n" +
+	"\avm_home\x18\x01 \x01(\v2-.vcenter.vm.storage.v1.PolicyVmHomePolicySpecB\v\xe2A\x01\x01\x8a\xbc\x18\x036.7R\x06vmHome\x12~\n" +
+	"\x05disks\x18\x02 \x03(\v22.vcenter.vm.storage.v1.PolicyUpdateSpec.DisksEntryB4\xe2A\x01\x01\x82\xbc\x18%\n" +
+	"#com.vmware.vcenter.vm.hardware.Disk\x8a\xbc\x18\x036.7R\x05disks\x1ae\n" +
 	"\n" +
 	"DisksEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12A\n" +
-	"\x05value\x18\x02 \x01(\v2+.vcenter.vm.storage.v1.PolicyDiskPolicySpecR\x05value:\x028\x01\"\x85\x02\n" +
-	"\x16PolicyVmHomePolicySpec\x12L\n" +
-	"\x04type\x18\x01 \x01(\x0e2-.vcenter.vm.storage.v1.PolicyVmHomePolicyTypeB\x04\xe2A\x01\x02H\x00R\x04type\x88\x01\x01\x12G\n" +
-	"\x06policy\x18\x02 \x01(\tB*\xe2A\x01\x01\xfa\xbb\x18\"\n" +
-	" com.vmware.vcenter.StoragePolicyH\x01R\x06policy\x88\x01\x01:@\xf2\xbb\x18<\n" +
+	"\x05value\x18\x02 \x01(\v2+.vcenter.vm.storage.v1.PolicyDiskPolicySpecR\x05value:\x028\x01\"\x93\x02\n" +
+	"\x16PolicyVmHomePolicySpec\x12S\n" +
+	"\x04type\x18\x01 \x01(\x0e2-.vcenter.vm.storage.v1.PolicyVmHomePolicyTypeB\v\xe2A\x01\x02\x8a\xbc\x18\x036.7H\x00R\x04type\x88\x01\x01\x12N\n" +
+	"\x06policy\x18\x02 \x01(\tB1\xe2A\x01\x01\xfa\xbb\x18\"\n" +
+	" com.vmware.vcenter.StoragePolicy\x8a\xbc\x18\x036.7H\x01R\x06policy\x88\x01\x01:@\xf2\xbb\x18<\n" +
 	"\x04type\x12\x1e\n" +
 	"\x14USE_SPECIFIED_POLICY\x12\x06policy\x12\x14\n" +
 	"\x12USE_DEFAULT_POLICYB\a\n" +
 	"\x05_typeB\t\n" +
-	"\a_policy\"\x81\x02\n" +
-	"\x14PolicyDiskPolicySpec\x12J\n" +
-	"\x04type\x18\x01 \x01(\x0e2+.vcenter.vm.storage.v1.PolicyDiskPolicyTypeB\x04\xe2A\x01\x02H\x00R\x04type\x88\x01\x01\x12G\n" +
-	"\x06policy\x18\x02 \x01(\tB*\xe2A\x01\x01\xfa\xbb\x18\"\n" +
-	" com.vmware.vcenter.StoragePolicyH\x01R\x06policy\x88\x01\x01:@\xf2\xbb\x18<\n" +
+	"\a_policy\"\x8f\x02\n" +
+	"\x14PolicyDiskPolicySpec\x12Q\n" +
+	"\x04type\x18\x01 \x01(\x0e2+.vcenter.vm.storage.v1.PolicyDiskPolicyTypeB\v\xe2A\x01\x02\x8a\xbc\x18\x036.7H\x00R\x04type\x88\x01\x01\x12N\n" +
+	"\x06policy\x18\x02 \x01(\tB1\xe2A\x01\x01\xfa\xbb\x18\"\n" +
+	" com.vmware.vcenter.StoragePolicy\x8a\xbc\x18\x036.7H\x01R\x06policy\x88\x01\x01:@\xf2\xbb\x18<\n" +
 	"\x04type\x12\x1e\n" +
 	"\x14USE_SPECIFIED_POLICY\x12\x06policy\x12\x14\n" +
 	"\x12USE_DEFAULT_POLICYB\a\n" +
@@ -602,10 +602,10 @@ const file_vcenter_vm_storage_v1_policy_service_proto_rawDesc = "" +
 	"\x14PolicyDiskPolicyType\x12'\n" +
 	"#POLICY_DISK_POLICY_TYPE_UNSPECIFIED\x10\x00\x120\n" +
 	",POLICY_DISK_POLICY_TYPE_USE_SPECIFIED_POLICY\x10\x01\x12.\n" +
-	"*POLICY_DISK_POLICY_TYPE_USE_DEFAULT_POLICY\x10\x022\xdc\x02\n" +
-	"\rPolicyService\x12\x9f\x01\n" +
-	"\tGetPolicy\x12'.vcenter.vm.storage.v1.GetPolicyRequest\x1a(.vcenter.vm.storage.v1.GetPolicyResponse\"?\xf2\xbb\x18\x05\x01\x11\x12\x15\x16\x82\xd3\xe4\x93\x02-b\x06policy\x12#/api/vcenter/vm/{vm}/storage/policy\x90\x02\x01\x12\xa8\x01\n" +
-	"\fUpdatePolicy\x12*.vcenter.vm.storage.v1.UpdatePolicyRequest\x1a+.vcenter.vm.storage.v1.UpdatePolicyResponse\"?\xf2\xbb\x18\a\x01\x12\x15\x16\b\x0f\x11\x82\xd3\xe4\x93\x02+:\x04spec2#/api/vcenter/vm/{vm}/storage/policy\x90\x02\x02B\xfd\x01\n" +
+	"*POLICY_DISK_POLICY_TYPE_USE_DEFAULT_POLICY\x10\x022\xea\x02\n" +
+	"\rPolicyService\x12\xa6\x01\n" +
+	"\tGetPolicy\x12'.vcenter.vm.storage.v1.GetPolicyRequest\x1a(.vcenter.vm.storage.v1.GetPolicyResponse\"F\xf2\xbb\x18\x05\x01\x11\x12\x15\x16\x8a\xbc\x18\x036.7\x82\xd3\xe4\x93\x02-b\x06policy\x12#/api/vcenter/vm/{vm}/storage/policy\x90\x02\x01\x12\xaf\x01\n" +
+	"\fUpdatePolicy\x12*.vcenter.vm.storage.v1.UpdatePolicyRequest\x1a+.vcenter.vm.storage.v1.UpdatePolicyResponse\"F\xf2\xbb\x18\a\x01\x12\x15\x16\b\x0f\x11\x8a\xbc\x18\x036.7\x82\xd3\xe4\x93\x02+:\x04spec2#/api/vcenter/vm/{vm}/storage/policy\x90\x02\x02B\xfd\x01\n" +
 	"\x19com.vcenter.vm.storage.v1B\x12PolicyServiceProtoP\x01ZUgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/storage/v1;storagev1\xa2\x02\x03VVS\xaa\x02\x15Vcenter.Vm.Storage.V1\xca\x02\x15Vcenter\\Vm\\Storage\\V1\xe2\x02!Vcenter\\Vm\\Storage\\V1\\GPBMetadata\xea\x02\x18Vcenter::Vm::Storage::V1b\x06proto3"
 
 var (

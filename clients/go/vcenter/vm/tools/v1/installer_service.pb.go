@@ -346,14 +346,14 @@ const file_vcenter_vm_tools_v1_installer_service_proto_rawDesc = "" +
 	"\x1aDisconnectInstallerRequest\x12(\n" +
 	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
 	"\x0eVirtualMachineR\x02vm\"\x1d\n" +
-	"\x1bDisconnectInstallerResponse\"H\n" +
-	"\rInstallerInfo\x12&\n" +
-	"\fis_connected\x18\x01 \x01(\bH\x00R\visConnected\x88\x01\x01B\x0f\n" +
-	"\r_is_connected2\xbc\x04\n" +
-	"\x10InstallerService\x12\xa6\x01\n" +
-	"\fGetInstaller\x12(.vcenter.vm.tools.v1.GetInstallerRequest\x1a).vcenter.vm.tools.v1.GetInstallerResponse\"A\xf2\xbb\x18\x03\x01\r\x15\x82\xd3\xe4\x93\x021b\tinstaller\x12$/api/vcenter/vm/{vm}/tools/installer\x90\x02\x01\x12\xb8\x01\n" +
-	"\x10ConnectInstaller\x12,.vcenter.vm.tools.v1.ConnectInstallerRequest\x1a-.vcenter.vm.tools.v1.ConnectInstallerResponse\"G\xf2\xbb\x18\x05\r\f\x03\x01\x15\x82\xd3\xe4\x93\x025\"3/api/vcenter/vm/{vm}/tools/installer?action=connect\x90\x02\x00\x12\xc3\x01\n" +
-	"\x13DisconnectInstaller\x12/.vcenter.vm.tools.v1.DisconnectInstallerRequest\x1a0.vcenter.vm.tools.v1.DisconnectInstallerResponse\"I\xf2\xbb\x18\x04\x01\r\f\x15\x82\xd3\xe4\x93\x028\"6/api/vcenter/vm/{vm}/tools/installer?action=disconnect\x90\x02\x00B\xf2\x01\n" +
+	"\x1bDisconnectInstallerResponse\"U\n" +
+	"\rInstallerInfo\x123\n" +
+	"\fis_connected\x18\x01 \x01(\bB\v\x8a\xbc\x18\a7.0.0.0H\x00R\visConnected\x88\x01\x01B\x0f\n" +
+	"\r_is_connected2\xdd\x04\n" +
+	"\x10InstallerService\x12\xb1\x01\n" +
+	"\fGetInstaller\x12(.vcenter.vm.tools.v1.GetInstallerRequest\x1a).vcenter.vm.tools.v1.GetInstallerResponse\"L\xf2\xbb\x18\x03\x01\r\x15\x8a\xbc\x18\a7.0.0.0\x82\xd3\xe4\x93\x021b\tinstaller\x12$/api/vcenter/vm/{vm}/tools/installer\x90\x02\x01\x12\xc3\x01\n" +
+	"\x10ConnectInstaller\x12,.vcenter.vm.tools.v1.ConnectInstallerRequest\x1a-.vcenter.vm.tools.v1.ConnectInstallerResponse\"R\xf2\xbb\x18\x05\r\f\x03\x01\x15\x8a\xbc\x18\a7.0.0.0\x82\xd3\xe4\x93\x025\"3/api/vcenter/vm/{vm}/tools/installer?action=connect\x90\x02\x00\x12\xce\x01\n" +
+	"\x13DisconnectInstaller\x12/.vcenter.vm.tools.v1.DisconnectInstallerRequest\x1a0.vcenter.vm.tools.v1.DisconnectInstallerResponse\"T\xf2\xbb\x18\x04\x01\r\f\x15\x8a\xbc\x18\a7.0.0.0\x82\xd3\xe4\x93\x028\"6/api/vcenter/vm/{vm}/tools/installer?action=disconnect\x90\x02\x00B\xf2\x01\n" +
 	"\x17com.vcenter.vm.tools.v1B\x15InstallerServiceProtoP\x01ZQgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/tools/v1;toolsv1\xa2\x02\x03VVT\xaa\x02\x13Vcenter.Vm.Tools.V1\xca\x02\x13Vcenter\\Vm\\Tools\\V1\xe2\x02\x1fVcenter\\Vm\\Tools\\V1\\GPBMetadata\xea\x02\x16Vcenter::Vm::Tools::V1b\x06proto3"
 
 var (

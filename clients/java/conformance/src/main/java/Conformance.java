@@ -57,16 +57,27 @@ public final class Conformance {
     MethodDescriptor<Message, Message> method = method(line.get("rpc").getAsString());
     PrototypeMarshaller<Message> requests =
         (PrototypeMarshaller<Message>) method.getRequestMarshaller();
-    Message.Builder request = requests.getMessagePrototype().newBuilderForType();
-    JsonFormat.parser().merge(line.get("request").toString(), request);
+    Message prototype = requests.getMessagePrototype();
     try {
-      if (line.has("stream")) {
-        int cancelAfter = line.has("cancel_after") ? line.get("cancel_after").getAsInt() : 0;
-        stream(gateway, method, request.build(), cancelAfter, answers);
-        answers.println(object("end", new JsonObject()));
+      if (line.has("requests")) {
+        // Has the methods that a stream of requests needs, however many responses there are.
+        BlockingClientCall<Message, Message> call =
+            ClientCalls.blockingBidiStreamingCall(gateway, method, CallOptions.DEFAULT);
+        for (JsonElement request : line.getAsJsonArray("requests")) {
+          call.write(message(request, prototype));
+        }
+        call.halfClose();
+        answer(call, line, answers);
+      } else if (line.has("stream")) {
+        answer(
+            ClientCalls.blockingV2ServerStreamingCall(
+                gateway, method, CallOptions.DEFAULT, message(line.get("request"), prototype)),
+            line,
+            answers);
       } else {
         Message response =
-            ClientCalls.blockingUnaryCall(gateway, method, CallOptions.DEFAULT, request.build());
+            ClientCalls.blockingUnaryCall(
+                gateway, method, CallOptions.DEFAULT, message(line.get("request"), prototype));
         answers.println(object("response", json(response)));
       }
     } catch (StatusException | StatusRuntimeException e) {
@@ -74,26 +85,32 @@ public final class Conformance {
     }
   }
 
-  /** Writes the messages of a stream as they arrive. Returns when it has ended well. */
-  private static void stream(
-      VCenterGateway gateway,
-      MethodDescriptor<Message, Message> method,
-      Message request,
-      int cancelAfter,
-      PrintStream answers)
+  private static Message message(JsonElement json, Message prototype)
+      throws InvalidProtocolBufferException {
+    Message.Builder message = prototype.newBuilderForType();
+    JsonFormat.parser().merge(json.toString(), message);
+    return message.build();
+  }
+
+  /** Writes the messages that answer a call as they arrive, or the only one. */
+  private static void answer(
+      BlockingClientCall<Message, Message> call, JsonObject line, PrintStream answers)
       throws Exception {
-    BlockingClientCall<Message, Message> messages =
-        ClientCalls.blockingV2ServerStreamingCall(gateway, method, CallOptions.DEFAULT, request);
-    for (int arrived = 1; messages.hasNext(); arrived++) {
-      answers.println(object("message", json(messages.read())));
+    int cancelAfter = line.has("cancel_after") ? line.get("cancel_after").getAsInt() : 0;
+    String kind = line.has("stream") ? "message" : "response";
+    for (int arrived = 1; call.hasNext(); arrived++) {
+      answers.println(object(kind, json(call.read())));
       if (arrived == cancelAfter) {
-        messages.cancel("the case says so", null);
+        call.cancel("the case says so", null);
       }
     }
-    // Tells how the stream ended: null when it ended well.
-    Message after = messages.read();
+    // Tells how the call ended: null when it ended well.
+    Message after = call.read();
     if (after != null) {
       throw new IllegalStateException("a message follows the end");
+    }
+    if (line.has("stream")) {
+      answers.println(object("end", new JsonObject()));
     }
   }
 

@@ -101,8 +101,8 @@ func (FileErrorReason) EnumDescriptor() ([]byte, []int) {
 //
 // vCenter sends it as the `data` of an error; the status then carries this message beside the error.
 //
-// It comes with the `NOT_FOUND` and the `INVALID_ARGUMENT` of `ProcessesService.CreateProcess`, about the program or
-// the working directory.
+// It comes with the `NOT_FOUND` and the `INVALID_ARGUMENT` of the services for the guest's file system and of
+// `ProcessesService.CreateProcess`, when they are about a path in the guest.
 type FileErrorDetails struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What was wrong.

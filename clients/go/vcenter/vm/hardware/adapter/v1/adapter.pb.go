@@ -9,6 +9,7 @@
 package adapterv1
 
 import (
+	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vapi/v1"
 	v1 "github.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/vm/hardware/v1"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
@@ -414,7 +415,7 @@ var File_vcenter_vm_hardware_adapter_v1_adapter_proto protoreflect.FileDescripto
 
 const file_vcenter_vm_hardware_adapter_v1_adapter_proto_rawDesc = "" +
 	"\n" +
-	",vcenter/vm/hardware/adapter/v1/adapter.proto\x12\x1evcenter.vm.hardware.adapter.v1\x1a#vcenter/vm/hardware/v1/common.proto\"\xdb\x01\n" +
+	",vcenter/vm/hardware/adapter/v1/adapter.proto\x12\x1evcenter.vm.hardware.adapter.v1\x1a\x15vapi/v1/options.proto\x1a#vcenter/vm/hardware/v1/common.proto\"\xdb\x01\n" +
 	"\bSataInfo\x12\x19\n" +
 	"\x05label\x18\x01 \x01(\tH\x00R\x05label\x88\x01\x01\x12A\n" +
 	"\x04type\x18\x02 \x01(\x0e2(.vcenter.vm.hardware.adapter.v1.SataTypeH\x01R\x04type\x88\x01\x01\x12\x15\n" +
@@ -434,11 +435,11 @@ const file_vcenter_vm_hardware_adapter_v1_adapter_proto_rawDesc = "" +
 	"\x05_typeB\x12\n" +
 	"\x10_pci_slot_numberB\n" +
 	"\n" +
-	"\b_sharing\"\x8f\x01\n" +
-	"\bNvmeInfo\x12\x19\n" +
-	"\x05label\x18\x01 \x01(\tH\x00R\x05label\x88\x01\x01\x12\x15\n" +
-	"\x03bus\x18\x02 \x01(\x03H\x01R\x03bus\x88\x01\x01\x12+\n" +
-	"\x0fpci_slot_number\x18\x03 \x01(\x03H\x02R\rpciSlotNumber\x88\x01\x01B\b\n" +
+	"\b_sharing\"\xb6\x01\n" +
+	"\bNvmeInfo\x12&\n" +
+	"\x05label\x18\x01 \x01(\tB\v\x8a\xbc\x18\a7.0.0.1H\x00R\x05label\x88\x01\x01\x12\"\n" +
+	"\x03bus\x18\x02 \x01(\x03B\v\x8a\xbc\x18\a7.0.0.1H\x01R\x03bus\x88\x01\x01\x128\n" +
+	"\x0fpci_slot_number\x18\x03 \x01(\x03B\v\x8a\xbc\x18\a7.0.0.1H\x02R\rpciSlotNumber\x88\x01\x01B\b\n" +
 	"\x06_labelB\x06\n" +
 	"\x04_busB\x12\n" +
 	"\x10_pci_slot_number*9\n" +

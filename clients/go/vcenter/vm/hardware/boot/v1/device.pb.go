@@ -10,6 +10,7 @@ package bootv1
 
 import (
 	_ "github.com/vcenter-gateway/vcenter-gateway/clients/go/vapi/v1"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -87,7 +88,8 @@ func (DeviceType) EnumDescriptor() ([]byte, []int) {
 
 // One place to boot from.
 //
-// Part of the machine as `VmService.GetVm` returns it. The entries stand in the order in which the firmware tries them.
+// `DeviceService.GetBootDevices` and `VmService.GetVm` return it, `DeviceService.SetBootDevices` takes it. The entries
+// stand in the order in which the firmware tries them.
 type DeviceEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kind of device. Decides which of the other fields is set.
@@ -159,12 +161,12 @@ var File_vcenter_vm_hardware_boot_v1_device_proto protoreflect.FileDescriptor
 
 const file_vcenter_vm_hardware_boot_v1_device_proto_rawDesc = "" +
 	"\n" +
-	"(vcenter/vm/hardware/boot/v1/device.proto\x12\x1bvcenter.vm.hardware.boot.v1\x1a\x15vapi/v1/options.proto\"\xa6\x02\n" +
-	"\vDeviceEntry\x12@\n" +
-	"\x04type\x18\x01 \x01(\x0e2'.vcenter.vm.hardware.boot.v1.DeviceTypeH\x00R\x04type\x88\x01\x01\x12D\n" +
-	"\x03nic\x18\x02 \x01(\tB-\xfa\xbb\x18)\n" +
-	"'com.vmware.vcenter.vm.hardware.EthernetH\x01R\x03nic\x88\x01\x01\x12?\n" +
-	"\x05disks\x18\x03 \x03(\tB)\xfa\xbb\x18%\n" +
+	"(vcenter/vm/hardware/boot/v1/device.proto\x12\x1bvcenter.vm.hardware.boot.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x15vapi/v1/options.proto\"\xb4\x02\n" +
+	"\vDeviceEntry\x12F\n" +
+	"\x04type\x18\x01 \x01(\x0e2'.vcenter.vm.hardware.boot.v1.DeviceTypeB\x04\xe2A\x01\x02H\x00R\x04type\x88\x01\x01\x12H\n" +
+	"\x03nic\x18\x02 \x01(\tB1\xe2A\x01\x01\xfa\xbb\x18)\n" +
+	"'com.vmware.vcenter.vm.hardware.EthernetH\x01R\x03nic\x88\x01\x01\x12C\n" +
+	"\x05disks\x18\x03 \x03(\tB-\xe2A\x01\x01\xfa\xbb\x18%\n" +
 	"#com.vmware.vcenter.vm.hardware.DiskR\x05disks:=\xf2\xbb\x189\n" +
 	"\x04type\x12\x0f\n" +
 	"\bETHERNET\x12\x03nic\x12\r\n" +

@@ -93,7 +93,7 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
 
   /**
    * Begins a call. Adds the credentials, and the deadline to a call that has none of its own,
-   * unless it answers with a stream.
+   * unless it streams in one direction or in both.
    */
   @Override
   public <RequestT, ResponseT> ClientCall<RequestT, ResponseT> newCall(
@@ -102,7 +102,7 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
       options = options.withCallCredentials(credentials);
     }
     if (!defaultDeadline.isZero()
-        && method.getType().serverSendsOneMessage()
+        && method.getType() == MethodDescriptor.MethodType.UNARY
         && options.getDeadline() == null
         && Context.current().getDeadline() == null) {
       options = options.withDeadlineAfter(defaultDeadline.toNanos(), NANOSECONDS);

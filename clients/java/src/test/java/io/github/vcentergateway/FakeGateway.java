@@ -3,6 +3,11 @@ package io.github.vcentergateway;
 import static java.util.concurrent.TimeUnit.MILLISECONDS;
 
 import io.github.vcentergateway.vcenter.gateway.v1.GatewayServiceGrpc;
+import io.github.vcentergateway.vcenter.gateway.v1.GuestServiceGrpc;
+import io.github.vcentergateway.vcenter.gateway.v1.RunProgramRequest;
+import io.github.vcentergateway.vcenter.gateway.v1.RunProgramResponse;
+import io.github.vcentergateway.vcenter.gateway.v1.UploadFileRequest;
+import io.github.vcentergateway.vcenter.gateway.v1.UploadFileResponse;
 import io.github.vcentergateway.vcenter.gateway.v1.WatchGatewayRequest;
 import io.github.vcentergateway.vcenter.gateway.v1.WatchGatewayResponse;
 import io.github.vcentergateway.vcenter.v1.ListVmsRequest;
@@ -59,6 +64,14 @@ final class FakeGateway implements AutoCloseable {
   /** The streams that were opened, for the test to feed. */
   final BlockingQueue<Stream> streams = new LinkedBlockingQueue<>();
 
+  /** The calls of {@code UploadFile} so far, for the test to answer. */
+  final BlockingQueue<Dialog<UploadFileRequest, UploadFileResponse>> uploads =
+      new LinkedBlockingQueue<>();
+
+  /** The calls of {@code RunProgram} so far, likewise. */
+  final BlockingQueue<Dialog<RunProgramRequest, RunProgramResponse>> programs =
+      new LinkedBlockingQueue<>();
+
   /** Whether calls get no answer. */
   volatile boolean silent;
 
@@ -72,6 +85,7 @@ final class FakeGateway implements AutoCloseable {
             .addService(ServerInterceptors.intercept(new VmService(), new Recorder()))
             .addService(ServerInterceptors.intercept(new CdromService(), new Recorder()))
             .addService(ServerInterceptors.intercept(new GatewayService(), new Recorder()))
+            .addService(ServerInterceptors.intercept(new GuestService(), new Recorder()))
             .addService(health.getHealthService())
             .build()
             .start();
@@ -134,6 +148,52 @@ final class FakeGateway implements AutoCloseable {
       } else {
         streams.add(new Stream((ServerCallStreamObserver<WatchGatewayResponse>) caller));
       }
+    }
+  }
+
+  private final class GuestService extends GuestServiceGrpc.GuestServiceImplBase {
+    @Override
+    public StreamObserver<UploadFileRequest> uploadFile(StreamObserver<UploadFileResponse> caller) {
+      return begin(caller, uploads);
+    }
+
+    @Override
+    public StreamObserver<RunProgramRequest> runProgram(StreamObserver<RunProgramResponse> caller) {
+      return begin(caller, programs);
+    }
+
+    private <A, B> StreamObserver<A> begin(
+        StreamObserver<B> caller, BlockingQueue<Dialog<A, B>> calls) {
+      Dialog<A, B> dialog = new Dialog<>((ServerCallStreamObserver<B>) caller);
+      calls.add(dialog);
+      return dialog;
+    }
+  }
+
+  /** A call with a stream of requests. It lasts until the test ends it, or the client cancels it. */
+  static final class Dialog<RequestT, ResponseT> implements StreamObserver<RequestT> {
+    final StreamObserver<ResponseT> observer;
+    final CountDownLatch cancelled = new CountDownLatch(1);
+
+    /** The requests as they arrive. Nothing follows the last. */
+    final BlockingQueue<Optional<RequestT>> requests = new LinkedBlockingQueue<>();
+
+    private Dialog(ServerCallStreamObserver<ResponseT> caller) {
+      observer = caller;
+      caller.setOnCancelHandler(cancelled::countDown);
+    }
+
+    @Override
+    public void onNext(RequestT request) {
+      requests.add(Optional.of(request));
+    }
+
+    @Override
+    public void onError(Throwable cancelled) {}
+
+    @Override
+    public void onCompleted() {
+      requests.add(Optional.empty());
     }
   }
 
