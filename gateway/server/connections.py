@@ -103,11 +103,13 @@ async def write(context: Any, message: bytes, seconds: float | None = None) -> b
 async def taken(context: Any, sending: Awaitable[None], seconds: float | None = None) -> bool:
     """Whether the peer takes what `sending` sends within `seconds`, a minute by default; closes its connection
     otherwise."""
+    # Asked for now: by the end of the wait the call may be over, and gRPC crashes when it is asked about such a call.
+    peer = context.peer()
     try:
         async with asyncio.timeout(WRITE_SECONDS if seconds is None else seconds):
             await sending
     except TimeoutError:
-        _log.warning("closed %d connections that do not read a stream", close_connections({context.peer()}))
+        _log.warning("closed %d connections that do not read a stream", close_connections({peer}))
     except Exception as error:
         if not is_gone(error):
             raise
