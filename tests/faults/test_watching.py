@@ -285,20 +285,17 @@ async def test_twenty_thousand_machines() -> None:
 
 async def test_a_watcher_that_never_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that does not read holds up nobody, costs no more memory while changes go on, and loses its connection."""
-    monkeypatch.setattr("gateway.server.connections.WRITE_SECONDS", 1.0)
+    monkeypatch.setattr("gateway.server.connections.WRITE_SECONDS", 6.0)
     async with running_system(SimulatorOptions(vms=200), server=MANY) as system:
         address = system.address
         async with connection(address, setting(INITIAL_WINDOW_SIZE, 0)) as peer:
             await _open(peer, 1, system)
+            await eventually(lambda: len(system.gateway.streams) == 1, "the first stream")
             followed = await follow(system.client, {"fields": FIELDS})
-            await eventually(lambda: len(system.gateway.streams) == 2, "the second stream")
-            worst = 0.0
             for number in range(50):
                 annotate(system.simulator, VM, f"note {number}")
-                began = time.monotonic()
                 await agrees(followed, system.simulator)
-                worst = max(worst, time.monotonic() - began)
-            assert worst < 2
+            assert not peer.is_closed.is_set(), "the others had to wait for it"
             async with asyncio.timeout(20):
                 await peer.is_closed.wait()
         await eventually(lambda: len(system.gateway.streams) == 1, "the end of the stream")
