@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
@@ -17,10 +18,12 @@ from gateway.live.heartbeat import heartbeat_seconds
 from gateway.live.newest import Newest
 from gateway.live.serves import serves
 from gateway.vcenter.client import VCenter
-from gateway.vcenter.version import VersionReader
+from gateway.vcenter.version import VCenterVersion, VersionReader
+from gateway.vim.client import SHARED_SESSIONS
 
 __all__ = ["GatewayService", "Limits"]
 
+_NUMBER = re.compile(r"\d+")
 _PACKAGE = "vcenter.gateway.v1"
 
 
@@ -113,7 +116,7 @@ class GatewayService(Events):
         if version.problem:
             vcenter.problem = version.problem
         info = self._message(
-            "GatewayInfo", version=__version__, vcenter=vcenter, features=self._features(call), limits=limits
+            "GatewayInfo", version=__version__, vcenter=vcenter, features=self._features(call, version), limits=limits
         )
         return self._message("GetGatewayResponse", gateway=info)
 
@@ -174,7 +177,10 @@ class GatewayService(Events):
             told.vcenter_certificate_expires.FromNanoseconds(int(state.certificate_expires * 1e9))
         return told
 
-    def _features(self, call: Call) -> list[Message]:
+    def _features(self, call: Call, version: VCenterVersion) -> list[Message]:
+        releases = [tuple(map(int, _NUMBER.findall(each))) for each in version.releases[:1]]
+        polls = isinstance(call.caller.credential, SessionId) and bool(releases) and releases[0] < SHARED_SESSIONS
+        old = "a session id opens vCenter's VIM API from vCenter 8.0.3 on: machines are polled" if polls else ""
         has_session = isinstance(call.caller.credential, SessionId)
         own = "the call brings a session of its own, which the gateway neither opens nor renews" if has_session else ""
         no_policy = "" if self._has_policy else "no policy is configured: every caller may call every rpc"
@@ -183,6 +189,7 @@ class GatewayService(Events):
             ("sessions", not has_session, own),
             ("shared-reads", True, "for reads that send cache-control: max-age=SECONDS in their metadata"),
             ("streams", True, ""),
+            ("vim", not polls, old),
         )
         return [
             self._message("Feature", name=name, available=available, **({"explanation": why} if why else {}))

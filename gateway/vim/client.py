@@ -35,9 +35,9 @@ from gateway.vim.schema import load_schema
 from gateway.vim.sessions import PROPERTY_COLLECTOR, SESSION_MANAGER, VimSessions, is_cookie
 from gateway.vim.values import Data, Fault, ObjectContent, Ref
 
-__all__ = ["Vim", "VimClient", "VimParts"]
+__all__ = ["SHARED_SESSIONS", "Vim", "VimClient", "VimParts"]
 
-_SHARED_SESSIONS = (8, 0, 3)
+SHARED_SESSIONS = (8, 0, 3)
 """From this release on, a session of the REST API is one of this API too."""
 _LARGE = 256 * 1024
 """Size of an answer in bytes from which on reading it takes milliseconds."""
@@ -139,7 +139,7 @@ class Vim:
             spoken = next((name for name in version.releases if _numbers(name) <= known), self.codec.schema.release)
             if spoken != self._release:
                 self._release, self._content = spoken, None
-            self._shares_sessions = _numbers(version.releases[0]) >= _SHARED_SESSIONS
+            self._shares_sessions = _numbers(version.releases[0]) >= SHARED_SESSIONS
         elif not self._release:
             reason = Reason.VCENTER_RESPONSE_INVALID
             if isinstance(version.error, TransportError):

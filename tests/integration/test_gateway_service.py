@@ -108,6 +108,7 @@ async def test_features(with_policy: bool, with_session: bool) -> None:
         "sessions": not with_session,
         "shared-reads": True,
         "streams": True,
+        "vim": True,
     }
     assert all(feature["available"] or feature["explanation"] for feature in features.values())
 

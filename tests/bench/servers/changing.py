@@ -1,7 +1,8 @@
 """The simulated vCenter, whose machines change all the time: `changing.py MACHINES CHANGES_A_SECOND`.
 
-Prints its URL. The note of a machine that changes is the time at which it did, so that whoever hears of it knows how
-long that took. A line on the standard input switches the changes on or off; its end ends the program.
+Prints its address. The note of a machine that changes is the time at which it did, so that whoever hears of it knows
+how long that took. A line on the standard input switches the changes on or off, and is answered with the number of
+filters for changes that anybody has made so far; its end ends the program.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ async def _main(machines: int, rate: float) -> None:
         sys.stdout.flush()
         while await reader.readline():
             (running.clear if running.is_set() else running.set)()
+            made = len(simulator.record.of("vim.PropertyCollector.CreateFilter"))
+            sys.stdout.write(f"{made}\n")
+            sys.stdout.flush()
         changing.cancel()
 
 
