@@ -20,13 +20,14 @@ HELM_FLAGS := -s -w -X helm.sh/helm/v3/internal/version.version=v$(HELM_VERSION)
     -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37
 # What tests and checks of the chart take is built where its toolchain is there; the continuous integration has it all.
 define build_tools
-@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(HELM) $(CRDS) $(VCSIM); fi
+@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(HELM) $(CRDS) $(VCSIM) $(GOVC); fi
 @if command -v apt-get >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(PROMTOOL); fi
 endef
 # Prometheus itself judges the queries of alerts and dashboard; Debian's package is unpacked, not installed.
 PROMTOOL := build/tools/bin/promtool
-# govmomi's simulator of vCenter, which the tests of the VIM API call.
+# govmomi's simulator of vCenter, which the tests of the VIM API call, and its command line, which calls the embedded one.
 VCSIM := build/tools/bin/vcsim
+GOVC := build/tools/bin/govc
 # What cert-manager and the Prometheus operator say that their objects look like.
 CRDS := build/tools/crds
 
@@ -142,9 +143,9 @@ build/tools/helm-$(HELM_VERSION):
 	@GOBIN=$(CURDIR)/build/tools/bin GOFLAGS=-trimpath go install -ldflags "$(HELM_FLAGS)" helm.sh/helm/v3/cmd/helm@v$(HELM_VERSION)
 	@rm -f build/tools/helm-* && touch $@
 
-$(VCSIM): $(wildcard tests/integration/vcsim/*)
-	@command -v go >/dev/null || { echo "vcsim is built from its source: Go is missing"; exit 1; }
-	@go build -C tests/integration/vcsim -buildvcs=false -trimpath -o $(CURDIR)/$@ . && touch $@
+$(VCSIM) $(GOVC): build/tools/bin/%: tests/integration/%/go.mod tests/integration/%/go.sum tests/integration/%/main.go
+	@command -v go >/dev/null || { echo "$* is built from its source: Go is missing"; exit 1; }
+	@go build -C tests/integration/$* -buildvcs=false -trimpath -o $(CURDIR)/$@ . && touch $@
 
 $(CRDS): tools/published_crds.py
 	@command -v go >/dev/null || { echo "The definitions of custom resources come with Go modules: Go is missing"; exit 1; }

@@ -22,6 +22,7 @@ _MODULES: Mapping[str, str] = {
     "call": "gateway.cli.call",
     "exec": "gateway.cli.guest_exec",
     "cp": "gateway.cli.guest_copy",
+    "watch": "gateway.cli.watch",
     "check": "gateway.cli.check",
     "routes": "gateway.cli.inspect",
     "descriptors": "gateway.cli.inspect",
@@ -76,10 +77,11 @@ Exit codes:
 def cli() -> None:
     """Typed gRPC services in front of vCenter's virtual machine REST API.
 
-    \b
-    Start with the embedded vCenter, and call it from a second shell:
-      vcenter-gateway serve --simulator
-      vcenter-gateway call vcenter.v1.VmService/ListVms '{}'
+      \b
+      Start with the embedded vCenter, and call it from a second shell:
+        vcenter-gateway serve --simulator
+        vcenter-gateway call vcenter.v1.VmService/ListVms '{}'
+    vcenter-gateway watch vms
     """
 
 

@@ -197,7 +197,11 @@ def _print(make_call: Call, binding: Binding, request: Message, deadline: float,
     if verbose:
         for field, value in answer.metadata:
             echo(f"{field}: {value}", err=True)
-    echo_json(json_format.MessageToJson(answer.message, preserving_proto_field_name=True))
+    echo_json(
+        json_format.MessageToJson(
+            answer.message, preserving_proto_field_name=True, descriptor_pool=load_contract().pool
+        )
+    )
 
 
 def _resolve(text: str, names: list[str]) -> str:

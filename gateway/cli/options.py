@@ -19,6 +19,7 @@ _TITLES = {
     "server": "Server",
     "tls": "TLS",
     "vcenter": "vCenter",
+    "live": "Watching",
     "simulator": "Simulator",
     "auth": "Caller",
     "log": "Log",

@@ -1,4 +1,4 @@
-"""Makes one call: to a gateway over gRPC, or straight to a vCenter. Failures of either leave as `CallError`."""
+"""Makes calls: to a gateway over gRPC, or straight to a vCenter. Failures of either leave as `CallError`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,18 @@ from gateway.vcenter.blocking import BlockingVCenter
 from gateway.vcenter.credential import SESSION_HEADER, Credential, SessionId
 from gateway.vcenter.options import USER_AGENT, VCenterOptions
 
-__all__ = ["Answer", "Call", "Talk", "Tls", "call_gateway", "call_vcenter", "talking_to_gateway", "vcenter_options"]
+__all__ = [
+    "Answer",
+    "Call",
+    "StreamCall",
+    "Talk",
+    "Tls",
+    "call_gateway",
+    "call_vcenter",
+    "stream_gateway",
+    "talking_to_gateway",
+    "vcenter_options",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +50,10 @@ class Answer:
 Call = Callable[[Binding, Message, float], Answer]
 """Makes one call within so many seconds. Raises CallError."""
 
-Talk = Callable[[Binding, Iterable[Message], float | None], Iterator[Any]]
+StreamCall = Callable[[Binding, Message], Iterator[Message]]
+"""Opens a stream, whose messages come as long as it runs. Raises CallError where it ends in an error."""
+
+Talk = Callable[[Binding, Iterable[Message]], Iterator[Any]]
 """Streams requests, and gives the responses as they come. Ends the call when it is closed. Raises CallError."""
 
 _STATUS = "grpc-status-details-bin"
@@ -123,10 +137,10 @@ def call_gateway(
     further: tuple[tuple[str, str], ...] = (),
 ) -> Call:
     """Calls through the gateway at `address`, in plain text without `tls`, with `further` metadata."""
-    open_channel, metadata = _channel(address, tls), _metadata(credential, further)
+    metadata = _with_identity(credential, further)
 
     def call(binding: Binding, message: Message, timeout: float) -> Answer:
-        with open_channel() as channel:
+        with _channel(address, tls) as channel:
             rpc: Any = channel.unary_unary(
                 f"/{binding.method.full_name}",
                 request_serializer=lambda request: request.SerializeToString(),
@@ -146,17 +160,17 @@ def call_gateway(
 def talking_to_gateway(
     address: str, tls: Tls | None, credential: Credential | Bearer | None, contract: Contract
 ) -> Iterator[Talk]:
-    """Streams through the gateway at `address`, on one connection."""
-    open_channel, metadata = _channel(address, tls), _metadata(credential, ())
-    with open_channel() as channel:
+    """Streams both ways through the gateway at `address`, on one connection."""
+    metadata = _with_identity(credential, ())
+    with _channel(address, tls) as channel:
 
-        def talk(binding: Binding, requests: Iterable[Message], timeout: float | None) -> Iterator[Any]:
+        def talk(binding: Binding, requests: Iterable[Message]) -> Iterator[Any]:
             rpc: Any = channel.stream_stream(
                 f"/{binding.method.full_name}",
                 request_serializer=lambda request: request.SerializeToString(),
                 response_deserializer=binding.response_class.FromString,
             )
-            responses = rpc(iter(requests), timeout=timeout, metadata=metadata)
+            responses = rpc(iter(requests), metadata=metadata)
             try:
                 yield from responses
             except grpc.RpcError as error:
@@ -167,8 +181,28 @@ def talking_to_gateway(
         yield talk
 
 
-def _channel(address: str, tls: Tls | None) -> Callable[[], Any]:
-    credentials = tls.credentials() if tls else None
+def stream_gateway(
+    address: str, tls: Tls | None, credential: Credential | Bearer | None, contract: Contract
+) -> StreamCall:
+    """Opens streams of responses of the gateway at `address`, in plain text without `tls`."""
+    metadata = _with_identity(credential, ())
+
+    def stream(binding: Binding, message: Message) -> Iterator[Message]:
+        with _channel(address, tls) as channel:
+            rpc: Any = channel.unary_stream(
+                f"/{binding.method.full_name}",
+                request_serializer=lambda request: request.SerializeToString(),
+                response_deserializer=binding.response_class.FromString,
+            )
+            try:
+                yield from rpc(message, metadata=metadata)
+            except grpc.RpcError as error:
+                raise _from_rpc(error, address, tls, contract) from None
+
+    return stream
+
+
+def _channel(address: str, tls: Tls | None) -> grpc.Channel:
     options = [
         ("grpc.primary_user_agent", USER_AGENT),
         ("grpc.max_receive_message_length", -1),
@@ -176,17 +210,19 @@ def _channel(address: str, tls: Tls | None) -> Callable[[], Any]:
         # A proxy of the environment is for the web, not for a gateway that stands next to its callers.
         ("grpc.enable_http_proxy", 0),
     ]
-    if credentials is not None:
-        return lambda: grpc.secure_channel(address, credentials, options=options)
-    return lambda: grpc.insecure_channel(address, options=options)
+    if tls is None:
+        return grpc.insecure_channel(address, options=options)
+    return grpc.secure_channel(address, tls.credentials(), options=options)
 
 
-def _metadata(
+def _with_identity(
     credential: Credential | Bearer | None, further: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[str, str], ...]:
     if isinstance(credential, SessionId):
         return (*further, (SESSION_HEADER, credential.value))
-    return further if credential is None else (*further, ("authorization", credential.header))
+    if credential is not None:
+        return (*further, ("authorization", credential.header))
+    return further
 
 
 def call_vcenter(options: VCenterOptions, credential: Credential, contract: Contract) -> Call:

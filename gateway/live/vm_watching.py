@@ -68,7 +68,65 @@ class VmWatching:
         request: Any = call.message
         quiet = heartbeat_seconds(request)
         fields = self._fields.of(request.fields)
-        hub = await self._hubs.get(call, request.filter)
+        async with (
+            self._hubs.using(call, request.filter) as hub,
+            contextlib.aclosing(self._stream(call, hub, fields, quiet)) as messages,
+        ):
+            async for message in messages:
+                yield message
+
+    @serves("vcenter.gateway.v1.WatchService/WaitForVm")
+    async def wait_for_vm(self, call: Call) -> Message:
+        """Waits for a condition of a machine. Raises GatewayError."""
+        request: Any = call.message
+        condition = condition_of(request, self._messages.type("VmState"))
+        loop = asyncio.get_running_loop()
+        seconds = seconds_in(request, "timeout", 0.0, _MAX_WAIT_SECONDS)
+        if seconds is None:
+            seconds = _DEFAULT_WAIT_SECONDS if math.isinf(call.deadline) else _MAX_WAIT_SECONDS
+        until = min(call.deadline, loop.time() + seconds)
+        met: Any = None
+        missing = "vCenter has not told its state"
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                async with self._hubs.using(call) as hub:
+                    condition.check_source(hub.source.name)
+                    await hub.ready()
+                    async with contextlib.aclosing(self._looks(call, hub, condition)) as looks:
+                        async for met, missing in looks:  # noqa: B007 - said when time is over
+                            if met is not None:
+                                break
+        if met is None:
+            raise GatewayError(Failure.of(Reason.CONDITION_NOT_MET, f"{request.vm}: {missing}"))
+        return self._messages("WaitForVmResponse", **met)  # type: ignore[no-any-return]
+
+    async def _looks(self, call: Call, hub: Hub, condition: Condition) -> AsyncGenerator[tuple[Any, str], None]:
+        """What there is to say of a machine now, and after each change: the response where the condition is met, else
+        what is missing."""
+        vm: str = call.message.vm  # type: ignore[attr-defined]
+        new_state = self._messages.type("VmState")
+        selection = Selection(f"wait {vm}".encode(), vms=frozenset({vm}), templates=True)
+        with hub.watched(selection, self._fields.all, hub.history.sequence) as watcher:
+            was_there = False
+            while True:
+                hub.check()
+                watcher.skip()
+                machine = hub.history.machines.get(vm)
+                was_there = was_there or machine is not None
+                if hub.lost is not None:
+                    # What was known may not be so any more.
+                    yield None, f"vCenter is lost: {hub.lost.failure.message}"
+                elif machine is not None:
+                    yield condition.look(new_state.FromString(b"".join(machine.parts)))
+                elif was_there or not await self._hubs.has_machine(call, vm):
+                    yield condition.gone(vm)
+                else:
+                    yield None, "vCenter has not told its state"
+                await watcher.wait(None)
+
+    async def _stream(self, call: Call, hub: Hub, fields: int, quiet: float) -> AsyncGenerator[Message | bytes, None]:
+        """What a stream says, with the state of a hub."""
+        request: Any = call.message
         selection = await self._select(call, hub)
         stream = _Stream(self._messages, self._responses, self._tokens, hub, f"{call.caller.identity}")
         position = stream.known(selection, fields, request.resume_token)
@@ -106,55 +164,6 @@ class VmWatching:
                         continue
                     yield stream.heartbeat(watcher)
                 silent_until = time.monotonic() + quiet
-
-    @serves("vcenter.gateway.v1.WatchService/WaitForVm")
-    async def wait_for_vm(self, call: Call) -> Message:
-        """Waits for a condition of a machine. Raises GatewayError."""
-        request: Any = call.message
-        condition = condition_of(request, self._messages.type("VmState"))
-        loop = asyncio.get_running_loop()
-        seconds = seconds_in(request, "timeout", 0.0, _MAX_WAIT_SECONDS)
-        if seconds is None:
-            seconds = _DEFAULT_WAIT_SECONDS if math.isinf(call.deadline) else _MAX_WAIT_SECONDS
-        until = min(call.deadline, loop.time() + seconds)
-        met: Any = None
-        missing = "vCenter has not told its state"
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(until):
-                hub = await self._hubs.get(call)
-                condition.check_source(hub.source.name)
-                await hub.ready()
-                async with contextlib.aclosing(self._looks(call, hub, condition)) as looks:
-                    async for met, missing in looks:  # noqa: B007 - said when time is over
-                        if met is not None:
-                            break
-        if met is None:
-            raise GatewayError(Failure.of(Reason.CONDITION_NOT_MET, f"{request.vm}: {missing}"))
-        return self._messages("WaitForVmResponse", **met)  # type: ignore[no-any-return]
-
-    async def _looks(self, call: Call, hub: Hub, condition: Condition) -> AsyncGenerator[tuple[Any, str], None]:
-        """What there is to say of a machine now, and after each change: the response where the condition is met, else
-        what is missing."""
-        vm: str = call.message.vm  # type: ignore[attr-defined]
-        new_state = self._messages.type("VmState")
-        selection = Selection(f"wait {vm}".encode(), vms=frozenset({vm}), templates=True)
-        with hub.watched(selection, self._fields.all, hub.history.sequence) as watcher:
-            was_there = False
-            while True:
-                hub.check()
-                watcher.skip()
-                machine = hub.history.machines.get(vm)
-                was_there = was_there or machine is not None
-                if hub.lost is not None:
-                    # What was known may not be so any more.
-                    yield None, f"vCenter is lost: {hub.lost.failure.message}"
-                elif machine is not None:
-                    yield condition.look(new_state.FromString(b"".join(machine.parts)))
-                elif was_there or not await self._hubs.has_machine(call, vm):
-                    yield condition.gone(vm)
-                else:
-                    yield None, "vCenter has not told its state"
-                await watcher.wait(None)
 
     async def _select(self, call: Call, hub: Hub) -> Selection:
         request: Any = call.message

@@ -42,8 +42,6 @@ class MachineState(NamedTuple):
     memory_mib: int
     template: bool
     annotation: str
-    resets: int
-    """How often the power of the guest has changed, so that a reset shows."""
 
     @classmethod
     def of(cls, machine: VirtualMachine) -> "MachineState":
@@ -57,7 +55,6 @@ class MachineState(NamedTuple):
             machine.memory.size_mib,
             machine.template,
             machine.annotation,
-            machine.guest.changes,
         )
 
 
@@ -146,6 +143,11 @@ class Changes:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return len(self._waiters)
 
     async def wait(self, seconds: float) -> None:
         """Returns at the next touch, and no later than after that time."""

@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway.settings import SimulatorSettings
 from gateway.settings.address import join_address, reachable
 from gateway.simulator import control
+from gateway.simulator.changes import Changes
 from gateway.simulator.clock import system_clock, wait_until
 from gateway.simulator.endpoint import Endpoint
 from gateway.simulator.exchange import Request, Response
@@ -107,6 +108,11 @@ class Simulator:
         """The password of that account."""
         return self.options.users[0].password
 
+    @property
+    def changes(self) -> Changes:
+        """What has changed at machines since the start, by whichever API."""
+        return self.inventory.changes
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -120,6 +126,7 @@ class Simulator:
         if self.options.tls:
             hosts = (reachable(self.options.host), "localhost", "127.0.0.1")
             tls, self.certificate_pem, self.thumbprint = server_context(hosts)
+        self._vim.world.closed = False
         server = web.Server(
             self._serve, access_log=None, handler_cancellation=True, max_line_size=_MAX_HEAD, max_field_size=_MAX_HEAD
         )
@@ -138,6 +145,7 @@ class Simulator:
         """Stops serving; requests under way get a second."""
         runner, self._runner = self._runner, None
         if runner is not None:
+            self._vim.world.close()
             await runner.cleanup()
 
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
@@ -176,8 +184,9 @@ class Simulator:
         if kind == "reset_before":
             await asyncio.sleep(latency)
             _reset(incoming)
-        response = fault.response if fault else None
-        if response is None and self._vim.serves(request):
+        soap = self._vim.serves(request)
+        response = fault.response_to(soap=soap) if fault else None
+        if response is None and soap:
             response = await self._vim.handle(request)
         if response is None and files.serves(request):
             response = files.datastore_file(self._vim.world, request)

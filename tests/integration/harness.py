@@ -19,6 +19,7 @@ from google.rpc import error_details_pb2, status_pb2
 from gateway.access import Admission, AuditLog, passthrough
 from gateway.contract import Contract, load_contract
 from gateway.events import CallEnded, Events, combined
+from gateway.live import HubLimits
 from gateway.server.access import make_access
 from gateway.server.gateway import Gateway
 from gateway.server.options import ServerOptions
@@ -139,7 +140,9 @@ class Client:
             response = await self.stub(binding)(message, metadata=metadata, timeout=timeout)
         except grpc.aio.AioRpcError as error:
             raise failure(error, self.gateway.contract) from None
-        result: dict[str, Any] = json_format.MessageToDict(response, preserving_proto_field_name=True)
+        result: dict[str, Any] = json_format.MessageToDict(
+            response, preserving_proto_field_name=True, descriptor_pool=self.pool
+        )
         return result
 
     def stream(
@@ -235,7 +238,9 @@ class Stream:
             raise failure(error, self._contract) from None
         if response is grpc.aio.EOF:
             raise StopAsyncIteration
-        result: dict[str, Any] = json_format.MessageToDict(response, preserving_proto_field_name=True)
+        result: dict[str, Any] = json_format.MessageToDict(
+            response, preserving_proto_field_name=True, descriptor_pool=self._contract.pool
+        )
         return result
 
     async def all(self) -> list[dict[str, Any]]:
@@ -317,6 +322,7 @@ async def running_gateway(
     credentials: grpc.ChannelCredentials | None = None,
     calls: list[CallEnded] | None = None,
     tracing: Tracing | None = None,
+    hubs: HubLimits | None = None,
 ) -> AsyncIterator[Client]:
     """A gateway in front of whatever `options` lead to, and a client of it, which uses TLS where it has `credentials`.
     `calls` collects what the gateway observes."""
@@ -329,6 +335,7 @@ async def running_gateway(
         tls=tls,
         options=server or ServerOptions("127.0.0.1:0", grace_seconds=5),
         contract=load_contract(),
+        hubs=hubs,
     )
     async with gateway:
         address = f"127.0.0.1:{gateway.port}"
@@ -362,6 +369,7 @@ async def running_system(
     events: Events | None = None,
     audit: AuditLog | None = None,
     trace: Callable[[str], Tracing] = lambda url: Forwarding(),
+    hubs: HubLimits | None = None,
     **vcenter: Any,
 ) -> AsyncIterator[System]:
     """A started system. `vcenter` are further VCenterOptions; callers bring their own identity unless `admission` says
@@ -378,6 +386,7 @@ async def running_system(
             audit=audit,
             calls=calls,
             tracing=trace(simulator.url),
+            hubs=hubs,
         ) as client:
             yield System(simulator, client.gateway, client, clock, calls)
         assert simulator.sessions.counts()["open"] == 0, "a session with vCenter was left open"

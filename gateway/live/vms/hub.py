@@ -64,7 +64,8 @@ class Hub:
         self.is_synced = False
         """Whether there has been a full state."""
         self.idle_since: float | None = time.monotonic()
-        """Since when nobody watches, None while somebody does."""
+        """Since when nobody uses the hub, None while somebody does."""
+        self._users = 0
         self._responses = responses
         self._audiences: dict[tuple[bytes, int], Audience] = {}
         self._of_machine: defaultdict[str, set[Audience]] = defaultdict(set)
@@ -88,6 +89,8 @@ class Hub:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for watcher in self._everybody():
+            watcher.wake()
 
     # What a source tells.
 
@@ -122,6 +125,18 @@ class Hub:
 
     # What watchers do.
 
+    @contextlib.contextmanager
+    def used(self) -> Iterator[Hub]:
+        """Keeps the hub for somebody."""
+        self._users += 1
+        self.idle_since = None
+        try:
+            yield self
+        finally:
+            self._users -= 1
+            if not self._users:
+                self.idle_since = time.monotonic()
+
     async def ready(self) -> None:
         """Returns when there is a state. Raises GatewayError where there is none, because vCenter is lost or refuses
         the credential."""
@@ -146,14 +161,11 @@ class Hub:
         audience = self.audience(selection, fields)
         watcher = Watcher(audience, position)
         audience.watchers.add(watcher)
-        self.idle_since = None
         try:
             yield watcher
         finally:
             watcher.audience.watchers.discard(watcher)
             self._leave(watcher.audience)
-            if not self._audiences:
-                self.idle_since = time.monotonic()
 
     def audience(self, selection: Selection, fields: int) -> Audience:
         """The audience with this selection and these fields."""
@@ -204,12 +216,15 @@ class Hub:
             woken = await self._concerned() if self.is_synced and self.history.has_pending else []
             if self._tell_all:
                 self._tell_all = False
-                woken = [watcher for audience in self._audiences.values() for watcher in audience.watchers]
+                woken = self._everybody()
             for start in range(0, len(woken), _WOKEN_AT_A_TIME):
                 if start:
                     await asyncio.sleep(_PAUSE_SECONDS)
                 for watcher in woken[start : start + _WOKEN_AT_A_TIME]:
                     watcher.wake()
+
+    def _everybody(self) -> list[Watcher]:
+        return [watcher for audience in self._audiences.values() for watcher in audience.watchers]
 
     async def _concerned(self) -> list[Watcher]:
         """Makes what has changed the present state; gives the watchers that it concerns."""

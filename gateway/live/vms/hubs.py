@@ -7,8 +7,9 @@ who comes back with a resume token finds the history.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Hashable
+from collections.abc import AsyncIterator, Hashable
 from typing import Any
 
 from gateway.calls import Call
@@ -78,12 +79,17 @@ class Hubs:
     def __len__(self) -> int:
         return len(self._hubs)
 
-    async def get(self, call: Call, filter: Any = None) -> Hub:  # noqa: A002 - the API's word
-        """The hub of a call's credential, started if need be. `filter` is the VmFilter of whoever watches: where
-        machines are polled, those in different places are polled apart.
+    @contextlib.asynccontextmanager
+    async def using(self, call: Call, filter: Any = None) -> AsyncIterator[Hub]:  # noqa: A002 - the API's word
+        """The hub of a call's credential, started if need be, and kept as long as it is used. `filter` is the VmFilter
+        of whoever watches: where machines are polled, those in different places are polled apart.
 
         Raises GatewayError: RESOURCE_EXHAUSTED where there are too many hubs.
         """
+        with (await self._get(call, filter)).used() as hub:
+            yield hub
+
+    async def _get(self, call: Call, filter: Any) -> Hub:  # noqa: A002
         await self._vcenter.authenticate(call)
         is_vim = await vim_is_usable(self._vcenter, call)
         credential = call.caller.credential

@@ -51,21 +51,28 @@ class VimSource:
         self._places = Places(contract)
         self._drafts: dict[str, Draft] = {}
         self._attributes: dict[int, str] = {}
+        self._was_followed = False
+        """Whether the present collector has told the full state."""
 
     async def run(self, hub: Hub) -> None:
         """Follows vCenter until it is cancelled. Raises GatewayError where vCenter refuses the credential."""
-        backoff = 0.0
+        backoff, restarts = 0.0, 0
         while True:
+            self._was_followed = False
             try:
                 await self._follow(hub)
             except GatewayError as error:
                 failure = error.failure
-            if failure.metadata.get("vi_fault") not in _STARTING_OVER and failure.code in _HOPELESS:
+            starts_over = failure.metadata.get("vi_fault") in _STARTING_OVER
+            if failure.code in _HOPELESS and not starts_over:
                 raise GatewayError(failure)
-            # A state that was complete is followed by the next try after a short time, so that a restart of vCenter is
-            # over soon; a vCenter that stays away is asked less and less often. Never by all hubs at the same time.
-            backoff = _FIRST_BACKOFF if hub.lost is None else min(_MAX_BACKOFF, max(_FIRST_BACKOFF, 2 * backoff))
-            hub.lose(failure)
+            restarts = 0 if self._was_followed else restarts + 1
+            # After a state that was complete the next try comes soon, so that a restart of vCenter is over soon; one
+            # that stays away is asked less and less often. Never by all hubs at the same time.
+            backoff = _FIRST_BACKOFF if self._was_followed else min(_MAX_BACKOFF, max(_FIRST_BACKOFF, 2 * backoff))
+            # What vCenter only wants to begin anew is not worth a word, unless it goes on.
+            if not starts_over or restarts > 1:
+                hub.lose(failure)
             wait = random.uniform(0, backoff)  # noqa: S311 - no secret
             await asyncio.sleep(wait if failure.retry_delay is None else max(wait, failure.retry_delay))
 
@@ -106,6 +113,7 @@ class VimSource:
                 if not updates.get("truncated"):
                     self._forget_others(hub, seen)
                     seen = None
+                    self._was_followed = True
                     hub.synced()
 
     def _apply(self, hub: Hub, updates: Iterable[ObjectUpdate]) -> None:

@@ -74,6 +74,8 @@ class Collector:
             while True:
                 world.inventory.settle(world.clock())
                 world.session = session
+                if world.closed:
+                    raise asyncio.CancelledError
                 if session.ended or self._cancellations != cancellations:
                     raise VimError("RequestCanceled", "The task was canceled by a user.")
                 answer = self._answer(world, version, most)

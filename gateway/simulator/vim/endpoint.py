@@ -6,7 +6,6 @@ with nothing. Whatever a method ends in is a fault with the HTTP status 500.
 
 import inspect
 import logging
-from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
@@ -16,9 +15,9 @@ from gateway.simulator.sessions import Session
 from gateway.simulator.vim import methods as _methods  # noqa: F401 - importing it registers them
 from gateway.simulator.vim.arguments import SoapCall, read_call
 from gateway.simulator.vim.collector import DEFAULT, Collector
-from gateway.simulator.vim.faults import VimError, no_permission, not_authenticated, not_found, soap_fault
+from gateway.simulator.vim.envelope import answer, failure
+from gateway.simulator.vim.faults import VimError, no_permission, not_authenticated, not_found
 from gateway.simulator.vim.registry import VimCall, find_method
-from gateway.simulator.vim.values import write
 from gateway.simulator.vim.world import World
 
 __all__ = ["COOKIE", "PATH", "VimEndpoint"]
@@ -26,15 +25,6 @@ __all__ = ["COOKIE", "PATH", "VimEndpoint"]
 PATH = "/sdk"
 COOKIE = "vmware_soap_session"
 _HEADER = "vmware-api-session-id"
-_MEDIA_TYPE = "text/xml; charset=utf-8"
-_HEAD = (
-    '<?xml version="1.0" encoding="UTF-8"?>\n<soapenv:Envelope'
-    ' xmlns:soapenc="http://schemas.xmlsoap.org/soap/encoding/"'
-    ' xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"'
-    ' xmlns:xsd="http://www.w3.org/2001/XMLSchema"'
-    ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">\n<soapenv:Body>\n'
-)
-_TAIL = "\n</soapenv:Body>\n</soapenv:Envelope>"
 _COLLECTS = frozenset({"RetrieveProperties", "RetrievePropertiesEx"})
 
 _log = logging.getLogger(__name__)
@@ -72,13 +62,11 @@ class VimEndpoint:
             if call.method == "Login":
                 headers = self._cookie(self.world.session)
         except VapiError as error:
-            return _response(soap_fault(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+            return failure(error)
         except Exception:
             _log.exception("the simulator failed at a call of the VIM API")
-            fault = VimError("SystemError", "The simulated vCenter failed; see its log.", reason="a defect")
-            return _response(soap_fault(fault), HTTPStatus.INTERNAL_SERVER_ERROR)
-        body = f'<{call.method}Response xmlns="urn:vim25">{write("returnval", result)}</{call.method}Response>'
-        return _response(body, HTTPStatus.OK, headers, executed=True)
+            return failure(VimError("SystemError", "The simulated vCenter failed; see its log.", reason="a defect"))
+        return answer(call.method, result, headers)
 
     async def _call(self, call: SoapCall, session: Session | None, request: Request) -> Any:
         world = self.world
@@ -122,10 +110,3 @@ class VimEndpoint:
             return {}
         flags = "; Secure" if self._secure else ""
         return {"Set-Cookie": f'{COOKIE}="{session.identifier}"; Path=/; HttpOnly{flags}'}
-
-
-def _response(
-    content: str, status: HTTPStatus, headers: dict[str, str] | None = None, *, executed: bool = False
-) -> Response:
-    body = f"{_HEAD}{content}{_TAIL}".encode()
-    return Response(status, body, _MEDIA_TYPE, {"Cache-Control": "no-cache", **(headers or {})}, executed)

@@ -13,6 +13,7 @@ from typing import Any
 
 from gateway.simulator.changes import Change, Changes, MachineState
 from gateway.simulator.places import Places
+from gateway.simulator.vim.values import account_name
 
 __all__ = ["FORMATS", "Event", "EventLog"]
 
@@ -31,7 +32,6 @@ FORMATS = {
     "VmRelocatedEvent": "Completed the relocation of the virtual machine {vm}",
     "VmRemovedEvent": "Removed {vm} on {host} from {datacenter}",
     "VmRenamedEvent": "Renamed {vm} from {old} to {vm} in {datacenter}",
-    "VmResettingEvent": "{vm} on {host} in {datacenter} is reset",
     "VmResourcePoolMovedEvent": "Moved {vm} to another resource pool in {datacenter}",
     "VmResumingEvent": "{vm} on {host} in {datacenter} is resumed",
     "VmStartingEvent": "{vm} on host {host} in {datacenter} is starting",
@@ -112,7 +112,7 @@ class EventLog:
                 "vm": "" if state is None else state.name,
                 "host": "a host that is gone" if host is None else host.name,
                 "datacenter": "a datacenter that is gone" if datacenter is None else datacenter.name,
-                "user": event.user,
+                "user": account_name(event.user),
                 **event.members,
             }
         )

@@ -6,9 +6,9 @@ from typing import Any
 from gateway.simulator.vim.arguments import Arguments
 from gateway.simulator.vim.event_log import Event
 from gateway.simulator.vim.faults import invalid_argument, not_found
-from gateway.simulator.vim.values import Data, Ref, escape_name
+from gateway.simulator.vim.values import Data, Ref, account_name, escape_name
 from gateway.simulator.vim.views import is_below
-from gateway.simulator.vim.world import World, account_name
+from gateway.simulator.vim.world import World
 
 __all__ = ["EventFilter", "event_data", "read_filter"]
 

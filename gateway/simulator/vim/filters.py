@@ -89,9 +89,10 @@ class Filter:
         refs = None if touched is None else [Ref(*key) for key in touched]
         has_view_changed = view is not None and refs is not None and Ref(view.type, view.id) in refs
         if view is None and not self.selection.is_fixed():
-            selected = set(self.selection.objects(world))
-            self._queue.update(dict.fromkeys(selected ^ self._known.keys()))
-            self._selected = selected
+            selected = dict.fromkeys(self.selection.objects(world))
+            self._queue.update(dict.fromkeys(ref for ref in selected if ref not in self._known))
+            self._queue.update(dict.fromkeys(ref for ref in self._known if ref not in selected))
+            self._selected = set(selected)
         if refs is None or has_view_changed or (restructured and not (view is not None and view.has_only_machines)):
             self._queue.update(dict.fromkeys((*self.selection.objects(world), *self._known)))
         else:

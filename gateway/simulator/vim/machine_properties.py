@@ -1,44 +1,29 @@
-"""The properties of virtual machines."""
+"""The properties of virtual machines and of their snapshots."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from gateway.simulator.guest_network import interfaces_of
-from gateway.simulator.guest_systems import full_name_of, guest_id_of
 from gateway.simulator.machine import Snapshot, VirtualMachine
-from gateway.simulator.vim.device_values import devices_of
-from gateway.simulator.vim.structures import Member, Structure, array, names
+from gateway.simulator.vim.machine_config import CONFIG, CONFIG_FILE, NAME, VERSION
+from gateway.simulator.vim.machine_guest import GUEST, GUEST_ID, GUEST_NAME, NAMES_IN_GUEST, TOOLS, is_accessible
+from gateway.simulator.vim.structures import (
+    Member,
+    Structure,
+    array,
+    boolean,
+    constant,
+    integer,
+    names,
+    reference,
+    references,
+    string,
+)
 from gateway.simulator.vim.values import Data, Long, Ref, Typed, escape_name
 
-__all__ = ["POWER_STATES", "SNAPSHOT", "VIRTUAL_MACHINE", "change_version", "host_name"]
+__all__ = ["POWER_STATES", "SNAPSHOT", "VIRTUAL_MACHINE"]
 
 POWER_STATES = {"POWERED_ON": "poweredOn", "POWERED_OFF": "poweredOff", "SUSPENDED": "suspended"}
 """Power states of the REST API, and what they are here."""
-
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-_TOOLS_VERSIONS = {
-    "UNMANAGED": "guestToolsUnmanaged",
-    "CURRENT": "guestToolsCurrent",
-    "SUPPORTED_OLD": "guestToolsSupportedOld",
-    "SUPPORTED_NEW": "guestToolsSupportedNew",
-}
-_FAMILIES = {"WINDOWS": "windowsGuest", "LINUX": "linuxGuest", "NETWARE": "netwareGuest", "SOLARIS": "solarisGuest",
-             "DARWIN": "darwinGuestFamily", "OTHER": "otherGuestFamily"}  # fmt: skip
-_TOOLS_TYPES = {"MSI": "guestToolsTypeMSI", "TAR": "guestToolsTypeTar", "OPEN_VM_TOOLS": "guestToolsTypeOpenVMTools"}
-
-
-def change_version(machine: VirtualMachine) -> str:
-    """What is different after each change of the configuration: a time as vCenter's are, unique to the change."""
-    moment = machine.modified or _NEVER
-    return moment.replace(microsecond=machine.reconfigurations % 1_000_000).isoformat().replace("+00:00", "Z")
-
-
-def _accessible(machine: VirtualMachine, world: Any) -> bool:
-    return not machine.inaccessible
-
-
-def _running(machine: VirtualMachine, world: Any) -> bool:
-    return machine.guest.reports and machine.guest.tools_running(world.now)
 
 
 def _connection_state(machine: VirtualMachine, world: Any) -> str:
@@ -59,85 +44,6 @@ def _question(machine: VirtualMachine, world: Any) -> Data | None:
     default = [*question.choices].index(question.default)
     choice = Data("ChoiceOption", choiceInfo=[Typed(item) for item in choices], defaultIndex=default)
     return Data("VirtualMachineQuestionInfo", id=question.id, text=question.text, choice=choice)
-
-
-def _tools_status(machine: VirtualMachine, world: Any) -> str:
-    if not machine.guest.tools_installed:
-        return "toolsNotInstalled"
-    if not machine.guest.tools_running(world.now):
-        return "toolsNotRunning"
-    return "toolsOld" if machine.guest.tools.version_status == "SUPPORTED_OLD" else "toolsOk"
-
-
-def _tools_version(machine: VirtualMachine, world: Any) -> str:
-    if not machine.guest.tools_installed:
-        return "guestToolsNotInstalled"
-    return _TOOLS_VERSIONS[machine.guest.tools.version_status]
-
-
-def _guest_state(machine: VirtualMachine, world: Any) -> str:
-    guest = machine.guest
-    if machine.power_state == "SUSPENDED" and guest.request == "STANDBY":
-        return "standby"
-    if machine.power_state != "POWERED_ON":
-        return "notRunning"
-    if guest.request in ("SHUTDOWN", "REBOOT"):
-        return "shuttingDown" if guest.request == "SHUTDOWN" else "resetting"
-    return "running" if guest.tools_running(world.now) else "unknown"
-
-
-def _nets(machine: VirtualMachine, world: Any) -> list[Data]:
-    if not _running(machine, world):
-        return []
-    return [
-        Data(
-            "GuestNicInfo",
-            network=world.network_name(machine.nics[interface.nic].backing.get("network")),
-            ipAddress=[item["ip_address"] for item in interface.to_json()],
-            macAddress=interface.mac_address,
-            connected=interface.up,
-            deviceConfigId=int(interface.nic),
-            ipConfig=Data(
-                "NetIpConfigInfo",
-                ipAddress=[
-                    Data(
-                        "NetIpConfigInfoIpAddress",
-                        ipAddress=item["ip_address"],
-                        prefixLength=item["prefix_length"],
-                        origin=item["origin"].lower(),
-                        state=item["state"].lower(),
-                    )
-                    for item in interface.to_json()
-                ],
-            ),
-        )
-        for interface in interfaces_of(machine)
-    ]
-
-
-def _disks(machine: VirtualMachine, world: Any) -> list[Data]:
-    if not _running(machine, world):
-        return []
-    return [
-        Data(
-            "GuestDiskInfo",
-            diskPath=path,
-            capacity=Long(mount.capacity),
-            freeSpace=Long(mount.free_space),
-            filesystemType=mount.filesystem,
-        )
-        for path, mount in machine.guest.mounts.items()
-    ]
-
-
-def _if_running(get: Any) -> Any:
-    return lambda machine, world: get(machine) if _running(machine, world) else None
-
-
-def host_name(machine: VirtualMachine) -> str:
-    """The name by which a guest calls itself, with its domain."""
-    guest = machine.guest
-    return f"{guest.host_name}.{guest.domain}" if guest.domain else guest.host_name
 
 
 def _tree(machine: VirtualMachine, parent: str | None) -> list[Data]:
@@ -169,10 +75,6 @@ def _snapshot_info(machine: VirtualMachine, world: Any) -> Data | None:
 
 def _custom_values(machine: VirtualMachine, world: Any) -> list[Typed]:
     return [Typed(Data("CustomFieldStringValue", key=key, value=value)) for key, value in machine.custom_values.items()]
-
-
-def _extra_config(machine: VirtualMachine, world: Any) -> list[Data]:
-    return [Data("OptionValue", key=key, value=Typed(value)) for key, value in machine.extra_config.items()]
 
 
 def _datastores(machine: VirtualMachine, world: Any) -> list[Ref]:
@@ -230,161 +132,33 @@ def _host(machine: VirtualMachine, world: Any) -> Ref:
     return Ref("HostSystem", machine.placement.host)
 
 
-def _string(get: Any) -> Member:
-    return Member("xsd:string", lambda machine, world: get(machine))
+_GREEN = constant("ManagedEntityStatus", "green")
 
 
-def _int(get: Any) -> Member:
-    return Member("xsd:int", lambda machine, world: get(machine))
-
-
-def _long(get: Any) -> Member:
-    return Member("xsd:long", get)
-
-
-def _boolean(get: Any) -> Member:
-    return Member("xsd:boolean", lambda machine, world: get(machine))
-
-
-def _constant(kind: str, value: Any) -> Member:
-    return Member(kind, lambda machine, world: value)
-
-
-_NAME = _string(lambda machine: escape_name(machine.name))
-_GUEST_ID = _string(lambda machine: guest_id_of(machine.guest_os))
-_GUEST_NAME = _string(lambda machine: full_name_of(machine.guest_os)[1])
-_CONFIG_FILE = _string(lambda machine: f"{machine.directory}/{machine.home or machine.name}.vmx")
-_VERSION = _string(lambda machine: machine.hardware_version.lower().replace("_", "-"))
-_GREEN = _constant("ManagedEntityStatus", "green")
 _CUSTOM_VALUES = array("CustomFieldValue", _custom_values)
-_TOOLS = {
-    "toolsStatus": Member("VirtualMachineToolsStatus", _tools_status),
-    "toolsVersionStatus": Member("xsd:string", _tools_version),
-    "toolsVersionStatus2": Member("xsd:string", _tools_version),
-    "toolsRunningStatus": Member(
-        "xsd:string",
-        lambda machine, world: (
-            "guestToolsRunning" if machine.guest.tools_running(world.now) else "guestToolsNotRunning"
-        ),
-    ),
-}
-_NAMES_IN_GUEST = {
-    "hostName": Member("xsd:string", _if_running(host_name)),
-    "ipAddress": Member("xsd:string", _if_running(lambda machine: machine.guest.ip_address)),
-}
 
-_HARDWARE = Structure(
-    "VirtualHardware",
-    {
-        "numCPU": _int(lambda machine: machine.cpu.count),
-        "numCoresPerSocket": _int(lambda machine: machine.cpu.cores_per_socket),
-        "memoryMB": _int(lambda machine: machine.memory.size_mib),
-        "device": array("VirtualDevice", devices_of),
-    },
-    names("autoCoresPerSocket virtualICH7MPresent virtualSMCPresent motherboardLayout simultaneousThreads"),
-)  # fmt: skip
-
-_CONFIG = Structure(
-    "VirtualMachineConfigInfo",
-    {
-        "changeVersion": _string(change_version),
-        "modified": Member("xsd:dateTime", lambda machine, world: machine.modified or _NEVER),
-        "name": _NAME,
-        "guestFullName": _GUEST_NAME,
-        "version": _VERSION,
-        "uuid": _string(lambda machine: machine.bios_uuid),
-        "instanceUuid": _string(lambda machine: machine.instance_uuid),
-        "template": _boolean(lambda machine: machine.template),
-        "guestId": _GUEST_ID,
-        "alternateGuestName": _constant("xsd:string", ""),
-        "annotation": _string(lambda machine: machine.annotation),
-        "files": Structure(
-            "VirtualMachineFileInfo",
-            {
-                "vmPathName": _CONFIG_FILE,
-                "snapshotDirectory": _string(lambda machine: f"{machine.directory}/"),
-                "suspendDirectory": _string(lambda machine: f"{machine.directory}/"),
-                "logDirectory": _string(lambda machine: f"{machine.directory}/"),
-            },
-            names("ftMetadataDirectory"),
-        ),
-        "tools": Structure(
-            "ToolsConfigInfo",
-            {
-                "toolsVersion": _int(
-                    lambda machine: machine.guest.tools.version if machine.guest.tools_installed else 0
-                ),
-                "toolsUpgradePolicy": _string(
-                    lambda machine: {"MANUAL": "manual"}.get(machine.guest.tools.upgrade_policy, "upgradeAtPowerCycle")
-                ),
-            },
-        ),
-        "flags": Structure("VirtualMachineFlagInfo", {"enableLogging": _constant("xsd:boolean", True)}),
-        "defaultPowerOps": Structure(
-            "VirtualMachineDefaultPowerOpInfo",
-            {
-                "powerOffType": _constant("xsd:string", "soft"),
-                "suspendType": _constant("xsd:string", "hard"),
-                "resetType": _constant("xsd:string", "soft"),
-            },
-        ),
-        "hardware": _HARDWARE,
-        "memoryHotAddEnabled": _boolean(lambda machine: machine.memory.hot_add_enabled),
-        "cpuHotAddEnabled": _boolean(lambda machine: machine.cpu.hot_add_enabled),
-        "cpuHotRemoveEnabled": _boolean(lambda machine: machine.cpu.hot_remove_enabled),
-        "extraConfig": array("OptionValue", _extra_config),
-        "bootOptions": Structure(
-            "VirtualMachineBootOptions",
-            {
-                "bootDelay": _long(lambda machine, world: Long(machine.boot.delay)),
-                "enterBIOSSetup": _boolean(lambda machine: machine.boot.enter_setup_mode),
-                "bootRetryEnabled": _boolean(lambda machine: machine.boot.retry),
-                "bootRetryDelay": _long(lambda machine, world: Long(machine.boot.retry_delay)),
-                "efiSecureBootEnabled": _boolean(lambda machine: machine.secure_boot),
-                "networkBootProtocol": _string(lambda machine: machine.boot.network_protocol.lower()),
-            },
-            names("bootOrder"),
-        ),
-        "firmware": _string(lambda machine: machine.boot.type.lower()),
-    },
-    names(
-        "createDate npivNodeWorldWideName npivPortWorldWideName npivWorldWideNameType npivDesiredNodeWwns "
-        "npivDesiredPortWwns npivTemporaryDisabled npivOnNonRdmDisks locationId consolePreferences rebootPowerOff "
-        "vcpuConfig cpuAllocation memoryAllocation latencySensitivity hotPlugMemoryLimit hotPlugMemoryIncrementSize "
-        "cpuAffinity memoryAffinity networkShaper cpuFeatureMask datastoreUrl swapPlacement ftInfo repConfig "
-        "vAppConfig vAssertsEnabled changeTrackingEnabled maxMksConnections guestAutoLockEnabled managedBy "
-        "memoryReservationLockedToMax initialOverhead nestedHVEnabled vPMCEnabled scheduledHardwareUpgradeInfo "
-        "forkConfigInfo vFlashCacheReservation vmxConfigChecksum messageBusTunnelEnabled vmStorageObjectId "
-        "swapStorageObjectId keyId guestIntegrityInfo migrateEncryption sgxInfo contentLibItemInfo "
-        "guestMonitoringModeInfo sevEnabled numaInfo pmemFailoverEnabled vmxStatsCollectionEnabled "
-        "vmOpNotificationToAppEnabled vmOpNotificationTimeout deviceSwap pmem deviceGroups "
-        "fixedPassthruHotPlugEnabled ftEncryptionMode metroFtEnabled vmxRuntimeConfig metroFtHostGroup tdxEnabled "
-        "sevSnpEnabled guestArchitecture"
-    ),
-    when=_accessible,
-)
 
 _RUNTIME = Structure(
     "VirtualMachineRuntimeInfo",
     {
-        "host": Member("ManagedObjectReference", _host),
+        "host": reference(_host),
         "connectionState": Member("VirtualMachineConnectionState", _connection_state),
         "powerState": Member("VirtualMachinePowerState", lambda machine, world: POWER_STATES[machine.power_state]),
-        "faultToleranceState": _constant("VirtualMachineFaultToleranceState", "notConfigured"),
-        "toolsInstallerMounted": _boolean(lambda machine: machine.tools_installer is not None),
+        "faultToleranceState": constant("VirtualMachineFaultToleranceState", "notConfigured"),
+        "toolsInstallerMounted": boolean(lambda machine: machine.tools_installer is not None),
         "suspendTime": Member("xsd:dateTime", lambda machine, world: machine.guest.suspended),
         "bootTime": Member("xsd:dateTime", _boot_time),
         "question": Member("VirtualMachineQuestionInfo", _question),
-        "maxCpuUsage": _int(lambda machine: 2400 * machine.cpu.count),
-        "maxMemoryUsage": _int(lambda machine: machine.memory.size_mib),
-        "numMksConnections": _constant("xsd:int", 0),
-        "recordReplayState": _constant("VirtualMachineRecordReplayState", "inactive"),
+        "maxCpuUsage": integer(lambda machine: 2400 * machine.cpu.count),
+        "maxMemoryUsage": integer(lambda machine: machine.memory.size_mib),
+        "numMksConnections": constant("xsd:int", 0),
+        "recordReplayState": constant("VirtualMachineRecordReplayState", "inactive"),
         "cleanPowerOff": Member(
             "xsd:boolean",
             lambda machine, world: machine.clean_power_off if machine.power_state == "POWERED_OFF" else None,
         ),
-        "onlineStandby": _constant("xsd:boolean", False),
-        "consolidationNeeded": _constant("xsd:boolean", False),
+        "onlineStandby": constant("xsd:boolean", False),
+        "consolidationNeeded": constant("xsd:boolean", False),
     },
     names(
         "device vmFailoverInProgress dasVmProtection suspendInterval memoryOverhead needSecondaryReason "
@@ -394,67 +168,34 @@ _RUNTIME = Structure(
     ),
 )
 
-_GUEST = Structure(
-    "GuestInfo",
-    {
-        **_TOOLS,
-        "toolsVersion": _string(
-            lambda machine: str(machine.guest.tools.version if machine.guest.tools_installed else 0)
-        ),
-        "toolsInstallType": _string(
-            lambda machine: _TOOLS_TYPES.get(machine.guest.tools.install_type, "guestToolsTypeUnknown")
-        ),
-        "guestId": Member("xsd:string", _if_running(lambda machine: guest_id_of(machine.guest_os))),
-        "guestFamily": Member("xsd:string", _if_running(lambda machine: _FAMILIES[machine.guest.family])),
-        "guestFullName": Member("xsd:string", _if_running(lambda machine: full_name_of(machine.guest_os)[1])),
-        **_NAMES_IN_GUEST,
-        "net": array("GuestNicInfo", _nets),
-        "disk": array("GuestDiskInfo", _disks),
-        "guestState": Member("xsd:string", _guest_state),
-        "appHeartbeatStatus": _constant("xsd:string", "appStatusGray"),
-        "guestOperationsReady": Member("xsd:boolean", lambda machine, world: machine.guest.tools_running(world.now)),
-        "interactiveGuestOperationsReady": Member(
-            "xsd:boolean",
-            lambda machine, world: machine.guest.desktop_user is not None and machine.guest.tools_running(world.now),
-        ),
-        "guestStateChangeSupported": Member(
-            "xsd:boolean", lambda machine, world: machine.guest.tools_running(world.now)
-        ),
-    },
-    names(
-        "guestRebootStatus guestDetailedData ipStack screen guestKernelCrashed appState generationInfo hwVersion "
-        "customizationInfo"
-    ),
-    when=_accessible,
-)
 
 _SUMMARY = Structure(
     "VirtualMachineSummary",
     {
-        "vm": Member("ManagedObjectReference", lambda machine, world: Ref("VirtualMachine", machine.vm)),
+        "vm": reference(lambda machine, world: Ref("VirtualMachine", machine.vm)),
         "runtime": _RUNTIME,
         "guest": Structure(
             "VirtualMachineGuestSummary",
-            {"guestId": _GUEST_ID, "guestFullName": _GUEST_NAME, **_TOOLS, **_NAMES_IN_GUEST},
+            {"guestId": GUEST_ID, "guestFullName": GUEST_NAME, **TOOLS, **NAMES_IN_GUEST},
             names("hwVersion"),
-            when=_accessible,
+            when=is_accessible,
         ),
         "config": Structure(
             "VirtualMachineConfigSummary",
             {
-                "name": _NAME,
-                "template": _boolean(lambda machine: machine.template),
-                "vmPathName": _CONFIG_FILE,
-                "memorySizeMB": _int(lambda machine: machine.memory.size_mib),
-                "numCpu": _int(lambda machine: machine.cpu.count),
-                "numEthernetCards": _int(lambda machine: len(machine.nics)),
-                "numVirtualDisks": _int(lambda machine: len(machine.disks)),
-                "uuid": _string(lambda machine: machine.bios_uuid),
-                "instanceUuid": _string(lambda machine: machine.instance_uuid),
-                "guestId": _GUEST_ID,
-                "guestFullName": _GUEST_NAME,
-                "annotation": _string(lambda machine: machine.annotation),
-                "hwVersion": _VERSION,
+                "name": NAME,
+                "template": boolean(lambda machine: machine.template),
+                "vmPathName": CONFIG_FILE,
+                "memorySizeMB": integer(lambda machine: machine.memory.size_mib),
+                "numCpu": integer(lambda machine: machine.cpu.count),
+                "numEthernetCards": integer(lambda machine: len(machine.nics)),
+                "numVirtualDisks": integer(lambda machine: len(machine.disks)),
+                "uuid": string(lambda machine: machine.bios_uuid),
+                "instanceUuid": string(lambda machine: machine.instance_uuid),
+                "guestId": GUEST_ID,
+                "guestFullName": GUEST_NAME,
+                "annotation": string(lambda machine: machine.annotation),
+                "hwVersion": VERSION,
             },
             names(
                 "cpuReservation memoryReservation product installBootRequired ftInfo managedBy tpmPresent "
@@ -464,9 +205,9 @@ _SUMMARY = Structure(
         "storage": Structure(
             "VirtualMachineStorageSummary",
             {
-                "committed": _long(_committed),
-                "uncommitted": _long(lambda machine, world: Long(0)),
-                "unshared": _long(_committed),
+                "committed": Member("xsd:long", _committed),
+                "uncommitted": Member("xsd:long", lambda machine, world: Long(0)),
+                "unshared": Member("xsd:long", _committed),
                 "timestamp": Member("xsd:dateTime", lambda machine, world: world.now),
             },
         ),
@@ -475,10 +216,10 @@ _SUMMARY = Structure(
             {
                 "overallCpuUsage": Member("xsd:int", _busy_cpu),
                 "overallCpuDemand": Member("xsd:int", _busy_cpu),
-                "guestMemoryUsage": _int(
+                "guestMemoryUsage": integer(
                     lambda machine: machine.memory.size_mib // 4 if machine.power_state == "POWERED_ON" else 0
                 ),
-                "hostMemoryUsage": _int(
+                "hostMemoryUsage": integer(
                     lambda machine: machine.memory.size_mib // 2 if machine.power_state == "POWERED_ON" else 0
                 ),
                 "guestHeartbeatStatus": Member(
@@ -487,37 +228,42 @@ _SUMMARY = Structure(
                 ),
                 "uptimeSeconds": Member("xsd:int", _uptime),
             },
+            names(
+                "overallCpuReadiness distributedCpuEntitlement distributedMemoryEntitlement staticCpuEntitlement "
+                "staticMemoryEntitlement grantedMemory privateMemory sharedMemory swappedMemory balloonedMemory "
+                "consumedOverheadMemory ftLogBandwidth ftSecondaryLatency ftLatencyStatus compressedMemory "
+                "ssdSwappedMemory activeMemory memoryTierStats"
+            ),
         ),
         "overallStatus": _GREEN,
         "customValue": _CUSTOM_VALUES,
     },
 )
 
+
 VIRTUAL_MACHINE = Structure(
     "VirtualMachine",
     {
-        "parent": Member("ManagedObjectReference", lambda machine, world: Ref("Folder", machine.placement.folder)),
-        "name": _NAME,
+        "parent": reference(lambda machine, world: Ref("Folder", machine.placement.folder)),
+        "name": NAME,
         "overallStatus": _GREEN,
         "configStatus": _GREEN,
         "value": _CUSTOM_VALUES,
         "customValue": _CUSTOM_VALUES,
         "availableField": array("CustomFieldDef", lambda machine, world: world.custom_fields.definitions()),
-        "recentTask": array("ManagedObjectReference", lambda machine, world: world.recent_tasks(machine.vm)),
-        "config": _CONFIG,
+        "recentTask": references(lambda machine, world: world.recent_tasks(machine.vm)),
+        "config": CONFIG,
         "layoutEx": Member("VirtualMachineFileLayoutEx", _layout),
-        "resourcePool": Member(
-            "ManagedObjectReference",
+        "resourcePool": reference(
             lambda machine, world: None if machine.template else Ref("ResourcePool", machine.placement.resource_pool),
         ),
         "runtime": _RUNTIME,
-        "guest": _GUEST,
+        "guest": GUEST,
         "summary": _SUMMARY,
-        "datastore": array("ManagedObjectReference", _datastores),
-        "network": array("ManagedObjectReference", _networks),
+        "datastore": references(_datastores),
+        "network": references(_networks),
         "snapshot": Member("VirtualMachineSnapshotInfo", _snapshot_info),
-        "rootSnapshot": array(
-            "ManagedObjectReference",
+        "rootSnapshot": references(
             lambda machine, world: [
                 Ref("VirtualMachineSnapshot", item.snapshot) for item in machine.snapshots.children(None)
             ],
@@ -541,10 +287,9 @@ def _owner(snapshot: Snapshot, world: Any) -> Ref:
 SNAPSHOT = Structure(
     "VirtualMachineSnapshot",
     {
-        "vm": Member("ManagedObjectReference", _owner),
-        "config": Member("VirtualMachineConfigInfo", lambda snapshot, world: _CONFIG.value(snapshot.machine, world)),
-        "childSnapshot": array(
-            "ManagedObjectReference",
+        "vm": reference(_owner),
+        "config": Member("VirtualMachineConfigInfo", lambda snapshot, world: CONFIG.value(snapshot.machine, world)),
+        "childSnapshot": references(
             lambda snapshot, world: [
                 Ref("VirtualMachineSnapshot", item.snapshot)
                 for item in world.inventory.machines[snapshot.machine.vm].snapshots.children(snapshot.snapshot)

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.simulator.places import Host, ResourcePool, Shares
 from gateway.simulator.vim.machine_properties import POWER_STATES
-from gateway.simulator.vim.structures import Member, Structure, array, names
+from gateway.simulator.vim.structures import Member, Structure, constant, names, reference, references, string
 from gateway.simulator.vim.values import Data, Long, Ref, escape_name
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 _MHZ = 2400
-_CORES = 32
+_CORES = 64
 _MIB = 1 << 20
 _CHILD_TYPES = {
     "DATACENTER": ("Folder", "Datacenter"),
@@ -34,28 +34,8 @@ _CHILD_TYPES = {
 }
 
 
-def _string(get: Any) -> Member:
-    return Member("xsd:string", lambda place, world: get(place))
-
-
-def _int(get: Any) -> Member:
-    return Member("xsd:int", lambda place, world: get(place))
-
-
-def _constant(kind: str, value: Any) -> Member:
-    return Member(kind, lambda place, world: value)
-
-
-def _ref(get: Any) -> Member:
-    return Member("ManagedObjectReference", get)
-
-
-def _refs(get: Any) -> Member:
-    return array("ManagedObjectReference", get)
-
-
-_GREEN = _constant("ManagedEntityStatus", "green")
-_NAME = _string(lambda place: escape_name(place.name))
+_GREEN = constant("ManagedEntityStatus", "green")
+_NAME = string(lambda place: escape_name(place.name))
 _UNSET = names(
     "value availableField customValue configIssue effectiveRole permission disabledMethod recentTask "
     "declaredAlarmState triggeredAlarmState alarmActionsEnabled tag"
@@ -65,7 +45,7 @@ _UNSET = names(
 def _entity(type: str, unset: str = "", **members: Member | Structure) -> Structure:  # noqa: A002
     """A type of objects that are in the inventory: what they all have, and more."""
     common: dict[str, Member | Structure] = {
-        "parent": _ref(lambda place, world: world.parent(place)),
+        "parent": reference(lambda place, world: world.parent(place)),
         "name": _NAME,
         "overallStatus": _GREEN,
         "configStatus": _GREEN,
@@ -77,18 +57,18 @@ FOLDER = _entity(
     "Folder",
     "namespace externallyManagedFolderInfo",
     childType=Member("ArrayOfString", lambda folder, world: list(_CHILD_TYPES[folder.type])),
-    childEntity=_refs(lambda folder, world: world.children(folder.folder)),
+    childEntity=references(lambda folder, world: world.children(folder.folder)),
 )
 
 DATACENTER = _entity(
     "Datacenter",
     "configuration",
-    vmFolder=_ref(lambda place, world: Ref("Folder", place.vm_folder)),
-    hostFolder=_ref(lambda place, world: Ref("Folder", place.host_folder)),
-    datastoreFolder=_ref(lambda place, world: Ref("Folder", place.datastore_folder)),
-    networkFolder=_ref(lambda place, world: Ref("Folder", place.network_folder)),
-    datastore=_refs(lambda place, world: world.datastores_in(place.datacenter)),
-    network=_refs(lambda place, world: world.networks_in(place.datacenter)),
+    vmFolder=reference(lambda place, world: Ref("Folder", place.vm_folder)),
+    hostFolder=reference(lambda place, world: Ref("Folder", place.host_folder)),
+    datastoreFolder=reference(lambda place, world: Ref("Folder", place.datastore_folder)),
+    networkFolder=reference(lambda place, world: Ref("Folder", place.network_folder)),
+    datastore=references(lambda place, world: world.datastores_in(place.datacenter)),
+    network=references(lambda place, world: world.networks_in(place.datacenter)),
 )
 
 
@@ -96,7 +76,7 @@ def _memory(host: Host, world: Any) -> Long:
     return Long(world.inventory.host_memory_mib.get(host.host, 0) * _MIB)
 
 
-def _capacity(hosts: Any, kind: str) -> Structure:
+def _capacity(hosts: Any, kind: str, unset: frozenset[str]) -> Structure:
     """The sums over the hosts of a compute resource."""
 
     def of(get: Any) -> Any:
@@ -121,30 +101,33 @@ def _capacity(hosts: Any, kind: str) -> Structure:
             "numEffectiveHosts": Member("xsd:int", of(lambda found, world: len(found))),
             "overallStatus": _GREEN,
         },
+        unset,
     )
 
 
-def _compute(type: str, unset: str, hosts: Any, summary: str) -> Structure:  # noqa: A002
+def _compute(type: str, hosts: Any, unset: str = "", more: str = "") -> Structure:  # noqa: A002
     def host_refs(place: Any, world: Any) -> list[Ref]:
         return [Ref("HostSystem", host) for host in hosts(place, world)]
 
     return _entity(
         type,
         "environmentBrowser configurationEx lifecycleManaged configManagerEnabled networkBootMode " + unset,
-        resourcePool=_ref(lambda place, world: Ref("ResourcePool", place.resource_pool)),
-        host=_refs(host_refs),
-        datastore=_refs(lambda place, world: world.datastores_at(hosts(place, world))),
-        network=_refs(lambda place, world: world.networks_in(place.datacenter)),
-        summary=_capacity(hosts, summary),
+        resourcePool=reference(lambda place, world: Ref("ResourcePool", place.resource_pool)),
+        host=references(host_refs),
+        datastore=references(lambda place, world: world.datastores_at(hosts(place, world))),
+        network=references(lambda place, world: world.networks_in(place.datacenter)),
+        summary=_capacity(hosts, f"{type}Summary", names(more)),
     )
 
 
-COMPUTE_RESOURCE = _compute("ComputeResource", "", lambda place, world: [place.host], "ComputeResourceSummary")
+COMPUTE_RESOURCE = _compute("ComputeResource", lambda place, world: [place.host])
 CLUSTER = _compute(
     "ClusterComputeResource",
-    "configuration recommendation drsRecommendation summaryEx hciConfig migrationHistory actionHistory drsFault",
     lambda place, world: world.hosts_of(place.cluster),
-    "ClusterComputeResourceSummary",
+    "configuration recommendation drsRecommendation summaryEx hciConfig migrationHistory actionHistory drsFault",
+    "currentFailoverLevel admissionControlInfo numVmotions targetBalance currentBalance drsScore "
+    "numVmsPerDrsScoreBucket usageSummary currentEVCModeKey currentEVCGraphicsModeKey dasData "
+    "clusterMaintenanceModeStatus vcsHealthStatus vcsSlots",
 )
 
 _HOST_RUNTIME = Structure(
@@ -174,21 +157,21 @@ HOST = _entity(
     summary=Structure(
         "HostListSummary",
         {
-            "host": _ref(lambda host, world: Ref("HostSystem", host.host)),
+            "host": reference(lambda host, world: Ref("HostSystem", host.host)),
             "hardware": Structure(
                 "HostHardwareSummary",
                 {
-                    "vendor": _constant("xsd:string", "VMware, Inc."),
-                    "model": _constant("xsd:string", "VMware Virtual Platform"),
-                    "uuid": _string(lambda host: host.uuid),
+                    "vendor": constant("xsd:string", "VMware, Inc."),
+                    "model": constant("xsd:string", "VMware Virtual Platform"),
+                    "uuid": string(lambda host: host.uuid),
                     "memorySize": Member("xsd:long", _memory),
-                    "cpuModel": _constant("xsd:string", "Simulated CPU @ 2.40GHz"),
-                    "cpuMhz": _constant("xsd:int", _MHZ),
-                    "numCpuPkgs": _constant("xsd:short", 2),
-                    "numCpuCores": _constant("xsd:short", _CORES),
-                    "numCpuThreads": _constant("xsd:short", 2 * _CORES),
-                    "numNics": _constant("xsd:int", 4),
-                    "numHBAs": _constant("xsd:int", 2),
+                    "cpuModel": constant("xsd:string", "Simulated CPU @ 2.40GHz"),
+                    "cpuMhz": constant("xsd:int", _MHZ),
+                    "numCpuPkgs": constant("xsd:short", 2),
+                    "numCpuCores": constant("xsd:short", _CORES),
+                    "numCpuThreads": constant("xsd:short", 2 * _CORES),
+                    "numNics": constant("xsd:int", 4),
+                    "numHBAs": constant("xsd:int", 2),
                 },
                 names("family otherIdentifyingInfo"),
             ),
@@ -197,17 +180,17 @@ HOST = _entity(
                 "HostConfigSummary",
                 {
                     "name": _NAME,
-                    "port": _constant("xsd:int", 443),
+                    "port": constant("xsd:int", 443),
                     "product": Member("AboutInfo", lambda host, world: world.about("VMware ESXi", "HostAgent", "esx")),
-                    "vmotionEnabled": _constant("xsd:boolean", True),
-                    "faultToleranceEnabled": _constant("xsd:boolean", False),
+                    "vmotionEnabled": constant("xsd:boolean", True),
+                    "faultToleranceEnabled": constant("xsd:boolean", False),
                 },
                 names("sslThumbprint sslCertificate featureVersion agentVmDatastore agentVmNetwork"),
             ),
             "quickStats": Structure(
                 "HostListSummaryQuickStats",
                 {
-                    "overallCpuUsage": _constant("xsd:int", 2400),
+                    "overallCpuUsage": constant("xsd:int", 2400),
                     "overallMemoryUsage": Member(
                         "xsd:int", lambda host, world: world.inventory.memory_in_use_mib(host.host)
                     ),
@@ -216,16 +199,16 @@ HOST = _entity(
                 names("distributedCpuFairness distributedMemoryFairness availablePMemCapacity"),
             ),
             "overallStatus": _GREEN,
-            "rebootRequired": _constant("xsd:boolean", False),
+            "rebootRequired": constant("xsd:boolean", False),
         },
         names(
             "rebootRequiredReason maintenanceModeRequired customValue managementServerIp maxEVCModeKey "
             "currentEVCModeKey currentEVCGraphicsModeKey gateway tpmAttestation trustAuthorityAttestationInfos"
         ),
     ),
-    vm=_refs(lambda host, world: world.machines_where("host", host.host)),
-    datastore=_refs(lambda host, world: world.datastores_at([host.host])),
-    network=_refs(lambda host, world: world.networks_in(host.datacenter)),
+    vm=references(lambda host, world: world.machines_where("host", host.host)),
+    datastore=references(lambda host, world: world.datastores_at([host.host])),
+    network=references(lambda host, world: world.networks_in(host.datacenter)),
 )
 
 
@@ -251,15 +234,15 @@ def _pool_config(pool: ResourcePool, world: Any) -> Data:
 RESOURCE_POOL = _entity(
     "ResourcePool",
     "summary runtime namespace childConfiguration",
-    owner=_ref(lambda pool, world: world.owner(pool)),
-    resourcePool=_refs(
+    owner=reference(lambda pool, world: world.owner(pool)),
+    resourcePool=references(
         lambda pool, world: [
             Ref("ResourcePool", item.resource_pool)
             for item in world.inventory.places.resource_pools.values()
             if item.parent == pool.resource_pool
         ]
     ),
-    vm=_refs(lambda pool, world: world.machines_where("resource_pool", pool.resource_pool)),
+    vm=references(lambda pool, world: world.machines_where("resource_pool", pool.resource_pool)),
     config=Member("ResourceConfigSpec", _pool_config),
 )
 
@@ -269,48 +252,48 @@ DATASTORE = _entity(
     summary=Structure(
         "DatastoreSummary",
         {
-            "datastore": _ref(lambda store, world: Ref("Datastore", store.datastore)),
+            "datastore": reference(lambda store, world: Ref("Datastore", store.datastore)),
             "name": _NAME,
-            "url": _string(lambda store: f"ds:///vmfs/volumes/{store.datastore}/"),
+            "url": string(lambda store: f"ds:///vmfs/volumes/{store.datastore}/"),
             "capacity": Member("xsd:long", lambda store, world: Long(store.capacity)),
             "freeSpace": Member("xsd:long", lambda store, world: Long(store.free)),
             "accessible": Member("xsd:boolean", lambda store, world: store.accessible),
             "multipleHostAccess": Member("xsd:boolean", lambda store, world: len(store.hosts) > 1),
-            "type": _string(lambda store: store.type),
-            "maintenanceMode": _constant("xsd:string", "normal"),
+            "type": string(lambda store: store.type),
+            "maintenanceMode": constant("xsd:string", "normal"),
         },
         names("uncommitted"),
     ),
-    vm=_refs(lambda store, world: world.machines_on(store.name)),
+    vm=references(lambda store, world: world.machines_on(store.name)),
 )
 
 _NETWORK_MEMBERS: dict[str, Member | Structure] = {
     "summary": Structure(
         "NetworkSummary",
         {
-            "network": _ref(lambda network, world: Ref(network.object_type, network.network)),
+            "network": reference(lambda network, world: Ref(network.object_type, network.network)),
             "name": _NAME,
-            "accessible": _constant("xsd:boolean", True),
-            "ipPoolName": _constant("xsd:string", ""),
+            "accessible": constant("xsd:boolean", True),
+            "ipPoolName": constant("xsd:string", ""),
         },
         names("ipPoolId"),
     ),
-    "host": _refs(lambda network, world: world.hosts_in(network.datacenter)),
-    "vm": _refs(lambda network, world: world.machines_at(network.network)),
+    "host": references(lambda network, world: world.hosts_in(network.datacenter)),
+    "vm": references(lambda network, world: world.machines_at(network.network)),
 }
 NETWORK = _entity("Network", "", **_NETWORK_MEMBERS)
 PORT_GROUP = _entity(
     "DistributedVirtualPortgroup",
     "portKeys",
     **_NETWORK_MEMBERS,
-    key=_string(lambda network: network.network),
+    key=string(lambda network: network.network),
     config=Structure(
         "DVPortgroupConfigInfo",
         {
-            "key": _string(lambda network: network.network),
+            "key": string(lambda network: network.network),
             "name": _NAME,
-            "numPorts": _constant("xsd:int", 128),
-            "type": _constant("xsd:string", "earlyBinding"),
+            "numPorts": constant("xsd:int", 128),
+            "type": constant("xsd:string", "earlyBinding"),
         },
         names(
             "distributedVirtualSwitch defaultPortConfig description backingType policy portNameFormat scope "

@@ -57,9 +57,11 @@ class Selection:
 
     def view(self, world: World) -> View | None:
         """The view whose objects are selected, where it is nothing but that. ManagedObjectNotFound if it is gone."""
-        if len(self._starts) != 1 or not self._starts[0].skip or len(self._starts[0].steps) != 1:
+        if len(self._starts) != 1 or len(self._starts[0].steps) != 1:
             return None
         start, step = self._starts[0], self._starts[0].steps[0]
+        if not start.skip and self.paths(start.ref.type):
+            return None
         if isinstance(step, str) or step.path != "view" or step.steps or step.skip:
             return None
         found = world.find(start.ref)

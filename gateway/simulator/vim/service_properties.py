@@ -10,8 +10,8 @@ from gateway.simulator.vim.event_values import event_data
 from gateway.simulator.vim.faults import localized
 from gateway.simulator.vim.performance import COUNTERS, INTERVALS
 from gateway.simulator.vim.structures import Member, Structure, array
-from gateway.simulator.vim.values import Data, Ref, Typed, escape_name
-from gateway.simulator.vim.world import SINGLETONS, account_name
+from gateway.simulator.vim.values import Data, Ref, Typed, account_name, escape_name
+from gateway.simulator.vim.world import SINGLETONS
 
 __all__ = ["MANAGERS", "MAX_COLLECTORS", "TASK", "service_content", "task_info", "user_session"]
 
@@ -175,7 +175,9 @@ MANAGERS = {
             "recentTask": array("ManagedObjectReference", lambda subject, world: world.recent_tasks()),
             "maxCollector": Member("xsd:int", lambda subject, world: MAX_COLLECTORS),
             "description": Structure(
-                "TaskDescription", {"methodInfo": array("ElementDescription", lambda subject, world: _method_infos())}
+                "TaskDescription",
+                {"methodInfo": array("ElementDescription", lambda subject, world: _method_infos())},
+                frozenset({"state", "reason"}),
             ),
         },
     ),

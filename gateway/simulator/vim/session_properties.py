@@ -15,7 +15,7 @@ def _history(kind: str, element: str) -> Structure:
             "filter": Member("anyType", lambda collector, world: collector.filter),
             "latestPage": array(element, lambda collector, world: collector.latest_page()),
         },
-        frozenset({"initialized"}),
+        frozenset({"initialized"} if kind == "EventHistoryCollector" else ()),
     )
 
 

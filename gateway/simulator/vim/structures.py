@@ -12,7 +12,20 @@ from typing import Any
 from gateway.simulator.vim.faults import VimError
 from gateway.simulator.vim.values import Data, Typed
 
-__all__ = ["Get", "Member", "Structure", "array", "at_path", "names"]
+__all__ = [
+    "Get",
+    "Member",
+    "Structure",
+    "array",
+    "at_path",
+    "boolean",
+    "constant",
+    "integer",
+    "names",
+    "reference",
+    "references",
+    "string",
+]
 
 Get = Callable[[Any, Any], Any]
 """The value of a member, of the subject and the world that it is in; None for unset."""
@@ -56,6 +69,36 @@ class Structure:
 def array(element: str, get: Get) -> Member:
     """A list; unset where it is empty."""
     return Member(f"ArrayOf{element}", lambda subject, world: get(subject, world) or None)
+
+
+def string(get: Callable[[Any], Any]) -> Member:
+    """A text that the subject alone tells."""
+    return Member("xsd:string", lambda subject, world: get(subject))
+
+
+def integer(get: Callable[[Any], Any]) -> Member:
+    """A whole number of 32 bits that the subject alone tells."""
+    return Member("xsd:int", lambda subject, world: get(subject))
+
+
+def boolean(get: Callable[[Any], Any]) -> Member:
+    """A truth value that the subject alone tells."""
+    return Member("xsd:boolean", lambda subject, world: get(subject))
+
+
+def constant(kind: str, value: Any) -> Member:
+    """What is the same of all subjects."""
+    return Member(kind, lambda subject, world: value)
+
+
+def reference(get: Get) -> Member:
+    """A reference to another object."""
+    return Member("ManagedObjectReference", get)
+
+
+def references(get: Get) -> Member:
+    """References to other objects; unset where there are none."""
+    return array("ManagedObjectReference", get)
 
 
 def names(text: str) -> frozenset[str]:

@@ -10,7 +10,18 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-__all__ = ["Data", "Enum", "Long", "Raw", "Ref", "Typed", "escape_name", "unescape_name", "write", "write_any"]
+__all__ = [
+    "Data",
+    "Long",
+    "Raw",
+    "Ref",
+    "Typed",
+    "account_name",
+    "escape_name",
+    "unescape_name",
+    "write",
+    "write_any",
+]
 
 _SPECIAL = re.compile("[&<>\r]")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
@@ -52,18 +63,6 @@ class Raw(str):
     """What is in an element, as XML."""
 
 
-class Enum(str):
-    """A value of an enumeration, for places that leave its type open."""
-
-    __slots__ = ("type",)
-    type: str
-
-    def __new__(cls, type: str, value: str) -> "Enum":  # noqa: A002
-        made = super().__new__(cls, value)
-        made.type = type
-        return made
-
-
 class Long(int):
     """A whole number of up to 64 bits, for places that leave its type open."""
 
@@ -102,6 +101,12 @@ def write_any(tag: str, value: Any, kind: str | None = None) -> str:
     return f'<{tag} xsi:type="{kind or _kind(value)}">{_scalar(value)}</{tag}>'
 
 
+def account_name(user: str) -> str:
+    """A user as the VIM API writes it: `VSPHERE.LOCAL\\alice` for `alice@vsphere.local`; empty for nobody."""
+    name, _, domain = user.partition("@")
+    return f"{domain.upper()}\\{name}" if domain else name
+
+
 def escape_name(name: str) -> str:
     r"""The name of an object as vCenter tells it: with `/`, `\` and `%` escaped."""
     return _NAME.sub(lambda found: f"%{ord(found[0]):02x}", name)
@@ -138,8 +143,6 @@ def _text(value: str) -> str:
 
 def _kind(value: Any) -> str:
     match value:
-        case Enum():
-            return value.type
         case str():
             return "xsd:string"
         case bool():

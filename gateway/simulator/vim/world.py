@@ -14,7 +14,7 @@ from gateway.simulator.vim.custom_fields import CustomFields
 from gateway.simulator.vim.event_log import EventLog
 from gateway.simulator.vim.values import Data, Ref
 
-__all__ = ["SINGLETONS", "World", "account_name"]
+__all__ = ["SINGLETONS", "World"]
 
 _STANDALONE = "domain-s"
 _RECENT = 200
@@ -35,12 +35,6 @@ SINGLETONS = {
 """The objects of which there is one, by identifier, with their types."""
 
 
-def account_name(user: str) -> str:
-    """A user as the VIM API writes it: `VSPHERE.LOCAL\\alice` for `alice@vsphere.local`; empty for nobody."""
-    name, _, domain = user.partition("@")
-    return f"{domain.upper()}\\{name}" if domain else name
-
-
 class World:
     """The inventory and the sessions, with the views on them that properties need."""
 
@@ -57,6 +51,8 @@ class World:
         self.started = inventory.changes.now
         self.session: Session | None = None
         """On whose behalf it is looked at; whoever begins to look sets it."""
+        self.closed = False
+        """Whether the simulator stops: whoever waits is left without an answer, as by a server that goes down."""
         self.custom_fields = CustomFields()
         self.numbers = count(1)
         """Of the objects that sessions make for themselves."""
@@ -71,6 +67,11 @@ class World:
         self.snapshot_owners: dict[str, VirtualMachine] = {}
         """The machines of snapshots, by the identifier of the snapshot."""
         self._children: tuple[int, dict[str, list[Ref]]] = (-1, {})
+
+    def close(self) -> None:
+        """Ends all waits."""
+        self.closed = True
+        self.inventory.changes.wake()
 
     def _logged_in(self, session: Session) -> None:
         agent = session.user_agent

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import re
 import sys
 import time
@@ -48,8 +47,9 @@ class _Watchers:
         request: Any = self._request(heartbeat_interval={"seconds": 300})
         request.fields.paths.extend(["name", "power_state", "annotation"])
         if self._kind == "some":
-            chosen = random.Random(number).sample(range(self._machines), min(self._machines, _MACHINES_OF_A_FILTER))
-            request.filter.vms.extend(f"vm-{1001 + each}" for each in chosen)
+            # Spread evenly, and other ones for each watcher.
+            step = max(1, self._machines // _MACHINES_OF_A_FILTER)
+            request.filter.vms.extend(f"vm-{1001 + each}" for each in range(number % step, self._machines, step))
         method = self._channels[-1].unary_stream(f"/{_RPC}")
         return method(request.SerializeToString(), metadata=(_IDENTITY,))
 

@@ -24,7 +24,19 @@ from gateway.vcenter.credential import SESSION_HEADER
 from tests.integration.certificates import Authority
 from tests.unit.cli.conftest import Invoke
 
-COMMANDS = ["serve", "simulate", "call", "check", "routes", "descriptors", "version", "completion"]
+COMMANDS = [
+    "serve",
+    "simulate",
+    "call",
+    "exec",
+    "cp",
+    "watch",
+    "check",
+    "routes",
+    "descriptors",
+    "version",
+    "completion",
+]
 CONNECT = "vcenter.vm.hardware.v1.CdromService/ConnectCdrom"
 ENDS = [name.split("/")[1] for name in load_contract().methods]
 

@@ -7,8 +7,7 @@ from gateway.simulator.vim.faults import VimError, not_found
 from gateway.simulator.vim.history import MOST, HistoryCollector
 from gateway.simulator.vim.registry import VimCall, method
 from gateway.simulator.vim.service_properties import MAX_COLLECTORS, task_info
-from gateway.simulator.vim.values import Ref, Typed
-from gateway.simulator.vim.world import account_name
+from gateway.simulator.vim.values import Ref, Typed, account_name
 
 __all__: list[str] = []
 

@@ -8,7 +8,8 @@ from gateway.simulator.placement import site_for, site_of
 from gateway.simulator.sessions import WRITE
 from gateway.simulator.vim.arguments import Arguments
 from gateway.simulator.vim.faults import VimError, invalid_argument, invalid_power_state
-from gateway.simulator.vim.machine_properties import POWER_STATES, change_version
+from gateway.simulator.vim.machine_config import change_version
+from gateway.simulator.vim.machine_properties import POWER_STATES
 from gateway.simulator.vim.registry import VimCall, method
 from gateway.simulator.vim.running import require_free, start_on
 from gateway.simulator.vim.values import Ref, unescape_name

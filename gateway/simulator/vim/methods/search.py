@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from gateway.simulator.machine import VirtualMachine
 from gateway.simulator.vim.faults import invalid_argument
-from gateway.simulator.vim.machine_properties import host_name
+from gateway.simulator.vim.machine_guest import host_name
 from gateway.simulator.vim.registry import VimCall, method
 from gateway.simulator.vim.values import Ref, unescape_name
 from gateway.simulator.vim.views import is_below

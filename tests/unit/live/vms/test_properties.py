@@ -74,7 +74,9 @@ def test_simple_fields(values: dict[str, Any], expected: dict[str, Any]) -> None
     assert state(values) == expected
 
 
-@pytest.mark.parametrize("name", ["name", "runtime.powerState", "guest.net", "customValue", "parent", "guest.ipAddress"])
+@pytest.mark.parametrize(
+    "name", ["name", "runtime.powerState", "guest.net", "customValue", "parent", "guest.ipAddress"]
+)
 def test_what_became_unset(name: str) -> None:
     """A property that vCenter has no longer leaves its field unset."""
     values: dict[str, Any] = {
