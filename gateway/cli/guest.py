@@ -31,7 +31,7 @@ class Session:
 
     def messages(self, rpc: str, requests: Iterable[Any]) -> Iterator[Any]:
         """The responses of an rpc of `GuestService`. Raises CallError."""
-        return self.talk(self.binding(rpc), requests)
+        return self.talk(self.binding(rpc), requests, None)
 
     def request(self, rpc: str, **fields: Any) -> Any:
         """A request of the rpc."""

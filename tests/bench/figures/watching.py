@@ -14,8 +14,8 @@ from typing import Any
 
 import grpc
 
+from gateway.calls import Basic
 from gateway.contract import load_contract
-from gateway.vcenter import Basic
 from tests.bench import contenders
 from tests.bench.contenders import CALLERS, ROOT, SERVERS, Contender
 from tests.bench.lab import Lab

@@ -121,9 +121,8 @@ class _UnaryCall(_Call):
                 raise error from None
 
     async def _error(self) -> aio.AioRpcError | None:
-        """With which error the call has ended, None if it was cancelled. gRPC takes the end of the requests for a
-        cancellation where it falls together with the end of the call.
-        """
+        """The error that the call has ended with, None if it was cancelled."""
+        # gRPC takes the end of the requests for a cancellation where it falls together with the end of the call.
         call = self._call
         code = await call.code()
         if code in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED):
