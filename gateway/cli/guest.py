@@ -29,9 +29,9 @@ class Session:
     talk: Talk
     credentials: dict[str, Any]
 
-    def messages(self, rpc: str, requests: Iterable[Any], timeout: float | None) -> Iterator[Any]:
+    def messages(self, rpc: str, requests: Iterable[Any]) -> Iterator[Any]:
         """The responses of an rpc of `GuestService`. Raises CallError."""
-        return self.talk(self.binding(rpc), requests, timeout)
+        return self.talk(self.binding(rpc), requests, None)
 
     def request(self, rpc: str, **fields: Any) -> Any:
         """A request of the rpc."""

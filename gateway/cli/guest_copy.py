@@ -98,7 +98,7 @@ def _upload(session: Session, file: Path, goal: _Place, force: bool, mode: str |
             while piece := content.read(_PIECE):
                 yield session.request("UploadFile", chunk=piece)
 
-        for response in session.messages("UploadFile", requests(), None):
+        for response in session.messages("UploadFile", requests()):
             if response.left_over:
                 echo(f"{response.left_over} could not be removed from the guest", err=True)
 
@@ -131,7 +131,7 @@ def _fetch(session: Session, origin: _Place, content: Any) -> None:
             chunk_size=_PIECE,
         )
         try:
-            for response in session.messages("DownloadFile", [request], None):
+            for response in session.messages("DownloadFile", [request]):
                 if response.chunk:
                     content.write(response.chunk)
                     digest.update(response.chunk)

@@ -86,7 +86,7 @@ def _run(session: Session, start: dict[str, Any], content: bytes, timeout: float
         for begin in range(0, len(content), _PIECE):
             yield session.request(_RPC, input=content[begin : begin + _PIECE])
 
-    responses = session.messages(_RPC, requests(), None)
+    responses = session.messages(_RPC, requests())
     try:
         for response in responses:
             event = response.WhichOneof("event")

@@ -126,6 +126,5 @@ def _from_query(operation: Operation, query: Mapping[str, list[str]]) -> dict[st
 def older_failure(response: Response) -> Response:
     """The response of a failure as this dialect has it: the name of the structure, and the structure beside it."""
     body = json.loads(response.body)
-    value = {key: item for key, item in body.items() if key in ("messages", "data")}
-    older = {"type": f"com.vmware.vapi.std.errors.{body['error_type'].lower()}", "value": value}
+    older = {"type": f"com.vmware.vapi.std.errors.{body['error_type'].lower()}", "value": body}
     return replace(response, body=json.dumps(older).encode())

@@ -74,7 +74,9 @@ async def end_of(process: asyncio.subprocess.Process) -> Ended:
 def python_program(script: Path, folder: Path) -> Program:
     """A program in Python. The folder gets the client package, with what its build generates."""
     package = folder / "vcenter_gateway_client"
-    shutil.copytree(_CLIENTS / "python" / "src" / package.name, package)
+    package.mkdir()
+    for module in (_CLIENTS / "python" / "src" / package.name).glob("*.py"):
+        shutil.copy(module, package)
     shutil.copy(_CLIENTS / "service_config.json", package)
     load_contract()  # Compiles the descriptors, unless they are up to date.
     files = FileDescriptorSet.FromString(_DESCRIPTORS.read_bytes()).file
@@ -82,7 +84,7 @@ def python_program(script: Path, folder: Path) -> Program:
     outputs = (f"--python_out={folder}", f"--grpc_python_out={folder}")
     generators = (
         ("-m", "grpc_tools.protoc", f"--descriptor_set_in={_DESCRIPTORS}", *outputs, *protos),
-        (str(_CLIENTS / "python" / "generate.py"), str(_DESCRIPTORS), str(package / "_enums.py")),
+        (str(_CLIENTS / "python" / "generate.py"), str(_DESCRIPTORS), str(folder)),
     )
     for generator in generators:
         subprocess.run([sys.executable, "-W", "ignore", *generator], check=True, timeout=_SECONDS)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
@@ -87,38 +88,46 @@ class MetricsService:
         quiet = heartbeat_seconds(request)
         _check(request)
         catalogue, counters = await self._catalogues.counters(self._client(call), request.metrics)
-        async with self._hubs.using(call, request.filter) as hub:
-            await hub.ready()
-            question = Question(counters, LIVE_SECONDS, most=_LATEST, instances=request.instances)
-            selection = await self._selector.select(call, request.filter)
-            last = time.monotonic()
-            with hub.watched(selection, 0) as watcher:
-                while True:
-                    _chosen(hub, selection)
-                    key = self._key(call, question, selection)
-                    client = self._vcenter.vim.client(call.caller.credential)
-                    asking = _Asking(client, catalogue, question, hub, selection)
-                    with self.feeds.watched(key, asking.ask) as feed:
-                        number = 0
-                        while selection.key == key[-1]:
-                            try:
-                                async with asyncio.timeout(max(0.0, last + quiet - time.monotonic())):
-                                    number, found = await feed.newer(number)
-                            except TimeoutError:
-                                yield self._message("StreamMetricsResponse", heartbeat=self._message.heartbeat())
-                            else:
-                                page = self._message("MetricPage", series=self._series(found))
-                                yield self._message("StreamMetricsResponse", samples=page)
-                            last = time.monotonic()
-                            # The policy may let the caller see other machines by now, or others may have its tags.
-                            selection = await self._selector.select(call, request.filter)
-                    hub.move(watcher, selection)
+        question = Question(counters, LIVE_SECONDS, most=_LATEST, instances=request.instances)
+        async with (
+            self._hubs.using(call, request.filter) as hub,
+            contextlib.aclosing(self._pages(call, hub, catalogue, question, quiet)) as pages,
+        ):
+            async for page in pages:
+                yield page
+
+    async def _pages(
+        self, call: Call, hub: Hub, catalogue: Catalogue, question: Question, quiet: float
+    ) -> AsyncGenerator[Any, None]:
+        request: Any = call.message
+        await hub.ready()
+        client = self._vcenter.vim.client(call.caller.credential)
+        last = time.monotonic()
+        selection = await self._selector.select(call, request.filter)
+        while True:
+            _chosen(hub, selection)
+            watched = selection.key
+            asking = _Asking(client, catalogue, question, hub, selection)
+            with self.feeds.watched(self._key(call, question, selection), asking.ask) as feed:
+                number = 0
+                while selection.key == watched:
+                    try:
+                        async with asyncio.timeout(max(0.0, last + quiet - time.monotonic())):
+                            number, found = await feed.newer(number)
+                    except TimeoutError:
+                        yield self._message("StreamMetricsResponse", heartbeat=self._message.heartbeat())
+                    else:
+                        page = self._message("MetricPage", series=self._series(found))
+                        yield self._message("StreamMetricsResponse", samples=page)
+                    last = time.monotonic()
+                    # The policy may let the caller see other machines by now, or others may have its tags.
+                    selection = await self._selector.select(call, request.filter)
 
     def _client(self, call: Call) -> VimClient:
         return self._vcenter.vim.client(call.caller.credential, call)
 
     def _key(self, call: Call, question: Question, selection: Selection) -> tuple[Any, ...]:
-        """What is watched, and with which credential: the last part is that of the selection."""
+        """What is watched, and with which credential."""
         credential = call.caller.credential
         names = hashlib.sha256("\n".join(counter.name for counter in question.counters).encode()).digest()
         return type(credential), credential.digest, names, question.instances, selection.key

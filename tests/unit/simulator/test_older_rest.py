@@ -129,6 +129,7 @@ def test_errors_are_structures_with_their_names(
     """The status is that of `/api`."""
     answer = api(method, target, body)
     assert (answer.status, answer.json["type"]) == (status, f"com.vmware.vapi.std.errors.{error}")
+    assert answer.json["value"]["error_type"] == error.upper()
     assert answer.json["value"]["messages"]
 
 
