@@ -93,7 +93,7 @@ def simulate(
     session_idle: float,
     session_age: float,
 ) -> None:
-    """Serves the embedded vCenter: its REST API, and its VIM API (SOAP).
+    """Serves the embedded vCenter, with its REST and VIM APIs.
 
     It keeps its state in memory and begins anew at each start. Faults are switched on and the calls it received are
     shown under the path /simulator/ of the same address. It stops at SIGTERM or Ctrl-C.
