@@ -131,6 +131,8 @@ async def run(
         if admin:
             admin.not_ready = None
         on_ready(port)
+        if settings.metrics.machines and admin and (worker is None or worker.number == 1):
+            _export_machines(settings, gateway, admin, backend, stack)
         if worker is None or worker.number == 1:
             _in_background(_try_login(settings, gateway), stack)
         if gateway.vcenter is not None and backend is None:
@@ -200,6 +202,29 @@ async def _try_login(settings: Settings, gateway: Gateway) -> None:
             _log.warning("the service account %s could not log in to vCenter: %s", credential.user, failure.message)
     except TransportError:
         pass  # Said by whoever looks at vCenter.
+
+
+def _export_machines(
+    settings: Settings, gateway: Gateway, admin: ProcessAdmin, backend: Backend | None, stack: AsyncExitStack
+) -> None:
+    """Has the admin port serve the performance of machines, which are read as the service account, or as the
+    simulator's own. By one worker alone."""
+    if gateway.vcenter is None:
+        return
+    # Only here, since few gateways do it.
+    from gateway.live.metrics.exported import ExportedMetrics
+
+    account = account_file(settings.auth) if settings.auth.mode == "service-account" else None
+
+    def credential() -> Basic:
+        if account is not None:
+            return account.current()
+        return Basic(backend.user, backend.password) if backend else Basic("", "")
+
+    chosen = settings.metrics
+    exported = ExportedMetrics(gateway.vcenter, credential, chosen.machines, chosen.counters, chosen.max_machines)
+    stack.push_async_callback(exported.close)
+    admin.show_machines(exported.newest)
 
 
 def _reload(parts: list[Callable[[], object]]) -> Callable[[], None]:

@@ -24,6 +24,7 @@ _TITLES = {
     "auth": "Caller",
     "log": "Log",
     "admin": "Admin",
+    "metrics": "Metrics",
     "tracing": "Tracing",
 }
 _YEAR = 366 * 86400.0
