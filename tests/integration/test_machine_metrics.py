@@ -16,9 +16,9 @@ import requests
 from prometheus_client import CollectorRegistry, generate_latest
 
 from gateway.admin.machines import MachineCollector, Part
+from gateway.calls import Basic
 from gateway.live.metrics.exported import ExportedMetrics
 from gateway.simulator import Fault, Simulator, SimulatorOptions
-from gateway.vcenter import Basic
 from tests.integration.harness import eventually
 from tests.integration.processes import running
 from tests.integration.vim_servers import running_vcenter

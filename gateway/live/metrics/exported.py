@@ -21,8 +21,8 @@ from gateway.vim import Ref
 from gateway.vim.values import unescaped_name
 
 if TYPE_CHECKING:
+    from gateway.calls.credential import Credential
     from gateway.vcenter.client import VCenter
-    from gateway.vcenter.credential import Credential
     from gateway.vim.client import VimClient
 
 __all__ = ["ExportedMetrics", "Measured"]

@@ -489,7 +489,7 @@ async def test_a_thousand_calls_for_a_moody_server() -> None:
         await eventually(lambda: serving == 0, "the end of all connections")
     assert set(received.values()) == {1}, "a call was sent twice"
     assert not unsent & set(received)
-    assert min(ends["answered"] / 5, ends["cancelled"], ends["VCENTER_CONNECTION_LOST"], ends["VCENTER_TIMEOUT"]) > 20
+    assert min(ends["answered"] / 5, ends["cancelled"], ends["VCENTER_CONNECTION_LOST"], ends["VCENTER_TIMEOUT"]) > 5
     await eventually(lambda: asyncio.all_tasks() <= tasks, "the end of all tasks")
 
 
