@@ -18,6 +18,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "vcenter/v1/vm_service.grpc.pb.h"  // Any service's header: it teaches gRPC to send protobuf's messages.
 
@@ -91,27 +92,39 @@ pb::Struct Describe(const vcenter_gateway::Error& error) {
   }
   fields["may_have_executed"].set_bool_value(error.may_have_executed);
   fields["request_id"] = String(error.request_id);
+  auto& metadata = *fields["metadata"].mutable_struct_value()->mutable_fields();
+  for (const auto& [key, value] : error.metadata) metadata[key] = String(value);
   fields["data"].set_null_value(pb::NULL_VALUE);
   if (error.data) *fields["data"].mutable_struct_value() = *error.data;
   return answer;
 }
 
-/// A call in progress: its request and the messages that answer it.
+/// A call in progress: its requests and the messages that answer it.
 struct Call {
   explicit Call(const std::string& line) {
     FromJson(line, &fields);
     const auto* method = FindMethod(Field("rpc").string_value());
     name = "/" + method->service()->full_name() + "/" + method->name();
-    request = New(method->input_type());
     response = New(method->output_type());
-    FromJson(ToJson(Field("request")), request.get());
+    if (Has("requests")) {
+      for (const auto& request : Field("requests").list_value().values()) Add(method->input_type(), request);
+    } else {
+      Add(method->input_type(), Field("request"));
+    }
   }
+
+  bool Has(const std::string& key) const { return fields.fields().count(key) != 0; }
 
   const pb::Value& Field(const std::string& key) const { return fields.fields().at(key); }
 
+  void Add(const pb::Descriptor* type, const pb::Value& request) {
+    requests.push_back(New(type));
+    FromJson(ToJson(request), requests.back().get());
+  }
+
   pb::Struct fields;
   std::string name;
-  std::unique_ptr<pb::Message> request;
+  std::vector<std::unique_ptr<pb::Message>> requests;
   std::unique_ptr<pb::Message> response;
 };
 
@@ -123,16 +136,14 @@ grpc::Status Unary(const std::shared_ptr<grpc::Channel>& channel, Call& call) {
   grpc::ClientContext context;
   std::promise<grpc::Status> done;
   grpc::TemplatedGenericStub<pb::Message, pb::Message>(channel).UnaryCall(
-      &context, call.name, {}, call.request.get(), call.response.get(),
+      &context, call.name, {}, call.requests[0].get(), call.response.get(),
       [&done](grpc::Status status) { done.set_value(std::move(status)); });
   return done.get_future().get();
 }
 
-/// Writes the messages as they arrive; returns how the stream ended.
+/// Sends all requests and writes the messages as they arrive, or the only one; returns how the call ended.
 grpc::Status Stream(const std::shared_ptr<grpc::Channel>& channel, Call& call) {
-  const auto& fields = call.fields.fields();
-  const auto cancel_after = fields.find("cancel_after");
-  const double last = cancel_after == fields.end() ? 0 : cancel_after->second.number_value();
+  const double last = call.Has("cancel_after") ? call.Field("cancel_after").number_value() : 0;
   grpc::ClientContext context;
   grpc::CompletionQueue queue;
   // Waits until the operation that was begun last is done; returns whether it succeeded.
@@ -145,10 +156,14 @@ grpc::Status Stream(const std::shared_ptr<grpc::Channel>& channel, Call& call) {
       grpc::TemplatedGenericStub<pb::Message, pb::Message>(channel).PrepareCall(&context, call.name, &queue);
   stream->StartCall(nullptr);
   if (done()) {
-    stream->WriteLast(*call.request, {}, nullptr);
+    for (const auto& request : call.requests) {
+      stream->Write(*request, nullptr);
+      if (!done()) break;  // The call has ended.
+    }
+    stream->WritesDone(nullptr);
     done();
     for (double arrived = 1; stream->Read(call.response.get(), nullptr), done(); ++arrived) {
-      Write("message", ToJson(*call.response));
+      if (call.Has("stream")) Write("message", ToJson(*call.response));
       if (arrived == last) context.TryCancel();
     }
   }
@@ -160,8 +175,8 @@ grpc::Status Stream(const std::shared_ptr<grpc::Channel>& channel, Call& call) {
 
 void Answer(const std::shared_ptr<grpc::Channel>& channel, const std::string& line) {
   Call call(line);
-  const bool stream = call.fields.fields().count("stream") != 0;
-  const grpc::Status status = stream ? Stream(channel, call) : Unary(channel, call);
+  const bool stream = call.Has("stream");
+  const grpc::Status status = stream || call.Has("requests") ? Stream(channel, call) : Unary(channel, call);
   if (!status.ok()) {
     Write("error", ToJson(Describe(vcenter_gateway::Error::FromStatus(status))));
   } else if (stream) {
