@@ -4,11 +4,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 DESCRIPTORS := gateway/contract/descriptors.binpb
 PROTOS := $(shell find protos -name '*.proto')
-SOURCES := gateway tests tools clients/conformance hatch_build.py
+SOURCES := gateway tests tools examples clients/conformance hatch_build.py
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench check format generate checkgenerate lock release clients test-clients check-clients check-helm image-test clean
+.PHONY: help run test bench check format generate checkgenerate lock release clients test-clients check-clients check-helm image-test \
+    cluster test-cluster package clean
 
 # The clients, each in a folder of clients/ with a Makefile of its own: toolchain, tools, generate, build, test.
 LANGUAGES := python go java typescript rust cpp
@@ -20,13 +21,14 @@ HELM_FLAGS := -s -w -X helm.sh/helm/v3/internal/version.version=v$(HELM_VERSION)
     -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37
 # What tests and checks of the chart take is built where its toolchain is there; the continuous integration has it all.
 define build_tools
-@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(HELM) $(CRDS) $(VCSIM); fi
+@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(HELM) $(CRDS) $(VCSIM) $(GOVC); fi
 @if command -v apt-get >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(PROMTOOL); fi
 endef
 # Prometheus itself judges the queries of alerts and dashboard; Debian's package is unpacked, not installed.
 PROMTOOL := build/tools/bin/promtool
-# govmomi's simulator of vCenter, which the tests of the VIM API call.
+# govmomi's simulator of vCenter, which the tests of the VIM API call, and its command line, which calls the embedded one.
 VCSIM := build/tools/bin/vcsim
+GOVC := build/tools/bin/govc
 # What cert-manager and the Prometheus operator say that their objects look like.
 CRDS := build/tools/crds
 
@@ -61,6 +63,13 @@ check-helm: .venv/ready ## Checks the Dockerfile and the Helm chart
 
 image-test: ## Builds the image and runs it, without Docker: needs Debian and root
 	@tools/image_test.sh
+
+cluster: .venv/ready ## Starts a real Kubernetes control plane on this machine, until Ctrl-C; built once, which takes Go
+	@$(BIN)/python -m tests.cluster $(ARGS)
+
+test-cluster: $(DESCRIPTORS) ## Installs and upgrades the chart in a cluster (ARGS=--node: with pods, after image-test)
+	$(build_tools)
+	@$(BIN)/python -m tests.cluster test $(ARGS)
 
 format: .venv/ready ## Formats the code
 	$(BIN)/ruff check --fix-only --quiet $(SOURCES)
@@ -112,8 +121,18 @@ lock: ## Pins the requirements anew, to the newest versions that pyproject.toml 
 	build/lock/bin/uv pip compile $(LOCK) --constraint requirements/dev.txt --output-file requirements/bench.txt requirements/bench.in
 	rm -r build/lock
 
-release: $(DESCRIPTORS) ## Makes the current protos the ones that later changes must not break
+# The image is the one that image-test built; without it, the chart is packaged alone.
+IMAGE := build/image/storage
+package: $(DESCRIPTORS) $(HELM) ## Packages the chart into dist/, with the image's digest, bill of materials and provenance
+	@rm -f dist/image-*.tar && mkdir -p dist
+	@if [ -d $(IMAGE) ]; then buildah --root $(IMAGE) --runroot build/image/run --storage-driver vfs push --quiet \
+	    localhost/vcenter-gateway:test oci-archive:dist/image-$$(uname -m).tar; fi
+	@$(BIN)/python tools/package_release.py $$(ls dist/image-*.tar 2>/dev/null)
+
+release: $(DESCRIPTORS) $(HELM) ## Makes the current protos and chart the ones that later changes must not break
 	$(BIN)/python tools/compile_protos.py --released
+	rm helm/released/*.tgz
+	$(HELM) package helm/vcenter-gateway --destination helm/released
 
 clean: ## Removes everything that was built
 	rm -rf .venv build dist $(DESCRIPTORS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -142,9 +161,9 @@ build/tools/helm-$(HELM_VERSION):
 	@GOBIN=$(CURDIR)/build/tools/bin GOFLAGS=-trimpath go install -ldflags "$(HELM_FLAGS)" helm.sh/helm/v3/cmd/helm@v$(HELM_VERSION)
 	@rm -f build/tools/helm-* && touch $@
 
-$(VCSIM): $(wildcard tests/integration/vcsim/*)
-	@command -v go >/dev/null || { echo "vcsim is built from its source: Go is missing"; exit 1; }
-	@go build -C tests/integration/vcsim -buildvcs=false -trimpath -o $(CURDIR)/$@ . && touch $@
+$(VCSIM) $(GOVC): build/tools/bin/%: tests/integration/%/go.mod tests/integration/%/go.sum tests/integration/%/main.go
+	@command -v go >/dev/null || { echo "$* is built from its source: Go is missing"; exit 1; }
+	@go build -C tests/integration/$* -buildvcs=false -trimpath -o $(CURDIR)/$@ . && touch $@
 
 $(CRDS): tools/published_crds.py
 	@command -v go >/dev/null || { echo "The definitions of custom resources come with Go modules: Go is missing"; exit 1; }

@@ -9,6 +9,7 @@ Only regular files are read, up to a size: a FIFO would block its reader, and a 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -16,11 +17,11 @@ import stat
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 
-__all__ = ["MAX_BYTES", "ReloadedFile", "UnusableFileError", "look_at_files", "open_regular"]
+__all__ = ["MAX_BYTES", "ReloadedFile", "UnusableFileError", "listening", "look_at_files", "open_regular"]
 
 MAX_BYTES = 1024**2
 """The largest file that is read: as much as a Secret or a ConfigMap of Kubernetes can hold."""
@@ -66,19 +67,23 @@ class ReloadedFile(Generic[T]):
     def look(self) -> None:
         """Takes the file's content into use if it is a new one."""
         with self._lock:
+            problem = ""
             try:
                 content = self._changed_content()
                 if content is None:
                     return
                 self._value = self._parse(content)
             except ValueError as error:
-                _log.error("%s changed and cannot be used, the old content stays in use: %s", self.path, error)
+                problem = str(error)
             except Exception as error:
                 # Its text may hold anything. Whatever it was, the next content is looked at.
-                name = type(error).__name__
-                _log.error("%s changed and cannot be used, the old content stays in use: %s", self.path, name)
+                problem = type(error).__name__
+            if problem:
+                _log.error("%s changed and cannot be used, the old content stays in use: %s", self.path, problem)
             else:
                 _log.info("%s changed and is in use now", self.path)
+            for listener in list(_listeners):
+                listener(self.path, problem)
 
     def _changed_content(self) -> bytes | None:
         """The content if it was not seen before, else None. Raises ValueError, once, for a file that cannot be read."""
@@ -131,6 +136,17 @@ def look_at_files() -> None:
     _wake.set()
 
 
+@contextlib.contextmanager
+def listening(listener: Callable[[Path, str], None]) -> Iterator[None]:
+    """Meanwhile tells `listener` of each file that changed: its path, and why the new content cannot be used, empty
+    where it is in use. It is called in the thread that looks at the files, and raises nothing."""
+    _listeners.add(listener)
+    try:
+        yield
+    finally:
+        _listeners.discard(listener)
+
+
 def _check_regular(status: os.stat_result) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise ValueError("it is a directory, not a file")
@@ -145,6 +161,7 @@ def _signature(status: os.stat_result) -> tuple[int, ...]:
 
 
 _files: weakref.WeakSet[ReloadedFile[Any]] = weakref.WeakSet()
+_listeners: set[Callable[[Path, str], None]] = set()
 _lock = threading.Lock()
 _wake = threading.Event()
 _thread: threading.Thread | None = None

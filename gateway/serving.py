@@ -15,18 +15,19 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
 
+from gateway.calls import Basic
 from gateway.errors import GatewayError, Reason
+from gateway.event_log import EventLog
 from gateway.events import combined
-from gateway.events.log import EventLog
 from gateway.files import look_at_files
-from gateway.server.access import account_file, make_access
+from gateway.live import HubLimits
 from gateway.server.gateway import Gateway
+from gateway.server.guards import account_file, make_guards
 from gateway.server.options import ServerOptions
 from gateway.server.streams import StreamLimits
 from gateway.settings import ServerSettings, Settings
 from gateway.signals import on_hangup, stop_event
 from gateway.tracing import start_tracing
-from gateway.vcenter import Basic
 from gateway.vcenter.failures import TransportError
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.probe import VCenterProbe
@@ -89,7 +90,10 @@ async def run(
             stack.push_async_callback(worker.close)
         if settings.simulator.enabled and backend is None:
             backend = await simulator(settings, stack)
-        access = make_access(settings, Basic(backend.user, backend.password) if backend else None)
+        guards = make_guards(settings, Basic(backend.user, backend.password) if backend else None)
+        if guards.audit_file:
+            # Its last records are those of calls that end during the stop.
+            stack.push_async_callback(asyncio.to_thread, guards.audit_file.close)
         if worker is None:
             introduce(settings, backend, stack)
         vcenter = VCenterOptions.of(settings.vcenter, backend.url if backend else None)
@@ -98,16 +102,17 @@ async def run(
         stack.push_async_callback(tracing.stop)
         gateway = Gateway(
             vcenter,
-            access.admission,
+            guards.admission,
             retries=RetryPolicy.of(settings.vcenter.retries),
             options=_server_options(settings.server, reuse_port=worker is not None),
             events=combined(*(admin.subscribers if admin else ()), EventLog()),
-            audit=access.audit,
+            audit=guards.audit,
             tracing=tracing,
-            tls=access.tls,
+            tls=guards.tls,
+            hubs=HubLimits(settings.live.max_hubs, poll_seconds=settings.live.poll_seconds),
         )
         stopping = stop_event()
-        reload = _reload([look_at_files, *([access.audit_file.reopen] if access.audit_file else [])])
+        reload = _reload([look_at_files, *([guards.audit_file.reopen] if guards.audit_file else [])])
         if worker is None:
             on_hangup(reload, stopping.set)
         else:
@@ -126,6 +131,8 @@ async def run(
         if admin:
             admin.not_ready = None
         on_ready(port)
+        if settings.metrics.machines and admin and (worker is None or worker.number == 1):
+            _export_machines(settings, gateway, admin, backend, stack)
         if worker is None or worker.number == 1:
             _in_background(_try_login(settings, gateway), stack)
         if gateway.vcenter is not None and backend is None:
@@ -197,6 +204,29 @@ async def _try_login(settings: Settings, gateway: Gateway) -> None:
         pass  # Said by whoever looks at vCenter.
 
 
+def _export_machines(
+    settings: Settings, gateway: Gateway, admin: ProcessAdmin, backend: Backend | None, stack: AsyncExitStack
+) -> None:
+    """Has the admin port serve the performance of machines, which are read as the service account, or as the
+    simulator's own. By one worker alone."""
+    if gateway.vcenter is None:
+        return
+    # Only here, since few gateways do it.
+    from gateway.live.metrics.exported import ExportedMetrics
+
+    account = account_file(settings.auth) if settings.auth.mode == "service-account" else None
+
+    def credential() -> Basic:
+        if account is not None:
+            return account.current()
+        return Basic(backend.user, backend.password) if backend else Basic("", "")
+
+    chosen = settings.metrics
+    exported = ExportedMetrics(gateway.vcenter, credential, chosen.machines, chosen.counters, chosen.max_machines)
+    stack.push_async_callback(exported.close)
+    admin.show_machines(exported.newest)
+
+
 def _reload(parts: list[Callable[[], object]]) -> Callable[[], None]:
     def reload() -> None:
         for part in parts:
@@ -250,14 +280,14 @@ def _warn(settings: Settings) -> None:
 def _warn_of_proxy(vcenter: VCenterOptions) -> None:
     """Says that a proxy is not used, which somebody may count on; never its address, which may hold a password."""
     parts = urlsplit(vcenter.url)
-    if proxy_bypass(parts.hostname or ""):
+    if vcenter.proxy is not None or proxy_bypass(parts.hostname or ""):
         return
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
         for variable in (name, name.upper()):
             if os.environ.get(variable):
                 _log.warning(
-                    "the environment variable %s is ignored: vCenter is called directly, not through a proxy; "
-                    "with its host in NO_PROXY this warning goes away",
+                    "the environment variable %s is ignored: vCenter is called directly; set vcenter.proxy to use a "
+                    "proxy, or put vCenter's host into NO_PROXY",
                     variable,
                 )
                 return

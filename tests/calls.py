@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from gateway.calls import Call, Caller, CallerIdentity, Kind
+from gateway.calls import Basic, Call, Caller, CallerIdentity, Credential, Kind
 from gateway.events import CallEnded, Events
 from gateway.transcoding import Binding
-from gateway.vcenter import Basic, Credential
 
 __all__ = ["ALICE", "Ended", "call_of"]
 

@@ -45,8 +45,16 @@ def _alerts() -> list[str]:
 
 # Objects of Kubernetes', which Kubernetes checks, by the ends of their names.
 _FREE = (
-    *("affinity", "behavior", "dnsConfig", "issuerRef", "nodeSelector", "podSecurityContext", "privateKey"),
-    *("resources", "securityContext", "updateStrategy", "startupProbe", "livenessProbe", "readinessProbe"),
+    *("affinity", "behavior", "dnsConfig", "issuerRef", "nodeSelector", "lifecycle", "podSecurityContext"),
+    *(
+        "privateKey",
+        "resources",
+        "securityContext",
+        "updateStrategy",
+        "startupProbe",
+        "livenessProbe",
+        "readinessProbe",
+    ),
 )
 
 _MORE: dict[str, Schema] = {
@@ -55,10 +63,32 @@ _MORE: dict[str, Schema] = {
     "image.repository": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._/:-]*[a-z0-9])?$"},
     "image.digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
     "image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
-    "replicaCount": {"type": "integer", "minimum": 0, "maximum": 550},
+    "replicaCount": {"type": ["integer", "null"], "minimum": 0, "maximum": 550},
     "revisionHistoryLimit": _COUNT,
     "minReadySeconds": _COUNT,
     "simulator.vms": {"type": "integer", "minimum": 0, "maximum": 100_000},
+    "progressDeadlineSeconds": {"type": ["integer", "null"], "minimum": 1},
+    "hostUsers": {"type": ["boolean", "null"]},
+    "global": {
+        "type": "object",
+        "properties": {
+            "imageRegistry": {"type": "string"},
+            "imagePullSecrets": {"type": "array", "items": {"type": ["object", "string"]}},
+        },
+    },
+    "service.nodePort": {**_PORT, "type": ["integer", "null"]},
+    "service.internalTrafficPolicy": {"enum": ["", "Cluster", "Local"]},
+    "service.trafficDistribution": {"enum": ["", "PreferSameZone", "PreferSameNode"]},
+    "service.sessionAffinity": {"enum": ["", "None", "ClientIP"]},
+    "router.service.type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
+    "router.service.loadBalancerSourceRanges": {"type": "array", "items": {"type": "string"}},
+    "router.image.repository": {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._/:-]*[a-z0-9])?$"},
+    "router.image.digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
+    "router.image.pullPolicy": {"enum": ["Always", "IfNotPresent", "Never"]},
+    "router.replicaCount": {"type": "integer", "minimum": 0},
+    "router.concurrency": {"type": "integer", "minimum": 1},
+    "ingress.hosts": {"type": "array", "items": {"type": "string"}},
+    "grpcRoute.hostnames": {"type": "array", "items": {"type": "string"}},
     "service.type": {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]},
     "service.port": _PORT,
     "service.externalTrafficPolicy": {"enum": ["", "Cluster", "Local"]},
@@ -76,6 +106,8 @@ _MORE: dict[str, Schema] = {
     "podDisruptionBudget.unhealthyPodEvictionPolicy": {"enum": ["", "AlwaysAllow", "IfHealthyBudget"]},
     "networkPolicy.vcenterCidrs": {"type": "array", "items": {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]+$"}},
     "networkPolicy.vcenterPort": {**_PORT, "type": ["integer", "null"]},
+    "metrics.serviceMonitor.sampleLimit": {"type": ["integer", "null"], "minimum": 1},
+    "metrics.podMonitor.sampleLimit": {"type": ["integer", "null"], "minimum": 1},
     "metrics.serviceMonitor.interval": _DURATION,
     "metrics.serviceMonitor.scrapeTimeout": _DURATION,
     "metrics.podMonitor.interval": _DURATION,
@@ -111,6 +143,14 @@ _MORE: dict[str, Schema] = {
         },
     },
 }
+
+
+_OF_EACH = (
+    *("config", "secrets", "policy", "simulator", "replicaCount", "autoscaling", "podDisruptionBudget", "resources"),
+    *("networkPolicy", "tests", "sizing", "metrics", "podLabels", "podAnnotations", "nodeSelector", "affinity"),
+    *("tolerations", "extraArgs", "extraEnv", "extraEnvFrom", "extraVolumes", "extraVolumeMounts", "hostAliases"),
+)
+"""The values that each vCenter of a fleet may have for itself."""
 
 
 def descriptions(text: str) -> dict[str, str]:
@@ -151,8 +191,18 @@ def schema(text: str) -> Schema:
     """values.schema.json. Names that the chart does not know are refused wherever the chart decides which there are."""
     properties = _properties(yaml.safe_load(text), (), descriptions(text))
     properties["config"] |= _config_schema()
-    # Parents of the chart give it these.
-    properties |= {"global": {"type": "object"}, "enabled": {"type": "boolean"}}
+    # A vCenter of a fleet has the same values as the chart, as far as they are not about all of it.
+    names = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: properties[name] for name in _OF_EACH},
+    }
+    properties["vcenters"] |= {
+        "propertyNames": {"pattern": "^[a-z]([a-z0-9-]{0,18}[a-z0-9])?$"},
+        "additionalProperties": {**names, "type": ["object", "null"]},
+    }
+    # Parents of the chart may have it.
+    properties |= {"enabled": {"type": "boolean"}}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Values of the chart vcenter-gateway",
@@ -183,7 +233,7 @@ def _schema(value: Any, path: tuple[str, ...], texts: dict[str, str]) -> Schema:
             return {"type": "string"}
         case list():
             return {"type": "array", "items": {"type": "object"}}
-        case dict() if key == "config" or name in _FREE:
+        case dict() if key in ("config", "vcenters") or name in _FREE:
             return {"type": "object"}
         case dict() if name.lower().endswith(("labels", "annotations", "nodeselector")):
             return _TEXTS

@@ -1,4 +1,4 @@
-"""Gets the published definitions of the custom resources that the chart makes, into build/tools/crds.
+"""Gets the published definitions of the custom resources that chart and documents name, into build/tools/crds.
 
 They come with the Go modules of their projects, of a fixed version and with a fixed checksum.
 """
@@ -6,7 +6,6 @@ They come with the Go modules of their projects, of a fixed version and with a f
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +26,25 @@ _MODULES = (
         "deploy/crds/cert-manager.io_{}.yaml",
         ("certificates",),
     ),
+    (
+        "sigs.k8s.io/gateway-api@v1.6.3",
+        "h1:lKpJa5bGlraC/QeACvCpsHLdmO6y0iKfzVl6gzaFEYc=",
+        "config/crd/standard/gateway.networking.k8s.io_{}.yaml",
+        ("grpcroutes",),
+    ),
+    # Nothing that the chart makes: the documents show how they scale it.
+    (
+        "github.com/kedacore/keda/v2@v2.21.0",
+        "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps=",
+        "config/crd/bases/keda.sh_{}.yaml",
+        ("scaledobjects",),
+    ),
+    (
+        "k8s.io/autoscaler/vertical-pod-autoscaler@v1.8.1",
+        "h1:Pe8bV1wozN4gOKO1rleiIY5alIyAXN+DnXDbXQcL4fI=",
+        "deploy/vpa-v1-crd-gen.yaml",
+        ("verticalpodautoscalers",),
+    ),
 )
 
 
@@ -41,7 +59,8 @@ def main() -> None:
         if found["Sum"] != checksum:
             sys.exit(f"{module} has the checksum {found['Sum']}, not {checksum}")
         for name in names:
-            shutil.copyfile(Path(found["Dir"], path.format(name)), TARGET / f"{name}.yaml")
+            text = Path(found["Dir"], path.format(name)).read_text(encoding="utf-8")
+            (TARGET / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ import grpc
 import grpc.aio
 import yaml
 
+from gateway.calls import Basic
 from gateway.contract import load_contract
 from gateway.simulator import Fault, Simulator, SimulatorOptions
 from gateway.transcoding import compile_bindings
-from gateway.vcenter import Basic
 
 __all__ = ["Watched", "live", "watched_system"]
 

@@ -3,6 +3,7 @@
 from gateway.access.admission import Admission, passthrough, service_account
 from gateway.access.audit import AuditEvent, AuditLog, AuditRecord
 from gateway.access.audit_file import AuditFile
+from gateway.access.audit_queue import AuditQueue
 from gateway.access.callers import Callers
 from gateway.access.policy import Policy, parse_policy
 
@@ -11,6 +12,7 @@ __all__ = [
     "AuditEvent",
     "AuditFile",
     "AuditLog",
+    "AuditQueue",
     "AuditRecord",
     "Callers",
     "Policy",

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from gateway.access.callers import AuthContext, Callers, Metadata
 from gateway.access.policy import Policy
-from gateway.calls import Call, Caller
+from gateway.access.scope import EVERYTHING, Scope
+from gateway.calls import Basic, Call, Caller, SessionId, credential_in
 from gateway.calls.identity import ANONYMOUS, SESSION, CallerIdentity, Kind
 from gateway.errors import Failure, GatewayError, Reason
-from gateway.vcenter import Basic, SessionId, credential_in
 
 __all__ = ["Admission", "Identify", "passthrough", "service_account"]
 
@@ -32,10 +32,24 @@ class Admission:
             return
         method, caller = call.binding.method, call.caller
         identity = str(caller.identity)
-        denied = self.policy().denial(identity, method.full_name, lambda: method.resources(call.message))
+        if method.is_filtered:
+            denied = "" if self.policy().scope(identity, method.full_name) is None else None
+        else:
+            denied = self.policy().denial(identity, method.full_name, lambda: method.resources(call.message))
         if denied is not None:
             text = f"the gateway's policy does not allow {identity[:200]} to call {method.full_name}{denied}"
             raise GatewayError(Failure.of(Reason.POLICY_DENIED, text))
+
+    def scope(self, call: Call) -> Scope:
+        """What the caller may see of the answers of a call whose answers are filtered, by the policy of this moment.
+        Raises as `authorize` does."""
+        if self.policy is None:
+            return EVERYTHING
+        scope = self.policy().scope(str(call.caller.identity), call.binding.method.full_name)
+        if scope is None:
+            self.authorize(call)
+            return Scope(())
+        return scope
 
 
 def passthrough(anonymous: Basic | None = None) -> Identify:

@@ -1,16 +1,21 @@
-"""The audit log's records: who changed what, or was refused to.
+"""The audit log's records: who changed what or watched what, or was refused to.
 
 A change has two records. The first is written before vCenter is asked, since the process may end before the second: an
 auditor then sees what was under way, and that nobody knows how it ended. A call that is refused before has one record.
+A stream has the same, since it may last for days.
 
-Of a request only the identifiers in its path are told; they are cut where somebody sent something long, as names are.
+Of a request only the identifiers in its path are told, and of one to the gateway's own services the single resources
+that it names; they are cut where somebody sent something long, as names are.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -20,7 +25,7 @@ from google.protobuf.message import Message
 
 from gateway.calls import Call
 from gateway.calls.identity import CallerIdentity
-from gateway.contract import Method, Rest
+from gateway.contract import Method, Rest, Streaming
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import CallEnded, Events
 from gateway.tracing.context import trace_fields
@@ -28,6 +33,9 @@ from gateway.tracing.context import trace_fields
 __all__ = ["AuditEvent", "AuditLog", "AuditRecord"]
 
 _MAX_TEXT = 200
+RECORD_SECONDS = 2.0
+"""How long a change waits for its first record where the disk does not answer."""
+_UNARY = Streaming.UNARY
 
 
 class AuditEvent(StrEnum):
@@ -39,11 +47,19 @@ class AuditEvent(StrEnum):
     """The call has ended."""
     REFUSED = "change_refused"
     """The caller is not known or not allowed, or the request is wrong: vCenter was not asked."""
+    STREAM_STARTED = "stream_started"
+    """A stream that only reads has begun. One that changes something is a change."""
+    STREAM_ENDED = "stream_ended"
+    STREAM_REFUSED = "stream_refused"
+
+
+_STARTED = (AuditEvent.STARTED, AuditEvent.STREAM_STARTED)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """One record. Both records of a change have the same `change_id`: `dataclasses.replace` makes the second one."""
+    """One record. Both records of a change or a stream have the same `change_id`: `dataclasses.replace` makes the
+    second one."""
 
     identity: CallerIdentity | str
     """Empty where the caller is not known."""
@@ -60,6 +76,8 @@ class AuditRecord:
     event: AuditEvent = AuditEvent.ENDED
     may_have_executed: bool = False
     """Whether a change that failed may have been executed all the same."""
+    messages: int = 0
+    """How many messages a stream has sent."""
     change_id: str = field(default_factory=lambda: os.urandom(8).hex())
 
     def fields(self) -> dict[str, object]:
@@ -72,17 +90,19 @@ class AuditRecord:
             "target": {name: _cut(value) for name, value in self.target.items()},
             "request_id": self.request_id,
         }
-        if self.event is not AuditEvent.STARTED:
+        if self.event not in _STARTED:
             told |= {"code": self.code, "reason": self.reason, "duration_ms": self.duration_ms}
         if self.event is AuditEvent.ENDED:
             told["may_have_executed"] = self.may_have_executed
+        if self.event is AuditEvent.STREAM_ENDED:
+            told["messages"] = self.messages
         return told | trace_fields(self.trace_id, self.span_id)
 
 
 class AuditLog(Events):
-    """Writes the records by `write`, which returns False for one that is lost.
+    """Writes the records by `write`, which returns False for one that is lost, or a future of that.
 
-    With `must_record`, a change that cannot be recorded is refused.
+    Each change waits for its first record: see `recorded`. With `must_record`, one that cannot be recorded is refused.
     """
 
     def __init__(self, write: Callable[[Mapping[str, object]], object], *, must_record: bool = False) -> None:
@@ -90,13 +110,15 @@ class AuditLog(Events):
         self._must_record = must_record
         self.lost = 0
         """How many records could not be written."""
+        self._counting = threading.Lock()
+        self._writing: WeakKeyDictionary[Call, object] = WeakKeyDictionary()
+        """What `write` returned for the first record of a change."""
         self._started: WeakKeyDictionary[Call, AuditRecord] = WeakKeyDictionary()
 
-    def begins(self, call: Call) -> None:
-        """Records that a call is about to be carried out. Raises GatewayError (UNAVAILABLE, AUDIT_UNAVAILABLE) where it
-        must not be because it cannot be recorded."""
+    def call_started(self, call: Call) -> None:
+        """Records that a change is about to be carried out, or that a stream that only reads begins."""
         method = call.binding.method
-        if method.is_read_only:
+        if method.is_read_only and method.streaming is _UNARY:
             return
         trace = call.trace
         record = AuditRecord(
@@ -106,50 +128,83 @@ class AuditLog(Events):
             request_id=call.request_id,
             trace_id=trace.trace_id if trace else "",
             span_id=trace.span_id if trace else "",
-            event=AuditEvent.STARTED,
+            event=AuditEvent.STREAM_STARTED if method.is_read_only else AuditEvent.STARTED,
         )
-        if not self._record(record) and self._must_record:
-            text = "the audit log cannot be written, and changes that cannot be recorded are refused"
-            raise GatewayError(Failure.of(Reason.AUDIT_UNAVAILABLE, text))
         self._started[call] = record
+        writing = self._record(record)
+        if not method.is_read_only:
+            self._writing[call] = writing
+
+    async def recorded(self, call: Call) -> None:
+        """Waits for the first record of a change, for a bounded time: the process may be killed while vCenter carries
+        the change out. Where it must be recorded, raises GatewayError (UNAVAILABLE, AUDIT_UNAVAILABLE) when it is
+        not."""
+        writing = self._writing.pop(call, None)
+        text = "the audit log cannot be written"
+        if isinstance(writing, Future):
+            try:
+                async with asyncio.timeout(RECORD_SECONDS):
+                    # Shielded: it is written behind others as soon as that is possible.
+                    writing = await asyncio.shield(asyncio.wrap_future(writing))
+            except TimeoutError:
+                text = "the audit log takes too long to write"
+        if self._must_record and (writing is False or isinstance(writing, Future)):
+            if writing is False:
+                del self._started[call]
+            text += ", and changes that cannot be recorded are refused"
+            raise GatewayError(Failure.of(Reason.AUDIT_UNAVAILABLE, text))
 
     def call_ended(self, ended: CallEnded) -> None:
-        """Records how a change ended, or that it was not let in."""
-        if ended.method.is_read_only:
+        """Records how a change or a stream ended, or that it was not let in."""
+        method = ended.method
+        is_change = not method.is_read_only
+        if not is_change and method.streaming is _UNARY:
             return
         record = self._started.pop(ended.call, None) if ended.call is not None else None
         how: dict[str, Any] = {
             "code": ended.code,
             "reason": ended.reason,
             "duration_ms": round(ended.seconds * 1000, 3),
+            "messages": ended.messages,
         }
         if record is not None:
             # A caller who leaves does not learn how the call ends, and neither does the gateway.
             in_doubt = ended.failure is not None and (ended.failure.may_have_executed or ended.code == "CANCELLED")
-            record = replace(record, event=AuditEvent.ENDED, may_have_executed=in_doubt, **how)
+            event = AuditEvent.ENDED if is_change else AuditEvent.STREAM_ENDED
+            record = replace(record, event=event, may_have_executed=in_doubt, **how)
         else:
             trace = ended.trace
             record = AuditRecord(
                 ended.identity,
                 ended.rpc,
-                _target(ended.method, ended.message) if ended.message is not None else {},
+                _target(method, ended.message) if ended.message is not None else {},
                 request_id=ended.request_id,
                 trace_id=trace.trace_id if trace else "",
                 span_id=trace.span_id if trace else "",
-                event=AuditEvent.REFUSED,
+                event=AuditEvent.REFUSED if is_change else AuditEvent.STREAM_REFUSED,
                 **how,
             )
         self._record(record)
 
-    def _record(self, record: AuditRecord) -> bool:
-        is_written = self._write(record.fields()) is not False
-        self.lost += not is_written
-        return is_written
+    def _record(self, record: AuditRecord) -> object:
+        """What `write` returns."""
+        writing = self._write(record.fields())
+        if isinstance(writing, Future):
+            writing.add_done_callback(lambda written: self._count(written.result()))
+        else:
+            self._count(writing)
+        return writing
+
+    def _count(self, written: object) -> None:
+        # Also by the thread that writes.
+        if written is False:
+            with self._counting:
+                self.lost += 1
 
 
 def _target(method: Method, message: Message) -> Mapping[str, str]:
     if not isinstance(method.backing, Rest):
-        return {}
+        return {named.name: named.identifier for named in method.resources(message) if named.name}
     return {name: str(getattr(message, name)) for name in method.backing.rule.variables}
 
 

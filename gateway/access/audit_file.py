@@ -44,10 +44,15 @@ class AuditFile:
         """Whether the last record was written. It says nothing about the next one: write() does."""
         return not self._problem
 
-    def write(self, fields: Mapping[str, object]) -> bool:
-        """Writes a record, with the time before its fields. False for one that is lost."""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = orjson.dumps({"time": now, **fields}) + b"\n"
+    @staticmethod
+    def now() -> str:
+        """The time as records have it."""
+        return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def write(self, fields: Mapping[str, object], time: str | None = None) -> bool:
+        """Writes a record, with the time before its fields: now unless it happened at another. False for one that is
+        lost."""
+        line = orjson.dumps({"time": time or self.now(), **fields}) + b"\n"
         try:
             self._append(line)
         except OSError as error:

@@ -12,7 +12,8 @@
 
 In a pattern, `*` stands for any text and `?` for one character. `machines` is short for `VirtualMachine` in
 `resources`. A rule that limits a type allows only requests that name a resource of this type, none of it outside the
-patterns, and nothing that might be of this type without anybody being able to tell.
+patterns, and nothing that might be of this type without anybody being able to tell. Where the answers of an rpc are
+filtered instead, such as those of WatchVms, the request may name anything: the answers hold what fits the rule.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gateway.access.identities import identity_fits
 from gateway.access.patterns import fits
+from gateway.access.scope import EVERYTHING, Scope
 from gateway.contract import Named, load_contract
 from gateway.documents import read_yaml
 
@@ -96,6 +98,15 @@ class Policy(BaseModel):
                     return None
                 reasons.append(reason)
         return reasons[0] if reasons else ""
+
+    def scope(self, identity: str, rpc: str) -> Scope | None:
+        """What `identity` may see of the answers of an rpc that are filtered, None where they may not call it."""
+        fitting = [rule for rule in self.rules if identity_fits(identity, rule.identities) and fits(rpc, rule.rpcs)]
+        if not fitting:
+            return None
+        if not all(rule.limits for rule in fitting):
+            return EVERYTHING
+        return Scope(tuple(rule.limits for rule in fitting))
 
 
 def parse_policy(content: bytes, types: Collection[str] | None = None) -> Policy:

@@ -15,15 +15,15 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from gateway import __version__
 from gateway.admin.source import Counted
+from gateway.admin.timings import Series, Timings
 from gateway.calls import Call
-from gateway.calls.shared_reads import SharedReads
 from gateway.contract import Streaming
 from gateway.errors import Reason
-from gateway.events import CallEnded, Events, Exchanged, Retried
+from gateway.events import CallEnded, Events, Exchanged, FileChanged, Retried
 from gateway.log_stream import dropped_lines
 from gateway.printable import OTHER_NAME
 from gateway.vcenter.breaker import BreakerState
@@ -156,6 +156,13 @@ FAMILIES = (
         "the last connection).",
         "livemin",
     ),
+    Family(
+        "file_changes_total",
+        "counter",
+        ("result",),
+        "Files that changed while the gateway ran (certificates, keys, passwords, tokens, policy): used (the new "
+        "content is in use), refused (it cannot be used, and the old one stays in use).",
+    ),
     Family("audit_records_lost_total", "counter", (), "Records of the audit log that could not be written."),
     Family(
         "log_lines_dropped_total",
@@ -176,35 +183,26 @@ def metrics_table() -> str:
     return "\n".join(rows)
 
 
-class _Rpc:
-    """The series of one rpc, or of one operation of vCenter's."""
-
-    __slots__ = ("_counter", "_counts", "_labels", "_observe")
-
-    def __init__(self, counter: Counter, histogram: Histogram, labels: tuple[str, ...]) -> None:
-        self._counter = counter
-        self._labels = labels
-        self._observe = histogram.labels(*labels).observe
-        self._counts: dict[int | str, Callable[[], None]] = {}
-
-    def ended(self, how: int | str, seconds: float) -> None:
-        self._observe(seconds)
-        count = self._counts.get(how)
-        if count is None:
-            text = _OTHER if isinstance(how, int) and how not in _STATUSES else str(how)
-            count = self._counts[how] = self._counter.labels(*self._labels, text).inc
-        count()
-
-
 class Metrics(Events):
     """The metrics of one process, of whose events it is told."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         # They would double the series, and say nothing that anybody asks for.
         prometheus_client.disable_created_metrics()
-        self._families: dict[str, Any] = {family.name: _make(family, registry) for family in FAMILIES}
-        self._rpcs: dict[str, _Rpc] = {}
-        self._operations: dict[str, _Rpc] = {}
+        families = {family.name: family for family in FAMILIES}
+        rpcs = self._rpc_timings = Timings(
+            families.pop("rpcs_total"),
+            unary=(families.pop("rpc_duration_seconds"), _BUCKETS),
+            stream=(families.pop("stream_duration_seconds"), _STREAM_BUCKETS),
+        )
+        operations = self._operation_timings = Timings(
+            families.pop("vcenter_calls_total"), operation=(families.pop("vcenter_call_duration_seconds"), _BUCKETS)
+        )
+        registry.register(rpcs)
+        registry.register(operations)
+        self._families: dict[str, Any] = {name: _make(family, registry) for name, family in families.items()}
+        self._rpcs: dict[str, Series] = {}
+        self._operations: dict[str, Series] = {}
         self._messages: dict[str, Callable[[], None]] = {}
         self._unknown: set[tuple[str, str]] = set()
         self._seen: dict[Any, float] = {}
@@ -230,8 +228,8 @@ class Metrics(Events):
         rpc = self._rpcs.get(ended.rpc)
         if rpc is None:
             method = ended.method
-            durations = "rpc_duration_seconds" if method.streaming is Streaming.UNARY else "stream_duration_seconds"
-            rpc = self._rpcs[ended.rpc] = self._series("rpcs_total", durations, method.service, method.name)
+            kind = "unary" if method.streaming is Streaming.UNARY else "stream"
+            rpc = self._rpcs[ended.rpc] = self._rpc_timings.add(kind, method.service, method.name)
         rpc.ended(ended.code, ended.seconds)
         if ended.reason in _TRANSCODING:
             self._families["transcoding_failures_total"].labels(ended.reason).inc()
@@ -247,16 +245,19 @@ class Metrics(Events):
 
     def exchanged(self, exchanged: Exchanged) -> None:
         """Counts a REST call that ended."""
-        operation = exchanged.operation
+        operation, outcome = exchanged.operation, exchanged.outcome
         series = self._operations.get(operation)
         if series is None:
-            series = self._series("vcenter_calls_total", "vcenter_call_duration_seconds", operation)
-            self._operations[operation] = series
-        series.ended(exchanged.outcome, exchanged.seconds)
+            series = self._operations[operation] = self._operation_timings.add("operation", operation)
+        series.ended(_OTHER if isinstance(outcome, int) and outcome not in _STATUSES else outcome, exchanged.seconds)
 
     def retried(self, retried: Retried) -> None:
         """Counts a REST call that is repeated."""
         self._families["vcenter_retries_total"].labels(retried.call.binding.method.operation).inc()
+
+    def file_changed(self, changed: FileChanged) -> None:
+        """Counts a file with another content."""
+        self._families["file_changes_total"].labels("refused" if changed.problem else "used").inc()
 
     def unknown_field(self, message: str, field: str) -> None:
         """Counts a field that the contract does not know."""
@@ -293,8 +294,6 @@ class Metrics(Events):
             self._expires("gateway", gateway.tls.certificate(), is_pem=True)
         if gateway.vcenter is not None:
             self._refresh_vcenter(gateway.vcenter)
-        if gateway.reads is not None:
-            self._refresh_reads(gateway.reads)
 
     def _refresh_vcenter(self, vcenter: VCenter) -> None:
         limiter, counts = vcenter.limiter, vcenter.session_counts
@@ -316,15 +315,10 @@ class Metrics(Events):
             self._families["breaker_state"].labels(state).set(vcenter.breaker.state is state)
         if certificate := vcenter.certificate:
             self._expires("vcenter", certificate, is_pem=False)
-
-    def _refresh_reads(self, reads: SharedReads) -> None:
-        self._gauges["shared_reads_bytes"].set(reads.kept_bytes)
+        self._gauges["shared_reads_bytes"].set(vcenter.reads.kept_bytes)
         results = self._families["shared_reads_total"]
         for result in ("hit", "joined", "miss"):
-            self._advance(result, lambda result=result: results.labels(result), getattr(reads.counts, result))
-
-    def _series(self, counter: str, histogram: str, *labels: str) -> _Rpc:
-        return _Rpc(self._families[counter], self._families[histogram], labels)
+            self._advance(result, lambda result=result: results.labels(result), getattr(vcenter.reads.counts, result))
 
     def _advance(self, key: Any, counter: Callable[..., Counter], total: float) -> None:
         """Brings a counter to a total that is kept elsewhere, which began at 0 with this process."""
@@ -345,11 +339,8 @@ class Metrics(Events):
             self._families["certificate_expiry_timestamp_seconds"].labels(which).set(expiry)
 
 
-def _make(family: Family, registry: CollectorRegistry) -> Counter | Gauge | Histogram:
+def _make(family: Family, registry: CollectorRegistry) -> Counter | Gauge:
     name, meaning, labels = family.full_name, family.meaning, family.labels
     if family.kind == "counter":
         return Counter(name, meaning, labels, registry=registry)
-    if family.kind == "histogram":
-        buckets = _STREAM_BUCKETS if family.name.startswith("stream_") else _BUCKETS
-        return Histogram(name, meaning, labels, registry=registry, buckets=buckets)
     return Gauge(name, meaning, labels, registry=registry, multiprocess_mode=family.of_workers)

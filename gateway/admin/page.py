@@ -206,16 +206,18 @@ def _errors(title: str, errors: Sequence[ErrorGroup], now: float) -> Iterator[st
         yield '<p class="soft">None so far.</p>'
         return
     yield '<div class="table"><table class="errors"><tr class="head"><th>Rpc</th><th>Code and reason</th>'
-    yield '<th class="r">Times</th><th>Last (UTC)</th><th>Its request id</th></tr>'
+    yield '<th class="r">Times</th><th>Last (UTC)</th><th>Its machine and request id</th></tr>'
     for error in errors:
         moment = _moment(error.time)
         # vCenter often says the same as the code.
         reason = f'<br><span class="soft long">{escape(error.reason)}</span>' if error.reason != error.code else ""
+        text = f'<br><span class="soft long">{escape(error.text)}</span>' if error.text else ""
+        machine = f"<code>{escape(error.machine)}</code><br>" if error.machine else ""
         when = moment[11:] if moment[:10] == _moment(now)[:10] else moment
         yield (
-            f"<tr>{_rpc(error.rpc)}<td>{escape(error.code)}{reason}</td>"
+            f"<tr>{_rpc(error.rpc)}<td>{escape(error.code)}{reason}{text}</td>"
             f'<td class="r" data-is="times">{_number(error.count)}</td><td data-is="last">{when}</td>'
-            f'<td class="long id"><code>{escape(error.request_id)}</code></td></tr>'
+            f'<td class="long id">{machine}<code>{escape(error.request_id)}</code></td></tr>'
         )
     yield "</table></div>"
 

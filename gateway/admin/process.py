@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
+from gateway.admin.machines import MachineCollector
 from gateway.admin.metrics import Metrics
 from gateway.admin.recent import RecentErrors
 from gateway.admin.shared import make_report
@@ -47,6 +49,10 @@ class ProcessAdmin:
     def subscribers(self) -> tuple[Events, ...]:
         """What has to be told of the gateway's events."""
         return self.metrics, self.errors
+
+    def show_machines(self, newest: Callable[[], Sequence[Any]]) -> None:
+        """Serves the performance of virtual machines too, as `newest` has it."""
+        self._registry.register(MachineCollector(newest))
 
     async def start(self, gateway: Counted) -> str:
         """Returns the address of the admin port. Raises OSError with a sentence when it cannot be used."""

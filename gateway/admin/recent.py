@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
-from gateway.errors import SERVER_FAULTS
+from gateway.contract import Rest
+from gateway.errors import GATEWAY_DOMAIN, SERVER_FAULTS, Failure
 from gateway.events import CallEnded, Events
+from gateway.printable import is_name
 
 __all__ = ["MAX_ERRORS", "ErrorGroup", "RecentErrors", "merge_errors"]
 
@@ -15,6 +19,11 @@ MAX_ERRORS = 20
 """Kept of each kind: of errors that are the server's matter, and of those that are the callers'."""
 # A reason is vCenter's word, of any length.
 _MAX_REASON = 100
+_MAX_TEXT = 200
+_VAPI_ERROR = "vapi.std.errors.v1.Error"
+# What vCenter calls its objects. Anyone who reaches the admin port sees the page, so what a caller has sent in place of
+# an identifier, which may be a secret, is not shown.
+_IDENTIFIER = re.compile(r"[a-z][a-z-]{0,40}-[a-z]?\d{1,12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,11 @@ class ErrorGroup:
     """When the last one failed, in seconds since the epoch."""
     request_id: str
     """Of the last one."""
+    machine: str = ""
+    """Or whatever else the path of the last one's request names first."""
+    text: str = ""
+    """What the gateway told the last one's caller, where it or the way to vCenter is at fault; else the id of vCenter's
+    message. vCenter's own words, and those about callers' mistakes, may hold what callers sent."""
 
     @property
     def is_server_fault(self) -> bool:
@@ -51,7 +65,16 @@ class RecentErrors(Events):
         """Keeps a call that failed."""
         if ended.failure is None:
             return
-        new = ErrorGroup(ended.rpc, ended.code, ended.reason[:_MAX_REASON], 1, time.time(), ended.request_id)
+        new = ErrorGroup(
+            ended.rpc,
+            ended.code,
+            ended.reason[:_MAX_REASON],
+            1,
+            time.time(),
+            ended.request_id,
+            _machine(ended),
+            _text(ended.failure),
+        )
         known = self._groups.pop(new.key, None)
         self._groups[new.key] = new if known is None else replace(new, count=known.count + 1)
         if known is None:
@@ -65,6 +88,25 @@ class RecentErrors(Events):
         alike = [key for key, group in self._groups.items() if group.is_server_fault is is_server_fault]
         if len(alike) > MAX_ERRORS:
             del self._groups[alike[0]]
+
+
+def _machine(ended: CallEnded) -> str:
+    """What the path of the request names first, where it looks like an identifier."""
+    backing = ended.method.backing
+    if ended.message is None or not isinstance(backing, Rest) or not backing.rule.variables:
+        return ""
+    value = str(getattr(ended.message, next(iter(backing.rule.variables))))
+    return value if _IDENTIFIER.fullmatch(value) else ""
+
+
+def _text(failure: Failure) -> str:
+    if failure.is_servers_fault and failure.domain == GATEWAY_DOMAIN:
+        return failure.message[:_MAX_TEXT]
+    for detail in failure.details:
+        if detail.DESCRIPTOR.full_name == _VAPI_ERROR:
+            error: Any = detail
+            return next((message.id for message in error.messages if is_name(message.id)), "")
+    return ""
 
 
 def merge_errors(groups: Iterable[ErrorGroup]) -> list[ErrorGroup]:

@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from gateway.admin.machines import Part
 from gateway.admin.page import POLICY, Facts, render
 from gateway.admin.rates import SAMPLE_SECONDS, RateMeter
 from gateway.admin.recent import ErrorGroup
@@ -59,7 +60,7 @@ class Source:
 
 
 class AdminServer:
-    """Serves /healthz, /readyz, /metrics and the status page on one address.
+    """Serves /healthz, /readyz, /metrics, /metrics/machines and the status page on one address.
 
     With `service_account`, every login is that of the gateway, and one that is refused concerns all callers.
     """
@@ -88,6 +89,7 @@ class AdminServer:
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
                 web.get("/metrics", self._metrics),
+                web.get("/metrics/machines", self._machine_metrics),
                 web.get("/", self._page),
             ]
         )
@@ -129,12 +131,19 @@ class AdminServer:
         return _verdict(self._source.not_ready())
 
     async def _metrics(self, request: web.Request) -> web.Response:
+        return await self._encoded(request, of_machines=False)
+
+    async def _machine_metrics(self, request: web.Request) -> web.Response:
+        return await self._encoded(request, of_machines=True)
+
+    async def _encoded(self, request: web.Request, *, of_machines: bool) -> web.Response:
         await self._source.refresh()
         try:
             encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         except (TypeError, ValueError):  # A version that is no number.
             encode, content_type = choose_encoder("")
-        return web.Response(body=encode(self._source.registry), headers={"Content-Type": content_type})
+        part = Part(self._source.registry, of_machines=of_machines)
+        return web.Response(body=encode(part), headers={"Content-Type": content_type})
 
     async def _page(self, request: web.Request) -> web.Response:
         state = await self._probe.current()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Protocol
 
 from gateway.access import AuditLog
-from gateway.calls.shared_reads import SharedReads
 from gateway.vcenter.client import VCenter
 
 __all__ = ["Counted"]
@@ -34,5 +33,3 @@ class Counted(Protocol):
     def audit(self) -> AuditLog | None: ...
     @property
     def vcenter(self) -> VCenter | None: ...
-    @property
-    def reads(self) -> SharedReads | None: ...

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from google.protobuf.message import Message
 
+from gateway.calls.credential import Credential
 from gateway.calls.identity import CallerIdentity
 from gateway.tracing.context import Trace
 from gateway.transcoding import Binding
-from gateway.vcenter.credential import Credential
 
 __all__ = ["Call", "Caller"]
 
@@ -38,3 +39,5 @@ class Call:
     max_age: int | None = None
     """How many seconds old an answer may be; None where the caller did not accept a shared one."""
     trace: Trace | None = field(default=None, repr=False)
+    requests: AsyncIterator[Message] | None = field(default=None, repr=False)
+    """The messages after the first one, where the caller streams its requests. Raises GatewayError."""

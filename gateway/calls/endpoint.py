@@ -23,7 +23,7 @@ class Reply(NamedTuple):
 
 Unary = Callable[[Call], Awaitable[Reply]]
 """Answers a call. Raises GatewayError."""
-Stream = Callable[[Call], AsyncIterator[Message]]
-"""Answers a call with any number of messages. Raises GatewayError."""
+Stream = Callable[[Call], AsyncIterator[Message | bytes]]
+"""Answers a call with any number of messages, each as itself or serialized. Raises GatewayError."""
 Layer = Callable[[Unary], Unary]
 """Adds one concern to an endpoint."""

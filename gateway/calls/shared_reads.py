@@ -28,7 +28,6 @@ from gateway.calls.call import Call
 from gateway.calls.endpoint import Reply, Unary
 from gateway.calls.read_index import ReadIndex, Subject, subject_of
 from gateway.errors import Failure, GatewayError, Reason
-from gateway.vcenter.failures import AnswerTimeoutError
 
 __all__ = ["MAX_AGE", "SharedReadCounts", "SharedReadLimits", "SharedReads", "accepted_age"]
 
@@ -142,7 +141,7 @@ class SharedReads:
     async def call(self, call: Call) -> Reply:
         """Answers a call. Raises GatewayError."""
         if not call.binding.is_read_only:
-            return await self._change(call)
+            return await self._change(call, self._unary)
         if call.max_age is None:
             return await self._unary(call)
         return await self._read(call, call.max_age)
@@ -175,11 +174,19 @@ class SharedReads:
         flight.task.add_done_callback(lambda task: self._landed(slot, flight))
         return await self._wait(flight, call, 0)
 
-    async def _change(self, call: Call) -> Reply:
+    def around(self, unary: Unary) -> Unary:
+        """A layer around another endpoint than the one whose reads are shared: its changes drop reads too."""
+
+        async def answer(call: Call) -> Reply:
+            return await (unary(call) if call.binding.is_read_only else self._change(call, unary))
+
+        return answer
+
+    async def _change(self, call: Call, unary: Unary) -> Reply:
         """Makes a call that changes something, and drops what is known of its resources however the call ends."""
         self._drop(call)
         try:
-            return await self._unary(call)
+            return await unary(call)
         finally:
             self._drop(call)
 
@@ -201,7 +208,8 @@ class SharedReads:
             flight.waiting -= 1
             if not flight.waiting:
                 flight.task.cancel()
-        raise GatewayError(AnswerTimeoutError("vCenter did not answer in time").failure(call.binding.method))
+        metadata = {"operation": call.binding.method.operation}
+        raise GatewayError(Failure.of(Reason.VCENTER_TIMEOUT, "vCenter did not answer in time", metadata=metadata))
 
     def _landed(self, slot: _Slot, flight: _Flight) -> None:
         if slot.flight is flight:

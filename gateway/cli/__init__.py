@@ -20,6 +20,9 @@ _MODULES: Mapping[str, str] = {
     "serve": "gateway.cli.serve",
     "simulate": "gateway.cli.simulate",
     "call": "gateway.cli.call",
+    "watch": "gateway.cli.watch",
+    "exec": "gateway.cli.guest_exec",
+    "cp": "gateway.cli.guest_copy",
     "check": "gateway.cli.check",
     "routes": "gateway.cli.inspect",
     "descriptors": "gateway.cli.inspect",
@@ -27,6 +30,10 @@ _MODULES: Mapping[str, str] = {
     "completion": "gateway.cli.inspect",
     "worker": "gateway.cli.serve",
 }
+
+
+_FUNCTIONS = {"exec": "exec_"}
+"""Functions that cannot have the name of their command."""
 
 
 class _LazyGroup(click.Group):
@@ -39,7 +46,7 @@ class _LazyGroup(click.Group):
         module = _MODULES.get(cmd_name)
         if module is None:
             return None
-        command: click.Command = getattr(importlib.import_module(module), cmd_name)
+        command: click.Command = getattr(importlib.import_module(module), _FUNCTIONS.get(cmd_name, cmd_name))
         return command
 
     def resolve_command(
@@ -70,10 +77,11 @@ Exit codes:
 def cli() -> None:
     """Typed gRPC services in front of vCenter's virtual machine REST API.
 
-    \b
-    Start with the embedded vCenter, and call it from a second shell:
-      vcenter-gateway serve --simulator
-      vcenter-gateway call vcenter.v1.VmService/ListVms '{}'
+      \b
+      Start with the embedded vCenter, and call it from a second shell:
+        vcenter-gateway serve --simulator
+        vcenter-gateway call vcenter.v1.VmService/ListVms '{}'
+    vcenter-gateway watch vms
     """
 
 

@@ -1,7 +1,8 @@
-"""`call`: makes one call from the shell."""
+"""`call`: makes one call from the shell, and prints a stream message by message."""
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import os
@@ -16,25 +17,26 @@ from click.shell_completion import CompletionItem
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+from gateway.calls import Credential
 from gateway.cli.credentials import credential_options, read_credential, read_metadata, read_token
 from gateway.cli.failure import CallError
 from gateway.cli.options import Seconds, settings_options
-from gateway.cli.output import echo, echo_json
+from gateway.cli.output import Exit, echo, echo_json
 from gateway.cli.request_json import RequestError, parse_request
 from gateway.cli.target import Call, Tls, call_gateway, call_vcenter, vcenter_options
-from gateway.contract import Method, Rest, Streaming, load_contract
+from gateway.contract import Rest, Streaming, load_contract
 from gateway.settings import ServerSettings
 from gateway.transcoding import Binding, compile_bindings
-from gateway.vcenter import Credential
 
 __all__ = ["call"]
 
 # In characters. A gateway takes 4 MiB by default.
 _MAX_REQUEST = 16 * 1024**2
+_DEADLINE = 60.0
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-_VCENTER_FLAGS = ("vcenter.ca_file", "vcenter.thumbprint", "vcenter.verify")
+_VCENTER_FLAGS = ("vcenter.ca_file", "vcenter.thumbprint", "vcenter.verify", "vcenter.proxy")
 
 
 def _complete_rpc(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -54,7 +56,7 @@ def _complete_rpc(_ctx: click.Context, _parameter: click.Parameter, incomplete: 
     epilog="""
 The REQUEST is a JSON object with the fields of the rpc's request, {} when left out. Enum values may be written as in
 the protos (CDROM_BACKING_TYPE_ISO_FILE) or as vCenter writes them (ISO_FILE). The answer is JSON on standard output, an
-error goes to standard error.
+error goes to standard error. A stream is printed as it arrives, a line of JSON for each message, until Ctrl-C.
 
 \b
 Examples:
@@ -64,6 +66,7 @@ Examples:
   vcenter-gateway call --target gateway.example.com:443 --user me@vsphere.local CpuService/GetCpu request.json
   vcenter-gateway call --vcenter https://vcenter.example.com --user me@vsphere.local ListVms
   vcenter-gateway call -v -H 'cache-control: max-age=5' GetPower '{"vm": "vm-1001"}'
+  vcenter-gateway call WatchGateway '{"heartbeat_interval": "60s"}'
 
 \b
 Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 credentials missing or refused,
@@ -108,8 +111,7 @@ Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 
 @click.option(
     "--deadline",
     type=Seconds(more_than_0=True),
-    default=60.0,
-    show_default=True,
+    show_default="60, and none for a stream",
     help="Gives up after this time.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Prints an error as JSON on standard output.")
@@ -127,6 +129,7 @@ def call(
     vcenter_ca_file: str | None,
     vcenter_thumbprint: str | None,
     vcenter_verify: bool | None,
+    vcenter_proxy: str | None,
     user: str | None,
     password_file: Path | None,
     session_id: str | None,
@@ -138,14 +141,15 @@ def call(
     metadata: tuple[str, ...],
     thumbprint: str | None,
     no_verify: bool,
-    deadline: float,
+    deadline: float | None,
     as_json: bool,
     verbose: bool,
 ) -> None:
-    """Calls one RPC and prints the answer as JSON."""
+    """Calls one RPC and prints what it answers as JSON."""
     contract = load_contract()
     name = _resolve(rpc, list(contract.methods))
-    _check_callable(contract.methods[name], vcenter)
+    if vcenter is not None and not isinstance(contract.methods[name].backing, Rest):
+        raise click.UsageError(f"{name} is answered by the gateway itself; leave out --vcenter")
     try:
         request = parse_request(_read(request_text), contract.methods[name].input_type, contract)
     except RequestError as error:
@@ -160,10 +164,11 @@ def call(
             )
         ca_file = vcenter_ca_file or (str(ca) if ca else None)
         verify = vcenter_verify is not False and not no_verify
-        options = vcenter_options(vcenter, ca_file, vcenter_thumbprint or thumbprint, verify)
+        options = vcenter_options(vcenter, ca_file, vcenter_thumbprint or thumbprint, verify, vcenter_proxy)
         make_call = call_vcenter(options, _required(credential), contract)
     else:
-        if vcenter_ca_file or vcenter_thumbprint or vcenter_verify is not None or thumbprint or no_verify:
+        about_vcenter = (vcenter_ca_file, vcenter_thumbprint, vcenter_proxy, thumbprint)
+        if any(about_vcenter) or vcenter_verify is not None or no_verify:
             raise click.UsageError("the options --vcenter-... are about a vCenter; give --vcenter URL too")
         if token_file and credential is not None:
             raise click.UsageError("--token-file, --user and --session-id exclude each other")
@@ -172,19 +177,24 @@ def call(
     _print(make_call, compile_bindings(contract)[name], request, deadline, as_json, verbose)
 
 
-def _check_callable(method: Method, vcenter: str | None) -> None:
-    """Raises click.UsageError for an rpc that this command cannot call, or not without a gateway."""
-    if method.streaming is not Streaming.UNARY:
-        text = "streams its responses, and this command prints one answer; grpcurl and the clients read streams"
-        raise click.UsageError(f"{method.full_name} {text}")
-    if vcenter is not None and not isinstance(method.backing, Rest):
-        raise click.UsageError(f"{method.full_name} is answered by the gateway itself; leave out --vcenter")
-
-
-def _print(make_call: Call, binding: Binding, request: Message, deadline: float, as_json: bool, verbose: bool) -> None:
+def _print(
+    make_call: Call, binding: Binding, request: Message, deadline: float | None, as_json: bool, verbose: bool
+) -> None:
+    is_unary = binding.method.streaming is Streaming.UNARY
+    if deadline is None and is_unary:
+        deadline = _DEADLINE
     try:
-        answer = make_call(binding, request, deadline)
+        with contextlib.closing(make_call(binding, request, deadline)) as answers:
+            for answer in answers:
+                if verbose:
+                    for field, value in answer.metadata:
+                        echo(f"{field}: {value}", err=True)
+                if answer.message is not None:
+                    # A line for each message of a stream, for programs that read line by line.
+                    echo_json(_json(answer.message, indent=2 if is_unary else None))
     except KeyboardInterrupt:
+        if not is_unary:
+            sys.exit(Exit.INTERRUPTED)  # The way to end a stream, so there is nothing to say.
         if not binding.is_read_only:
             echo("\nthe call may have been executed: look at the state before you repeat it", err=True)
         raise
@@ -194,10 +204,12 @@ def _print(make_call: Call, binding: Binding, request: Message, deadline: float,
         else:
             echo("\n".join(error.lines()), err=True)
         sys.exit(error.exit)
-    if verbose:
-        for field, value in answer.metadata:
-            echo(f"{field}: {value}", err=True)
-    echo_json(json_format.MessageToJson(answer.message, preserving_proto_field_name=True))
+
+
+def _json(message: Message, indent: int | None) -> str:
+    return json_format.MessageToJson(
+        message, preserving_proto_field_name=True, indent=indent, descriptor_pool=load_contract().pool
+    )
 
 
 def _resolve(text: str, names: list[str]) -> str:

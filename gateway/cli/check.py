@@ -14,15 +14,15 @@ from cryptography import x509
 
 from gateway.access import Policy
 from gateway.access.patterns import fits
+from gateway.calls import Credential
 from gateway.cli.credentials import credential_options, read_credential
 from gateway.cli.options import SettingsCommand, checked_settings, config_option, settings_options
 from gateway.cli.output import Exit, echo, echo_json, wrapped
 from gateway.cli.serve import load
 from gateway.cli.steps import State, Step, StepError, VCenterSteps, take
 from gateway.contract import load_contract
-from gateway.server.access import account_file
+from gateway.server.guards import account_file
 from gateway.settings import Settings
-from gateway.vcenter import Credential
 from gateway.vcenter.certificate import described, ends_soon
 from gateway.vcenter.options import VCenterOptions
 

@@ -12,12 +12,13 @@ from typing import Any
 
 import click
 
+from gateway.calls.credential import SESSION_HEADER, Basic, Credential, SessionId, is_session_id
 from gateway.printable import is_printable_ascii
-from gateway.vcenter.credential import SESSION_HEADER, Basic, Credential, SessionId, is_session_id
 
-__all__ = ["Bearer", "credential_options", "read_credential", "read_metadata", "read_token"]
+__all__ = ["Bearer", "credential_options", "read_credential", "read_guest_password", "read_metadata", "read_token"]
 
 _PASSWORD_VARIABLE = "VCENTER_PASSWORD"  # noqa: S105 - the name of it
+_GUEST_PASSWORD_VARIABLE = "VCENTER_GUEST_PASSWORD"  # noqa: S105 - the name of it
 _MAX_SECRET = 64 * 1024
 # What gRPC takes, less what is gRPC's own (grpc-...) and what is no text (...-bin).
 _NAME = re.compile(r"(?!grpc-)[a-z0-9_.-]+(?<!-bin)")
@@ -46,6 +47,11 @@ def credential_options(function: Any) -> Any:
     ):
         function = option(function)
     return function
+
+
+def read_guest_password(user: str, password_file: Path | None) -> str:
+    """The password of an account of a guest. Asks for one that is missing. Raises click.UsageError."""
+    return _password(user, password_file, _GUEST_PASSWORD_VARIABLE, "--guest-password-file", "in the guest")
 
 
 def read_credential(user: str | None, password_file: Path | None, session_id: str | None) -> Credential | None:
@@ -83,16 +89,23 @@ def read_token(path: Path) -> Bearer:
     return Bearer(token)
 
 
-def _password(user: str, password_file: Path | None) -> str:
+def _password(
+    user: str,
+    password_file: Path | None,
+    variable: str = _PASSWORD_VARIABLE,
+    option: str = "--password-file",
+    where: str = "",
+) -> str:
     if password_file is not None:
         if not (password := _content(password_file)):
             raise click.UsageError(f"{password_file} does not hold a password")
         return password
-    if from_environment := os.environ.get(_PASSWORD_VARIABLE):
+    if from_environment := os.environ.get(variable):
         return from_environment
+    whose = f"{user} {where}".rstrip()
     if not sys.stdin.isatty():
-        raise click.UsageError(f"there is no password for {user}: set {_PASSWORD_VARIABLE} or give --password-file")
-    return str(click.prompt(f"Password for {user}", hide_input=True, err=True))
+        raise click.UsageError(f"there is no password for {whose}: set {variable} or give {option}")
+    return str(click.prompt(f"Password for {whose}", hide_input=True, err=True))
 
 
 def _content(path: Path) -> str:

@@ -19,10 +19,12 @@ _TITLES = {
     "server": "Server",
     "tls": "TLS",
     "vcenter": "vCenter",
+    "live": "Watching",
     "simulator": "Simulator",
     "auth": "Caller",
     "log": "Log",
     "admin": "Admin",
+    "metrics": "Metrics",
     "tracing": "Tracing",
 }
 _YEAR = 366 * 86400.0

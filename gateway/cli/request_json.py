@@ -31,6 +31,7 @@ _KINDS = {
 _LONG = (FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64)
 _WELL_KNOWN = {
     "google.protobuf.Timestamp": "a time such as 2026-01-31T12:00:00Z",
+    "google.protobuf.Duration": "a time such as 1.5s",
     "google.protobuf.Struct": "an object",
 }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+import structlog
 import uvloop
 
 from gateway import __version__
@@ -20,7 +21,7 @@ from gateway.cli.output import Exit, echo
 from gateway.contract import ContractError
 from gateway.files import UnusableFileError
 from gateway.logs import configure_logs
-from gateway.server.access import Access, make_access
+from gateway.server.guards import Guards, make_guards
 from gateway.serving import ServerEndedError, run
 from gateway.settings import ServerSettings, Settings, is_loopback, join_address, split_address
 from gateway.settings.address import reachable
@@ -65,7 +66,11 @@ def serve(**flags: Any) -> None:
         _fail(error, Exit.USAGE)
 
     def announce(port: int) -> None:
-        echo("\n".join(how_to_call(settings, port)))
+        # Whoever asks for JSON reads both outputs by a program, as a cluster does.
+        if settings.log.format == "json":
+            structlog.get_logger().info("ready", version=__version__, port=port, workers=settings.server.workers)
+        else:
+            echo("\n".join(how_to_call(settings, port)))
 
     if settings.server.workers > 1:
         _finish(asyncio.run, supervise(settings, announce))
@@ -73,13 +78,13 @@ def serve(**flags: Any) -> None:
         _finish(uvloop.run, run(settings, announce))
 
 
-def load(settings: Settings) -> Access:
+def load(settings: Settings) -> Guards:
     """Reads every file that the settings name, and sees whether all that they ask for is there.
 
     Raises ValueError with a sentence.
     """
     check_tracing(settings.tracing)
-    return make_access(settings)
+    return make_guards(settings)
 
 
 @click.command(hidden=True)

@@ -1,4 +1,4 @@
-"""`simulate`: the embedded vCenter alone, for everything that speaks vCenter's REST API."""
+"""`simulate`: the embedded vCenter alone, for everything that speaks vCenter's REST API or its VIM API."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Examples:
     metavar="HOST:PORT",
     default="127.0.0.1:8989",
     show_default=True,
-    help="Address of the REST API. Port 0 takes a free one.",
+    help="Address of both APIs. Port 0 takes a free one.",
 )
 @click.option(
     "--vms", type=click.IntRange(0, 100_000), default=_DEFAULTS.vms, show_default=True, help="Virtual machines it has."
@@ -93,7 +93,7 @@ def simulate(
     session_idle: float,
     session_age: float,
 ) -> None:
-    """Serves the embedded vCenter's REST API.
+    """Serves the embedded vCenter: its REST and VIM APIs.
 
     It keeps its state in memory and begins anew at each start. Faults are switched on and the calls it received are
     shown under the path /simulator/ of the same address. It stops at SIGTERM or Ctrl-C.

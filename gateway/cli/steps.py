@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from google.rpc import code_pb2
 
+from gateway.calls.credential import SESSION_HEADER, Credential, SessionId
 from gateway.cli.output import Exit
 from gateway.contract import Contract
 from gateway.errors import Failure, GatewayError
@@ -19,9 +20,9 @@ from gateway.transcoding import RestRequest, compile_bindings
 from gateway.transcoding.error_response import error_reader
 from gateway.vcenter.blocking import BlockingVCenter
 from gateway.vcenter.certificate import CertificateFindingError, check_certificate
-from gateway.vcenter.credential import SESSION_HEADER, Credential, SessionId
 from gateway.vcenter.failures import AnswerTimeoutError, TransportError
 from gateway.vcenter.options import VCenterOptions
+from gateway.vcenter.proxy import place
 
 __all__ = ["State", "Step", "StepError", "VCenterSteps", "take"]
 
@@ -78,6 +79,9 @@ class VCenterSteps:
         self._errors = error_reader(contract)
         parts = urlsplit(options.url)
         self._host, self._port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        self._place = place(options.proxy, self._host, self._port)
+        """Where connections lead: to vCenter, or to the proxy, which finds vCenter by itself."""
+        self._of_proxy = "" if options.proxy is None else "the proxy "
         self._addresses: list[str] = []
         self._vcenter: BlockingVCenter | None = None
 
@@ -86,43 +90,45 @@ class VCenterSteps:
             self._vcenter.close()
 
     def dns(self) -> str:
+        host, port = self._place
         try:
-            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise StepError(
-                f"the name {self._host} is not known: {getattr(error, 'strerror', None) or error}",
-                "Check the spelling of the URL, and whether this machine's DNS server knows vCenter's name "
-                f"(`getent hosts {self._host}`).",
+                f"the name {host} is not known: {getattr(error, 'strerror', None) or error}",
+                "Check the spelling of the URL, and whether this machine's DNS server knows the name "
+                f"(`getent hosts {host}`).",
                 Exit.UNREACHABLE,
             ) from None
         self._addresses = list(dict.fromkeys(str(item[4][0]) for item in found))
-        return f"{self._host} is {', '.join(self._addresses)}"
+        return f"{self._of_proxy}{host} is {', '.join(self._addresses)}"
 
     def tcp(self) -> str:
         failures: list[OSError] = []
+        host, port = self._place
         for address in self._addresses:
             try:
-                socket.create_connection((address, self._port), self._options.connect_timeout).close()
+                socket.create_connection((address, port), self._options.connect_timeout).close()
             except OSError as error:
                 failures.append(error)
-        place = f"port {self._port} of {self._host}"
+        where = f"port {port} of {self._of_proxy}{host}"
         if not failures:
-            return f"{place} takes connections"
+            return f"{where} takes connections"
         if len(failures) < len(self._addresses):
             raise StepError(
-                f"{place} takes connections at {len(self._addresses) - len(failures)} of {len(self._addresses)} "
+                f"{where} takes connections at {len(self._addresses) - len(failures)} of {len(self._addresses)} "
                 "addresses",
                 "Remove the addresses that do not answer from the DNS: each costs time when a connection is made.",
             )
         if isinstance(failures[0], ConnectionRefusedError):
             raise StepError(
-                f"{place} refused the connection",
+                f"{where} refused the connection",
                 "The machine is up, but nothing listens there. Check the port in the URL, and whether vCenter's "
                 "services are running.",
                 Exit.UNREACHABLE,
             )
         raise StepError(
-            f"{place} cannot be reached: {failures[0].strerror or 'no answer in time'}",
+            f"{where} cannot be reached: {failures[0].strerror or 'no answer in time'}",
             "Nothing came back: look for a firewall or a missing route between this machine and vCenter.",
             Exit.UNREACHABLE,
         )

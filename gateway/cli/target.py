@@ -1,9 +1,11 @@
-"""Makes one call: to a gateway over gRPC, or straight to a vCenter. Failures of either leave as `CallError`."""
+"""Makes one call, unary or streaming: to a gateway over gRPC, or straight to a vCenter. Failures of either leave as
+`CallError`."""
 
 from __future__ import annotations
 
+import contextlib
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,30 +15,34 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
+from gateway.calls.credential import SESSION_HEADER, Credential, SessionId
 from gateway.cli.credentials import Bearer
 from gateway.cli.failure import CallError
-from gateway.contract import Contract
+from gateway.contract import Contract, Streaming
 from gateway.errors import GatewayError, Reason, status_of
 from gateway.settings import is_loopback, split_address
 from gateway.transcoding import Binding
 from gateway.vcenter.blocking import BlockingVCenter
-from gateway.vcenter.credential import SESSION_HEADER, Credential, SessionId
 from gateway.vcenter.options import USER_AGENT, VCenterOptions
 
-__all__ = ["Answer", "Call", "Tls", "call_gateway", "call_vcenter", "vcenter_options"]
+__all__ = ["Answer", "Call", "Talk", "Tls", "call_gateway", "call_vcenter", "talking_to_gateway", "vcenter_options"]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a call that succeeded brought."""
+    """What a call brought: one answer, or a message of a stream."""
 
-    message: Message
+    message: Message | None
+    """None at the end of a stream."""
     metadata: tuple[tuple[str, str], ...] = ()
     """What the gateway says beside it: the request id, the age of a shared read."""
 
 
-Call = Callable[[Binding, Message, float], Answer]
-"""Makes one call within so many seconds. Raises CallError."""
+Call = Callable[[Binding, Message, float | None], Generator[Answer]]
+"""Makes one call within so many seconds; it is cancelled when the iterator is closed. Raises CallError."""
+
+Talk = Callable[[Binding, Iterable[Message], float | None], Iterator[Any]]
+"""Streams requests, and gives the responses as they come. Ends the call when it is closed. Raises CallError."""
 
 _STATUS = "grpc-status-details-bin"
 _REQUEST_ID = "x-request-id"
@@ -90,12 +96,19 @@ class Tls:
         return cls(ca, cert, key) if wanted else None
 
 
-def vcenter_options(url: str, ca_file: str | None, thumbprint: str | None, verify: bool) -> VCenterOptions:
+def vcenter_options(
+    url: str, ca_file: str | None, thumbprint: str | None, verify: bool, proxy: str | None = None
+) -> VCenterOptions:
     """How to reach a vCenter. Raises click.UsageError."""
     if ca_file:
         _check_authorities(ca_file)
     try:
-        return VCenterOptions(url, ca_file, thumbprint, verify)
+        if proxy:
+            split_address(proxy)
+    except ValueError:
+        raise click.UsageError(f"--vcenter-proxy takes HOST:PORT, not {proxy!r}") from None
+    try:
+        return VCenterOptions(url, ca_file, thumbprint, verify, proxy)
     except ValueError as error:
         # What stands before an @ may be a password.
         text = "--vcenter takes scheme, host and port alone; say who you are with --user"
@@ -119,6 +132,64 @@ def call_gateway(
     further: tuple[tuple[str, str], ...] = (),
 ) -> Call:
     """Calls through the gateway at `address`, in plain text without `tls`, with `further` metadata."""
+    open_channel, metadata = _channel(address, tls), _metadata(credential, further)
+
+    def call(binding: Binding, message: Message, timeout: float | None) -> Generator[Answer]:
+        is_unary = binding.method.streaming is Streaming.UNARY
+        with open_channel() as channel:
+            make: Any = channel.unary_unary if is_unary else channel.unary_stream
+            rpc = make(
+                f"/{binding.method.full_name}",
+                request_serializer=lambda request: request.SerializeToString(),
+                response_deserializer=binding.response_class.FromString,
+            )
+            try:
+                if is_unary:
+                    response, ended = rpc.with_call(message, timeout=timeout, metadata=metadata)
+                    yield Answer(response, (*_texts(ended.initial_metadata()), *_texts(ended.trailing_metadata())))
+                    return
+                stream = rpc(message, timeout=timeout, metadata=metadata)
+                said = _texts(stream.initial_metadata())
+                for response in stream:
+                    yield Answer(response, said)
+                    said = ()
+                yield Answer(None, (*said, *_texts(stream.trailing_metadata())))
+            except grpc.RpcError as error:
+                raise _from_rpc(error, address, tls, contract) from None
+
+    return call
+
+
+def _texts(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in metadata if isinstance(value, str))
+
+
+@contextlib.contextmanager
+def talking_to_gateway(
+    address: str, tls: Tls | None, credential: Credential | Bearer | None, contract: Contract
+) -> Iterator[Talk]:
+    """Streams through the gateway at `address`, on one connection."""
+    open_channel, metadata = _channel(address, tls), _metadata(credential, ())
+    with open_channel() as channel:
+
+        def talk(binding: Binding, requests: Iterable[Message], timeout: float | None) -> Iterator[Any]:
+            rpc: Any = channel.stream_stream(
+                f"/{binding.method.full_name}",
+                request_serializer=lambda request: request.SerializeToString(),
+                response_deserializer=binding.response_class.FromString,
+            )
+            responses = rpc(iter(requests), timeout=timeout, metadata=metadata)
+            try:
+                yield from responses
+            except grpc.RpcError as error:
+                raise _from_rpc(error, address, tls, contract) from None
+            finally:
+                responses.cancel()
+
+        yield talk
+
+
+def _channel(address: str, tls: Tls | None) -> Callable[[], Any]:
     credentials = tls.credentials() if tls else None
     options = [
         ("grpc.primary_user_agent", USER_AGENT),
@@ -127,40 +198,26 @@ def call_gateway(
         # A proxy of the environment is for the web, not for a gateway that stands next to its callers.
         ("grpc.enable_http_proxy", 0),
     ]
-    metadata = further
+    if credentials is not None:
+        return lambda: grpc.secure_channel(address, credentials, options=options)
+    return lambda: grpc.insecure_channel(address, options=options)
+
+
+def _metadata(
+    credential: Credential | Bearer | None, further: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
     if isinstance(credential, SessionId):
-        metadata += ((SESSION_HEADER, credential.value),)
-    elif credential is not None:
-        metadata += (("authorization", credential.header),)
-
-    def call(binding: Binding, message: Message, timeout: float) -> Answer:
-        with (
-            grpc.secure_channel(address, credentials, options=options)
-            if credentials is not None
-            else grpc.insecure_channel(address, options=options)
-        ) as channel:
-            rpc: Any = channel.unary_unary(
-                f"/{binding.method.full_name}",
-                request_serializer=lambda request: request.SerializeToString(),
-                response_deserializer=binding.response_class.FromString,
-            )
-            try:
-                response, ended = rpc.with_call(message, timeout=timeout, metadata=metadata)
-            except grpc.RpcError as error:
-                raise _from_rpc(error, address, tls, contract) from None
-            said = [*ended.initial_metadata(), *ended.trailing_metadata()]
-        return Answer(response, tuple((name, value) for name, value in said if isinstance(value, str)))
-
-    return call
+        return (*further, (SESSION_HEADER, credential.value))
+    return further if credential is None else (*further, ("authorization", credential.header))
 
 
 def call_vcenter(options: VCenterOptions, credential: Credential, contract: Contract) -> Call:
     """Calls vCenter itself, with the gateway's translation but no gateway."""
 
-    def call(binding: Binding, message: Message, timeout: float) -> Answer:
+    def call(binding: Binding, message: Message, timeout: float | None) -> Generator[Answer]:
         try:
             with BlockingVCenter(options, credential, contract) as vcenter:
-                return Answer(vcenter.call(binding, message, timeout))
+                yield Answer(vcenter.call(binding, message, timeout))
         except GatewayError as error:
             hint = ""
             if error.failure.reason in _CHECKED:

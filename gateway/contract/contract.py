@@ -121,6 +121,10 @@ class Method:
     """Full name of the rpc that starts the same operation as a task; empty where there is none."""
     resources: NamedResources = field(repr=False, compare=False)
     """Gives the resources that a request names."""
+    is_filtered: bool = False
+    """Whether the answers leave out what the policy hides, so that the request need not name what a rule limits."""
+    waits: bool = False
+    """Whether the call takes as long as what it waits for."""
     full_name: str = field(init=False)
     """Service and rpc as they stand in a gRPC path, without the leading slash."""
     operation: str = field(init=False)
@@ -295,6 +299,8 @@ class _Reader:
         self._key_resource_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.key_resource")
         self._since = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.since")
         self._optional_result = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.optional_result")
+        self._filtered = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.filtered")
+        self._waits = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.waits")
         self._moved_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.moved")
         self._open_enum_option = pool.FindExtensionByName(f"{_OPTIONS_PACKAGE}.open_enum")
         self.services: dict[str, ServiceDescriptor] = {}
@@ -407,6 +413,8 @@ class _Reader:
             task_form=f"{service}/{method.name}Task" if f"{method.name}Task" in rpcs else "",
             result_is_optional=method.options.Extensions[self._optional_result],
             resources=self.resources.of(descriptor.input_type),
+            is_filtered=method.options.Extensions[self._filtered],
+            waits=method.options.Extensions[self._waits],
         )
 
     def _read_backing(self, where: str, options: Any) -> Rest | Local:

@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -32,6 +32,8 @@ class Named:
     """The type that it has. Several where it has one of these, none where that cannot be told."""
     identifier: str
     """Empty for an open structure, which may name anything."""
+    name: str = field(default="", compare=False)
+    """Name of the field that it stands in by itself; empty for one of several in a list or a map."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ def _single(field: FieldDescriptor, types_of: Callable[[Any], frozenset[str]]) -
     name = field.name
 
     def find(message: Any, found: list[Named]) -> None:
-        found.append(Named(types_of(message), getattr(message, name)))
+        found.append(Named(types_of(message), getattr(message, name), name))
 
     # What has no presence is always there: a path's identifier.
     return _if_set(name, find) if field.has_presence else find

@@ -4,19 +4,25 @@ page."""
 from gateway.events.events import (
     BreakerChanged,
     CallEnded,
+    CertificateChanged,
     Events,
     Exchanged,
+    FileChanged,
     LoginEnded,
     Retried,
+    SessionEnded,
     combined,
 )
 
 __all__ = [
     "BreakerChanged",
     "CallEnded",
+    "CertificateChanged",
     "Events",
     "Exchanged",
+    "FileChanged",
     "LoginEnded",
     "Retried",
+    "SessionEnded",
     "combined",
 ]

@@ -16,16 +16,20 @@ if TYPE_CHECKING:
 
     from gateway.calls import Call
     from gateway.contract import Method
+    from gateway.tracing.context import Exchange as Span
     from gateway.tracing.context import Trace
     from gateway.vcenter.breaker import BreakerState
 
 __all__ = [
     "BreakerChanged",
     "CallEnded",
+    "CertificateChanged",
     "Events",
     "Exchanged",
+    "FileChanged",
     "LoginEnded",
     "Retried",
+    "SessionEnded",
     "combined",
 ]
 
@@ -79,6 +83,8 @@ class Exchanged(NamedTuple):
     """The call it was for; None for what the gateway does on its own account."""
     cause: str = ""
     """Why there was no answer: what the operating system or TLS said."""
+    span: Span | None = None
+    """What follows it in a trace."""
 
 
 class Retried(NamedTuple):
@@ -88,7 +94,7 @@ class Retried(NamedTuple):
     failure: Failure
     """What the last try ended in."""
     delay: float
-    """Seconds until the next one."""
+    """Seconds that it waited since then."""
 
 
 class BreakerChanged(NamedTuple):
@@ -107,14 +113,38 @@ class LoginEnded(NamedTuple):
     failure: Failure | None = None
 
 
+class SessionEnded(NamedTuple):
+    """The gateway no longer uses a session with vCenter."""
+
+    cause: str
+    """`expired`, `renewed` or `displaced`; empty where it was closed because nobody needs it any more."""
+
+
+class CertificateChanged(NamedTuple):
+    """vCenter shows another certificate than on the connection before, or the first one."""
+
+    certificate: bytes
+    """In DER form."""
+    is_first: bool
+
+
+class FileChanged(NamedTuple):
+    """A file that a setting names has another content: a certificate, a key, a password, tokens, the policy."""
+
+    path: str
+    problem: str = ""
+    """Why the new content cannot be used, and the old one stays in use; empty where the new one is in use."""
+
+
 class Events:
     """Is told what happens, and by itself does nothing. A subscriber overrides what it wants to know.
 
-    The methods are quick and raise nothing.
+    The methods are quick, and raise nothing unless they say so.
     """
 
     def call_started(self, call: Call) -> None:
-        """A call was let in, and is about to be carried out."""
+        """A call was let in, and is about to be carried out. A subscriber that has to record it and cannot raises
+        GatewayError: the call ends there."""
 
     def call_ended(self, ended: CallEnded) -> None:
         """A call ended, whether it was let in or not."""
@@ -126,13 +156,22 @@ class Events:
         """An exchange with vCenter ended."""
 
     def retried(self, retried: Retried) -> None:
-        """A call is about to be sent again."""
+        """A call is sent again, now that it has waited."""
 
     def breaker_changed(self, changed: BreakerChanged) -> None:
         """The circuit breaker opened, closed, or lets single calls through."""
 
     def login_ended(self, login: LoginEnded) -> None:
         """A login ended."""
+
+    def session_ended(self, ended: SessionEnded) -> None:
+        """A session is no longer used."""
+
+    def certificate_changed(self, changed: CertificateChanged) -> None:
+        """vCenter shows another certificate than before."""
+
+    def file_changed(self, changed: FileChanged) -> None:
+        """A file has another content."""
 
     def unknown_field(self, message: str, field: str) -> None:
         """vCenter sent the field `field` in a message of this full name, which the contract does not know."""
@@ -150,19 +189,32 @@ class Events:
 _NAMES = tuple(name for name, value in vars(Events).items() if callable(value) and not name.startswith("_"))
 
 
+class _Combined(Events):
+    """Several subscribers as one."""
+
+    __slots__ = ("subscribers",)
+
+    def __init__(self, subscribers: tuple[Events, ...]) -> None:
+        self.subscribers = subscribers
+        for name in _NAMES:
+            told = [
+                getattr(subscriber, name)
+                for subscriber in subscribers
+                if getattr(type(subscriber), name) is not getattr(Events, name)
+            ]
+            if told:
+                setattr(self, name, told[0] if len(told) == 1 else _telling(tuple(told)))
+
+
 def combined(*subscribers: Events) -> Events:
     """Tells all subscribers, in their order. One that does not care for an event costs nothing when it happens."""
-    events = Events()
-    for name in _NAMES:
-        told = [
-            getattr(subscriber, name)
+    return _Combined(
+        tuple(
+            each
             for subscriber in subscribers
-            # An instance may have its own, as those have that this function returns.
-            if name in vars(subscriber) or getattr(type(subscriber), name) is not getattr(Events, name)
-        ]
-        if told:
-            setattr(events, name, told[0] if len(told) == 1 else _telling(tuple(told)))
-    return events
+            for each in (subscriber.subscribers if isinstance(subscriber, _Combined) else (subscriber,))
+        )
+    )
 
 
 def _telling(told: tuple[Callable[..., None], ...]) -> Callable[..., None]:

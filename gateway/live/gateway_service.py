@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
@@ -10,22 +11,20 @@ from typing import Any
 from google.protobuf.message import Message
 
 from gateway import __version__
-from gateway.calls import Call
+from gateway.calls import Call, SessionId
 from gateway.contract import Contract
-from gateway.errors import Failure, GatewayError
-from gateway.events import BreakerChanged, Events, LoginEnded
+from gateway.events import BreakerChanged, CertificateChanged, Events, LoginEnded, SessionEnded
+from gateway.live.heartbeat import heartbeat_seconds
 from gateway.live.newest import Newest
 from gateway.live.serves import serves
-from gateway.transcoding.encoder import Violation
-from gateway.vcenter import SessionId
 from gateway.vcenter.client import VCenter
-from gateway.vcenter.version import VersionReader
+from gateway.vcenter.version import VCenterVersion, VersionReader
+from gateway.vim.client import SHARED_SESSIONS
 
 __all__ = ["GatewayService", "Limits"]
 
+_NUMBER = re.compile(r"\d+")
 _PACKAGE = "vcenter.gateway.v1"
-_HEARTBEAT_SECONDS = 15.0
-_MIN_HEARTBEAT_SECONDS, _MAX_HEARTBEAT_SECONDS = 1.0, 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +86,12 @@ class GatewayService(Events):
     def login_ended(self, login: LoginEnded) -> None:
         self._look()
 
+    def session_ended(self, ended: SessionEnded) -> None:
+        self._look()
+
+    def certificate_changed(self, changed: CertificateChanged) -> None:
+        self._look()
+
     def stopping(self) -> None:
         """The gateway takes no new calls from now on."""
         self._draining = True
@@ -111,14 +116,14 @@ class GatewayService(Events):
         if version.problem:
             vcenter.problem = version.problem
         info = self._message(
-            "GatewayInfo", version=__version__, vcenter=vcenter, features=self._features(call), limits=limits
+            "GatewayInfo", version=__version__, vcenter=vcenter, features=self._features(call, version), limits=limits
         )
         return self._message("GetGatewayResponse", gateway=info)
 
     @serves("vcenter.gateway.v1.GatewayService/WatchGateway")
     async def watch_gateway(self, call: Call) -> AsyncIterator[Message]:
         """The state, each newer one, and a heartbeat when there is none for a while. Raises GatewayError."""
-        quiet = _heartbeat_seconds(call.message)
+        quiet = heartbeat_seconds(call.message)
         await self._authenticate(call)
         self._look()
         async for state in self._state.watch(quiet):
@@ -172,7 +177,10 @@ class GatewayService(Events):
             told.vcenter_certificate_expires.FromNanoseconds(int(state.certificate_expires * 1e9))
         return told
 
-    def _features(self, call: Call) -> list[Message]:
+    def _features(self, call: Call, version: VCenterVersion) -> list[Message]:
+        releases = [tuple(map(int, _NUMBER.findall(each))) for each in version.releases[:1]]
+        polls = isinstance(call.caller.credential, SessionId) and bool(releases) and releases[0] < SHARED_SESSIONS
+        old = "a session id opens vCenter's VIM API from vCenter 8.0.3 on: machines are polled" if polls else ""
         has_session = isinstance(call.caller.credential, SessionId)
         own = "the call brings a session of its own, which the gateway neither opens nor renews" if has_session else ""
         no_policy = "" if self._has_policy else "no policy is configured: every caller may call every rpc"
@@ -181,6 +189,7 @@ class GatewayService(Events):
             ("sessions", not has_session, own),
             ("shared-reads", True, "for reads that send cache-control: max-age=SECONDS in their metadata"),
             ("streams", True, ""),
+            ("vim", not polls, old),
         )
         return [
             self._message("Feature", name=name, available=available, **({"explanation": why} if why else {}))
@@ -189,18 +198,6 @@ class GatewayService(Events):
 
     def _message(self, name: str, /, **fields: Any) -> Any:
         return self._contract.message_class(f"{_PACKAGE}.{name}")(**fields)
-
-
-def _heartbeat_seconds(request: Any) -> float:
-    """How long a stream may be silent. Raises GatewayError (INVALID_ARGUMENT)."""
-    if not request.HasField("heartbeat_interval"):
-        return _HEARTBEAT_SECONDS
-    interval = request.heartbeat_interval
-    seconds = interval.seconds + interval.nanos / 1e9
-    if _MIN_HEARTBEAT_SECONDS <= seconds <= _MAX_HEARTBEAT_SECONDS:
-        return float(seconds)
-    text = f"must be from {_MIN_HEARTBEAT_SECONDS:g} to {_MAX_HEARTBEAT_SECONDS:g} seconds"
-    raise GatewayError(Failure.of_request([Violation("heartbeat_interval", text)]))
 
 
 def _expiry(certificate: bytes | None) -> float | None:

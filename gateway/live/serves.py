@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from gateway.contract import Contract, ContractError, Local, Streaming
+from gateway.contract import Contract, ContractError, Local
 
 __all__ = ["local_endpoints", "serves"]
 
 _MARK = "__serves__"
-_SERVED = frozenset({Streaming.UNARY, Streaming.SERVER})
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def serves(rpc: str) -> Callable[[F], F]:
-    """Marks the method that implements `rpc`: a coroutine from a call to a response message, or for a streaming one an
-    asynchronous generator of them."""
+    """Marks the method that implements `rpc`: a coroutine from a call to a response message, or an asynchronous
+    generator of them where the rpc streams its responses. Where it streams its requests, `call.message` is the first
+    one, and `call.requests` has those that follow."""
 
     def mark(function: F) -> F:
         setattr(function, _MARK, rpc)
@@ -45,8 +44,6 @@ def local_endpoints(contract: Contract, services: Iterable[object]) -> Mapping[s
                 )
             if rpc in found:
                 raise ContractError(f"rpc {rpc} is served twice")
-            if method.streaming not in _SERVED:
-                raise ContractError(f"rpc {rpc}: the gateway serves no rpcs that stream their requests yet")
             found[rpc] = getattr(service, name)
     for name, method in contract.methods.items():
         if isinstance(method.backing, Local) and name not in found:

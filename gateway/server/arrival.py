@@ -7,10 +7,10 @@ import math
 import os
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from logging import getLogger
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -24,12 +24,13 @@ from gateway.contract import Streaming
 from gateway.errors import Failure, GatewayError, Reason, status_of
 from gateway.events import CallEnded
 from gateway.printable import is_word
+from gateway.server.connections import abort
 from gateway.tracing import Tracing
 from gateway.tracing.context import Trace
 from gateway.transcoding import Binding
 from gateway.vcenter.retry import RetryPolicy
 
-__all__ = ["REQUEST_ID_HEADER", "Arrival", "Door", "refuse"]
+__all__ = ["REQUEST_ID_HEADER", "Arrival", "Door", "parsed", "refuse"]
 
 REQUEST_ID_HEADER = "x-request-id"
 _CACHE_CONTROL_HEADER = "cache-control"
@@ -48,8 +49,6 @@ class Door:
     """What all calls have to pass."""
 
     admission: Admission
-    admit: Callable[[Call], None]
-    """Lets a call in; raises GatewayError for one that is not to be carried out."""
     seconds_for: Callable[[bool, float | None], float]
     """How long a unary call may take, given whether it only reads, and the caller's remaining seconds or None."""
     tracing: Tracing | None = None
@@ -93,29 +92,30 @@ class Arrival:
         """Who calls. Raises GatewayError (UNAUTHENTICATED)."""
         return self._door.admission.identify(self.metadata, self._context.auth_context, self.peer)
 
-    def call(self, data: bytes) -> Call:
-        """The call, once it is known who makes it and what is asked. Raises GatewayError."""
+    def call(self, data: bytes | Failure, requests: AsyncIterator[Message] | None = None) -> Call:
+        """The call, once it is known who makes it and what is asked by the serialized request; or why there is none.
+        `requests` are the messages after the first one. Raises GatewayError."""
+        if isinstance(data, Failure):
+            raise GatewayError(data)
         binding = self.binding
         self.caller = caller = self.identify()
-        try:
-            self.message = message = binding.request_class.FromString(data)
-        except DecodeError:
-            text = f"the request is not a valid {binding.method.input_type.full_name}"
-            raise GatewayError(Failure.of(Reason.REQUEST_INVALID, text)) from None
+        self.message = message = parsed(binding, data)
         max_age = None
         if self._cache_control is not None and binding.is_read_only:
             max_age = accepted_age(self._cache_control)
-        call = Call(binding, message, caller, self._deadline(), self.request_id, max_age, self.trace)
+        call = Call(binding, message, caller, self._deadline(), self.request_id, max_age, self.trace, requests)
         self._call = call
         return call
 
     def _deadline(self) -> float:
         remaining = self._context.time_remaining()
-        if self.binding.method.streaming is not Streaming.UNARY:
+        method = self.binding.method
+        is_unary = method.streaming is Streaming.UNARY
+        if remaining is not None and is_unary:
+            remaining -= min(_MAX_SECONDS_FOR_THE_ANSWER, _SHARE_FOR_THE_ANSWER * remaining)
+        if method.waits or not is_unary:
             seconds = math.inf if remaining is None else remaining
         else:
-            if remaining is not None:
-                remaining -= min(_MAX_SECONDS_FOR_THE_ANSWER, _SHARE_FOR_THE_ANSWER * remaining)
             seconds = self._door.seconds_for(self.binding.is_read_only, remaining)
         return asyncio.get_running_loop().time() + seconds
 
@@ -151,7 +151,16 @@ class Arrival:
         return failure if self.binding.is_read_only else failure.leaving_open()
 
 
-async def refuse(context: Any, failure: Failure, request_id: str) -> None:
+def parsed(binding: Binding, data: bytes) -> Message:
+    """A message of a request. Raises GatewayError (INVALID_ARGUMENT) for bytes that are none."""
+    try:
+        return binding.request_class.FromString(data)
+    except DecodeError:
+        text = f"the request is not a valid {binding.method.input_type.full_name}"
+        raise GatewayError(Failure.of(Reason.REQUEST_INVALID, text)) from None
+
+
+async def refuse(context: Any, failure: Failure, request_id: str) -> NoReturn:
     """Ends the call with the failure's status, and does not return.
 
     By abort(), since what a handler returns goes out before the status, also where it is empty: and a call that has
@@ -167,7 +176,7 @@ async def refuse(context: Any, failure: Failure, request_id: str) -> None:
     if pushback is not None:
         trailing.append(("grpc-retry-pushback-ms", str(pushback)))
     context.set_trailing_metadata(tuple(trailing))
-    await context.abort(_CODES[status.code], status.message)
+    await abort(context, _CODES[status.code], status.message)
 
 
 def _read_metadata(metadata: Metadata) -> tuple[str, str | None]:

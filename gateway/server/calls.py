@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from google.rpc import code_pb2
@@ -11,15 +11,14 @@ from gateway.calls import Unary
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events
 from gateway.server.arrival import REQUEST_ID_HEADER, Arrival, Door, refuse
+from gateway.server.peers import Handler
 from gateway.transcoding import Binding
 
-__all__ = ["CANCELLED", "Handler", "unary_handler"]
+__all__ = ["CANCELLED", "unary_handler"]
 
 _AGE_HEADER = "age"
 CANCELLED = Failure(code_pb2.CANCELLED, "", "")
 """What a call ended in whose caller has left."""
-
-Handler = Callable[[bytes, Any], Awaitable[bytes]]
 
 
 def unary_handler(
@@ -33,7 +32,7 @@ def unary_handler(
     """The handler of one rpc. It takes and returns serialized messages, so that a request that is no message of the
     rpc's type, and a response that is too large for gRPC to send, are answered like every other mistake."""
 
-    async def handle(data: bytes, context: Any) -> bytes:
+    async def handle(data: bytes | Failure, context: Any) -> bytes:
         arrival = Arrival(door, binding, context)
         failure: Failure | None = CANCELLED
         response, age = b"", None

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Collection, Iterator
+from collections.abc import Awaitable, Collection, Hashable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote
 
 import grpc
 import grpc.aio
 
-__all__ = ["EOF", "Places", "close_connections", "read", "taken", "write"]
+__all__ = ["EOF", "Places", "abort", "close_connections", "is_gone", "read", "taken", "write"]
 
 WRITE_SECONDS = 60.0
 _CLOSE_SECONDS = 5.0
@@ -38,31 +39,33 @@ _Address = tuple[str, int]
 
 
 class Places:
-    """How many streams of one kind there may be, of one connection and in all."""
+    """How many streams of one kind there may be, of one owner and in all. An owner is a connection, or an identity."""
 
-    def __init__(self, most: int, most_of_a_connection: int) -> None:
+    def __init__(self, most: int, most_of_an_owner: int) -> None:
         self._most = most
-        self._most_of_a_connection = most_of_a_connection
-        self._taken: Counter[str] = Counter()
-
-    @property
-    def taken(self) -> int:
+        self._most_of_an_owner = most_of_an_owner
+        self._owners: Counter[Hashable] = Counter()
+        self.taken = 0
         """Streams at the moment."""
-        return self._taken.total()
 
     @contextlib.contextmanager
-    def take(self, peer: str) -> Iterator[bool]:
-        """Takes a place for the duration of a stream, and tells whether there was one."""
-        if self.taken >= self._most or self._taken[peer] >= self._most_of_a_connection:
-            yield False
-            return
-        self._taken[peer] += 1
-        try:
-            yield True
-        finally:
-            self._taken[peer] -= 1
-            if not self._taken[peer]:
-                del self._taken[peer]
+    def take(self, *owners: Hashable) -> Iterator[str]:
+        """Takes a place for the duration of a stream, which counts for all its owners. Gives why there is none, in a
+        sentence; an empty one where there is."""
+        own = max(self._owners[owner] for owner in owners)
+        if self.taken >= self._most:
+            yield f"all callers together have {self.taken} streams open, which is the limit"
+        elif own >= self._most_of_an_owner:
+            yield f"the caller has {own} streams open, which is the limit"
+        else:
+            self.taken += 1
+            self._owners.update(owners)
+            try:
+                yield ""
+            finally:
+                self.taken -= 1
+                self._owners.subtract(owners)
+                self._owners += Counter()  # Drops those that have none.
 
 
 async def read(context: Any) -> bytes | None:
@@ -71,24 +74,55 @@ async def read(context: Any) -> bytes | None:
     return None if data is EOF else data
 
 
-async def write(context: Any, message: bytes, seconds: float | None = None) -> None:
-    """Writes to a stream; closes the connection of a peer that does not take the message within `seconds`, a minute by
-    default, and ends the call."""
-    if not await taken(context, context.write(message), seconds):
-        await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the stream was not read")
+async def abort(context: Any, code: grpc.StatusCode, text: str) -> NoReturn:
+    """Ends the call with a status, and does not return.
+
+    grpcio keeps the exception by which it does so with the call, and the exception's traceback keeps the call: request,
+    response and what the core has received would stay until Python's garbage collector comes by, which goes by the
+    number of objects and not by their size. So the traceback is dropped when the call has ended.
+    """
+    try:
+        await context.abort(code, text)
+    except Exception as error:
+        if task := asyncio.current_task():
+            task.add_done_callback(functools.partial(_drop_traceback, error))
+        raise
+    raise AssertionError("abort() does not return")
+
+
+def _drop_traceback(error: Exception, _: object) -> None:
+    error.__traceback__ = None
+
+
+async def write(context: Any, message: bytes, seconds: float | None = None) -> bool:
+    """Writes to a stream. False where the peer does not take the message within `seconds`, a minute by default: the
+    connection is closed then, where that is possible, and the call has to end."""
+    return await taken(context, context.write(message), seconds)
 
 
 async def taken(context: Any, sending: Awaitable[None], seconds: float | None = None) -> bool:
     """Whether the peer takes what `sending` sends within `seconds`, a minute by default; closes its connection
     otherwise."""
+    # Asked for now: by the end of the wait the call may be over, and gRPC crashes when it is asked about such a call.
+    peer = context.peer()
     try:
         async with asyncio.timeout(WRITE_SECONDS if seconds is None else seconds):
             await sending
     except TimeoutError:
-        _log.warning("closed %d connections that do not read a stream", close_connections({context.peer()}))
-        await asyncio.sleep(_CLOSE_SECONDS)  # Cancelled by gRPC as soon as the connection is gone.
-        return False
-    return True
+        _log.warning("closed %d connections that do not read a stream", close_connections({peer}))
+    except Exception as error:
+        if not is_gone(error):
+            raise
+    else:
+        return True
+    await asyncio.sleep(_CLOSE_SECONDS)  # Cancelled by gRPC as soon as it knows that the connection is gone.
+    return False
+
+
+def is_gone(error: BaseException | None) -> bool:
+    """Whether gRPC could not send something because the connection was gone in that moment."""
+    # The type cannot be imported.
+    return type(error).__name__ == "ExecuteBatchError"
 
 
 def close_connections(peers: Collection[str]) -> int:

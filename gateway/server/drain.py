@@ -15,7 +15,8 @@ from typing import Any
 
 import grpc.aio
 
-from gateway.server.calls import Handler
+from gateway.errors import Failure
+from gateway.server.peers import Handler
 
 __all__ = ["Drain"]
 
@@ -33,10 +34,10 @@ class Drain:
     def __init__(self) -> None:
         self._active = 0
         self._taken = 0
-        self._idle = asyncio.Event()
-        self._admitted = asyncio.Event()
-        self._idle.set()
-        self._admitted.set()
+        self._idle: asyncio.Event | None = None
+        """Set when no call is under way; only there during a stop."""
+        self._admitted: asyncio.Event | None = None
+        """What new calls wait for; only there while the listener closes."""
 
     @property
     def active(self) -> int:
@@ -46,17 +47,16 @@ class Drain:
     def watched(self, handle: Handler) -> Handler:
         """The same handler, which `close` then waits for."""
 
-        async def handle_watched(data: bytes, context: Any) -> bytes:
+        async def handle_watched(data: bytes | Failure, context: Any) -> bytes:
             self._active += 1
             self._taken += 1
-            self._idle.clear()
             try:
-                if not self._admitted.is_set():
+                if self._admitted is not None:
                     await self._admitted.wait()
                 return await handle(data, context)
             finally:
                 self._active -= 1
-                if not self._active:
+                if not self._active and self._idle is not None:
                     self._idle.set()
 
         return handle_watched
@@ -72,7 +72,7 @@ class Drain:
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + grace
-        self._admitted.clear()
+        admitted = self._admitted = asyncio.Event()
         try:
             # Clients that wait for an answer before their next call fall silent soon.
             for _ in range(_MAX_PAUSES):
@@ -83,10 +83,14 @@ class Drain:
             stopping = asyncio.ensure_future(server.stop(grace))
             await asyncio.sleep(_PAUSE_SECONDS)
         finally:
-            self._admitted.set()
-        if not await _within(self._idle.wait(), end - loop.time()):
+            self._admitted = None
+            admitted.set()
+        idle = self._idle = asyncio.Event()
+        if not self._active:
+            idle.set()
+        if not await _within(idle.wait(), end - loop.time()):
             # They are cut off now. A call that is cancelled ends by itself, and its request to vCenter with it.
-            await _within(self._idle.wait(), _LAST_ANSWER_SECONDS)
+            await _within(idle.wait(), _LAST_ANSWER_SECONDS)
         logging_out = asyncio.ensure_future(log_out())
         await _within(taken, end - loop.time())
         # The last answers are on their way, and only streams without an end are left.

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2
 
 from gateway.access import Admission, AuditLog
-from gateway.calls import Call
-from gateway.calls.shared_reads import SharedReads
+from gateway.calls.admission import admitted
 from gateway.contract import Contract, load_contract
 from gateway.errors import Reason
-from gateway.events import BreakerChanged, Events, Exchanged, combined
-from gateway.live import GatewayService, local_endpoints
+from gateway.events import BreakerChanged, Events, Exchanged, FileChanged, combined
+from gateway.files import listening
+from gateway.live import GatewayService, HubLimits, MachineServices, WatchingServices, local_endpoints
 from gateway.live.gateway_service import Limits
+from gateway.live.required import checked
 from gateway.server.arrival import Door
 from gateway.server.drain import Drain
 from gateway.server.health import Health
@@ -25,13 +28,12 @@ from gateway.server.listener import channel_arguments, quiet_library
 from gateway.server.options import ServerOptions
 from gateway.server.peers import Peers
 from gateway.server.reflection import add_reflection
-from gateway.server.registrar import service_handlers
+from gateway.server.registrar import rpc_handler
 from gateway.server.streams import OpenStreams
 from gateway.tracing import TraceEvents, Tracing
 from gateway.transcoding import Binding, compile_bindings
 from gateway.vcenter.breaker import BreakerState
 from gateway.vcenter.client import VCenter
-from gateway.vcenter.limiter import path_of
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.retry import RetryPolicy
 from gateway.vcenter.version import VersionReader
@@ -67,13 +69,13 @@ class Gateway(Events):
         tracing: Tracing | None = None,
         tls: ServerTls | None = None,
         contract: Contract | None = None,
+        hubs: HubLimits | None = None,
     ) -> None:
         self.contract = contract or load_contract()
         self.bindings: Mapping[str, Binding] = compile_bindings(self.contract)
         self.options = options or ServerOptions()
         self.port = 0
         self.vcenter: VCenter | None = None
-        self.reads: SharedReads | None = None
         self.streams = OpenStreams(self.options.streams)
         self.tls = tls
         self._vcenter_options = vcenter
@@ -84,9 +86,13 @@ class Gateway(Events):
         self._tracing = tracing
         self._version = VersionReader(vcenter)
         self._service: GatewayService | None = None
+        self.machines: MachineServices | None = None
+        self.watching: WatchingServices | None = None
+        self._hub_limits = hubs
         self._server: grpc.aio.Server | None = None
         self._health = Health()
         self._is_closed = self._is_trusted = True
+        self._listening = contextlib.ExitStack()
         self._drain = Drain()
         self._peers = Peers(self.options.max_unsent_bytes, self.options.max_request_bytes)
 
@@ -106,7 +112,7 @@ class Gateway(Events):
         """Starts serving and returns the port. Raises OSError when the address cannot be used."""
         quiet_library()
         server = grpc.aio.server(options=channel_arguments(self.options))
-        server.add_generic_rpc_handlers(tuple(self._handlers()))
+        server.add_generic_rpc_handlers((self._handler(),))
         if self.options.health:
             server.add_generic_rpc_handlers((self._health.handler(),))
         if self.options.reflection:
@@ -141,14 +147,24 @@ class Gateway(Events):
             self._health.shut_down()
             await asyncio.sleep(leave)
             # While other replicas serve, and before the listener closes.
+            if self.watching is not None:
+                self.watching.stopping()
             self.streams.end_all()
+            if self.watching is not None:
+                await self.watching.close()
             # The listener closes now; new calls on open connections are told to go elsewhere.
             grace = self.options.grace_seconds if grace is None else grace
             await self._drain.close(server, grace, self._close_vcenter, self._peers.taken())
         await self._close_vcenter()
 
     async def _close_vcenter(self) -> None:
-        vcenter, self.vcenter, self.reads, self._service = self.vcenter, None, None, None
+        self._listening.close()
+        vcenter, self.vcenter, self._service = self.vcenter, None, None
+        watching, self.watching = self.watching, None
+        if watching is not None:
+            await watching.close()
+        if self.machines is not None:
+            await self.machines.close()
         if vcenter is not None:
             await vcenter.close()
         await self._version.close()
@@ -175,8 +191,8 @@ class Gateway(Events):
         is_well = self._is_closed and self._is_trusted
         self._health.set(status.SERVING if is_well else status.NOT_SERVING, (VCENTER_HEALTH,))
 
-    def _handlers(self) -> list[Any]:
-        """The handlers of all rpcs. What is promised about calls are the layers that are put together here."""
+    def _handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
+        """The handler of all rpcs."""
         admission, timeouts = self._admission, self._vcenter_options
         service = self._service = GatewayService(
             self.contract,
@@ -187,30 +203,38 @@ class Gateway(Events):
         )
         audit = self.audit
         events = combined(TraceEvents(), self._events, self, service, *([audit] if audit else []))
+        loop = asyncio.get_running_loop()
+
+        def file_changed(path: Path, problem: str) -> None:
+            with contextlib.suppress(RuntimeError):  # The loop may be closed by then.
+                loop.call_soon_threadsafe(events.file_changed, FileChanged(str(path), problem))
+
+        self._listening.enter_context(listening(file_changed))
+        recorded = audit.recorded if audit else None
+        enter = admitted(admission.authorize, events, recorded)
         vcenter = self.vcenter = VCenter(
             timeouts,
             self.contract,
+            admission=enter,
             policy=self._retries,
             events=events,
             tracing=self._tracing,
             versions=self._version,
         )
-        reads = self.reads = SharedReads(
-            vcenter.call,
-            longest=timeouts.max_timeout,
-            lend=lambda read, call: vcenter.limiter.lend(read, path_of(call)),
+        watching = self.watching = WatchingServices(
+            self.contract, self.bindings, vcenter, vcenter.reads.call, admission, recorded, events, self._hub_limits
         )
-
-        def admit(call: Call) -> None:
-            admission.authorize(call)
-            if audit is not None:
-                audit.begins(call)
-
-        return service_handlers(
+        machines = self.machines = MachineServices(
+            self.contract, self.bindings, vcenter, vcenter.reads.call, events, watching, timeouts.max_transfers
+        )
+        own = local_endpoints(self.contract, [service, *watching.services, *machines.services])
+        return rpc_handler(
             self.bindings,
-            Door(admission, admit, timeouts.seconds_for, self._tracing),
-            reads.call,
-            local_endpoints(self.contract, [service]),
+            Door(admission, timeouts.seconds_for, self._tracing),
+            vcenter.call,
+            enter,
+            checked(self.contract, own),
+            vcenter.reads.around,
             events,
             self.streams,
             self._drain,

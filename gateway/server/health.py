@@ -15,7 +15,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 
-from gateway.server.connections import Places, read, write
+from gateway.server.connections import Places, abort, read, write
 
 __all__ = ["MAX_WATCHERS", "MAX_WATCHERS_OF_A_CONNECTION", "SERVICE", "Health"]
 
@@ -70,14 +70,14 @@ class Health:
         service = await _service(context)
         status = self._statuses.get(service)
         if status is None:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "there is no service of this name")
+            await abort(context, grpc.StatusCode.NOT_FOUND, "there is no service of this name")
         return _answer(status)
 
     async def _watch(self, requests: Any, context: Any) -> None:
         service = await _service(context)
-        with self._places.take(context.peer()) as has_place:
-            if not has_place:
-                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams watch the health")
+        with self._places.take(context.peer()) as refusal:
+            if refusal:
+                await abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, refusal)
             last = None
             while True:
                 changed = self._changed
@@ -85,7 +85,8 @@ class Health:
                 status = self._statuses.get(service, _Status.SERVICE_UNKNOWN)
                 if status != last:
                     last = status
-                    await write(context, _answer(status))
+                    if not await write(context, _answer(status)):
+                        return
                 else:
                     await changed.wait()
 
@@ -104,8 +105,7 @@ async def _service(context: Any) -> str:
             return str(health_pb2.HealthCheckRequest.FromString(data).service)
     except (TimeoutError, DecodeError):
         pass
-    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no valid HealthCheckRequest")
-    raise AssertionError("abort() does not return")
+    return await abort(context, grpc.StatusCode.INVALID_ARGUMENT, "the call has no valid HealthCheckRequest")
 
 
 def _answer(status: int | None) -> bytes:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from gateway.server.connections import is_gone
+
 if TYPE_CHECKING:
     from gateway.server.options import ServerOptions
 
@@ -18,6 +20,7 @@ __all__ = ["channel_arguments", "quiet_library"]
 
 _MAX_PENDING = 100_000
 _HANDSHAKE_SECONDS = 20
+_WINDOW_BYTES = 16 * 1024
 
 
 def channel_arguments(options: ServerOptions) -> list[tuple[str, int]]:
@@ -40,6 +43,8 @@ def channel_arguments(options: ServerOptions) -> list[tuple[str, int]]:
         # A fast peer would be granted ever larger windows, for requests which nobody has asked for yet. Requests are
         # small, and answers do not depend on it.
         ("grpc.http2.bdp_probe", 0),
+        # Of a request that nobody reads yet, as much as this may come.
+        ("grpc.http2.lookahead_bytes", _WINDOW_BYTES),
         # How long a new connection may take for TLS and the first frame; the default is two minutes.
         ("grpc.server_handshake_timeout_ms", _HANDSHAKE_SECONDS * 1000),
         # Beyond about 1,000 calls that wait for the event loop, grpcio would cancel further ones without a word. What
@@ -67,6 +72,5 @@ def quiet_library() -> None:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    error = record.exc_info[0] if record.exc_info else None
-    # The type cannot be imported.
-    return error is None or error.__name__ != "ExecuteBatchError"
+    error = record.exc_info[1] if record.exc_info else None
+    return not is_gone(error)

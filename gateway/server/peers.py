@@ -1,28 +1,28 @@
 """Bounds what a peer can make this process hold: requests that it does not finish, answers that it does not take.
 
 gRPC's server waits for both without an end, and without counting. A handler is started once the headers of a call are
-there, and reads the request itself, so that one that never comes is answered all the same; and the bytes of an answer
-count from when the handler has it until the peer has taken it.
+there, and the request is read here, so that the handler can answer, and tell of, a call whose request never comes. The
+bytes of an answer count from when the handler has it until the peer has taken it.
+
+A peer may send the whole of a request only while it is being read, and before that a window's size. So a connection has
+few requests read at once, which bounds what a fast peer sends before anybody knows who it is.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
+import contextlib
 import itertools
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, cast
 
-import grpc
-from google.rpc import code_pb2
-
-from gateway.errors import Failure, GatewayError, Reason, status_of
+from gateway.errors import Failure, GatewayError, Reason
 from gateway.server.connections import EOF, close_connections
 
-__all__ = ["BoundedHandler", "Peers"]
+__all__ = ["NO_REQUEST", "BoundedHandler", "Handler", "Peers"]
 
 REQUEST_SECONDS = 30.0
 # What has not arrived so soon after its headers, as nearly every request has, is late. How much of a late one is there
@@ -30,20 +30,34 @@ REQUEST_SECONDS = 30.0
 _LATE_SECONDS = 0.5
 _LATE_BYTES = 32 * 1024 * 1024
 _MIN_LATE_REQUESTS = 8
+# Of the large requests on a connection: those that are being read, and those whose calls are under way.
+CONNECTION_BYTES = 16 * 1024 * 1024
+_MIN_READS = 4
+_LARGE_REQUEST = 64 * 1024
 _ANSWER_SECONDS = 60.0
 # Under pressure, what is stuck for so long has to go.
 STUCK_SECONDS = 5.0
 _SWEEP_SECONDS = 1.0
 # Of each call there is one at a time, so the number of streams bounds them.
 _SMALL_ANSWER = 16 * 1024
-_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 _log = logging.getLogger(__name__)
 
+Handler = Callable[[bytes | Failure, Any], Awaitable[bytes]]
+"""Takes a serialized request, or why there is none, and the call's context; gives the serialized answer."""
 BoundedHandler = Callable[[Any, Any], Awaitable[bytes]]
 """The handler of an rpc that gRPC takes for one with a stream of requests."""
 
+NO_REQUEST = Failure.of(Reason.REQUEST_INVALID, "the call has no complete request message")
+_TOO_MANY = Failure.of(
+    Reason.OVERLOADED, "too many requests have not arrived completely, and this is one of the oldest"
+)
+_TOO_LARGE = Failure.of(
+    Reason.OVERLOADED, "the calls under way on this connection have too many bytes of requests; make fewer at once"
+)
 
+_Reading = tuple[float, "_Turns | None"]
+"""Since when a request is read, and whose turn it uses where it had to wait for one."""
 _Answer = tuple[int, float, Any, str]
 """An answer on its way: its bytes, since when, the call's context, and the connection that is charged with it, which is
 empty for a small one. No class, since there is one for each call."""
@@ -62,11 +76,16 @@ class Peers:
         """`max_unsent_bytes` is that of all connections together, one may hold half of it."""
         self._max_unsent = max_unsent_bytes
         self._max_late = max(_MIN_LATE_REQUESTS, _LATE_BYTES // max_request_bytes)
+        self._max_reads = max(_MIN_READS, CONNECTION_BYTES // max_request_bytes)
         self._request_seconds = REQUEST_SECONDS
         self._answer_seconds = answer_seconds
-        self._requests: dict[asyncio.Task[Any], float] = {}
-        """The calls whose request has not arrived, with the time of their headers, the oldest first."""
-        self._late: dict[asyncio.Task[Any], tuple[int, str]] = {}
+        self._requests: dict[asyncio.Task[Any], _Reading] = {}
+        """The calls whose request is being read, the oldest first."""
+        self._turns: dict[str, _Turns] = {}
+        """Of connections with more of them than are read without waiting for a turn."""
+        self._held: defaultdict[str, int] = defaultdict(int)
+        """Bytes of large requests whose calls are under way, by connection."""
+        self._late: dict[asyncio.Task[Any], Failure] = {}
         """Those that are being refused, and why."""
         self._looking = False
         self._answers: dict[asyncio.Task[Any], _Answer] = {}
@@ -94,27 +113,20 @@ class Peers:
             raise GatewayError(Failure.of(Reason.OVERLOADED, text))
         self._count(context, size)
 
-    def bounded(self, handle: Callable[[bytes, Any], Awaitable[bytes]]) -> BoundedHandler:
+    def bounded(self, handle: Handler) -> BoundedHandler:
         """The same handler, for a registration with a stream of requests of which it reads the first."""
 
-        requests, answers = self._requests, self._answers
+        answers = self._answers
 
         async def handle_bounded(_: Any, context: Any) -> bytes:
             task = cast("asyncio.Task[Any]", asyncio.current_task())
-            requests[task] = time.monotonic()
-            if not self._sweeping:
-                self._sweep_later()
-            if len(requests) > self._max_late and not self._looking:
-                self._look_soon()
-            try:
-                data = await context.read()
-            except asyncio.CancelledError:
-                await self._cancelled(task, context)
-                raise
-            finally:
-                del requests[task]
-            if data is EOF:
-                await _refuse(context, code_pb2.INVALID_ARGUMENT, "the call has no complete request message")
+            if len(self._requests) < self._max_late:
+                data = await self._read(task, context)
+            else:
+                async with self._turn(context.peer()) as turns:
+                    data = await self._read(task, context, turns)
+            if isinstance(data, bytes) and len(data) > _LARGE_REQUEST and not self._hold(context, len(data)):
+                data = _TOO_LARGE
             answer = await handle(data, context)
             if task not in answers:
                 self._count(context, len(answer))
@@ -127,11 +139,55 @@ class Peers:
         while self._answers:
             await asyncio.wait(list(self._answers))
 
-    async def _cancelled(self, task: asyncio.Task[Any], context: Any) -> None:
-        """Refuses a call whose request is late; returns where it was not for that that it was cancelled."""
-        if refusal := self._late.pop(task, None):
+    async def _read(self, task: asyncio.Task[Any], context: Any, turns: _Turns | None = None) -> bytes | Failure:
+        """The request of a call, or why it is refused."""
+        self._requests[task] = (time.monotonic(), turns)
+        if not self._sweeping:
+            self._sweep_later()
+        if turns is not None and not self._looking:
+            self._look_soon()
+        try:
+            data = await context.read()
+        except asyncio.CancelledError:
+            failure = self._late.pop(task, None)
+            if failure is None:
+                raise
             task.uncancel()
-            await _refuse(context, *refusal)
+            return failure
+        finally:
+            del self._requests[task]
+        return NO_REQUEST if data is EOF else cast("bytes", data)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, peer: str) -> AsyncIterator[_Turns]:
+        """Waits until a request of this connection may be read."""
+        turns = self._turns.get(peer)
+        if turns is None:
+            turns = self._turns[peer] = _Turns(self._max_reads)
+        turns.users += 1
+        try:
+            async with turns.places:
+                yield turns
+        finally:
+            turns.users -= 1
+            if not turns.users:
+                del self._turns[peer]
+
+    def _hold(self, context: Any, size: int) -> bool:
+        """Counts a large request until its call has ended; False for one too many on its connection. A single one may
+        be as large as it likes."""
+        peer = context.peer()
+        held = self._held.get(peer, 0)
+        if held and held + size > CONNECTION_BYTES:
+            return False
+        self._held[peer] += size
+        cast("asyncio.Task[Any]", asyncio.current_task()).add_done_callback(lambda _: self._let_go(peer, size))
+        return True
+
+    def _let_go(self, peer: str, size: int) -> None:
+        self._held[peer] -= size
+        if not self._held[peer]:
+            del self._held[peer]
 
     def _is_full(self, peer: str, size: int) -> bool:
         """Whether the bytes of a further answer would be too many, for one connection or for all. One answer may be as
@@ -170,9 +226,9 @@ class Peers:
         """Looks for what takes too long, once a second while there is anything."""
         self._sweeping = False
         now = time.monotonic()
-        late = [task for task, since in self._requests.items() if since <= now - self._request_seconds]
+        late = [task for task, (since, _) in self._requests.items() if since <= now - self._request_seconds]
         text = f"the request has not arrived completely within {self._request_seconds:g} seconds"
-        self._refuse_requests(late, code_pb2.INVALID_ARGUMENT, text)
+        self._refuse_requests(late, Failure.of(Reason.REQUEST_INVALID, text))
         if self._refused:
             _log.warning("refused %d calls of peers that do not read their answers", self._refused)
             self._refused = 0
@@ -190,25 +246,26 @@ class Peers:
         asyncio.get_running_loop().call_later(_LATE_SECONDS, self._look)
 
     def _look(self) -> None:
-        """Chooses the oldest of too many late requests."""
+        """Chooses the oldest of too many late requests, and those that hold up others on their connection."""
         self._looking = False
         before = time.monotonic() - _LATE_SECONDS
-        late = [task for task, since in self._requests.items() if since <= before]
-        if len(late) > self._max_late:
+        late = {task: turns for task, (since, turns) in self._requests.items() if since <= before}
+        chosen = dict.fromkeys(list(late)[: -self._max_late])
+        chosen |= {task: None for task, turns in late.items() if turns is not None and turns.users > self._max_reads}
+        if chosen:
             # Not those that have arrived while the event loop was busy: it looks at the network once more before.
             loop = asyncio.get_running_loop()
-            loop.call_later(0.001, loop.call_soon, self._refuse_oldest, late[: -self._max_late])
-        if len(self._requests) > self._max_late:
+            loop.call_later(0.001, loop.call_soon, self._refuse_oldest, list(chosen))
+        if self._turns:
             self._look_soon()
 
     def _refuse_oldest(self, late: list[asyncio.Task[Any]]) -> None:
-        text = "too many requests have not arrived completely, and this is one of the oldest"
-        self._refuse_requests(late, code_pb2.RESOURCE_EXHAUSTED, text)
+        self._refuse_requests(late, _TOO_MANY)
 
-    def _refuse_requests(self, late: list[asyncio.Task[Any]], code: int, text: str) -> None:
+    def _refuse_requests(self, late: list[asyncio.Task[Any]], failure: Failure) -> None:
         if chosen := [task for task in late if task in self._requests and task not in self._late]:
             for task in chosen:
-                self._late[task] = (code, text)
+                self._late[task] = failure
                 task.cancel()
             _log.warning("refused %d calls whose requests do not arrive", len(chosen))
 
@@ -228,14 +285,12 @@ class Peers:
         return chosen
 
 
-async def _refuse(context: Any, code: int, text: str) -> None:
-    """Ends the call with a status, and does not return."""
-    context.set_trailing_metadata((("grpc-status-details-bin", _details(code, text)),))
-    await context.abort(_CODES[code], text)
+class _Turns:
+    """Whose requests on one connection are read."""
 
+    __slots__ = ("places", "users")
 
-@functools.lru_cache(maxsize=8)
-def _details(code: int, text: str) -> bytes:
-    """The status in full. There are few, and a flood of calls is refused with one of them."""
-    reason = Reason.OVERLOADED if code == code_pb2.RESOURCE_EXHAUSTED else Reason.REQUEST_INVALID
-    return bytes(status_of(Failure.of(reason, text)).SerializeToString())
+    def __init__(self, places: int) -> None:
+        self.places = asyncio.Semaphore(places)
+        self.users = 0
+        """Calls that have a place or wait for one."""

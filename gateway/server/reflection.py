@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from gateway.contract import Contract
-from gateway.server.connections import Places, read, write
+from gateway.server.connections import Places, abort, read, write
 from gateway.server.health import SERVICE as HEALTH
 
 __all__ = ["MAX_STREAMS", "MAX_STREAMS_OF_A_CONNECTION", "add_reflection"]
@@ -64,16 +64,17 @@ class _Reflection:
         self._places = Places(MAX_STREAMS, MAX_STREAMS_OF_A_CONNECTION)
 
     async def handle(self, requests: Any, context: Any) -> None:
-        with self._places.take(context.peer()) as has_place:
-            if not has_place:
-                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many streams of reflection")
+        with self._places.take(context.peer()) as refusal:
+            if refusal:
+                await abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, refusal)
             try:
                 async for answer in self._answers(_requests(context), context):
-                    await write(context, answer.SerializeToString())
+                    if not await write(context, answer.SerializeToString()):
+                        return
             except _MalformedError:
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the request is no ServerReflectionRequest")
+                await abort(context, grpc.StatusCode.INVALID_ARGUMENT, "the request is no ServerReflectionRequest")
             except TimeoutError:
-                await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no request for too long")
+                await abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "no request for too long")
 
 
 async def _requests(context: Any) -> AsyncIterator[Any]:

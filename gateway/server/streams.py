@@ -1,8 +1,10 @@
-"""Handles an rpc that streams its responses, and keeps the streams that are open.
+"""Handles an rpc that streams its responses or its requests, and keeps the streams that are open.
 
 What ends a stream before its time: the stop of the gateway, credentials that are no longer accepted, and a policy that
 no longer allows it. At its deadline gRPC cancels it, like one whose caller leaves: neither is anybody's fault. A stream
 whose caller does not read waits; it never holds up the source of its messages, which is the matter of who makes them.
+
+Requests are read one by one, when the method asks for the next one, so that gRPC slows a caller down who sends faster.
 """
 
 from __future__ import annotations
@@ -10,8 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,20 +21,25 @@ from google.protobuf.message import Message
 from gateway.calls import Call, Kind, Stream
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events
-from gateway.server.arrival import REQUEST_ID_HEADER, Arrival, Door, refuse
+from gateway.server.arrival import REQUEST_ID_HEADER, Arrival, Door, parsed, refuse
 from gateway.server.calls import CANCELLED
-from gateway.server.connections import read, taken, write
+from gateway.server.connections import Places, read, taken, write
+from gateway.server.peers import NO_REQUEST
 from gateway.settings import ServerSettings
 from gateway.transcoding import Binding
+from gateway.vcenter.retry import TOO_MANY_STREAMS_SECONDS
 
 __all__ = ["OpenStreams", "StreamHandler", "StreamLimits", "stream_handler"]
 
-_RETRY_DELAY = 5.0
 _LAST_WRITE_SECONDS = 1.0
 """How long the end of a stream waits for a message that is being written; a peer that does not read gets no status."""
+_NOT_READ = Failure.of(Reason.OVERLOADED, "the messages of the stream have not been read")
 _STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway stops; open the stream again")
 
 _REQUEST_SECONDS = 30.0
+"""How long the first message may take."""
+NEXT_REQUEST_SECONDS = 60.0
+"""How long each further one may take."""
 
 # Each default is stated once, where it is documented.
 _DEFAULTS = ServerSettings()
@@ -76,7 +82,7 @@ class OpenStreams:
     def __init__(self, limits: StreamLimits | None = None) -> None:
         self.limits = limits or StreamLimits()
         self._open: set[_OpenStream] = set()
-        self._callers: Counter[Hashable] = Counter()
+        self._places = Places(self.limits.max_streams, self.limits.max_streams_per_caller)
         self._is_stopping = False
 
     def __len__(self) -> int:
@@ -98,27 +104,18 @@ class OpenStreams:
     def opened(self, call: Call, pump: Callable[[], Awaitable[None]]) -> Iterator[_OpenStream]:
         """Starts `pump`, which sends the messages, as one of the open streams. Raises GatewayError (RESOURCE_EXHAUSTED)
         for one too many, and (UNAVAILABLE) while the gateway stops."""
-        callers = _callers_of(call)
         if self._is_stopping:
             raise GatewayError(_STOPPING)
-        own = max(self._callers[caller] for caller in callers)
-        for count, limit, whose in (
-            (len(self._open), self.limits.max_streams, "all callers together have"),
-            (own, self.limits.max_streams_per_caller, "the caller has"),
-        ):
-            if count >= limit:
-                text = f"{whose} {count} streams open, which is the limit"
-                raise GatewayError(Failure.of(Reason.TOO_MANY_STREAMS, text, retry_delay=_RETRY_DELAY))
-        stream = _OpenStream(asyncio.ensure_future(pump()))
-        self._open.add(stream)
-        self._callers.update(callers)
-        try:
-            yield stream
-        finally:
-            stream.pump.cancel()
-            self._open.discard(stream)
-            self._callers.subtract(callers)
-            self._callers += Counter()  # Drops those that have none.
+        with self._places.take(*_callers_of(call)) as refusal:
+            if refusal:
+                raise GatewayError(Failure.of(Reason.TOO_MANY_STREAMS, refusal, retry_delay=TOO_MANY_STREAMS_SECONDS))
+            stream = _OpenStream(asyncio.ensure_future(pump()))
+            self._open.add(stream)
+            try:
+                yield stream
+            finally:
+                stream.pump.cancel()
+                self._open.discard(stream)
 
 
 def _callers_of(call: Call) -> list[Hashable]:
@@ -136,16 +133,17 @@ def stream_handler(
     events: Events,
     streams: OpenStreams,
 ) -> StreamHandler:
-    """The handler of one rpc that streams its responses. It reads the serialized request from its context."""
+    """The handler of one rpc that streams. It reads the serialized requests from its context."""
+    takes_requests, _ = binding.method.streaming.value
 
     async def handle(_: Any, context: Any) -> None:
         arrival = Arrival(door, binding, context)
         failure: Failure | None = CANCELLED
         sent = 0
-        writing: asyncio.Future[None] | None = None
+        writing: asyncio.Future[bool] | None = None
         try:
-            call = arrival.call(await _request(context))
-            door.admit(call)
+            call = arrival.call(await _request(context), _further(context, binding) if takes_requests else None)
+            door.admission.authorize(call)
             events.call_started(call)
 
             async def pump() -> None:
@@ -155,7 +153,10 @@ def stream_handler(
                     async for message in messages:
                         # To its end also when the stream is ended meanwhile: gRPC sends no status beside a message.
                         writing = asyncio.ensure_future(write(context, _serialized(message)))
-                        await asyncio.shield(writing)
+                        # Whoever ends the stream meanwhile does not look at it.
+                        writing.add_done_callback(_looked_at)
+                        if not await asyncio.shield(writing):
+                            raise GatewayError(_NOT_READ)
                         sent += 1
                         events.message_sent(call)
                 finally:
@@ -170,9 +171,8 @@ def stream_handler(
         except Exception as error:
             failure = arrival.bug(error)
         finally:
-            events.call_ended(arrival.ended(failure, messages=sent))
+            events.call_ended(arrival.ended(_as_counted(failure), messages=sent))
         if writing is not None and not writing.done():
-            writing.add_done_callback(_looked_at)
             await asyncio.wait((writing,), timeout=_LAST_WRITE_SECONDS)
         if failure is not None:
             # The status waits behind a message that the caller does not read.
@@ -181,15 +181,28 @@ def stream_handler(
     return handle
 
 
-async def _request(context: Any) -> bytes:
-    """The serialized request. Raises GatewayError (INVALID_ARGUMENT) for one that does not come."""
+async def _request(context: Any) -> bytes | Failure:
+    """The serialized request, or that it does not come."""
     data = None
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_REQUEST_SECONDS):
             data = await read(context)
-    if data is None:
-        raise GatewayError(Failure.of(Reason.REQUEST_INVALID, "the call has no complete request message"))
-    return data
+    return NO_REQUEST if data is None else data
+
+
+async def _further(context: Any, binding: Binding) -> AsyncIterator[Message]:
+    """The messages after the first one. Raises GatewayError (INVALID_ARGUMENT) for one that cannot be read, or does not
+    come."""
+    while True:
+        try:
+            async with asyncio.timeout(NEXT_REQUEST_SECONDS):
+                data = await read(context)
+        except TimeoutError:
+            text = f"the next message of the request has not arrived within {NEXT_REQUEST_SECONDS:g} seconds"
+            raise GatewayError(Failure.of(Reason.REQUEST_INVALID, text)) from None
+        if data is None:
+            return
+        yield parsed(binding, data)
 
 
 async def _watch(door: Door, arrival: Arrival, call: Call, stream: _OpenStream, check_seconds: float) -> None:
@@ -208,11 +221,19 @@ async def _watch(door: Door, arrival: Arrival, call: Call, stream: _OpenStream, 
     await stream.pump
 
 
-def _looked_at(writing: asyncio.Future[None]) -> None:
+def _as_counted(failure: Failure | None) -> Failure | None:
+    """What log, metrics, audit log and traces learn of the end of a stream. Where the gateway stops in order, its
+    caller reads UNAVAILABLE and goes to another replica, and nothing has failed: like a stream at its deadline."""
+    if failure is not None and failure.reason == Reason.GATEWAY_STOPPING:
+        return failure.with_(code=CANCELLED.code)
+    return failure
+
+
+def _looked_at(writing: asyncio.Future[bool]) -> None:
     """Takes note of how a write ended that nobody waits for any more."""
     if not writing.cancelled():
         writing.exception()
 
 
-def _serialized(message: Message) -> bytes:
-    return message.SerializeToString()
+def _serialized(message: Message | bytes) -> bytes:
+    return message if isinstance(message, bytes) else message.SerializeToString()

@@ -19,6 +19,8 @@ from pydantic_core import PydanticCustomError
 from gateway.settings.access import AuthSettings
 from gateway.settings.address import is_loopback, join_address, split_address
 from gateway.settings.admin import AdminSettings
+from gateway.settings.live import LiveSettings
+from gateway.settings.metrics import MetricsSettings
 from gateway.settings.section import VARIABLE_PREFIX, Section, Setting
 from gateway.settings.server import LogSettings, ServerSettings, TlsSettings
 from gateway.settings.tracing import TracingSettings
@@ -28,7 +30,9 @@ __all__ = [
     "VARIABLE_PREFIX",
     "AdminSettings",
     "AuthSettings",
+    "LiveSettings",
     "LogSettings",
+    "MetricsSettings",
     "ServerSettings",
     "Setting",
     "Settings",
@@ -50,10 +54,12 @@ class Settings(Section):
     server: ServerSettings = ServerSettings()
     tls: TlsSettings = TlsSettings()
     vcenter: VCenterSettings = VCenterSettings()
+    live: LiveSettings = LiveSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     auth: AuthSettings = AuthSettings()
     log: LogSettings = LogSettings()
     admin: AdminSettings = AdminSettings()
+    metrics: MetricsSettings = MetricsSettings()
     tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")
@@ -82,6 +88,10 @@ class Settings(Section):
             yield "names in certificates need authorities to trust: give --tls-client-ca-file", "auth.certificates"
         if auth.jwks_file and not (auth.jwt_issuer and auth.jwt_audience):
             yield "a JWT is checked for its issuer and its audience: give both", "auth.jwks_file"
+        if self.metrics.machines and self.admin.listen is None:
+            yield "the admin port serves the metrics of machines: give --admin-listen", "metrics.machines"
+        if self.metrics.machines and auth.mode == "passthrough" and not self.simulator.enabled:
+            yield "machines are read with a service account: give --auth-mode service-account", "metrics.machines"
         if self.log.audit_on_failure == "refuse" and not self.log.audit_file:
             yield "only a file tells whether it can be written: give --log-audit-file", "log.audit_on_failure"
         if auth.mode == "passthrough":

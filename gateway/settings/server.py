@@ -131,8 +131,8 @@ class LogSettings(Section):
     )
     audit_file: str | None = setting(
         None,
-        "A line of JSON for each call that changes something: who, what, on which machine, and how it ended. "
-        "Appended to this file; among the other lines when unset.",
+        "A line of JSON for each call that changes something and for each stream: who, what, on which machine, and how "
+        "it ended. Appended to this file; among the other lines when unset.",
         "a file to append to",
     )
     audit_on_failure: Literal["continue", "refuse"] = setting(

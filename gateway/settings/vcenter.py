@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import ByteSize, field_validator
 
 from gateway.settings.address import checked_thumbprint, checked_url
-from gateway.settings.section import BYTES, SECONDS, SWITCH, ReadableFile, Section, setting
+from gateway.settings.section import BYTES, SECONDS, SWITCH, Address, ReadableFile, Section, setting
 
 __all__ = ["RetrySettings", "SimulatorSettings", "VCenterSettings"]
 
@@ -75,6 +75,12 @@ class VCenterSettings(Section):
     verify: bool = setting(
         True, "Off, no certificate is checked: anybody on the way can read passwords. For experiments.", SWITCH
     )
+    proxy: Address | None = setting(
+        None,
+        "An HTTP proxy through which vCenter is reached, by a tunnel (CONNECT). It gets no credentials. When unset, "
+        "vCenter is called directly, whatever the environment says.",
+        "HOST:PORT, for instance proxy.example.com:3128",
+    )
     connect_timeout_seconds: float = setting(
         10.0, "How long opening a connection may take.", f"{SECONDS}; more than 0", gt=0, le=600
     )
@@ -109,6 +115,29 @@ class VCenterSettings(Section):
     max_waiting_calls: int = setting(
         4096,
         "Calls of one worker that wait for their turn; further ones are refused at once.",
+        "a whole number from 0 to 100000",
+        ge=0,
+        le=100_000,
+    )
+    max_transfers: int = setting(
+        32,
+        "Files that one worker copies to and from guests at once; further ones are refused. Each takes a connection "
+        "and up to 8 MiB of memory.",
+        "a whole number from 1 to 1000",
+        ge=1,
+        le=1000,
+    )
+    max_concurrent_logins: int = setting(
+        8,
+        "Logins of one worker that are with vCenter at once, and other calls about sessions. They have places of their "
+        "own, so that calls of open sessions never wait behind them.",
+        "a whole number from 1 to 1000",
+        ge=1,
+        le=1000,
+    )
+    max_waiting_logins: int = setting(
+        512,
+        "Logins of one worker that wait for their turn; further ones are refused at once.",
         "a whole number from 0 to 100000",
         ge=0,
         le=100_000,

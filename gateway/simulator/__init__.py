@@ -1,4 +1,4 @@
-"""The embedded vCenter: a faithful REST endpoint with state, sessions, and faults on demand.
+"""The embedded vCenter: faithful REST and SOAP endpoints with state, sessions, and faults on demand.
 
     async with Simulator(SimulatorOptions(vms=8)) as vcenter:
         vcenter.faults.add(Fault.error("RESOURCE_BUSY"), operation="com.vmware.vcenter.vm.power.start", times=1)
@@ -9,6 +9,7 @@ It is written against the catalogue of vCenter's API (vcenter-api.json) and shar
 translation, so that a mistake in one shows in the other.
 """
 
+from gateway.simulator.changes import Change, Changes
 from gateway.simulator.clock import ManualClock
 from gateway.simulator.faults import Fault, Faults
 from gateway.simulator.record import Record, RecordedCall
@@ -19,6 +20,8 @@ from gateway.simulator.sessions import DEFAULT_USERS, SessionLimits, User
 __all__ = [
     "DEFAULT_USERS",
     "RELEASES",
+    "Change",
+    "Changes",
     "Fault",
     "Faults",
     "ManualClock",

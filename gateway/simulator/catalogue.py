@@ -16,6 +16,8 @@ from typing import Any
 from gateway.simulator.releases import Release
 
 __all__ = [
+    "NOW_A_HEADER",
+    "RENAMED",
     "Catalogue",
     "Enumeration",
     "Field",
@@ -35,8 +37,8 @@ _SESSIONS = "com.vmware.cis.session"
 # Since then, vCenter expects these query parameters elsewhere: the token in a header field, the other under a new name.
 # The catalogue has their old places.
 _MOVED_SINCE = "9.0.0.0"
-_NOW_A_HEADER = "client_token"
-_RENAMED = {"rp": "resource_pool"}
+NOW_A_HEADER = "client_token"
+RENAMED = {"rp": "resource_pool"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Structure:
     """A structure: its fields by name, and its unions."""
 
     name: str
+    id: str
+    """Its name in the vAPI runtime, which stands in JSON-RPC messages."""
     fields: Mapping[str, Field]
     unions: tuple[Union, ...]
 
@@ -101,6 +105,16 @@ class Operation:
     """The version of the vSphere API that brought it; None where that is not known."""
 
     @property
+    def path_names(self) -> tuple[str, ...]:
+        """The parameters in the path, in order."""
+        return tuple(segment[1:-1] for segment in self.path.split("/") if segment.startswith("{"))
+
+    @property
+    def takes_fields(self) -> bool:
+        """Whether the body has several parameters as its fields, and is not one parameter itself."""
+        return isinstance(self.body, Structure) and self.body.name == self.id
+
+    @property
     def id(self) -> str:
         """The name by which logs, faults and the call record know it: service and operation."""
         return f"{self.service}.{self.name}"
@@ -137,7 +151,7 @@ def _structure(name: str, raw: dict[str, Any]) -> Structure:
         )
         for union in raw.get("unions", [])
     )
-    return Structure(name, _fields(raw["fields"] + raw.get("fields_in_9_1", [])), unions)
+    return Structure(name, raw["id"], _fields(raw["fields"] + raw.get("fields_in_9_1", [])), unions)
 
 
 def _body(operation_id: str, raw: dict[str, Any] | None, structures: Mapping[str, Structure]) -> Structure | str | None:
@@ -146,7 +160,7 @@ def _body(operation_id: str, raw: dict[str, Any] | None, structures: Mapping[str
     if "is" in raw:
         name: str = raw["is"]
         return structures.get(name, name)
-    return Structure(operation_id, _fields(raw["fields"]), ())
+    return Structure(operation_id, operation_id, _fields(raw["fields"]), ())
 
 
 def _operation(service: Mapping[str, Any], raw: dict[str, Any], structures: Mapping[str, Structure]) -> Operation:
@@ -247,9 +261,7 @@ def catalogue_of(release: Release) -> Catalogue:
 def _query_of(operation: Operation, release: Release) -> dict[str, Field]:
     fields = [item for item in operation.query.values() if release.has(item.since)]
     if release.has(_MOVED_SINCE):
-        fields = [
-            replace(item, name=_RENAMED.get(item.name, item.name)) for item in fields if item.name != _NOW_A_HEADER
-        ]
+        fields = [replace(item, name=RENAMED.get(item.name, item.name)) for item in fields if item.name != NOW_A_HEADER]
     return {item.name: item for item in fields}
 
 

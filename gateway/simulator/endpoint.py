@@ -12,29 +12,30 @@ import binascii
 import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
-from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
-from gateway.simulator import errors, operations, pages, transfers, versions
+from gateway.simulator import errors, json_rpc, older_rest, operations, pages, transfers, versions
 from gateway.simulator.catalogue import Operation, catalogue_of, load
 from gateway.simulator.clock import timestamp
-from gateway.simulator.exchange import Later, Request, Response, failure_response
+from gateway.simulator.exchange import SESSION_HEADER, Later, Request, Response, failure_response
 from gateway.simulator.inventory import Inventory
-from gateway.simulator.registry import Call, handlers, missing_operations
+from gateway.simulator.invocation import Invocation
+from gateway.simulator.json_rpc import JsonRpc
+from gateway.simulator.older_rest import OlderRest
+from gateway.simulator.registry import Call, carry_out, missing_operations
 from gateway.simulator.routing import AmbiguousPathError, Router
 from gateway.simulator.sessions import READ, WRITE, Session, Sessions
 from gateway.simulator.tasks import Task
 from gateway.simulator.validation import Mismatch, Validator
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "basic_credentials"]
 
-SESSION_HEADER = "vmware-api-session-id"
 _SESSION_PATH = "/api/session"
-_OLDER_API = "/rest/"
-_API = ("/api/", _OLDER_API)
+_API = ("/api/", older_rest.PREFIX)
 _LEGACY_SESSION_PATH = "/rest/com/vmware/cis/session"
 
 _log = logging.getLogger(__name__)
@@ -52,28 +53,51 @@ class Endpoint:
         if missing := missing_operations(catalogue):
             raise LookupError(f"{operations.__name__} lacks {', '.join(missing)}")
         self._router = Router(catalogue.operations.values())
+        self._json_rpc = JsonRpc(catalogue)
+        self._older_rest = OlderRest(catalogue, self._router)
         self._validator = Validator(catalogue, load())
         self._inventory = inventory
         self._sessions = sessions
         self._clock = clock
 
-    def operation_of(self, method: str, target: str) -> str | None:
+    def operation_of(self, request: Request) -> str | None:
         """The id of the operation a request means, None for what is none."""
-        path, query = _split(target)
-        try:
-            return self._router.match(method, path, query).operation.id
-        except (AmbiguousPathError, errors.VapiError):
-            return None
+        operation = self._operation_of(request)
+        return None if operation is None else operation.id
 
     def handle(self, request: Request) -> Response:
         """Answers a request. Never raises: a defect of the simulator is an INTERNAL_SERVER_ERROR, and logged.
 
         An operation that takes its time has a response that comes later.
         """
-        path, query = _split(request.target)
-        return self._guard(request, path, lambda: self._dispatch(request, path, query))
+        response = self._guard(request, lambda: self._dispatch(request))
+        later = response.later
+        if later is None:
+            return self._in_dialect(request, response)
+        return replace(
+            response, later=Later(later.due, lambda: self._in_dialect(request, self._guard(request, later.response)))
+        )
 
-    def _guard(self, request: Request, path: str, work: Callable[[], Response]) -> Response:
+    def in_dialect(self, request: Request, response: Response) -> Response:
+        """A fault's response as the dialect of the request has it; one that is no answer of the operation stays."""
+        try:
+            return self._in_dialect(request, response)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return response
+
+    def _in_dialect(self, request: Request, response: Response) -> Response:
+        """A response of the REST API as the dialect of the request has it; pages of a proxy are the same in all."""
+        if response.body and response.content_type != "application/json":
+            return response
+        path, _ = _split(request.target)
+        if path == json_rpc.PATH and request.method == "POST":
+            return self._json_rpc.write(request, response)
+        session = path == _LEGACY_SESSION_PATH and response.status < HTTPStatus.BAD_REQUEST
+        if f"{path}/".startswith(older_rest.PREFIX) and not session:
+            return self._older_rest.write(self._operation_of(request), response)
+        return response
+
+    def _guard(self, request: Request, work: Callable[[], Response]) -> Response:
         """The response of the work, or the one that stands for what it raises."""
         try:
             self._inventory.settle(self._clock())
@@ -83,13 +107,32 @@ class Endpoint:
         except WrongMediaTypeError:
             return pages.unsupported_media_type()
         except errors.VapiError as failure:
-            return failure_response(failure, older=f"{path}/".startswith(_OLDER_API))
+            return failure_response(failure)
         except Exception:
-            _log.exception("the simulator failed at %s %s", request.method, path)
+            _log.exception("the simulator failed at %s %s", request.method, _split(request.target)[0])
             text = "The simulated vCenter failed; see its log."
             return failure_response(errors.internal_server_error("vapi.internal.error", text))
 
-    def _dispatch(self, request: Request, path: str, query: dict[str, list[str]]) -> Response:
+    def _operation_of(self, request: Request) -> Operation | None:
+        try:
+            return self._read(request).operation
+        except (AmbiguousPathError, errors.VapiError):
+            return None
+
+    def _read(self, request: Request) -> Invocation:
+        """What a request calls, in whatever dialect."""
+        path, query = _split(request.target)
+        if path == json_rpc.PATH and request.method == "POST":
+            return self._json_rpc.read(request)
+        if path.startswith(older_rest.PREFIX):
+            return self._older_rest.read(request, path, query)
+        match = self._router.match(request.method, path, query)
+        return Invocation(
+            match.operation, match.path, query, lambda: _json_body(request), bool(request.body), request.headers
+        )
+
+    def _dispatch(self, request: Request) -> Response:
+        path, query = _split(request.target)
         if path == _SESSION_PATH:
             return self._session(request)
         if path == _LEGACY_SESSION_PATH:
@@ -98,25 +141,27 @@ class Endpoint:
             return versions.version_list(self._inventory.release)
         if path == transfers.PATH:
             return transfers.transfer_file(self._inventory.transfers, self._inventory.machines, request, self._clock())
-        if not f"{path}/".startswith(_API):
+        if path == json_rpc.PATH and request.method == "POST":
+            session = self._json_rpc.session_request(request)
+            if session is not None:
+                return self._session(session)
+        elif not f"{path}/".startswith(_API):
             return pages.not_found(path)
-        return self._operate(request, path, query)
+        return self._operate(self._read(request))
 
-    def _operate(self, request: Request, path: str, query: dict[str, list[str]]) -> Response:
-        match = self._router.match(request.method, path, query)
-        operation = match.operation
-        user = self._sessions.find(request.headers.get(SESSION_HEADER)).user
-        body = _json_body(request)
-        self._validator.request(operation, query, body, has_body=bool(request.body))
+    def _operate(self, called: Invocation) -> Response:
+        operation, query = called.operation, called.query
+        user = self._sessions.find(called.headers.get(SESSION_HEADER)).user
+        body = called.body()
+        self._validator.request(operation, query, body, has_body=called.has_body)
         user.require(READ if operation.reads_only else WRITE, operation.id)
-        call = Call(operation.id, self._inventory, match.path, query, body, user, self._clock, request.headers)
+        call = Call(operation.id, self._inventory, called.path, query, body, user, self._clock, called.headers)
         _check_machine(operation, call)
-        response = self._respond(operation, lambda: handlers()[operation.id](call))
+        response = self._respond(operation, lambda: carry_out(call))
         if isinstance(response, Response):
             return response
         task = response
-        later = Later(task.due, lambda: self._guard(request, path, lambda: self._finished(operation, task)))
-        return Response(operation.status, executed=True, later=later)
+        return Response(operation.status, executed=True, later=Later(task.due, lambda: self._finished(operation, task)))
 
     def _finished(self, operation: Operation, task: Task) -> Response:
         """The response of an operation that waited for its task."""
@@ -152,7 +197,7 @@ class Endpoint:
 
     def _session(self, request: Request) -> Response:
         if request.method == "POST":
-            session = self._sessions.login(*_basic(request))
+            session = self._sessions.login(*basic_credentials(request))
             return Response(HTTPStatus.CREATED, json.dumps(session.identifier).encode(), executed=True)
         identifier = request.headers.get(SESSION_HEADER)
         if request.method == "GET":
@@ -166,8 +211,7 @@ class Endpoint:
 
     def _legacy_session(self, request: Request, query: dict[str, list[str]]) -> Response:
         """The older dialect: results in an envelope, and the session in a cookie as well as in a header field."""
-        cookie = SimpleCookie(request.headers.get("cookie", "")).get(SESSION_HEADER)
-        identifier = request.headers.get(SESSION_HEADER) or (cookie.value if cookie else None)
+        identifier = older_rest.session_of(request.headers)
         if request.method == "DELETE":
             self._sessions.logout(identifier)
             return Response(HTTPStatus.OK, executed=True)
@@ -175,7 +219,7 @@ class Endpoint:
             raise errors.unknown_url()
         if query.get("~action") == ["get"]:
             return _envelope(_session_info(self._sessions.find(identifier)))
-        session = self._sessions.login(*_basic(request))
+        session = self._sessions.login(*basic_credentials(request))
         return _envelope(
             session.identifier, {"Set-Cookie": f"{SESSION_HEADER}={session.identifier};Path=/rest;Secure;HttpOnly"}
         )
@@ -220,7 +264,7 @@ def _json_body(request: Request) -> Any:
         ) from None
 
 
-def _basic(request: Request) -> tuple[str, str]:
+def basic_credentials(request: Request) -> tuple[str, str]:
     """User name and password; ("", "") for a request without, which no account has."""
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":

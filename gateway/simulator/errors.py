@@ -106,11 +106,6 @@ class VapiError(Exception):
             body["challenge"] = self.challenge
         return body
 
-    def to_older_json(self) -> dict[str, Any]:
-        """The body in the dialect below `/rest`: the name of the structure, and the structure beside it."""
-        value = {"messages": [message.to_json() for message in self.messages]}
-        return {"type": f"com.vmware.vapi.std.errors.{self.error_type.lower()}", "value": value}
-
 
 def of_type(error_type: str, message_id: str, text: str, *args: str, data: dict[str, Any] | None = None) -> VapiError:
     """An error with one message; `{0}`, `{1}` in the text are replaced by the arguments, as vCenter's catalogs do."""

@@ -7,7 +7,9 @@ from datetime import datetime
 
 from gateway.simulator import errors
 
-__all__ = ["Later", "Request", "Response", "failure_response"]
+__all__ = ["SESSION_HEADER", "Later", "Request", "Response", "failure_response"]
+
+SESSION_HEADER = "vmware-api-session-id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,7 @@ class Response:
     later: Later | None = None
 
 
-def failure_response(failure: errors.VapiError, *, older: bool = False) -> Response:
-    """A vAPI error as the `/api` dialect sends it, or the `older` one below `/rest`; its challenge is a header, too."""
-    body = failure.to_older_json() if older else failure.to_json()
+def failure_response(failure: errors.VapiError) -> Response:
+    """A vAPI error as the `/api` dialect sends it; its challenge is a header, too."""
     headers = {"WWW-Authenticate": failure.challenge} if failure.challenge else {}
-    return Response(failure.status, json.dumps(body).encode(), headers=headers)
+    return Response(failure.status, json.dumps(failure.to_json()).encode(), headers=headers)

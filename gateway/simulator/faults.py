@@ -13,12 +13,16 @@ from typing import Any, Self
 from gateway.simulator import errors, pages
 from gateway.simulator.catalogue import load
 from gateway.simulator.exchange import Response, failure_response
+from gateway.simulator.vim import envelope
+from gateway.simulator.vim.faults import VimError
+from gateway.simulator.vim.registry import find_method
 
 __all__ = ["KINDS", "Fault", "Faults"]
 
 KINDS = {
     "latency": "the answer comes this many `seconds` later",
     "error": "the vAPI error `error_type`, and the operation does not run",
+    "vim_fault": "the fault `fault` of the VIM API, and the operation does not run",
     "unavailable": "HTTP 503 with the proxy's HTML page, as when the service behind it is down",
     "answer": "HTTP `status` with `body`, any JSON, as a newer vCenter may send it; the operation does not run",
     "reset_before": "the connection is reset and the operation does not run",
@@ -40,6 +44,8 @@ class Fault:
     seconds: float = 0.0
     response: Response | None = None
     """What is answered in place of the operation, None where it runs or nothing is answered."""
+    failure: errors.VapiError | None = None
+    """What the call ends in, in place of a response; each API has its own words for it."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """What the fault was made with, for people to look at."""
 
@@ -50,8 +56,16 @@ class Fault:
             raise ValueError("a latency is in seconds, 0 or more")
         if self.seconds and self.kind != "latency":
             raise ValueError("only a latency has seconds")
-        if (self.kind in ("error", "unavailable", "answer")) != (self.response is not None):
+        if (self.kind in ("unavailable", "answer")) != (self.response is not None):
             raise ValueError(f"the fault {self.kind!r} is made by Fault.{self.kind}")
+        if (self.kind in ("error", "vim_fault")) != (self.failure is not None):
+            raise ValueError(f"the fault {self.kind!r} is made by Fault.{self.kind}")
+
+    def response_to(self, *, soap: bool) -> Response | None:
+        """What is answered to a call of the REST API, or to one of the VIM API; None where it is not the fault's."""
+        if self.failure is None:
+            return self.response
+        return envelope.failure(self.failure) if soap else failure_response(self.failure)
 
     @classmethod
     def latency(cls, seconds: float) -> Self:
@@ -70,7 +84,14 @@ class Fault:
             message_id = _OUTAGE if error_type == "SERVICE_UNAVAILABLE" else "com.vmware.vcenter.simulator.fault"
             messages = [errors.Message(message_id, text, (error_type,))]
         failure = errors.VapiError(error_type, messages, data=data)
-        return cls("error", response=failure_response(failure), arguments={"error_type": error_type})
+        return cls("error", failure=failure, arguments={"error_type": error_type})
+
+    @classmethod
+    def vim_fault(cls, fault: str, text: str = "", /, **members: Any) -> Self:
+        """The call ends in this fault of the VIM API, which may have members: `task=Ref("Task", "task-7")`."""
+        if not fault or not isinstance(fault, str):
+            raise ValueError("the fault 'vim_fault' needs the name of a fault, for instance TaskInProgress")
+        return cls("vim_fault", failure=VimError(fault, text, **members), arguments={"fault": fault})
 
     @classmethod
     def unavailable(cls) -> Self:
@@ -93,6 +114,7 @@ class Fault:
             "error": cls.error,
             "unavailable": cls.unavailable,
             "answer": cls.answer,
+            "vim_fault": lambda fault: cls.vim_fault(fault),
         }
         make = makers.get(kind, lambda: cls(kind))
         try:
@@ -118,10 +140,11 @@ class Faults:
     def add(self, fault: Fault, *, operation: str | None = None, times: int | None = 1) -> None:
         """Switches a fault on: for `times` calls, or until `clear` when that is None.
 
-        `operation` is an operation's id (`com.vmware.vcenter.vm.power.start`); None stands for every request, logins
-        included. Raises ValueError for an operation that nobody could call.
+        `operation` is an operation's id (`com.vmware.vcenter.vm.power.start`), or a method of the VIM API
+        (`vim.VirtualMachine.PowerOnVM_Task`); None stands for every request, logins included. Raises ValueError for an
+        operation that nobody could call.
         """
-        if operation is not None and operation not in load().operations:
+        if operation is not None and operation not in load().operations and not _is_method(operation):
             raise ValueError(f"there is no operation {operation!r}")
         if times is not None and (not isinstance(times, int) or times < 1):
             raise ValueError("a fault is for one call or more")
@@ -157,3 +180,9 @@ class Faults:
             }
             for entry in self._entries
         ]
+
+
+def _is_method(operation: str) -> bool:
+    api, _, rest = operation.partition(".")
+    kind, _, name = rest.partition(".")
+    return api == "vim" and find_method(kind, name) is not None

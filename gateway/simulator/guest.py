@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
-from typing import Literal
+from typing import Literal, Protocol
 
 from gateway.simulator.file_system import FileSystem
 from gateway.simulator.guest_accounts import PASSWORD, Account, accounts_of
@@ -22,10 +22,12 @@ __all__ = [
     "Customization",
     "Guest",
     "Mount",
+    "Pause",
     "Plan",
     "PowerRequest",
     "PowerState",
     "Process",
+    "Work",
     "guest_address",
 ]
 
@@ -48,6 +50,21 @@ class Mount:
     filesystem: str
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What a program comes to: a pause, None for one without an end, or its exit code."""
+
+    after: timedelta | None = None
+    exit_code: int | None = None
+
+
+class Work(Protocol):
+    """What a process does."""
+
+    def go_on(self, now: datetime) -> Pause:
+        """Goes on at the end of a pause."""
+
+
 @dataclass(slots=True)
 class Process:
     """A process. What was started from outside (`managed`) stays known for five minutes after its end."""
@@ -61,14 +78,26 @@ class Process:
     essential: bool = False
     """Whether the system stands on it: nobody can terminate it."""
     ends: datetime | None = None
-    """When it will exit by itself, None for one that does not."""
+    """When it will exit by itself, or go on with its work; None for one that does neither."""
     exit_code: int = 0
     finished: datetime | None = None
+    work: Work | None = field(default=None, repr=False)
 
     def advance(self, now: datetime) -> None:
-        """Lets the process exit when its time has come."""
-        if self.finished is None and self.ends is not None and self.ends <= now:
-            self.finished = self.ends
+        """Lets the process go on, and exit when its time has come."""
+        while self.finished is None and self.ends is not None and self.ends <= now:
+            if self.work is None:
+                self.finished = self.ends
+            else:
+                self.pause(self.work.go_on(self.ends), self.ends)
+
+    def pause(self, pause: Pause, now: datetime) -> None:
+        """Does nothing for a while, or exits."""
+        if pause.exit_code is not None:
+            self.exit_code, self.work, self.ends = pause.exit_code, None, now
+            self.finished = now
+        else:
+            self.ends = None if pause.after is None else now + pause.after
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +276,14 @@ class Guest:
         if run is not None and not run.applied and run.error is None and run.end <= now:
             run.applied = True
             self.apply(run.plan)
+
+    def next_change(self, now: datetime) -> datetime | None:
+        """When what its tools tell will be different although nobody does anything; None for never."""
+        if self.power_state != "POWERED_ON":
+            return None
+        runs = [run for run in (self.customization, self.live_customization) if run is not None and run.error is None]
+        moments = (self.tools_start, self.tools.upgrade_ends, *(run.end for run in runs))
+        return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
     def running(self) -> list[Process]:
         """The processes that have not ended."""

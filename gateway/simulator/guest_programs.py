@@ -3,9 +3,7 @@
 A small selection of each operating system, enough to start something that ends at once, later, never, or badly.
 """
 
-import ntpath
 import re
-import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,13 +14,16 @@ from gateway.simulator.guest import Account, Guest
 from gateway.simulator.guest_files import file_error, file_errors, permission_denied, require_path
 from gateway.simulator.guest_tree import LINUX_PROGRAMS
 
-__all__ = ["Outcome", "require_directory", "require_program", "run"]
+__all__ = ["SYNTAX_ERROR", "UNKNOWN_COMMAND", "Outcome", "is_known", "outcome", "require_directory", "require_program"]
 
-_UNKNOWN_COMMAND = 127
-_SYNTAX_ERROR = 2
-_EXIT_CODE = re.compile(r"[0-9]{1,3}")
+UNKNOWN_COMMAND = 127
+SYNTAX_ERROR = 2
 _FOR_EVER = 1e9
 _PINGS = 4
+_WITHOUT_TIME = (
+    "@echo", "cd", "chcp", "copy", "del", "dir", "env", "head", "ipconfig", "md", "move", "pwd", "tasklist", "type",
+    "wc",
+)  # fmt: skip
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -59,24 +60,20 @@ def require_directory(guest: Guest, account: Account, path: str) -> None:
         raise permission_denied()
 
 
-def run(name: str, arguments: str) -> Outcome:
-    """What the program with that file name does."""
-    try:
-        # Where output goes makes no difference here.
-        words = shlex.split(re.sub(r"\d*[<>]{1,2}&?\s*[^\s\"']+", "", arguments), posix=not _windows(name))
-    except ValueError:
-        return _lasts(0, _SYNTAX_ERROR)
-    return _command(name, words)
+def outcome(name: str, words: list[str]) -> Outcome:
+    """What the program with that file name does with these arguments, apart from shells, which have scripts."""
+    program = _found(name)
+    return program(words) if program is not None else _lasts(0, UNKNOWN_COMMAND)
 
 
-def _windows(name: str) -> bool:
-    return name.lower().endswith(".exe")
+def is_known(name: str) -> bool:
+    """Whether there is such a program."""
+    return _found(name) is not None
 
 
-def _command(name: str, words: list[str]) -> Outcome:
+def _found(name: str) -> "Callable[[list[str]], Outcome] | None":
     name = name.lower()
-    program = _PROGRAMS.get(name) or _PROGRAMS.get(name.removesuffix(".exe"))
-    return program(words) if program is not None else _lasts(0, _UNKNOWN_COMMAND)
+    return _PROGRAMS.get(name) or _PROGRAMS.get(name.removesuffix(".exe"))
 
 
 def _lasts(seconds: float, exit_code: int = 0) -> Outcome:
@@ -129,41 +126,12 @@ def _tail(words: list[str]) -> Outcome:
     return _runs_on(words) if "-f" in words else _lasts(0)
 
 
-def _shell(words: list[str]) -> Outcome:
-    """A shell of Linux with its script in one word; without one it finds its input empty and exits."""
-    return next((_script(script) for option, script in pairwise(words) if option == "-c"), _lasts(0))
-
-
-def _shell_of_windows(words: list[str]) -> Outcome:
-    """A shell of Windows, whose script is all the rest."""
-    for position, word in enumerate(words):
-        if word.lower() in {"/c", "-command"}:
-            return _script(" ".join(words[position + 1 :]).strip('"'), suffix=".exe")
-    return _lasts(0)
-
-
-def _script(text: str, suffix: str = "") -> Outcome:
-    """Commands one after the other; `&&` and `||` look at how the last one exited."""
-    total, code, operator = timedelta(), 0, ";"
-    for part in re.split(r"(&&|\|\||;|&)", text):
-        words = part.split()
-        if part in {"&&", "||", ";", "&"}:
-            operator = part
-        elif words and not (operator == "&&" and code) and not (operator == "||" and not code):
-            if words[0] == "exit":
-                return Outcome(total, int(words[-1]) if _EXIT_CODE.fullmatch(words[-1]) else code)
-            outcome = _command(ntpath.basename(words[0]).removesuffix(suffix) + suffix, words[1:])
-            if outcome.after is None:
-                return outcome
-            total, code = total + outcome.after, outcome.exit_code
-    return Outcome(total, code)
-
-
 _PROGRAMS: dict[str, Callable[[list[str]], Outcome]] = {
     **dict.fromkeys((*LINUX_PROGRAMS, "backup"), _exits(0)),
-    **dict.fromkeys(("cd", "dir", "ipconfig", "tasklist", "type"), _exits(0)),
-    **dict.fromkeys(("bash", "sh"), _shell),
-    **dict.fromkeys(("cmd", "powershell"), _shell_of_windows),
+    **dict.fromkeys(
+        _WITHOUT_TIME,
+        _exits(0),
+    ),
     "false": _exits(1),
     "ping": _ping,
     "ping.exe": _ping_of_windows,

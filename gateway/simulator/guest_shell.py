@@ -1,32 +1,30 @@
-"""What programs of a guest leave in its files: redirected output, and what the commands for files do.
+"""The shells of guests: they carry scripts out over time, and leave in files what programs write.
 
-Of a command line or a script, the commands that are known here are carried out, one after the other; how long they take
-and how others exit is decided in `guest_programs`. That is enough to write the output of a program into a file, and to
-look at files that were uploaded.
+Nothing runs in the background: a shell knows what it has still to do, and from when on, and whoever looks at its
+process has it go on until now. What it has still to do are values, so that a machine can be copied while its programs
+run.
 """
 
 import re
-import shlex
-from collections.abc import Callable
-from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gateway.simulator import errors
 from gateway.simulator.file_system import Node
-from gateway.simulator.guest import Account, Guest
-from gateway.simulator.guest_files import file_errors, new_node, place, remove
-from gateway.simulator.guest_programs import run
-from gateway.simulator.guest_systems import full_name_of
+from gateway.simulator.guest import Account, Guest, Pause
+from gateway.simulator.guest_commands import COMMANDS, Context
+from gateway.simulator.guest_programs import SYNTAX_ERROR, UNKNOWN_COMMAND, is_known, outcome
+from gateway.simulator.guest_script import BadScriptError, Command, Redirect, parse, text_of
 
 __all__ = ["Shell", "script_of"]
 
-_SEPARATORS = frozenset({"&&", "||", ";", "&", "\n"})
-_TOKEN = re.compile(
-    r"""(?P<redirect>\d?(?:>>|>|<))(?P<duplicate>&\d)?|(?P<separator>&&|\|\||[;&\n])|(?P<word>(?:"[^"]*"|'[^']*'|[^\s"'<>;&|])+)"""
-)
 _SHELLS = {"bash": "-c", "sh": "-c", "cmd": "/c", "powershell": "-command"}
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _INTERPRETED = b"#!"
+_BATCH = (".cmd", ".bat")
+_NOWHERE = ("/dev/null", "nul")
+_MAX_STEPS = 10_000
+"""Commands that are carried out without a pause, so that a script which calls itself ends."""
 
 
 def script_of(node: Node) -> str | None:
@@ -35,227 +33,248 @@ def script_of(node: Node) -> str | None:
 
 
 @dataclass(slots=True)
+class _Frame:
+    """A script under way: what is left of it, and where its streams lead."""
+
+    commands: list[Command]
+    streams: dict[int, str | None]
+    """Paths; None for what is thrown away, and `|` for the next command."""
+    code: int = 0
+    piped: bytes = b""
+    """What the command before has written for this one."""
+
+
+@dataclass(slots=True)
 class Shell:
-    """A shell in a guest: for whom it runs, in which directory, and when."""
+    """One program of a guest, with all that it starts."""
 
     guest: Guest
     account: Account
     directory: str
+    variables: dict[str, str]
     now: datetime
+    _frames: list[_Frame] = field(default_factory=list)
+    _exit_code: int | None = None
 
-    def run(self, name: str, arguments: str) -> bool:
-        """Carries out what a program with these arguments does to files; whether the last command of it succeeded."""
-        plain = name.lower().removesuffix(".exe")
-        option = _SHELLS.get(plain)
-        if option is None:
-            return self.script(f"{plain} {arguments}")
-        match = re.search(rf"{re.escape(option)}\s+(.*)", arguments, re.IGNORECASE | re.DOTALL)
-        return self.script(_inner(match[1].strip())) if match else True
+    def begin(self, name: str, arguments: str) -> Pause:
+        """Starts the program of that file name, as far as it goes without a pause."""
+        plain = _plain(name)
+        if _SHELLS.get(plain) is not None:
+            self._run(arguments, self._arguments_of(arguments), plain, dict.fromkeys(range(3)))
+        else:
+            self._push(f"{plain} {arguments}", dict.fromkeys(range(3)))
+        return self.go_on(self.now)
 
-    def script(self, text: str) -> bool:
-        """Carries out commands one after the other; `&&` and `||` look at how the last one ended."""
-        succeeded, operator = True, ";"
-        command = _Command()
-        for token in [*_TOKEN.finditer(text), None]:
-            separator = token["separator"] if token is not None else ";"
-            if separator is None and token is not None:
-                command.add(token)
+    def interpret(self, script: str) -> Pause:
+        """Starts a file that is a script."""
+        self._push(script, dict.fromkeys(range(3)))
+        return self.go_on(self.now)
+
+    def go_on(self, now: datetime) -> Pause:
+        """Carries out what comes after a pause that is over."""
+        self.now = now
+        for _ in range(_MAX_STEPS):
+            if not self._frames:
+                break
+            frame = self._frames[-1]
+            if self._exit_code is not None or not frame.commands:
+                self._frames.pop()
+                code, self._exit_code = frame.code if self._exit_code is None else self._exit_code, None
+                if not self._frames:
+                    return Pause(exit_code=code)
+                self._frames[-1].code = code
                 continue
-            if command.words and not (operator == "&&" and not succeeded) and not (operator == "||" and succeeded):
-                if command.words[0] == "exit":
-                    return succeeded if len(command.words) == 1 else command.words[-1] == "0"
-                succeeded = self._carry_out(command)
-            command, operator = _Command(), separator or ";"
-        return succeeded
+            pause = self._step(frame, frame.commands.pop(0))
+            if pause is None or pause:
+                return Pause(pause)
+        return Pause(exit_code=1)
 
-    def _carry_out(self, command: "_Command") -> bool:
-        name = self.guest.files.name_of(self._path(command.words[0])).lower().removesuffix(".exe")
-        known, words = _COMMANDS.get(name), command.words[1:]
+    def _step(self, frame: _Frame, command: Command) -> timedelta | None:
+        """Carries out one command; how long it takes from then on, None for ever."""
+        if (command.operator == "&&" and frame.code) or (command.operator == "||" and not frame.code):
+            return timedelta()
+        windows = not self.guest.posix
+        variables = {**self.variables, "?": str(frame.code), "errorlevel": str(frame.code)}
+        words = [text_of(word, variables, windows=windows) for word in command.words]
+        piped, frame.piped = frame.piped, b""
         try:
-            output = known(self, words) if known is not None else ""
-            succeeded = known is not None or run(name, shlex.join(words)).exit_code == 0
-        except errors.VapiError as failure:
-            output, succeeded = f"{name}: {failure.messages[0].default_message}\n", False
+            streams = self._streams(frame.streams, command.redirects, variables)
+        except errors.VapiError:
+            frame.code = 1
+            return timedelta()
+        if command.is_piped:
+            streams[1] = "|"
+        return self._carry_out(frame, words, streams, piped)
+
+    def _carry_out(
+        self, frame: _Frame, words: list[str], streams: dict[int, str | None], piped: bytes
+    ) -> timedelta | None:
+        if not words:
+            return timedelta()
+        if words[0] == "exec":
+            words = words[1:]
+            if not words:
+                frame.streams = streams
+                return timedelta()
+            frame.commands.clear()
+        if words[0] == "exit":
+            last = words[-1] if len(words) > 1 else ""
+            self._exit_code = int(last) if last.isdecimal() else frame.code
+            return timedelta()
+        if self._assign(words):
+            frame.code = 0
+            return timedelta()
+        name = _plain(self.guest.files.name_of(self._path(words[0])) or words[0])
+        if _SHELLS.get(name) is not None:
+            self._run(" ".join(words[1:]), words[1:], name, streams, piped)
+            return timedelta()
+        script = self._script_at(words[0])
+        if script is not None:
+            self._push(script, streams)
+            return timedelta()
+        known = COMMANDS.get(name)
+        if known is None and not is_known(name):
+            self._write(streams[2], f"sh: {words[0]}: not found\n".encode())
+            frame.code = UNKNOWN_COMMAND
+            return timedelta()
+        takes = outcome(name if self.guest.posix else f"{name}.exe", words[1:])
+        frame.code = takes.exit_code
+        if known is not None:
+            context = self._context()
+            context.input = self._input(streams, piped)
+            try:
+                written = known(context, words[1:])
+                self.directory = context.directory
+            except errors.VapiError as failure:
+                self._write(streams[2], f"{name}: {failure.messages[0].default_message}\n".encode())
+                frame.code, written = 1, b""
+            if streams[1] == "|":
+                frame.piped = written
+            elif not self._write(streams[1], written):
+                frame.code = 1
+        return takes.after
+
+    def _run(self, rest: str, words: list[str], shell: str, streams: dict[int, str | None], piped: bytes = b"") -> None:
+        """Starts a shell within: with a script in its arguments, in a file, or in its input."""
+        option = _SHELLS[shell]
+        lowered = [word.lower() for word in words]
+        if option in lowered:
+            words = words[lowered.index(option) + 1 :]
+            if self.guest.posix:
+                self._push(words[0] if words else "", streams)
+                return
+            rest = _without_quotes(" ".join(words))
+            script = self._script_at(rest)
+            self._push(rest if script is None else script, streams, batch=script is not None)
+            return
+        operands = [word for word in words if not word.startswith("-")]
+        if self.guest.posix and operands:
+            node = self._find(operands[0])
+            if node is None:
+                self._write(streams[2], f"sh: {operands[0]}: cannot open\n".encode())
+                self._push("", streams, code=UNKNOWN_COMMAND)
+                return
+            self._push(node.content.decode(errors="replace"), streams)
+            return
+        self._push(self._input(streams, piped).decode(errors="replace"), streams)
+
+    def _push(self, script: str, streams: dict[int, str | None], *, batch: bool = False, code: int = 0) -> None:
         try:
-            for operator, target in command.redirects:
-                self._redirect(operator, target, output if operator[0] != "2" else "")
+            commands = parse(script, windows=not self.guest.posix, batch=batch)
+        except BadScriptError:
+            commands, code = [], SYNTAX_ERROR
+        kept = {number: None if path == "|" else path for number, path in streams.items()}
+        self._frames.append(_Frame(commands, kept, code))
+
+    def _assign(self, words: list[str]) -> bool:
+        """Whether the words set variables."""
+        if self.guest.posix:
+            given = words[1:] if words[0] == "export" else words
+        elif words[0].lower() == "set" and len(words) > 1:
+            given = [" ".join(words[1:]).strip('"')]
+        else:
+            return False
+        found = [_ASSIGNMENT.fullmatch(word) for word in given]
+        if not all(found) or not found:
+            return words[0] == "export"
+        self.variables.update((match[1], match[2]) for match in found if match)
+        return True
+
+    def _streams(
+        self, streams: dict[int, str | None], redirects: list[Redirect], variables: dict[str, str]
+    ) -> dict[int, str | None]:
+        """Where the streams of a command lead; files to write into are made."""
+        result = dict(streams)
+        for redirect in redirects:
+            if redirect.target is None:
+                result[redirect.number] = result[redirect.other or 0]
+                continue
+            path = self._path(text_of(redirect.target, variables, windows=not self.guest.posix))
+            is_nowhere = path.lower().endswith(_NOWHERE)
+            result[redirect.number] = None if is_nowhere else path
+            if not is_nowhere and redirect.sign == ">":
+                self._context().write(path, b"")
+        return result
+
+    def _write(self, path: str | None, content: bytes) -> bool:
+        """Appends to a file; whether that was possible."""
+        if path is None or not content:
+            return True
+        context = self._context()
+        try:
+            before = context.read(path) if self.guest.files.exists(self.account, path) else b""
+            context.write(path, before + content)
         except errors.VapiError:
             return False
-        return succeeded
+        return True
 
-    def _redirect(self, operator: str, target: str, output: str) -> None:
-        if operator.endswith("<"):
-            return
-        path = self._path(target)
-        before = self._read(path) if operator.endswith(">>") and self.guest.files.exists(self.account, path) else b""
-        self._write(path, before + output.encode())
+    def _input(self, streams: dict[int, str | None], piped: bytes) -> bytes:
+        path = streams[0]
+        if piped or path is None:
+            return piped
+        try:
+            return self._context().read(path)
+        except errors.VapiError:
+            return b""
+
+    def _context(self) -> Context:
+        return Context(self.guest, self.account, self.directory, self.variables, self.now)
+
+    def _find(self, word: str) -> Node | None:
+        try:
+            node = self.guest.files.find(self.account, self._path(word))
+        except OSError:
+            return None
+        return node if node.kind == "FILE" else None
+
+    def _script_at(self, word: str) -> str | None:
+        """The text of a file that is a script; None for any other word."""
+        if not re.search(r"[/\\]", word):
+            return None
+        node = self._find(word)
+        if node is None:
+            return None
+        if node.name.lower().endswith(_BATCH):
+            return node.content.decode(errors="replace")
+        return script_of(node)
 
     def _path(self, text: str) -> str:
-        """An absolute path; the empty file of every system stands for itself."""
-        text = text.replace("~", self.account.home, 1) if text.startswith("~") else text
-        return self.guest.files.join(self.directory, text)
+        return self._context().path(text)
 
-    def _read(self, path: str) -> bytes:
-        with file_errors(path):
-            node = self.guest.files.find(self.account, path)
-            if node.kind == "DIRECTORY":
-                raise IsADirectoryError(path)
-            if not self.guest.files.readable(self.account, node):
-                raise PermissionError(path)
-        return node.content
-
-    def _write(self, path: str, content: bytes) -> None:
-        if path.lower().endswith(("/dev/null", "\\nul")):
-            return
-        node = new_node(self.guest, self.account, path, "FILE", self.now, 0o644)
-        node.content = content
-        place(self.guest, self.account, path, node, overwrite=True)
-
-    def cat(self, words: list[str]) -> str:
-        return "".join(self._read(self._path(word)).decode(errors="replace") for word in _operands(words))
-
-    def ls(self, words: list[str]) -> str:
-        names = []
-        for word in _operands(words) or [self.directory]:
-            with file_errors(word):
-                node = self.guest.files.find(self.account, self._path(word))
-            names += [child.name for child in node.children.values()] if node.kind == "DIRECTORY" else [word]
-        return "".join(f"{name}\n" for name in sorted(names))
-
-    def touch(self, words: list[str]) -> str:
-        for path in map(self._path, _operands(words)):
-            if self.guest.files.exists(self.account, path):
-                with file_errors(path):
-                    node = self.guest.files.find(self.account, path)
-                node.modified = node.accessed = self.now
-            else:
-                self._write(path, b"")
-        return ""
-
-    def mkdir(self, words: list[str]) -> str:
-        for path in map(self._path, _operands(words)):
-            place(
-                self.guest, self.account, path, new_node(self.guest, self.account, path, "DIRECTORY", self.now, 0o755)
-            )
-        return ""
-
-    def rm(self, words: list[str]) -> str:
-        for path in map(self._path, _operands(words)):
-            remove(self.guest, self.account, path)
-        return ""
-
-    def cp(self, words: list[str]) -> str:
-        source, target = self._two(words)
-        with file_errors(source):
-            node = deepcopy(self.guest.files.find(self.account, source))
-        node.name = self.guest.files.name_of(target)
-        node.created = node.modified = node.accessed = self.now
-        node.owner = node.group = self.account.uid
-        place(self.guest, self.account, target, node, overwrite=True)
-        return ""
-
-    def mv(self, words: list[str]) -> str:
-        source, target = self._two(words)
-        with file_errors(source):
-            self.guest.files.move(self.account, source, target, replace=True)
-        return ""
-
-    def _two(self, words: list[str]) -> tuple[str, str]:
-        """Where a copy comes from and goes to; a directory takes it under its own name."""
-        source, target = (self._path(word) for word in [*_operands(words), ".", "."][:2])
-        with file_errors(target):
-            if self.guest.files.exists(self.account, target):
-                node = self.guest.files.find(self.account, target)
-                if node.kind == "DIRECTORY":
-                    target = self.guest.files.join(target, self.guest.files.name_of(source))
-        return source, target
-
-    def cd(self, words: list[str]) -> str:
-        path = self._path((_operands(words) or [self.account.home])[0])
-        with file_errors(path):
-            self.guest.files.find(self.account, path)
-        self.directory = path
-        return ""
-
-
-@dataclass(slots=True)
-class _Command:
-    """One command: its words, and where its output goes."""
-
-    words: list[str] = field(default_factory=list)
-    redirects: list[tuple[str, str]] = field(default_factory=list)
-    _waiting: str | None = None
-
-    def add(self, token: re.Match[str]) -> None:
-        if token["redirect"] is not None:
-            self._waiting = None if token["duplicate"] else token["redirect"]
-        elif self._waiting is not None:
-            self.redirects.append((self._waiting, _unquoted(token["word"])))
-            self._waiting = None
-        else:
-            self.words.append(_unquoted(token["word"]))
-
-
-def _unquoted(word: str) -> str:
-    return re.sub(r"""(["'])(.*?)\1""", r"\2", word)
-
-
-def _inner(text: str) -> str:
-    """A script without the quotes around it."""
-    if text[:1] == "'" or (text[:1] == '"' and text.count('"') > 2 and not text.endswith('"')):
+    def _arguments_of(self, text: str) -> list[str]:
+        windows = not self.guest.posix
         try:
-            return shlex.split(text)[0]
-        except ValueError:
-            return ""
-    return text[1:-1] if text[:1] == '"' and text.endswith('"') and len(text) > 1 else text
+            commands = parse(text.replace("\n", " ") if windows else text, windows=windows)
+        except BadScriptError:
+            return ["-c", text.partition("-c")[2]]
+        if windows:
+            return text.split()
+        return [text_of(word, {}, windows=False) for command in commands[:1] for word in command.words]
 
 
-def _operands(words: list[str]) -> list[str]:
-    return [word for word in words if not re.fullmatch(r"-.+|/[a-zA-Z]", word)]
+def _plain(name: str) -> str:
+    return name.strip('"').lower().removesuffix(".exe")
 
 
-def _echo(shell: Shell, words: list[str]) -> str:
-    return " ".join(word for word in words if word != "-n") + ("" if "-n" in words else "\n")
-
-
-def _whoami(shell: Shell, words: list[str]) -> str:
-    return f"{shell.account.name}\n"
-
-
-def _hostname(shell: Shell, words: list[str]) -> str:
-    return f"{shell.guest.host_name}\n"
-
-
-def _uname(shell: Shell, words: list[str]) -> str:
-    return f"Linux {shell.guest.host_name} {full_name_of(shell.guest.guest_os)[1]}\n" if "-a" in words else "Linux\n"
-
-
-def _date(shell: Shell, words: list[str]) -> str:
-    return f"{shell.now:%a %b %d %H:%M:%S UTC %Y}\n"
-
-
-def _environment(shell: Shell, words: list[str]) -> str:
-    return "".join(f"{name}={value}\n" for name, value in sorted(shell.guest.environment.items()))
-
-
-def _pwd(shell: Shell, words: list[str]) -> str:
-    return f"{shell.directory}\n"
-
-
-_COMMANDS: dict[str, Callable[[Shell, list[str]], str]] = {
-    "cd": Shell.cd,
-    "date": _date,
-    "echo": _echo,
-    "env": _environment,
-    "hostname": _hostname,
-    "pwd": _pwd,
-    "touch": Shell.touch,
-    "uname": _uname,
-    "whoami": _whoami,
-    **dict.fromkeys(("cat", "type"), Shell.cat),
-    **dict.fromkeys(("cp", "copy"), Shell.cp),
-    **dict.fromkeys(("ls", "dir"), Shell.ls),
-    **dict.fromkeys(("mkdir", "md"), Shell.mkdir),
-    **dict.fromkeys(("mv", "move"), Shell.mv),
-    **dict.fromkeys(("rm", "del"), Shell.rm),
-}
+def _without_quotes(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-__all__ = ["ENVIRONMENTS", "SYSTEM_PROCESSES", "Family", "family_of", "full_name_of"]
+__all__ = ["ENVIRONMENTS", "SYSTEM_PROCESSES", "Family", "family_of", "full_name_of", "guest_id_of"]
 
 Family = Literal["WINDOWS", "LINUX", "NETWARE", "SOLARIS", "DARWIN", "OTHER"]
 
@@ -70,5 +70,14 @@ def family_of(guest_os: str) -> Family:
 
 def full_name_of(guest_os: str) -> tuple[str, str]:
     """The message id and the text of an operating system's full name."""
-    guest_id, name = _NAMES.get(guest_os, (guest_os.lower() + "Guest", guest_os.replace("_", " ").title()))
+    guest_id, name = _names_of(guest_os)
     return f"vmsg.guestos.{guest_id}.label", name
+
+
+def guest_id_of(guest_os: str) -> str:
+    """What the VIM API calls an operating system."""
+    return _names_of(guest_os)[0]
+
+
+def _names_of(guest_os: str) -> tuple[str, str]:
+    return _NAMES.get(guest_os) or (guest_os.lower() + "Guest", guest_os.replace("_", " ").title())

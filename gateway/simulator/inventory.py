@@ -24,6 +24,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
+from gateway.simulator.changes import Changes
 from gateway.simulator.compute_policies import ComputePolicies
 from gateway.simulator.customization_specs import CustomizationSpecs
 from gateway.simulator.disk_files import DiskFiles
@@ -129,7 +130,6 @@ class Inventory:
         self._macs = count()
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._agenda_order = count()
-        self.tasks = Tasks(self.schedule)
         self.transfers = Transfers()
         self.machines = Machines()
         self.removal_listeners: list[Callable[[str, str], None]] = []
@@ -143,6 +143,10 @@ class Inventory:
         for index in range(total):
             machine = _build(self, index, total, self.random(index), started)
             self.machines[machine.vm] = machine
+        self.changes = Changes(self.machines, self.schedule, started)
+        """What changed; whatever changes a machine tells it."""
+        self.machines.on_change = lambda vm: self.changes.touched("VirtualMachine", vm)
+        self.tasks = Tasks(self.schedule, self.changes.touched)
         for datastore in self.places.datastores.values():
             datastore.capacity = max(datastore.capacity, 2 * datastore.used)
         template = next((machine for machine in reversed(self.machines.values()) if machine.template), None)
@@ -208,9 +212,16 @@ class Inventory:
     def schedule(self, due: datetime, action: Callable[[], None]) -> None:
         """Has the action carried out as soon as the clock has reached the time; nothing runs in the background."""
         heapq.heappush(self._agenda, (due, next(self._agenda_order), action))
+        if self._agenda[0][0] == due:
+            self.changes.wake()  # Those who wait have to look earlier than they thought.
+
+    def next_due(self) -> datetime | None:
+        """When the next thing is due; None for nothing."""
+        return self._agenda[0][0] if self._agenda else None
 
     def settle(self, now: datetime) -> None:
         """Carries out whatever is due; called before each request is looked at."""
+        self.changes.now = now
         while self._agenda and self._agenda[0][0] <= now:
             heapq.heappop(self._agenda)[2]()
 

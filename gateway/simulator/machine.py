@@ -4,6 +4,7 @@ Operations change these plain, mutable objects directly; there is one event loop
 operation ever sees another one half done.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -24,8 +25,11 @@ __all__ = [
     "Memory",
     "Nic",
     "Placement",
+    "Question",
     "ScsiAdapter",
     "SerialPort",
+    "Snapshot",
+    "Snapshots",
     "ToolsInstaller",
     "VirtualMachine",
     "invalid_power_state",
@@ -179,6 +183,52 @@ class Checked:
     time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a machine asks, with the keys and the texts of the answers that it takes."""
+
+    id: str
+    text: str
+    choices: Mapping[str, str]
+    default: str
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """A state of a machine that it can go back to."""
+
+    snapshot: str
+    """Its identifier, unique in the inventory."""
+    number: int
+    """Counts the snapshots of one machine, from 1 on."""
+    name: str
+    description: str
+    created: datetime
+    state: PowerState
+    """The power state that the machine goes back to: off for a snapshot without memory."""
+    quiesced: bool
+    parent: str | None
+    machine: "VirtualMachine" = field(repr=False)
+    """A copy of the machine as it was."""
+
+
+@dataclass(slots=True)
+class Snapshots:
+    """The tree of snapshots of one machine: all of them by identifier, oldest first, and where the machine is in it."""
+
+    by_id: dict[str, Snapshot] = field(default_factory=dict)
+    current: str | None = None
+    made: int = 0
+
+    def __deepcopy__(self, memo: object) -> "Snapshots":
+        """Empty: a copy of a machine has no snapshots."""
+        return Snapshots()
+
+    def children(self, parent: str | None) -> list[Snapshot]:
+        """The snapshots that were made right after that one; the roots for None."""
+        return [item for item in self.by_id.values() if item.parent == parent]
+
+
 @dataclass(slots=True)
 class VirtualMachine:
     """Everything vCenter knows about one virtual machine."""
@@ -203,6 +253,7 @@ class VirtualMachine:
     cpu: Cpu = field(default_factory=Cpu)
     memory: Memory = field(default_factory=Memory)
     boot: Boot = field(default_factory=Boot)
+    secure_boot: bool = False
     boot_devices: list[dict[str, Any]] = field(default_factory=list)
     disks: dict[str, Disk] = field(default_factory=dict)
     nics: dict[str, Nic] = field(default_factory=dict)
@@ -226,6 +277,20 @@ class VirtualMachine:
     tools_installer: ToolsInstaller | None = None
     # The devices that were connected when the machine was suspended, and are again when it resumes.
     connected_at_suspension: list[Device] = field(default_factory=list)
+
+    annotation: str = ""
+    """The note that people write about it."""
+    extra_config: dict[str, str] = field(default_factory=dict, repr=False)
+    """Settings by key that have no field of their own, among them variables of the guest; may be secret."""
+    custom_values: dict[int, str] = field(default_factory=dict)
+    """Values of custom attributes, by the key of the attribute."""
+    modified: datetime | None = None
+    """When its configuration was last changed; None for not since the start."""
+    reconfigurations: int = 0
+    """How often its configuration was changed."""
+    snapshots: Snapshots = field(default_factory=Snapshots, repr=False)
+    question: Question | None = None
+    """What it waits to be told before it goes on."""
 
     busy: bool = False
     copies: int = 0

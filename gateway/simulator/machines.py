@@ -3,7 +3,7 @@
 A machine gets another name by `rename` alone; its folder can change anyhow, and is looked at when the machine is found.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from gateway.simulator.machine import VirtualMachine
 
@@ -18,6 +18,8 @@ class Machines(dict[str, VirtualMachine]):
         self._by_name: dict[str, list[VirtualMachine]] = {}
         self.directories: dict[str, VirtualMachine] = {}
         """The directories with the files of a machine, also of one that is not in the inventory any more."""
+        self.on_change: Callable[[str], None] = lambda vm: None
+        """Is told of each machine that comes or goes."""
         for vm, machine in (machines or {}).items():
             self[vm] = machine
 
@@ -26,11 +28,13 @@ class Machines(dict[str, VirtualMachine]):
         super().__setitem__(vm, machine)
         self._by_name.setdefault(machine.name, []).append(machine)
         self.directories[machine.directory] = machine
+        self.on_change(vm)
 
     def __delitem__(self, vm: str) -> None:
         """Takes the machine out of the inventory; its files stay where they are."""
         self._drop(vm)
         super().__delitem__(vm)
+        self.on_change(vm)
 
     def named(self, name: str, folder: str | None = None) -> list[VirtualMachine]:
         """The machines of that name: in a folder, or anywhere."""

@@ -19,6 +19,7 @@ __all__ = [
     "deploy",
     "failed",
     "flags",
+    "nothing_to_report",
     "site_for_target",
 ]
 
@@ -93,12 +94,17 @@ def copy_duration(inventory: Inventory, package: OvfPackage) -> timedelta:
     return provisioning.copy_duration(inventory, package.disks)
 
 
+def nothing_to_report() -> dict[str, Any]:
+    """What a result reports when all went well: vCenter sends the lists, with nothing in them."""
+    return {"errors": [], "warnings": [], "information": []}
+
+
 def failed(failure: errors.VapiError) -> dict[str, Any]:
     """A failure as a result reports it: an error of the server, or of what was given in `name` of its data."""
     error: dict[str, Any] = {"category": "SERVER", "error": failure.to_json()}
     if failure.data is not None and {"name", "value"} <= failure.data.keys():
         error = {"category": "INPUT", **failure.data, "message": failure.messages[0].to_json()}
-    return {"errors": [error], "warnings": [], "information": []}
+    return {**nothing_to_report(), "errors": [error]}
 
 
 def _largest(inventory: Inventory, datacenter: str) -> Datastore:

@@ -237,6 +237,7 @@ def _twin(inventory: Inventory, source: VirtualMachine, wanted: Copy) -> Virtual
     machine.placement, machine.datastore = wanted.site.placement, wanted.site.datastore.name
     machine.home = inventory.machines.free_directory(machine.datastore, wanted.name)
     machine.busy, machine.copies, machine.compute_policies = False, 0, {}
+    machine.question = None
     machine.data_sets, machine.compliance = source.data_sets.for_clone(), {}
     machine.guest.name = wanted.name
     if machine.guest.ip_address is not None:

@@ -15,7 +15,7 @@ from gateway.simulator.inventory import Inventory
 from gateway.simulator.machine import VirtualMachine
 from gateway.simulator.sessions import User
 
-__all__ = ["Call", "Handler", "Json", "handlers", "missing_operations", "operation", "perform"]
+__all__ = ["Call", "Handler", "Json", "carry_out", "handlers", "missing_operations", "operation", "perform"]
 
 # A JSON value. Any, since bodies have been validated against the catalogue before a handler sees them.
 Json = Any
@@ -56,6 +56,20 @@ class Call:
 
 Handler = Callable[[Call], Json]
 
+# The types of what operations name in their paths, as far as the VIM API shows it.
+_TOUCHED = {
+    "vm": "VirtualMachine",
+    "host": "HostSystem",
+    "cluster": "ClusterComputeResource",
+    "resource_pool": "ResourcePool",
+    "datacenter": "Datacenter",
+    "datastore": "Datastore",
+}
+# What vCenter counts as a change of a machine's configuration.
+_CONFIGURATION = "com.vmware.vcenter.vm.hardware"
+# The services that make and remove what machines live in.
+_PLACES = tuple(f"com.vmware.vcenter.{name}." for name in ("host", "datacenter", "resource_pool"))
+
 _HANDLERS: dict[str, Handler] = {}
 
 
@@ -82,9 +96,31 @@ def handlers() -> Mapping[str, Handler]:
     return _HANDLERS
 
 
+def carry_out(call: Call) -> Json:
+    """Carries out a call, and notes what it may have changed; raises what the operation raises."""
+    done = False
+    try:
+        result = _HANDLERS[call.operation](call)
+        done = True
+    finally:
+        if not load().operations[call.operation].reads_only:
+            _note(call, done=done)
+    return result
+
+
 def perform(call: Call, operation_id: str, body: Json = None, **path: str) -> Json:
     """Carries out an operation as a part of another call, in the same name; raises what that operation raises."""
-    return _HANDLERS[operation_id](replace(call, operation=operation_id, path=path, query={}, body=body))
+    return carry_out(replace(call, operation=operation_id, path=path, query={}, body=body))
+
+
+def _note(call: Call, *, done: bool) -> None:
+    changes = call.inventory.changes
+    for name, kind in _TOUCHED.items():
+        if name in call.path:
+            configures = done and call.operation.startswith(_CONFIGURATION)
+            changes.touched(kind, call.path[name], user=call.user.name, reconfigured=configures)
+    if call.operation.startswith(_PLACES):
+        changes.restructured()
 
 
 def missing_operations(catalogue: Catalogue) -> list[str]:

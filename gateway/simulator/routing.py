@@ -34,7 +34,7 @@ class Match:
 class _Node:
     literal: "dict[str, _Node]" = field(default_factory=dict)
     parameter: "_Node | None" = None
-    operations: list[tuple[tuple[str, ...], Operation]] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
 
 
 class Router:
@@ -43,15 +43,14 @@ class Router:
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._root = _Node()
         for operation in operations:
-            node, names = self._root, []
+            node = self._root
             for segment in operation.path.strip("/").split("/"):
                 if segment.startswith("{"):
-                    names.append(segment[1:-1])
                     node.parameter = node.parameter or _Node()
                     node = node.parameter
                 else:
                     node = node.literal.setdefault(segment, _Node())
-            node.operations.append((tuple(names), operation))
+            node.operations.append(operation)
 
     def match(self, method: str, raw_path: str, query: Mapping[str, list[str]]) -> Match:
         """The operation the request means.
@@ -72,20 +71,20 @@ class Router:
                 values.append(unquote(segment))
             else:
                 raise errors.unknown_url()
-        same_method = [(names, operation) for names, operation in node.operations if operation.method == method]
+        same_method = [operation for operation in node.operations if operation.method == method]
         if not same_method:
             raise errors.unknown_url()
         address = {name: query[name] for name in _IN_ADDRESS if name in query}
         found = [
-            (names, operation)
-            for names, operation in same_method
+            operation
+            for operation in same_method
             if {name: [value] for name, value in operation.fixed_query.items()} == address
         ]
         if found:
             # The most particular one whose required parameters are there; without any, the one that says what lacks.
-            names, operation = max(found, key=lambda item: _fit(item[1], query))
-            return Match(operation, dict(zip(names, values, strict=True)))
-        service = same_method[0][1].service
+            operation = max(found, key=lambda item: _fit(item, query))
+            return Match(operation, dict(zip(operation.path_names, values, strict=True)))
+        service = same_method[0].service
         raise errors.operation_not_found(
             "vapi.method.input.invalid.method",
             "Cannot find operation '{0}' in service '{1}'",

@@ -15,6 +15,7 @@ from aiohttp import web
 from gateway.settings import SimulatorSettings
 from gateway.settings.address import join_address, reachable
 from gateway.simulator import control
+from gateway.simulator.changes import Changes
 from gateway.simulator.clock import system_clock, wait_until
 from gateway.simulator.endpoint import Endpoint
 from gateway.simulator.exchange import Request, Response
@@ -25,11 +26,16 @@ from gateway.simulator.releases import RELEASES
 from gateway.simulator.sessions import DEFAULT_USERS, SessionLimits, Sessions, User
 from gateway.simulator.tls import server_context
 from gateway.simulator.transfers import without_token
+from gateway.simulator.vim import files
+from gateway.simulator.vim.endpoint import VimEndpoint
+from gateway.simulator.vim.world import World
 
 __all__ = ["Simulator", "SimulatorOptions"]
 
 _MAX_HEAD = 64 * 1024
 _SHUTDOWN_SECONDS = 1.0
+# Since when a session of the REST API is one of the VIM API too, and the other way round.
+_SHARED_SESSIONS = "8.0.3.0"
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +59,8 @@ class SimulatorOptions:
     """Seconds that every answer takes at least."""
     transition: float = 2.0
     """Seconds that a guest takes to shut down, to reboot, or to start its tools."""
+    task_seconds: float = 0.0
+    """Seconds that a task of the VIM API takes; what the REST API starts takes its own time."""
     limits: SessionLimits = field(default_factory=SessionLimits)
     users: tuple[User, ...] = DEFAULT_USERS
     """The accounts; `Simulator.user` is the first."""
@@ -66,15 +74,12 @@ class Simulator:
     def __init__(self, options: SimulatorOptions | None = None) -> None:
         self.options = options or SimulatorOptions()
         clock = self.options.clock
+        release = RELEASES[self.options.release]
         self.inventory = Inventory(
-            self.options.vms,
-            self.options.seed,
-            clock(),
-            timedelta(seconds=self.options.transition),
-            RELEASES[self.options.release],
+            self.options.vms, self.options.seed, clock(), timedelta(seconds=self.options.transition), release
         )
         self.inventory.transfers.secure = self.options.tls
-        self.sessions = Sessions(self.options.users, self.options.limits, clock)
+        self.sessions = Sessions(self.options.users, self.options.limits, clock, shared=release.has(_SHARED_SESSIONS))
         self.faults = Faults()
         self.record = Record()
         self.port = 0
@@ -83,6 +88,8 @@ class Simulator:
         self.thumbprint: str | None = None
         """Its SHA-256 thumbprint in hexadecimal digits, None without TLS."""
         self._endpoint = Endpoint(self.inventory, self.sessions, clock)
+        world = World(self.inventory, self.sessions, clock, timedelta(seconds=self.options.task_seconds))
+        self._vim = VimEndpoint(world, secure=self.options.tls)
         self._runner: web.ServerRunner | None = None
 
     @property
@@ -101,6 +108,11 @@ class Simulator:
         """The password of that account."""
         return self.options.users[0].password
 
+    @property
+    def changes(self) -> Changes:
+        """What has changed at machines since the start, by whichever API."""
+        return self.inventory.changes
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -114,6 +126,7 @@ class Simulator:
         if self.options.tls:
             hosts = (reachable(self.options.host), "localhost", "127.0.0.1")
             tls, self.certificate_pem, self.thumbprint = server_context(hosts)
+        self._vim.world.closed = False
         server = web.Server(
             self._serve, access_log=None, handler_cancellation=True, max_line_size=_MAX_HEAD, max_field_size=_MAX_HEAD
         )
@@ -132,6 +145,7 @@ class Simulator:
         """Stops serving; requests under way get a second."""
         runner, self._runner = self._runner, None
         if runner is not None:
+            self._vim.world.close()
             await runner.cleanup()
 
     async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
@@ -146,13 +160,18 @@ class Simulator:
         call = RecordedCall(
             request.method,
             without_token(request.target),
-            self._endpoint.operation_of(request.method, request.target),
+            self._operation_of(request),
             request.headers.get("x-request-id", ""),
             request.headers,
             request.body,
         )
         self.record.add(call)
         return await self._answer(incoming, request, call, self.faults.take(call.operation))
+
+    def _operation_of(self, request: Request) -> str | None:
+        if self._vim.serves(request):
+            return self._vim.operation_of(request)
+        return self._endpoint.operation_of(request)
 
     async def _answer(
         self, incoming: web.BaseRequest, request: Request, call: RecordedCall, faults: list[Fault]
@@ -165,7 +184,14 @@ class Simulator:
         if kind == "reset_before":
             await asyncio.sleep(latency)
             _reset(incoming)
-        response = fault.response if fault else None
+        soap = self._vim.serves(request)
+        response = fault.response_to(soap=soap) if fault else None
+        if response is not None and not soap:
+            response = self._endpoint.in_dialect(request, response)
+        if response is None and soap:
+            response = await self._vim.handle(request)
+        if response is None and files.serves(request):
+            response = files.datastore_file(self._vim.world, request)
         if response is None:
             response = self._endpoint.handle(request)
         if response.later is not None:

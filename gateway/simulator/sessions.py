@@ -1,16 +1,19 @@
 """Users, their sessions, and all the ways vCenter refuses to give one: wrong password, lockout, session cap, expiry."""
 
 import secrets
+import uuid
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from gateway.simulator import errors
 
-__all__ = ["CHALLENGE", "DEFAULT_USERS", "Privilege", "Session", "SessionLimits", "Sessions", "User"]
+__all__ = ["CHALLENGE", "DEFAULT_USERS", "Api", "Privilege", "Session", "SessionLimits", "Sessions", "User"]
 
 Privilege = str
+Api = Literal["REST", "VIM"]
 READ: Privilege = "read"
 WRITE: Privilege = "write"
 
@@ -67,12 +70,28 @@ class Session:
     user: User
     created: datetime
     last_accessed: datetime
+    api: Api = "REST"
+    """Where it was opened."""
+    key: str = field(default_factory=lambda: str(uuid.uuid4()))
+    """What it is called in lists of sessions: no secret, and of no use to log in."""
+    locale: str = "en"
+    user_agent: str = ""
+    calls: int = 0
+    ended: bool = False
+    objects: dict[str, Any] = field(default_factory=dict, repr=False)
+    """What it made for itself in the VIM API, by identifier: views, collectors and filters. They end with it."""
 
 
 class Sessions:
-    """Every open session of the simulated vCenter, with counters for whoever wants to know who logged in how often."""
+    """Every open session of the simulated vCenter, with counters for whoever wants to know who logged in how often.
 
-    def __init__(self, users: Iterable[User], limits: SessionLimits, clock: Callable[[], datetime]) -> None:
+    A session that is not `shared` is good for the API where it was opened, and no other.
+    """
+
+    def __init__(
+        self, users: Iterable[User], limits: SessionLimits, clock: Callable[[], datetime], *, shared: bool = True
+    ) -> None:
+        self._shared = shared
         self._users = {user.name.casefold(): user for user in users}
         self._limits = limits
         self._clock = clock
@@ -83,6 +102,10 @@ class Sessions:
         self.rejected_logins = 0
         self.refused_by_cap = 0
         self.logouts = 0
+        self.begin_listeners: list[Callable[[Session], None]] = []
+        """Who wants to know of each session that begins."""
+        self.end_listeners: list[Callable[[Session], None]] = []
+        """Who wants to know of each session that ends, however it ends."""
 
     def counts(self) -> Mapping[str, int]:
         """How many logins there were, and how many sessions are open now."""
@@ -98,7 +121,7 @@ class Sessions:
         """The sessions that have not expired, oldest first."""
         now = self._clock()
         for session in [session for session in self._sessions.values() if self._expired(session, now)]:
-            del self._sessions[session.identifier]
+            self._end(session)
         return list(self._sessions.values())
 
     def set_password(self, user: str, password: str) -> None:
@@ -108,10 +131,23 @@ class Sessions:
 
     def expire_all(self) -> None:
         """Ends every session at once, as a restart of vCenter does."""
-        self._sessions.clear()
+        for session in list(self._sessions.values()):
+            self._end(session)
 
-    def login(self, name: str, password: str) -> Session:
+    def login(self, name: str, password: str, api: Api = "REST") -> Session:
         """Opens a session. UNAUTHENTICATED for a wrong password or a locked account, SERVICE_UNAVAILABLE at the cap."""
+        user = self.authenticate(name, password)
+        self._require_room(user)
+        now = self._clock()
+        session = Session(secrets.token_hex(16), user, now, now, api)
+        self._sessions[session.identifier] = session
+        self.logins += 1
+        for listener in self.begin_listeners:
+            listener(session)
+        return session
+
+    def authenticate(self, name: str, password: str) -> User:
+        """The account, without a session. UNAUTHENTICATED for a wrong password or a locked account."""
         now = self._clock()
         key = name.casefold()
         user = self._users.get(key)
@@ -127,33 +163,47 @@ class Sessions:
                 challenge=CHALLENGE,
             )
         self._failures.pop(key, None)
-        self._require_room(user)
-        session = Session(secrets.token_hex(16), user, now, now)
-        self._sessions[session.identifier] = session
-        self.logins += 1
-        return session
+        return user
 
-    def find(self, identifier: str | None) -> Session:
-        """The live session with that identifier, marked as used now; UNAUTHENTICATED when there is none."""
+    def find(self, identifier: str | None, api: Api = "REST") -> Session:
+        """The live session with that identifier, marked as used now; UNAUTHENTICATED when the API has none."""
         now = self._clock()
         session = self._sessions.get(identifier or "")
         if session is not None and self._expired(session, now):
-            del self._sessions[session.identifier]
+            self._end(session)
             session = None
-        if session is None:
+        if session is None or not (self._shared or session.api == api):
             raise errors.unauthenticated(
                 "com.vmware.vapi.endpoint.method.authentication.required",
                 "Authentication required.",
                 challenge=CHALLENGE,
             )
         session.last_accessed = now
+        session.calls += 1
         return session
 
-    def logout(self, identifier: str | None) -> None:
-        """Ends a session; UNAUTHENTICATED when there is none."""
-        session = self.find(identifier)
-        del self._sessions[session.identifier]
+    def logout(self, identifier: str | None, api: Api = "REST") -> None:
+        """Ends a session; UNAUTHENTICATED when the API has none."""
+        self._end(self.find(identifier, api))
         self.logouts += 1
+
+    def terminate(self, key: str) -> bool:
+        """Ends the session that lists name so, as administrators do; False when there is none."""
+        session = next((session for session in self.open_sessions() if session.key == key), None)
+        if session is not None:
+            self._end(session)
+        return session is not None
+
+    def shown(self, api: Api) -> list[Session]:
+        """The open sessions that are good for an API."""
+        return [session for session in self.open_sessions() if self._shared or session.api == api]
+
+    def _end(self, session: Session) -> None:
+        del self._sessions[session.identifier]
+        session.ended = True
+        for listener in self.end_listeners:
+            listener(session)
+        session.objects.clear()
 
     def _expired(self, session: Session, now: datetime) -> bool:
         idle = now - session.last_accessed

@@ -23,6 +23,8 @@ _KEPT = timedelta(hours=1)
 # A task that is nearly done can no longer be stopped, in percent.
 _POINT_OF_NO_RETURN = 90
 _LABELS_OF_PROVIDER = 3
+# After which parts of its time those who watch a task are told of its progress.
+_TOLD = (0.25, 0.5, 0.75)
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +47,10 @@ class Task:
     ended: datetime | None = None
     result: Any = None
     error: errors.VapiError | None = None
+    method: str = ""
+    """The method of the VIM API that began it, empty for an operation of the REST API."""
+    value: Any = field(default=None, repr=False)
+    """The result as the VIM API has it, where the result alone does not tell."""
     inaccessible: bool = False
     """Whether vCenter has lost sight of its state; for tests."""
     work: Callable[[], Any] | None = field(default=None, repr=False)
@@ -78,10 +84,14 @@ class Task:
 
 
 class Tasks:
-    """All tasks by identifier. `schedule` has something carried out when the clock has reached a time."""
+    """All tasks by identifier. `schedule` has something carried out when the clock has reached a time; `touched` is
+    told type and identifier of what may have changed: the task itself, and what it worked on."""
 
-    def __init__(self, schedule: Callable[[datetime, Callable[[], None]], None]) -> None:
+    def __init__(
+        self, schedule: Callable[[datetime, Callable[[], None]], None], touched: Callable[[str, str], None]
+    ) -> None:
         self._schedule = schedule
+        self._touched = touched
         self._rng = Random("tasks")  # noqa: S311 - not a secret
         self.tasks: dict[str, Task] = {}
 
@@ -96,20 +106,26 @@ class Tasks:
         target: tuple[str, str] | None = None,
         cancelable: bool = True,
         release: Callable[[], None] | None = None,
+        identifier: str | None = None,
     ) -> Task:
         """Starts a task for an operation such as `com.vmware.vcenter.VM.clone_task`; `work` returns its result.
 
         The task of an operation that is none of the task forms is in no list: a handler returns it to have the endpoint
-        answer when it has ended.
+        answer when it has ended. One that is given its identifier is in the list in any case.
         """
         service, _, name = operation_id.rpartition(".")
         operation = name.replace("_task", "$task")
-        identifier = f"{uuid.UUID(int=self._rng.getrandbits(128), version=4)}:{provider_of(service)}"
+        is_listed = identifier is not None or operation != name
+        if identifier is None:
+            identifier = f"{uuid.UUID(int=self._rng.getrandbits(128), version=4)}:{provider_of(service)}"
         task = Task(
             identifier, service, operation, user, now, now + duration, target, cancelable, work=work, release=release
         )
-        if operation != name:
+        if is_listed:
             self.tasks[task.task] = task
+            self._touched("Task", task.task)
+            for part in _TOLD:
+                self._schedule(now + duration * part, lambda: self._tell(task))
         self._schedule(task.due, lambda: self._finish(task))
         return task
 
@@ -118,6 +134,11 @@ class Tasks:
         task.status, task.work = "FAILED", None
         task.error = errors.of_type("CANCELED", "vmsg.RequestCanceled.summary", "The task was canceled by a user.")
         self._ended(task, now)
+
+    def _tell(self, task: Task) -> None:
+        """Its progress may have changed."""
+        if task.ended is None:
+            self._touched("Task", task.task)
 
     def _finish(self, task: Task) -> None:
         work, task.work = task.work, None
@@ -141,6 +162,10 @@ class Tasks:
         release, task.release = task.release, None
         if release is not None:
             release()
+        if task.target is not None:
+            self._touched(*task.target)
+        if task.task in self.tasks:
+            self._touched("Task", task.task)
         self._schedule(moment + _KEPT, lambda: self._forget(task))
 
     def _forget(self, task: Task) -> None:

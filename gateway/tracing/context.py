@@ -67,8 +67,8 @@ class Tracing(Protocol):
         """An rpc begins, which stands for this operation of vCenter's. Until it ends, it is the current one of its
         task, and of the tasks that begin there. None where there is nothing to follow."""
 
-    def exchange(self, operation: str) -> Exchange | None:
-        """An exchange with vCenter begins, as part of the current rpc where there is one."""
+    def exchange(self, operation: str, trace: Trace | None) -> Exchange | None:
+        """An exchange with vCenter begins, as part of an rpc's trace where it is for one."""
 
     async def stop(self) -> None:
         """Hands over what was not sent yet; takes a few seconds at most."""

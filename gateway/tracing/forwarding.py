@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.tracing.context import CURRENT, Metadata, parent_in
+from gateway.tracing.context import CURRENT, Metadata, Trace, parent_in
 
 __all__ = ["Forwarding"]
 
@@ -21,8 +21,7 @@ class Forwarding:
         CURRENT.set(trace)
         return trace
 
-    def exchange(self, operation: str) -> _Forwarded | None:
-        trace = CURRENT.get()
+    def exchange(self, operation: str, trace: Trace | None) -> _Forwarded | None:
         return trace if isinstance(trace, _Forwarded) else None
 
     async def stop(self) -> None:

@@ -25,7 +25,7 @@ from opentelemetry.trace import (
 
 from gateway import __version__
 from gateway.errors import SERVER_FAULTS
-from gateway.tracing.context import CURRENT, Metadata, Parent, parent_in
+from gateway.tracing.context import CURRENT, Metadata, Parent, Trace, parent_in
 
 __all__ = ["Spans"]
 
@@ -61,7 +61,7 @@ class Spans:
         CURRENT.set(trace)
         return trace
 
-    def exchange(self, operation: str) -> _Exchange:
+    def exchange(self, operation: str, trace: Trace | None) -> _Exchange:
         verb, _, template = operation.partition(" ")
         attributes: dict[str, str | int] = {
             "http.request.method": verb,
@@ -69,7 +69,6 @@ class Spans:
             "vcenter.operation": operation,
             **self._server,
         }
-        trace = CURRENT.get()
         if not isinstance(trace, _Rpc):  # Sessions are closed when no call is under way any more.
             return _Exchange(self._tracer.start_span(operation, _NO_PARENT, SpanKind.CLIENT, attributes), "")
         if trace.sent[operation]:

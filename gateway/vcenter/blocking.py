@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
+import socket
 import ssl
 import time
 from types import TracebackType
@@ -15,13 +17,15 @@ from google.protobuf.message import Message
 from requests.adapters import HTTPAdapter
 
 from gateway.calls import Call, Caller
+from gateway.calls.credential import SESSION_HEADER, Credential, SessionId
 from gateway.calls.identity import ANONYMOUS
 from gateway.contract import Contract, load_contract
 from gateway.errors import GatewayError
 from gateway.transcoding import Binding, RestRequest, RestResponse
 from gateway.transcoding.error_response import error_reader
-from gateway.vcenter.credential import SESSION_HEADER, Credential, SessionId
 from gateway.vcenter.failures import (
+    NO_ANSWER,
+    NO_HTTP,
     AnswerTimeoutError,
     AnswerTooLargeError,
     CertificateError,
@@ -35,6 +39,7 @@ from gateway.vcenter.failures import (
     thumbprint_text,
 )
 from gateway.vcenter.options import USER_AGENT, VCenterOptions, ssl_context
+from gateway.vcenter.proxy import open_socket
 from gateway.vcenter.releases import form_for, with_release
 from gateway.vcenter.retry import RetryPolicy
 from gateway.vcenter.session_api import LOGIN, LOGOUT, login_refused, read_session_id
@@ -49,11 +54,18 @@ _RELEASE_SECONDS = 2.0
 class BlockingVCenter:
     """A session with one vCenter for one credential. A context manager: leaving it logs out."""
 
-    def __init__(self, options: VCenterOptions, credential: Credential, contract: Contract | None = None) -> None:
+    def __init__(
+        self,
+        options: VCenterOptions,
+        credential: Credential,
+        contract: Contract | None = None,
+        *,
+        policy: RetryPolicy | None = None,
+    ) -> None:
         contract = contract or load_contract()
         self._options = options
         self._credential = credential
-        self._policy = RetryPolicy()
+        self._policy = policy or RetryPolicy()
         self._errors = error_reader(contract)
         self._session_id = credential.value if isinstance(credential, SessionId) else None
         self._http = requests.Session()
@@ -99,7 +111,7 @@ class BlockingVCenter:
                 failure = self._policy.advised(error.failure)
             delay = self._policy.next(failure, attempt, is_repeatable=binding.is_repeatable(message))
             if delay is None or time.monotonic() + delay >= end:
-                raise GatewayError(failure)
+                raise GatewayError(self._policy.told(failure))
             time.sleep(delay)
 
     def _try(self, call: Call) -> Message:
@@ -164,8 +176,8 @@ class BlockingVCenter:
             raise
         except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             raise AnswerTimeoutError("vCenter did not answer in time") from None
-        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError):
-            raise ConnectionLostError("the connection to vCenter broke before its answer was complete") from None
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise ConnectionLostError(NO_HTTP if _is_no_http(error) else NO_ANSWER) from None
 
     def _read(self, response: Any, end: float) -> bytes:
         limit = self._options.max_response_bytes
@@ -180,8 +192,25 @@ class BlockingVCenter:
         return bytes(body)
 
 
+def _is_no_http(error: BaseException) -> bool:
+    """Whether what came is no HTTP. requests and urllib3 wrap what http.client says of it."""
+    causes = [error, *error.args]
+    causes += [cause for wrapped in error.args if isinstance(wrapped, BaseException) for cause in wrapped.args]
+    wrong = (http.client.BadStatusLine, http.client.UnknownProtocol, http.client.LineTooLong)
+    return any(isinstance(cause, wrong) and not isinstance(cause, http.client.RemoteDisconnected) for cause in causes)
+
+
 class _Opening:
     """A connection whose failures tell, past all layers above it, that nothing was sent yet."""
+
+    proxy_address: str | None = None
+    unreachable = "vCenter cannot be reached"
+
+    def _new_conn(self) -> socket.socket:
+        if self.proxy_address is None:
+            return cast(socket.socket, super()._new_conn())  # type: ignore[misc]
+        this: Any = self
+        return open_socket(self.proxy_address, this.host, this.port, this.timeout)
 
     def connect(self) -> None:
         try:
@@ -190,11 +219,11 @@ class _Opening:
             raise CertificateError(certificate_text(error)) from None
         except urllib3.exceptions.NewConnectionError as error:
             cause = error.__cause__
-            raise NotSentError(f"vCenter cannot be reached: {os_text(cause if cause else error)}") from None
+            raise NotSentError(f"{self.unreachable}: {os_text(cause if cause else error)}") from None
         except (urllib3.exceptions.TimeoutError, TimeoutError):
-            raise ConnectTimeoutError("vCenter cannot be reached: no connection in time") from None
+            raise ConnectTimeoutError(f"{self.unreachable}: no connection in time") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise NotSentError(f"vCenter cannot be reached: {os_text(error)}") from None
+            raise NotSentError(f"{self.unreachable}: {os_text(error)}") from None
 
 
 class _HttpConnection(_Opening, urllib3.connection.HTTPConnection):
@@ -219,12 +248,11 @@ class _HttpsConnection(_Opening, urllib3.connection.HTTPSConnection):
         self.is_verified = True
 
 
-class _HttpPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _HttpConnection
-
-
-class _HttpsPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _HttpsConnection
+def _pool(base: type[Any], connection: type[Any], proxy: str | None) -> type[Any]:
+    """The pool of connections of this kind. urllib3 makes both by itself, and hands nothing of ours on."""
+    how = {} if proxy is None else {"unreachable": f"{connection.unreachable} through the proxy {proxy}"}
+    kind = type(connection.__name__, (connection,), {"proxy_address": proxy, **how})
+    return type(base.__name__, (base,), {"ConnectionCls": kind})
 
 
 class _Adapter(HTTPAdapter):
@@ -238,7 +266,10 @@ class _Adapter(HTTPAdapter):
         kwargs["ssl_context"] = ssl_context(self._vcenter)
         kwargs["assert_fingerprint"] = self._vcenter.thumbprint
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _pool(urllib3.HTTPConnectionPool, _HttpConnection, self._vcenter.proxy),
+            "https": _pool(urllib3.HTTPSConnectionPool, _HttpsConnection, self._vcenter.proxy),
+        }
 
     def close(self) -> None:
         """Closes the connections now; urllib3 leaves it to the last one who still has an error of theirs in hand."""

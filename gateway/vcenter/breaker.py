@@ -23,8 +23,9 @@ from enum import StrEnum
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import BreakerChanged, Events
 from gateway.transcoding import RestResponse
-from gateway.vcenter.exchange import Exchange, Send
+from gateway.vcenter.exchange import Exchange, Send, SendLayer
 from gateway.vcenter.failures import AnswerTooLargeError, CertificateError, ConnectionLostError, NotSentError
+from gateway.vcenter.retry import FIRST_PROBE_SECONDS, LONGEST_PROBE_SECONDS, SHORTEST_SECONDS
 
 __all__ = ["Breaker", "BreakerState", "guarded"]
 
@@ -58,8 +59,8 @@ class Breaker:
     def __init__(
         self,
         failures: int = 10,
-        open_seconds: float = 2.0,
-        max_open_seconds: float = 30.0,
+        open_seconds: float = FIRST_PROBE_SECONDS,
+        max_open_seconds: float = LONGEST_PROBE_SECONDS,
         *,
         silence: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
@@ -101,7 +102,12 @@ class Breaker:
         if remaining > 0:
             text = "vCenter did not answer several calls in a row; the call was not sent"
             raise GatewayError(
-                Failure.of(Reason.VCENTER_CIRCUIT_OPEN, text, retry_delay=max(0.1, remaining), cause=self.cause)
+                Failure.of(
+                    Reason.VCENTER_CIRCUIT_OPEN,
+                    text,
+                    retry_delay=max(SHORTEST_SECONDS, remaining),
+                    cause=self.cause,
+                )
             )
         # The next probe does not wait for the end of this one, which may come as late as its deadline.
         self._next_probe = now + self._wait
@@ -163,34 +169,37 @@ class Breaker:
             self._events.breaker_changed(BreakerChanged(state, self.cause))
 
 
-def guarded(breaker: Breaker, send: Send) -> Send:
+def guarded(breaker: Breaker) -> SendLayer:
     """Sends exchanges while the breaker lets them through, and tells it how they ended."""
 
-    async def guard(exchange: Exchange) -> RestResponse:
-        admitted = breaker.admit()
-        try:
-            response = await send(exchange)
-        except CertificateError:
-            breaker.gave_up()  # Callers are to see what is wrong with it, not that the breaker is open.
-            raise
-        except NotSentError as error:
-            breaker.failed(str(error))
-            raise
-        except ConnectionLostError as error:
-            breaker.doubted(str(error))
-            raise
-        except AnswerTooLargeError:
-            breaker.succeeded()
-            raise
-        except BaseException:
-            breaker.gave_up(admitted if exchange.is_quick else None)
-            raise
-        if response.status not in _PROXY_ERRORS or response.is_json:
-            breaker.succeeded()
-        elif response.status == 504 and not exchange.is_quick:
-            breaker.gave_up()  # A change may well take its time.
-        else:
-            breaker.doubted(f"the proxy in front of vCenter answered HTTP {response.status}")
-        return response
+    def layer(send: Send) -> Send:
+        async def guard(exchange: Exchange) -> RestResponse:
+            admitted = breaker.admit()
+            try:
+                response = await send(exchange)
+            except CertificateError:
+                breaker.gave_up()  # Callers are to see what is wrong with it, not that the breaker is open.
+                raise
+            except NotSentError as error:
+                breaker.failed(str(error))
+                raise
+            except ConnectionLostError as error:
+                breaker.doubted(str(error))
+                raise
+            except AnswerTooLargeError:
+                breaker.succeeded()
+                raise
+            except BaseException:
+                breaker.gave_up(admitted if exchange.is_quick else None)
+                raise
+            if response.status not in _PROXY_ERRORS or response.is_json:
+                breaker.succeeded()
+            elif response.status == 504 and not exchange.is_quick:
+                breaker.gave_up()  # A change may well take its time.
+            else:
+                breaker.doubted(f"the proxy in front of vCenter answered HTTP {response.status}")
+            return response
 
-    return guard
+        return guard
+
+    return layer

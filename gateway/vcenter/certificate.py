@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes
 
 from gateway.settings.address import join_address
 from gateway.vcenter.options import VCenterOptions, ssl_context
+from gateway.vcenter.proxy import open_socket
 
 __all__ = ["CertificateFindingError", "check_certificate", "described", "ends_soon"]
 
@@ -39,7 +40,7 @@ class CertificateFindingError(Exception):
 def check_certificate(options: VCenterOptions, host: str, port: int) -> str:
     """What the certificate says. Raises CertificateFindingError when it is not trusted, or should change."""
     if not options.url.startswith("https:"):
-        if _speaks_tls(host, port):
+        if _speaks_tls(options, host, port):
             raise CertificateFindingError(
                 f"port {port} speaks TLS, and the URL says http",
                 f"Use https://{join_address(host, None if port == 443 else port)}.",
@@ -77,11 +78,11 @@ def check_certificate(options: VCenterOptions, host: str, port: int) -> str:
 def _presented(options: VCenterOptions, host: str, port: int) -> tuple[str, x509.Certificate]:
     """The certificate that is shown, whether it is trusted or not."""
     try:
-        with _handshake(host, port, _unverified(), options.connect_timeout) as connection:
+        with _handshake(options, host, port, _unverified(), options.connect_timeout) as connection:
             shown = connection.getpeercert(binary_form=True) or b""
             return connection.version() or "TLS", x509.load_der_x509_certificate(shown)
     except (OSError, ValueError) as error:
-        if not isinstance(error, TimeoutError) and _speaks_http(host, port):
+        if not isinstance(error, TimeoutError) and _speaks_http(options, host, port):
             raise CertificateFindingError(
                 f"port {port} speaks plain HTTP, and the URL says https",
                 "Check the port in the URL: vCenter serves HTTPS on 443. A simulator without TLS has a URL with http.",
@@ -94,7 +95,7 @@ def _presented(options: VCenterOptions, host: str, port: int) -> tuple[str, x509
 
 def _verify(options: VCenterOptions, host: str, port: int, certificate: x509.Certificate, thumbprint: str) -> None:
     try:
-        _handshake(host, port, ssl_context(options), options.connect_timeout).close()
+        _handshake(options, host, port, ssl_context(options), options.connect_timeout).close()
     except ssl.SSLCertVerificationError as error:
         number = error.verify_code
         if number in (_EXPIRED, _NOT_YET_VALID):
@@ -126,17 +127,17 @@ def ends_soon(certificate: x509.Certificate, now: datetime) -> str:
     return f"ends in {left.days} days" if left > timedelta() else "has ended"
 
 
-def _speaks_tls(host: str, port: int) -> bool:
+def _speaks_tls(options: VCenterOptions, host: str, port: int) -> bool:
     try:
-        _handshake(host, port, _unverified(), _PROBE_SECONDS).close()
+        _handshake(options, host, port, _unverified(), _PROBE_SECONDS).close()
     except OSError:
         return False
     return True
 
 
-def _speaks_http(host: str, port: int) -> bool:
+def _speaks_http(options: VCenterOptions, host: str, port: int) -> bool:
     try:
-        with socket.create_connection((host, port), _PROBE_SECONDS) as connection:
+        with open_socket(options.proxy, host, port, _PROBE_SECONDS) as connection:
             connection.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
             return connection.recv(5, socket.MSG_WAITALL) == b"HTTP/"
     except OSError:
@@ -150,8 +151,8 @@ def _unverified() -> ssl.SSLContext:
     return context
 
 
-def _handshake(host: str, port: int, context: ssl.SSLContext, timeout: float) -> ssl.SSLSocket:
-    connection = socket.create_connection((host, port), timeout)
+def _handshake(options: VCenterOptions, host: str, port: int, context: ssl.SSLContext, timeout: float) -> ssl.SSLSocket:
+    connection = open_socket(options.proxy, host, port, timeout)
     try:
         return context.wrap_socket(connection, server_hostname=host)
     except BaseException:

@@ -1,13 +1,12 @@
 """One vCenter: its connections, the sessions of the callers who gave a password, and the layers around each call.
 
-What is promised about calls to vCenter is kept in these layers, each in a module of its own; here they are put
-together.
+What is promised about calls is kept in these layers, each in a module of its own. They are put together here, and
+nowhere else.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import astuple
@@ -16,25 +15,26 @@ from typing import TYPE_CHECKING
 
 from google.rpc import code_pb2
 
-from gateway.calls import Call, Unary
+from gateway.calls import Call, Layer, SessionId, Unary
+from gateway.calls.credential import SESSION_HEADER
+from gateway.calls.shared_reads import SharedReads
 from gateway.contract import Contract
-from gateway.errors import GatewayError
+from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events
 from gateway.tracing import Tracing
-from gateway.transcoding import RestResponse
 from gateway.transcoding.error_response import error_reader
 from gateway.vcenter.breaker import Breaker, guarded
-from gateway.vcenter.credential import SESSION_HEADER, SessionId
-from gateway.vcenter.exchange import Exchange, Send
-from gateway.vcenter.failures import ConnectionLostError, TransportError
-from gateway.vcenter.limiter import Limiter, limited
+from gateway.vcenter.exchange import Exchange
+from gateway.vcenter.failures import TransportError
+from gateway.vcenter.limiter import Limiter, limited, path_of
 from gateway.vcenter.lockout import LockoutGuard
 from gateway.vcenter.observing import observing
 from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.retry import RetryPolicy
-from gateway.vcenter.retrying import retrying
+from gateway.vcenter.retrying import on_any_connection, retrying
 from gateway.vcenter.session_api import PROBE, RestSessions, SessionApi
 from gateway.vcenter.sessions import SessionCounts, SessionPool
+from gateway.vcenter.transfers import Answered, FileTransport
 from gateway.vcenter.translating import translating
 from gateway.vcenter.transport import Transport
 from gateway.vcenter.version import VERSIONS, VersionReader
@@ -45,18 +45,18 @@ if TYPE_CHECKING:
 
 __all__ = ["VCenter"]
 
-_SESSION_CALLS = 8
-_WAITING_SESSION_CALLS = 512
-"""Logins wait for places of their own, so that calls of open sessions never wait behind them."""
-_MAX_DEAD_CONNECTIONS = 8
 _QUESTION_SECONDS = 2.0
+
+
+def _everybody(unary: Unary) -> Unary:
+    return unary
 
 
 class VCenter:
     """To be made and closed within a running event loop.
 
-    `versions` tells which releases vCenter speaks; others may ask it too, and it is closed with this. `clock` is the
-    time, in seconds, by which sessions grow old and refused passwords are tried again.
+    `admission` is the layer that lets calls in. `versions` tells which releases vCenter speaks, and is closed with it.
+    `clock` is the time, in seconds, by which sessions grow old and refused passwords are tried again.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class VCenter:
         options: VCenterOptions,
         contract: Contract,
         *,
+        admission: Layer = _everybody,
         policy: RetryPolicy | None = None,
         events: Events | None = None,
         tracing: Tracing | None = None,
@@ -71,26 +72,41 @@ class VCenter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         policy, events = policy or RetryPolicy(), events or Events()
-        self._transport = Transport(options)
-        self._send = observing(self._transport.send, events, tracing)
+        self._errors = error_reader(contract)
+        self._transport = Transport(options, events)
         self.breaker = Breaker(events=events, answers=self.answers)
         self.limiter = Limiter(options.max_concurrent_calls, options.max_waiting_calls)
-        session_calls = Limiter(_SESSION_CALLS, _WAITING_SESSION_CALLS)
-        guarded_send = guarded(self.breaker, self._send)
-        self._session_send = limited(session_calls, guarded_send)
-        self._errors = error_reader(contract)
+        session_calls = Limiter(options.max_concurrent_logins, options.max_waiting_logins)
+
+        # Each line puts a layer around those above it: the last one is the first that a call comes to.
+        # Every exchange is told to log, metrics and traces.
+        self._send = observing(events, tracing)(self._transport.send)
+        # Nothing is sent to a vCenter that does not answer.
+        guarded_send = guarded(self.breaker)(self._send)
+        # Calls for sessions wait for places of their own, so that those of open sessions never wait behind them. A
+        # logout goes past the breaker: vCenter may be back by now, and a session that is not closed takes up room.
+        self._session_send = limited(session_calls)(guarded_send)
+        log_out = limited(session_calls)(on_any_connection(self._send))
         guard = LockoutGuard(clock=clock)
 
         def sessions_of(api: SessionApi) -> SessionPool:
-            # Past the breaker: vCenter may be back by now, and a session that is not closed takes up room.
-            log_out = limited(session_calls, _on_any_connection(self._send))
             return SessionPool(self._session_send, log_out, api, guard=guard, policy=policy, events=events, clock=clock)
 
         self.sessions = sessions_of(RestSessions(self._errors))
-        in_turn = limited(self.limiter, guarded_send)
-        translated = translating(with_session(self.sessions, in_turn), events, self.release)
-        self.call: Unary = retrying(policy, policy.budget(), events)(translated)
-        """Has vCenter carry out a call."""
+        # Callers get their turns fairly, and vCenter no more calls at once than it can bear.
+        in_turn = limited(self.limiter)(guarded_send)
+        # A session is opened once, renewed when vCenter has ended it, and closed.
+        in_session = with_session(self.sessions)(in_turn)
+        # A call is checked before vCenter is asked, and errors lose nothing.
+        translated = translating(events, self.release)(in_session)
+        # What certainly did not run is sent again, and nothing else.
+        retried = retrying(policy, policy.budget(), events, lambda: self.breaker.seconds_to_probe)(translated)
+        # Reads whose callers accept an age share an answer, and changes drop what they show in.
+        self.reads = SharedReads(retried, longest=options.max_timeout, lend=self._lend)
+        # Nobody is served whom the policy does not allow, and no change without its record.
+        self.call: Unary = admission(self.reads.call)
+        self.files = FileTransport(options)
+        """Copies files to and from URLs that vCenter gives."""
         self._sessions_of, self._in_turn = sessions_of, in_turn
         self._options, self._policy, self._events = options, policy, events
         self._versions = versions or VersionReader(options)
@@ -98,7 +114,7 @@ class VCenter:
     @property
     def certificate(self) -> bytes | None:
         """vCenter's certificate as it was seen last, in DER form; None without TLS or before the first call."""
-        return self._transport.certificate()
+        return self._transport.certificate
 
     @property
     def connections(self) -> int:
@@ -160,12 +176,17 @@ class VCenter:
         except (TransportError, TimeoutError):
             return
         except GatewayError as error:
-            if error.failure.code == code_pb2.UNAUTHENTICATED:
+            failure = error.failure
+            if failure.code == code_pb2.UNAUTHENTICATED or failure.reason == Reason.SERVICE_ACCOUNT_REJECTED:
                 raise
 
     async def release(self) -> str | None:
         """The version of vCenter's API, for instance `8.0.3.0`; None when vCenter does not tell it."""
         return (await self._versions.current()).api
+
+    def file_failure(self, operation: str, answered: Answered) -> Failure:
+        """What a transfer ended in that was answered with an error."""
+        return self._errors.read(operation, answered.status, answered.headers, answered.body)
 
     async def close(self) -> None:
         """Logs every session out and closes the connections."""
@@ -185,15 +206,5 @@ class VCenter:
             return False
         return response.status < 500
 
-
-def _on_any_connection(send: Send) -> Send:
-    """Sends what does no harm when it is sent twice. A kept connection that turns out to be dead is no reason to give
-    up; the next try takes another one, or a new one when all are used up."""
-
-    async def try_again(exchange: Exchange) -> RestResponse:
-        for _ in range(_MAX_DEAD_CONNECTIONS):
-            with contextlib.suppress(ConnectionLostError):
-                return await send(exchange)
-        return await send(exchange)
-
-    return try_again
+    def _lend(self, read: Call, call: Call) -> None:
+        self.limiter.lend(read, path_of(call))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from gateway.calls import Call
 from gateway.transcoding import RestRequest, RestResponse
 
-__all__ = ["Exchange", "Send"]
+__all__ = ["Exchange", "Send", "SendLayer"]
 
 
 class Exchange(NamedTuple):
@@ -22,9 +22,9 @@ class Exchange(NamedTuple):
     """The call it is for; None for what the gateway does on its own account."""
     is_quick: bool = True
     """Whether vCenter answers it soon when it is well, as anything that changes nothing."""
-    read: Callable[[RestResponse], Awaitable[None]] | None = None
-    """Reads the answer before the place of its call is given to another one: so that large answers which have come, and
-    wait to be read, are never more than there are places."""
+    read: Callable[[RestResponse], Awaitable[None] | None] | None = None
+    """Begins to read a large answer. The place of its call is given to another one when that has ended: so that large
+    answers which have come, and wait to be read, are never more than there are places."""
 
     def with_headers(self, headers: Mapping[str, str]) -> Exchange:
         """The same exchange with further header fields."""
@@ -33,3 +33,5 @@ class Exchange(NamedTuple):
 
 Send = Callable[[Exchange], Awaitable[RestResponse]]
 """Carries out an exchange. Raises TransportError, or GatewayError where the gateway itself refuses it."""
+SendLayer = Callable[[Send], Send]
+"""Adds one concern to sending."""

@@ -12,6 +12,8 @@ from google.rpc import code_pb2
 from gateway.errors import BY_REASON, Failure, Reason
 
 __all__ = [
+    "NO_ANSWER",
+    "NO_HTTP",
     "AnswerTimeoutError",
     "AnswerTooLargeError",
     "CertificateError",
@@ -25,6 +27,9 @@ __all__ = [
     "os_text",
     "thumbprint_text",
 ]
+
+NO_ANSWER = "the connection to vCenter broke before its answer was complete"
+NO_HTTP = "what vCenter answered is not HTTP/1.1"
 
 
 class Operation(Protocol):

@@ -19,15 +19,14 @@ from weakref import WeakKeyDictionary
 
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.vcenter.failures import NotSentTimeoutError
+from gateway.vcenter.retry import OVERLOADED_SECONDS
 
 if TYPE_CHECKING:
     from gateway.calls import Call
     from gateway.transcoding import RestResponse
-    from gateway.vcenter.exchange import Exchange, Send
+    from gateway.vcenter.exchange import Exchange, Send, SendLayer
 
 __all__ = ["Limiter", "Path", "limited", "path_of"]
-
-_RETRY_DELAY = 1.0
 
 Path = tuple[Hashable, Hashable]
 """Whose turn it is: a connection, and an identity on it."""
@@ -59,10 +58,15 @@ class Limiter:
         Raises TimeoutError when the deadline passes before there is a place, and GatewayError (RESOURCE_EXHAUSTED, with
         the time after which to try again) when too many wait.
         """
+        if not self.take():
+            await self._wait(path, deadline, call)
+
+    def take(self) -> bool:
+        """Takes a place where one is free and nobody waits for it, and tells whether it did."""
         if self.active < self.limit and not self.waiting:
             self.active += 1
-        else:
-            await self._wait(path, deadline, call)
+            return True
+        return False
 
     def leave(self) -> None:
         """Gives a place that is free to whose turn it is, or keeps it for the next call that comes."""
@@ -114,7 +118,7 @@ class Limiter:
     def _refusal(self) -> GatewayError:
         self.refused += 1
         text = f"{self.active} calls are with vCenter and {self.waiting} wait for their turn, which is the limit"
-        return GatewayError(Failure.of(Reason.OVERLOADED, text, retry_delay=_RETRY_DELAY))
+        return GatewayError(Failure.of(Reason.OVERLOADED, text, retry_delay=OVERLOADED_SECONDS))
 
 
 class _Turn:
@@ -185,26 +189,30 @@ class _Queues:
         turn.paths.clear()
 
 
-def limited(limiter: Limiter, send: Send) -> Send:
+def limited(limiter: Limiter) -> SendLayer:
     """Sends each exchange when it has a place, which it keeps until its answer has been read."""
 
-    async def enter(exchange: Exchange) -> RestResponse:
-        deadline, call = exchange.deadline, exchange.call
-        try:
-            await limiter.enter(_OWN if call is None else path_of(call), deadline, call)
-        except TimeoutError:
-            raise NotSentTimeoutError("the deadline passed while the call waited for its turn") from None
-        try:
-            if asyncio.get_running_loop().time() >= deadline:
-                raise NotSentTimeoutError("the deadline passed before vCenter was called")
-            response = await send(exchange)
-            if exchange.read is not None:
-                await exchange.read(response)
-            return response
-        finally:
-            limiter.leave()
+    def layer(send: Send) -> Send:
+        async def enter(exchange: Exchange) -> RestResponse:
+            deadline, call = exchange.deadline, exchange.call
+            if not limiter.take():  # Asked here first, since nearly every call finds a place.
+                try:
+                    await limiter.enter(_OWN if call is None else path_of(call), deadline, call)
+                except TimeoutError:
+                    raise NotSentTimeoutError("the deadline passed while the call waited for its turn") from None
+            try:
+                if asyncio.get_running_loop().time() >= deadline:
+                    raise NotSentTimeoutError("the deadline passed before vCenter was called")
+                response = await send(exchange)
+                if exchange.read is not None and (reading := exchange.read(response)) is not None:
+                    await reading
+                return response
+            finally:
+                limiter.leave()
 
-    return enter
+        return enter
+
+    return layer
 
 
 def path_of(call: Call) -> Path:

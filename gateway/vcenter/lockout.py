@@ -12,16 +12,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gateway.vcenter.credential import Basic
+from gateway.calls import Basic
+from gateway.vcenter.retry import LOGIN_UNDER_WAY_SECONDS, PROVEN_REJECTED_SECONDS, REJECTED_SECONDS
 
 __all__ = ["Attempt", "LockoutGuard"]
 
 _WINDOW = 180.0
 _TRIES = 4
 _TRIES_OF_A_KIND = 3
-_COOL_DOWN = 300.0
-_PROVEN_COOL_DOWNS = (5.0, 30.0, 300.0)
-_PENDING_SECONDS = 1.0
 _MAX_ACCOUNTS = 20_000
 _BETWEEN_CLEANUPS = 1.0
 
@@ -61,7 +59,7 @@ def _seconds_until_room(refusals: list[float], pending: int, tries: int, now: fl
     recent = [time for time in refusals if now - time < _WINDOW]
     if pending + len(recent) < tries:
         return 0.0
-    return recent[len(recent) - tries] + _WINDOW - now if len(recent) >= tries else _PENDING_SECONDS
+    return recent[len(recent) - tries] + _WINDOW - now if len(recent) >= tries else LOGIN_UNDER_WAY_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,8 @@ class Attempt:
         account, key, now = self.account, self.credential.digest, self.guard.clock()
         account.refusals[self.is_proven].append(now)
         _, before = account.refused.get(key, (0.0, 0))
-        wait = _PROVEN_COOL_DOWNS[min(before, len(_PROVEN_COOL_DOWNS) - 1)] if self.is_proven else _COOL_DOWN
+        proven = PROVEN_REJECTED_SECONDS
+        wait = proven[min(before, len(proven) - 1)] if self.is_proven else REJECTED_SECONDS
         account.refused[key] = (now + wait, before + 1)
         self.ended()
         return wait

@@ -29,6 +29,8 @@ class VCenterOptions:
     """SHA-256 thumbprint of vCenter's own certificate; it is then trusted by this alone, whoever signed it."""
     verify: bool = _DEFAULTS.verify
     """False turns every check of the certificate off."""
+    proxy: str | None = _DEFAULTS.proxy
+    """Host and port of an HTTP proxy that makes a tunnel to vCenter."""
     connect_timeout: float = _DEFAULTS.connect_timeout_seconds
     """Seconds for DNS, TCP and TLS together."""
     read_timeout: float = _DEFAULTS.read_timeout_seconds
@@ -41,6 +43,11 @@ class VCenterOptions:
     """Calls that are with vCenter at once, each on a connection of its own; further ones wait for their turn."""
     max_waiting_calls: int = _DEFAULTS.max_waiting_calls
     """Calls that wait for their turn; further ones are refused."""
+    max_concurrent_logins: int = _DEFAULTS.max_concurrent_logins
+    """The same of logins and other calls about sessions, which have places of their own."""
+    max_waiting_logins: int = _DEFAULTS.max_waiting_logins
+    max_transfers: int = _DEFAULTS.max_transfers
+    """Files that are copied to and from guests at once; further ones are refused."""
     max_response_bytes: int = _DEFAULTS.max_response_bytes
     """Largest answer that is read."""
 
@@ -63,12 +70,16 @@ class VCenterOptions:
             ca_file=settings.ca_file,
             thumbprint=settings.thumbprint,
             verify=settings.verify,
+            proxy=settings.proxy,
             connect_timeout=settings.connect_timeout_seconds,
             read_timeout=settings.read_timeout_seconds,
             change_timeout=settings.change_timeout_seconds,
             max_timeout=settings.max_timeout_seconds,
             max_concurrent_calls=settings.max_concurrent_calls,
             max_waiting_calls=settings.max_waiting_calls,
+            max_concurrent_logins=settings.max_concurrent_logins,
+            max_waiting_logins=settings.max_waiting_logins,
+            max_transfers=settings.max_transfers,
             max_response_bytes=settings.max_response_bytes,
         )
 

@@ -1,8 +1,8 @@
-"""Decides whether, when and how often something is tried again.
+"""Decides whether, when and how often something is tried again, by the gateway or by its callers.
 
-Nothing else in the gateway does, but for two cases that need no decision: a call that met an ended session, which
-vCenter did not run, is sent once more with a new one (`with_session`); and a logout takes another connection when its
-own turns out to be dead (`client`).
+Nothing else in the gateway does: whoever refuses a call takes the time after which to come again from here. One case
+needs no decision: a call that met an ended session, which vCenter did not run, is sent once more with a new one
+(`with_session`).
 
 A change is sent again only when vCenter certainly did not run it: there was no connection. A call without side effects,
 or with a client token by which vCenter recognizes it, is also sent again after a lost connection, 502, 503 and
@@ -22,20 +22,53 @@ from google.rpc import code_pb2
 from gateway.errors import VCENTER_DOMAIN, Failure, Reason
 from gateway.settings.vcenter import RetrySettings
 
-__all__ = ["CLIENT_RETRIES", "ClientRetries", "RetryBudget", "RetryPolicy"]
+__all__ = [
+    "CLIENT_RETRIES",
+    "DEAD_CONNECTIONS",
+    "FIRST_PROBE_SECONDS",
+    "LOGIN_UNDER_WAY_SECONDS",
+    "LONGEST_PROBE_SECONDS",
+    "OVERLOADED_SECONDS",
+    "PROVEN_REJECTED_SECONDS",
+    "REJECTED_SECONDS",
+    "SHORTEST_SECONDS",
+    "TOO_MANY_STREAMS_SECONDS",
+    "ClientRetries",
+    "RetryBudget",
+    "RetryPolicy",
+]
+
+OVERLOADED_SECONDS = 1.0
+"""For a call that is refused because too many wait for their turn."""
+TOO_MANY_STREAMS_SECONDS = 5.0
+"""For a stream that is refused because too many are open."""
+FIRST_PROBE_SECONDS = 2.0
+"""How long nothing is sent to a vCenter that does not answer; twice as long after each probe that fails."""
+LONGEST_PROBE_SECONDS = 30.0
+SHORTEST_SECONDS = 0.1
+"""No caller is told to come again sooner."""
+REJECTED_SECONDS = 300.0
+"""For a password that vCenter refused and that has never worked. vCenter counts refusals for three minutes."""
+PROVEN_REJECTED_SECONDS = (5.0, 30.0, 300.0)
+"""For one that has worked before, by how often in a row it was refused: vCenter itself may be at fault."""
+LOGIN_UNDER_WAY_SECONDS = 1.0
+"""For a password that has to wait for how the logins under way end."""
+DEAD_CONNECTIONS = 8
+"""How many connections that turn out to be dead a logout tries before its last one."""
 
 # After which the same read may well succeed: a proxy lost the service, or there was none.
 _TRANSIENT_STATUSES = frozenset({"502", "503"})
 _NO_ANSWER = frozenset({Reason.VCENTER_UNREACHABLE, Reason.VCENTER_CONNECTION_LOST, Reason.VCENTER_TIMEOUT})
 _BUSY = "RESOURCE_BUSY"
 _BUSY_SECONDS = 1.0
+_MAX_ADVICE = 30.0
 _DEFAULTS = RetrySettings()
 
 
 class RetryBudget:
     """Lets about `ratio` of all calls be sent again, and `reserve` of them even when hardly anything is called."""
 
-    def __init__(self, ratio: float = 0.1, reserve: float = 10.0) -> None:
+    def __init__(self, ratio: float = _DEFAULTS.budget_ratio, reserve: float = 10.0) -> None:
         self._ratio = ratio
         self._reserve = reserve
         self._tokens: dict[str, float] = {}
@@ -114,6 +147,14 @@ class RetryPolicy:
         """The failure with the time after which the caller may try again, where that follows from what it is."""
         if failure.reason == _BUSY and failure.domain == VCENTER_DOMAIN and failure.retry_delay is None:
             return failure.with_(retry_delay=_BUSY_SECONDS)
+        return failure
+
+    @staticmethod
+    def told(failure: Failure) -> Failure:
+        """The failure as its caller reads it. vCenter may ask for an hour where it is well again within a minute, and
+        clients obey: they are told to come back sooner."""
+        if failure.retry_delay is not None and failure.retry_delay > _MAX_ADVICE and failure.domain == VCENTER_DOMAIN:
+            return failure.with_(retry_delay=_MAX_ADVICE)
         return failure
 
     @staticmethod

@@ -11,11 +11,11 @@ from typing import NamedTuple, Protocol, cast
 
 from google.rpc import code_pb2
 
+from gateway.calls.credential import SESSION_HEADER, Basic, is_session_id
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.transcoding.answer_json import NotJsonError, TooManyElementsError, parse
 from gateway.transcoding.error_response import ErrorReader, leaves_open
-from gateway.vcenter.credential import SESSION_HEADER, Basic, is_session_id
 
 __all__ = [
     "LOGIN",
@@ -31,8 +31,9 @@ __all__ = [
 LOGIN, PROBE, LOGOUT = (
     RestRequest(verb, "/api/session", None, f"{verb} /api/session") for verb in ("POST", "GET", "DELETE")
 )
-_TOO_MANY_SESSIONS = (b"failedToLoginMaxUserSessionCountReached", b"failedToLoginMaxSessionCountReached")
-"""vCenter has as many sessions as it takes, of one user or in all."""
+_TOO_MANY_OF_USER = b"failedToLoginMaxUserSessionCountReached"
+_TOO_MANY = b"failedToLoginMaxSessionCountReached"
+"""vCenter has as many sessions as it takes, whoever has them."""
 
 
 class SessionRequest(NamedTuple):
@@ -67,6 +68,10 @@ class SessionApi(Protocol):
 
     def has_judged(self, response: RestResponse) -> bool:
         """Whether the answer to a login that was refused tells what vCenter made of the password."""
+
+    def is_full(self, response: RestResponse) -> bool:
+        """Whether the answer to a login that was refused says that no user can log in, since vCenter has as many
+        sessions as it takes."""
 
     def is_alive(self, response: RestResponse) -> bool:
         """Whether the answer to a probe says so."""
@@ -104,6 +109,9 @@ class RestSessions:
     def has_judged(self, response: RestResponse) -> bool:
         return response.is_json or not leaves_open(response.status, response.body)
 
+    def is_full(self, response: RestResponse) -> bool:
+        return _TOO_MANY in response.body
+
     def is_alive(self, response: RestResponse) -> bool:
         return 200 <= response.status < 300
 
@@ -122,7 +130,7 @@ def login_refused(errors: ErrorReader, response: RestResponse) -> Failure:
     if failure.code == code_pb2.UNAUTHENTICATED:
         text = "vCenter rejected the user name or the password"
         return Failure.of(Reason.CREDENTIALS_REJECTED, text, metadata=failure.metadata, details=failure.details)
-    if any(message_id in response.body for message_id in _TOO_MANY_SESSIONS):
+    if _TOO_MANY_OF_USER in response.body or _TOO_MANY in response.body:
         return failure.with_(code=code_pb2.RESOURCE_EXHAUSTED)
     return failure
 

@@ -1,9 +1,7 @@
 """vCenter sessions for callers who give a user name and a password.
 
-Rules that clients of vCenter learned the hard way: however many calls wait, there is one login; a password that vCenter
-refused is not tried again for a while, since five refusals lock the account; a login that failed for another reason is
-not tried again immediately either; a session is renewed before vCenter ends it; and every session that was opened is
-closed.
+Rules that clients of vCenter learned the hard way: however many calls wait, there is one login; a session is renewed
+before vCenter ends it; and every session that was opened is closed. `login` has those about passwords.
 """
 
 from __future__ import annotations
@@ -16,16 +14,16 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from gateway.calls import Call, Kind
+from gateway.calls import Call
+from gateway.calls.credential import Basic
 from gateway.errors import Failure, GatewayError, Reason
-from gateway.events import Events, LoginEnded
-from gateway.transcoding import RestResponse
-from gateway.vcenter.credential import Basic
+from gateway.events import Events, LoginEnded, SessionEnded
 from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import TransportError
 from gateway.vcenter.lockout import LockoutGuard
+from gateway.vcenter.login import Logins, LoginState, as_told
 from gateway.vcenter.retry import RetryPolicy
-from gateway.vcenter.session_api import SessionApi, SessionRequest
+from gateway.vcenter.session_api import SessionApi
 
 __all__ = ["Session", "SessionCounts", "SessionPool", "SessionTimes"]
 
@@ -66,14 +64,7 @@ class Session:
 class _Entry:
     session: Session | None = None
     login: asyncio.Task[Session] | None = None
-    is_proven: bool = False
-    """Whether the password has opened a session."""
-    failures: int = 0
-    """How many logins in a row failed for another reason than the password."""
-    failure: Failure | None = None
-    """What the last of them ended in."""
-    not_before: float = 0.0
-    """When the next one may be tried."""
+    state: LoginState = field(default_factory=LoginState)
     replaced: float = -math.inf
     """When a session was last replaced that was said to be alive."""
 
@@ -113,20 +104,20 @@ class SessionPool:
         events: Events | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._send = send
         self._log_out = log_out
         self.api = api
         self._limit = limit
         self._times = times or SessionTimes()
-        self._policy = policy or RetryPolicy()
         self._events = events or Events()
         self._clock = clock
-        self._guard = guard or LockoutGuard(clock=clock)
+        self._logins = Logins(
+            send, api, policy or RetryPolicy(), clock, self._times.max_call, guard or LockoutGuard(clock=clock)
+        )
         self._proven: OrderedDict[bytes, _Entry] = OrderedDict()
         """Credentials that have opened a session, the longest unused first."""
         self._unproven: OrderedDict[bytes, _Entry] = OrderedDict()
         """Those whose login is under way, or failed."""
-        self._logins: set[asyncio.Task[Session]] = set()
+        self._opening: set[asyncio.Task[Session]] = set()
         self._logouts: set[asyncio.Task[None]] = set()
         self._closed = False
         self.counts = SessionCounts()
@@ -144,8 +135,7 @@ class SessionPool:
             if now - session.used < self._times.max_idle and now - session.opened < self._times.max_age:
                 session.used = now
                 return session
-            self.counts.renewed += 1
-            self._retire(entry)
+            self._retire(entry, "renewed")
         return await self._single_flight(entry, lambda: self._open(entry, credential, call), call)
 
     async def renew(
@@ -175,8 +165,7 @@ class SessionPool:
         if now - entry.replaced < self._times.between_replacements:
             return stale
         entry.replaced = now
-        self.counts.expired += 1
-        self._retire(entry)
+        self._retire(entry, "expired")
         return await self._single_flight(entry, lambda: self._open(entry, credential, call), call)
 
     def now(self) -> float:
@@ -186,8 +175,8 @@ class SessionPool:
     async def close(self) -> None:
         """Closes every session at vCenter. Failures are passed over: vCenter ends idle sessions by itself."""
         self._closed = True
-        if self._logins:
-            _, late = await asyncio.wait(self._logins, timeout=self._times.max_logout)
+        if self._opening:
+            _, late = await asyncio.wait(self._opening, timeout=self._times.max_logout)
             for login in late:
                 login.cancel()
         for entry in self._proven.values():
@@ -216,9 +205,7 @@ class SessionPool:
             self._retire(entry)  # Forgotten while it was opened, and the credential has another one by now.
             return
         if len(self._proven) > self._limit:
-            displaced = self._proven.popitem(last=False)[1]
-            self.counts.displaced += displaced.session is not None
-            self._retire(displaced)
+            self._retire(self._proven.popitem(last=False)[1], "displaced")
 
     async def _single_flight(
         self, entry: _Entry, action: Callable[[], Awaitable[Session]], call: Call | None
@@ -227,17 +214,17 @@ class SessionPool:
         started it gives up."""
         if entry.login is None:
             entry.login = asyncio.ensure_future(action())
-            self._logins.add(entry.login)
-            entry.login.add_done_callback(self._logins.discard)
+            self._opening.add(entry.login)
+            entry.login.add_done_callback(self._opening.discard)
             entry.login.add_done_callback(lambda task: _finished(entry, task))
         try:
             return await asyncio.shield(entry.login)
         except GatewayError as error:
-            raise GatewayError(_as_told(error.failure, call)) from None
+            raise GatewayError(as_told(error.failure, call)) from None
 
     async def _check(self, entry: _Entry, credential: Basic, stale: Session, call: Call | None) -> Session:
         try:
-            probe = await self._session_call(self.api.probe(stale.id), call)
+            probe = await self._logins.send(self.api.probe(stale.id), call)
         except TransportError as error:
             raise error.before_call() from None  # vCenter refused the call that needs the session.
         if self.api.is_alive(probe):
@@ -246,90 +233,37 @@ class SessionPool:
             return stale
         if entry.session is stale:
             if self.api.was_refused(probe):
-                self.counts.expired += 1
-                entry.session = None
+                self._retire(entry, "expired", log_out=False)
             else:
                 self._retire(entry)  # Nobody knows whether it is alive, so it is not left open.
         return await self._open(entry, credential, call)
 
-    def _require_leave(self, entry: _Entry, credential: Basic) -> None:
-        """Raises GatewayError where no login may be tried now."""
-        remaining = entry.not_before - self._clock()
-        if entry.failure is not None and remaining > 0:
-            raise GatewayError(entry.failure.with_(retry_delay=remaining))
-        if refused := self._guard.seconds_refused(credential):
-            raise GatewayError(_rejected(refused))
-        if wait := self._guard.seconds_to_wait(credential, is_proven=entry.is_proven):
-            raise GatewayError(_not_tried(wait))
-
     async def _open(self, entry: _Entry, credential: Basic, call: Call | None) -> Session:
-        self._require_leave(entry, credential)
+        self._logins.require_leave(entry.state, credential)
         try:
-            session_id = await self._log_in(entry, credential, call)
+            session_id = await self._logins.log_in(entry.state, credential, call)
         except (GatewayError, TransportError) as error:
             told = error.failure if isinstance(error, GatewayError) else Failure.of(error.reason, str(error))
+            self.counts.rejected += told.reason == Reason.CREDENTIALS_REJECTED
             self._events.login_ended(LoginEnded(call, told))
             raise
         self.counts.logins += 1
-        entry.failures, entry.failure, entry.is_proven = 0, None, True
+        entry.state = LoginState(is_proven=True)
         now = self._clock()
         session = entry.session = Session(session_id, opened=now, used=now, verified=now)
         self._keep(entry, credential.digest)
         self._events.login_ended(LoginEnded(call))
         return session
 
-    async def _log_in(self, entry: _Entry, credential: Basic, call: Call | None) -> str:
-        """One login, which gives the session id. The guard learns of its beginning before anything else runs: however
-        many passwords of a user come at once, each counts for the next one."""
-        attempt = self._guard.begins(credential, is_proven=entry.is_proven)
-        try:
-            response = await self._session_call(self.api.login(credential), call)
-        except TransportError as error:
-            if not error.was_sent:
-                attempt.ended()
-                raise
-            attempt.unanswered()
-            failure = Failure.of(error.reason, str(error), metadata={"operation": self.api.login_operation})
-            raise GatewayError(self._put_off(entry, failure, was_answered=False)) from None
-        except GatewayError:
-            attempt.ended()  # The gateway itself refused to send it.
-            raise
-        except BaseException:
-            attempt.unanswered()
-            raise
-        if 200 <= response.status < 300:
-            attempt.accepted()
-            try:
-                return self.api.session_id(response)
-            except GatewayError as error:
-                raise GatewayError(self._put_off(entry, error.failure)) from None
-        failure = self.api.login_refused(response)
-        if failure.reason == Reason.CREDENTIALS_REJECTED:
-            self.counts.rejected += 1
-            rejected = _rejected(attempt.refused())
-            raise GatewayError(rejected.with_(metadata=failure.metadata, details=failure.details))
-        if self.api.has_judged(response):
-            attempt.ended()
-        else:
-            attempt.unanswered()
-        raise GatewayError(self._put_off(entry, failure))
-
-    def _put_off(self, entry: _Entry, failure: Failure, *, was_answered: bool = True) -> Failure:
-        """The login failed for another reason than the password: no further one is tried for a moment."""
-        entry.failures += 1
-        wait = self._policy.next_login(entry.failures, failure.retry_delay, was_answered=was_answered)
-        entry.not_before = self._clock() + wait
-        entry.failure = failure.with_(retry_delay=wait, is_lasting=False)  # Another login is the only way to know.
-        return entry.failure
-
-    async def _session_call(self, asked: SessionRequest, call: Call | None) -> RestResponse:
-        deadline = asyncio.get_running_loop().time() + self._times.max_call
-        return await self._send(Exchange(asked.request, asked.headers, deadline, call))
-
-    def _retire(self, entry: _Entry) -> None:
-        """Takes the session out of use and closes it at vCenter in the background."""
+    def _retire(self, entry: _Entry, cause: str = "", *, log_out: bool = True) -> None:
+        """Takes the session out of use, where there is one, and closes it at vCenter in the background."""
         session, entry.session = entry.session, None
-        if session is not None:
+        if session is None:
+            return
+        if cause:
+            setattr(self.counts, cause, getattr(self.counts, cause) + 1)
+        self._events.session_ended(SessionEnded(cause))
+        if log_out:
             task = asyncio.ensure_future(self._logout(session))
             self._logouts.add(task)
             task.add_done_callback(self._logouts.discard)
@@ -345,29 +279,3 @@ def _finished(entry: _Entry, task: asyncio.Task[Session]) -> None:
     entry.login = None
     if not task.cancelled():
         task.exception()  # Seen here, since every waiting caller may have given up.
-
-
-def _as_told(failure: Failure, call: Call | None) -> Failure:
-    """The failure of a login as the caller of `call` reads it, who has to know whose password was refused."""
-    if failure.reason != Reason.CREDENTIALS_REJECTED or call is None or call.caller.identity.kind is Kind.VCENTER:
-        return failure
-    text = "not your fault: the gateway's own account cannot log in, which its operator has to mend; "
-    return failure.with_(message=text + failure.message)
-
-
-def _rejected(seconds: float) -> Failure:
-    """The password was refused, and is tried again after this time."""
-    text = (
-        f"vCenter rejected the user name or the password; they are tried again in {max(1, round(seconds))} s, "
-        "so that the account is not locked"
-    )
-    return Failure.of(Reason.CREDENTIALS_REJECTED, text, retry_delay=seconds)
-
-
-def _not_tried(seconds: float) -> Failure:
-    """Other passwords of the user were refused, so that one more refusal might lock the account."""
-    text = (
-        "vCenter rejected other passwords of this user within the last minutes; the gateway tries this one in "
-        f"{max(1, round(seconds))} s, so that the account is not locked"
-    )
-    return Failure.of(Reason.CREDENTIALS_REJECTED, text, retry_delay=seconds)

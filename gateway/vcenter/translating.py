@@ -23,41 +23,45 @@ _LARGE = 256 * 1024
 """Size of an answer in bytes from which on its translation takes milliseconds."""
 
 
-def translating(send: Send, events: Events, release: Callable[[], Awaitable[str | None]]) -> Unary:
-    """The endpoint that has vCenter carry out a call by `send`. `release` gives the version of vCenter's API."""
+def translating(events: Events, release: Callable[[], Awaitable[str | None]]) -> Callable[[Send], Unary]:
+    """Has vCenter carry out each call by what sends its exchange. `release` gives the version of vCenter's API."""
 
-    async def translate(call: Call) -> Reply:
-        binding = call.binding
-        request = binding.encode(call.message)
-        if request.newer is not None:
-            request = form_for(await release(), request)
-        headers = {"X-Request-ID": call.request_id, **request.headers}
-        large: list[Reply] = []
+    def layer(send: Send) -> Unary:
+        async def translate(call: Call) -> Reply:
+            binding = call.binding
+            request = binding.encode(call.message)
+            if request.newer is not None:
+                request = form_for(await release(), request)
+            headers = {"X-Request-ID": call.request_id, **request.headers}
+            large: list[Reply] = []
 
-        async def read(response: RestResponse) -> None:
-            if response.status < 300 and len(response.body) >= _LARGE:
-                # A thread of its own, since the event loop would stand still for as long as this takes.
-                large.append(await asyncio.to_thread(decoded, binding, response))
+            def read(response: RestResponse) -> Awaitable[None] | None:
+                return (
+                    keep(large, binding, response) if response.status < 300 and len(response.body) >= _LARGE else None
+                )
 
-        try:
-            response = await send(Exchange(request, headers, call.deadline, call, binding.is_read_only, read))
-        except TransportError as error:
-            raise GatewayError(error.failure(binding.method)) from None
-        if large:
-            return large[0]
-        try:
-            return await read_reply(binding, response)
-        except GatewayError as error:
-            if error.failure.reason == _OPERATION_NOT_FOUND and binding.method.since:
-                raise GatewayError(with_release(error.failure, binding.method, await release())) from None
-            raise
+            try:
+                response = await send(Exchange(request, headers, call.deadline, call, binding.is_read_only, read))
+            except TransportError as error:
+                raise GatewayError(error.failure(binding.method)) from None
+            if large:
+                return large[0]
+            try:
+                if len(response.body) < _LARGE:
+                    return decoded(binding, response)
+                return await asyncio.to_thread(decoded, binding, response)  # A long error.
+            except GatewayError as error:
+                if error.failure.reason == _OPERATION_NOT_FOUND and binding.method.since:
+                    raise GatewayError(with_release(error.failure, binding.method, await release())) from None
+                raise
 
-    async def read_reply(binding: Binding, response: RestResponse) -> Reply:
-        if len(response.body) < _LARGE:
-            return decoded(binding, response)
-        return await asyncio.to_thread(decoded, binding, response)  # A long error.
+        return translate
+
+    async def keep(large: list[Reply], binding: Binding, response: RestResponse) -> None:
+        # A thread of its own, since the event loop would stand still for as long as this takes.
+        large.append(await asyncio.to_thread(decoded, binding, response))
 
     def decoded(binding: Binding, response: RestResponse) -> Reply:
         return Reply(binding.decode(response, events).SerializeToString())
 
-    return translate
+    return layer

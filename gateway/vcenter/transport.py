@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohappyeyeballs
 
+from gateway.events import CertificateChanged, Events
 from gateway.files import ReloadedFile
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.vcenter.connection import Connection
@@ -28,8 +29,9 @@ from gateway.vcenter.failures import (
     thumbprint_text,
 )
 from gateway.vcenter.options import USER_AGENT, VCenterOptions, ssl_context
+from gateway.vcenter.proxy import open_tunnel, place
 
-__all__ = ["Transport"]
+__all__ = ["Transport", "trust_of"]
 
 _KEEP_SECONDS = 15.0
 """How long a connection is kept that nobody uses."""
@@ -48,14 +50,18 @@ class Transport:
     Raises ValueError for a file of authorities that cannot be used; one that changes is used for new connections.
     """
 
-    def __init__(self, options: VCenterOptions) -> None:
+    def __init__(self, options: VCenterOptions, events: Events | None = None) -> None:
         parts = urlsplit(options.url)
         self._host = parts.hostname or ""
         self._name = self._host.partition("%")[0]
         """Without a zone, which means something to this machine only."""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._options = options
-        self._trust = _trust(options)
+        self._place = place(options.proxy, self._host, self._port)
+        """Where connections lead."""
+        through = f" through the proxy {options.proxy}" if options.proxy else ""
+        self._unreachable = f"vCenter cannot be reached{through}"
+        self._trust = trust_of(options)
         self._trusted: ssl.SSLContext | None = None
         """By which the kept connections were made."""
         self._common = (
@@ -68,7 +74,9 @@ class Transport:
         self._resolving: asyncio.Future[None] | None = None
         self._addresses: list[_AddressInfo] = []
         self._addresses_until = 0.0
-        self._tls: ssl.SSLObject | None = None
+        self._events = events or Events()
+        self.certificate: bytes | None = None
+        """What vCenter showed on the connection made last, in DER form; None without TLS."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -82,10 +90,6 @@ class Transport:
     def connections(self) -> int:
         """Connections that are open, in use or kept."""
         return len(self._open)
-
-    def certificate(self) -> bytes | None:
-        """The certificate that vCenter showed on the connection made last, in DER form; None without TLS."""
-        return self._tls.getpeercert(binary_form=True) if self._tls is not None else None
 
     async def close(self) -> None:
         """Closes all connections; calls under way fail."""
@@ -176,19 +180,19 @@ class Transport:
                 connection = await self._open_connection(trusted, loop)
         except TimeoutError as error:
             if isinstance(error, OSError) and error.errno:  # The network's, not ours.
-                raise NotSentError(f"vCenter cannot be reached: {os_text(error)}") from None
+                raise NotSentError(f"{self._unreachable}: {os_text(error)}") from None
             if by == until:
                 raise _no_time() from None
-            raise ConnectTimeoutError("vCenter cannot be reached: no connection in time") from None
+            raise ConnectTimeoutError(f"{self._unreachable}: no connection in time") from None
         except ssl.SSLCertVerificationError as error:
             raise CertificateError(certificate_text(error)) from None
         except OSError as error:
-            raise NotSentError(f"vCenter cannot be reached: {os_text(error)}") from None
+            raise NotSentError(f"{self._unreachable}: {os_text(error)}") from None
         if not connection.is_open:
-            raise NotSentError("vCenter cannot be reached: it closes connections at once")
+            raise NotSentError(f"{self._unreachable}: it closes connections at once")
         self._open.add(connection)
-        if trusted is not None:
-            self._check_thumbprint(connection)
+        if (tls := connection.tls) is not None:
+            self._look_at(tls.getpeercert(binary_form=True) or b"", connection)
         return connection
 
     async def _open_connection(self, trusted: ssl.SSLContext | None, loop: asyncio.AbstractEventLoop) -> Connection:
@@ -197,7 +201,8 @@ class Transport:
 
         name = self._name if trusted is not None else None
         addresses = await self._resolved(loop)
-        if len(addresses) == 1 and not _has_zone(addresses[0]):
+        tunnel = self._options.proxy is not None
+        if len(addresses) == 1 and not tunnel and not _has_zone(addresses[0]):
             host, port = addresses[0][4][:2]
             _, connection = await loop.create_connection(make, host, port, ssl=trusted, server_hostname=name)
             return connection
@@ -205,6 +210,8 @@ class Transport:
             addresses, happy_eyeballs_delay=_NEXT_ADDRESS_SECONDS, interleave=1, loop=loop
         )
         try:
+            if tunnel:
+                await open_tunnel(sock, self._host, self._port)
             _, connection = await loop.create_connection(make, sock=sock, ssl=trusted, server_hostname=name)
         except BaseException:
             sock.close()
@@ -222,17 +229,20 @@ class Transport:
 
     async def _resolve(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+            found = await loop.getaddrinfo(*self._place, type=socket.SOCK_STREAM)
             self._addresses = [tuple(info) for info in found]  # type: ignore[misc]
             self._addresses_until = loop.time() + _ADDRESSES_SECONDS
         finally:
             self._resolving = None
 
-    def _check_thumbprint(self, connection: Connection) -> None:
-        self._tls = tls = connection.tls
-        if self._options.thumbprint is None or tls is None:
+    def _look_at(self, certificate: bytes, connection: Connection) -> None:
+        """Tells of a certificate that is another one; refuses it where it is not the one that is configured."""
+        if certificate != self.certificate:
+            before, self.certificate = self.certificate, certificate
+            self._events.certificate_changed(CertificateChanged(certificate, before is None))
+        if self._options.thumbprint is None:
             return
-        found = hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()
+        found = hashlib.sha256(certificate).hexdigest()
         if found != self._options.thumbprint:
             connection.abort()
             raise CertificateError(thumbprint_text(found))
@@ -247,7 +257,7 @@ def _no_time() -> NotSentTimeoutError:
     return NotSentTimeoutError("the deadline passed before there was a connection to vCenter")
 
 
-def _trust(options: VCenterOptions) -> Callable[[], ssl.SSLContext | None]:
+def trust_of(options: VCenterOptions) -> Callable[[], ssl.SSLContext | None]:
     """Whom to trust, to be asked for each call: the file of authorities may have been renewed."""
     if not options.url.startswith("https:"):
         return lambda: None

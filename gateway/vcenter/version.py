@@ -25,6 +25,8 @@ VERSIONS = RestRequest("GET", "/sdk/vimServiceVersions.xml", None, "GET /sdk/vim
 _TIMEOUT = 2.0
 _MAX_BYTES = 64 * 1024
 _FRESH_SECONDS = 60.0
+_PROBLEM_SECONDS = 2.0
+"""How long it is not asked again after there was no answer."""
 # The list begins with the newest version; older ones stand in an element of their own behind it. No XML parser is
 # needed for that, nor one that would have to be kept from expanding what an answer defines.
 _RELEASES = re.compile(rb"<namespace>\s*<name>urn:vim25</name>\s*(<version>.*?)</namespace>", re.DOTALL)
@@ -50,7 +52,7 @@ class VCenterVersion:
 
 
 class VersionReader:
-    """Asks one vCenter when somebody wants to know, and not again for a minute, whatever the answer was.
+    """Asks one vCenter when somebody wants to know, and not again for a minute, or for two seconds without an answer.
 
     It has a connection of its own: asking takes no place from calls, and says nothing to the breaker.
     """
@@ -72,7 +74,8 @@ class VersionReader:
         async with self._asking:
             if self._clock() >= self._fresh_until:
                 self._version = await self._ask()
-                self._fresh_until = self._clock() + _FRESH_SECONDS
+                seconds = _PROBLEM_SECONDS if self._version.problem else _FRESH_SECONDS
+                self._fresh_until = self._clock() + seconds
             return self._version
 
     async def close(self) -> None:

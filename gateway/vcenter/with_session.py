@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from gateway.calls.credential import Basic, SessionId
 from gateway.transcoding import RestResponse
-from gateway.vcenter.credential import Basic, SessionId
-from gateway.vcenter.exchange import Exchange, Send
+from gateway.vcenter.exchange import Exchange, Send, SendLayer
 from gateway.vcenter.failures import NotSentTimeoutError
 from gateway.vcenter.session_api import SessionApi
 from gateway.vcenter.sessions import SessionPool
@@ -18,22 +18,25 @@ __all__ = ["in_session", "with_session"]
 T = TypeVar("T")
 
 
-def with_session(sessions: SessionPool, send: Send) -> Send:
+def with_session(sessions: SessionPool) -> SendLayer:
     """Sends exchanges of calls with a session. One that the caller brings is used as it is and never renewed."""
 
-    async def send_as(exchange: Exchange) -> RestResponse:
-        call = exchange.call
-        if call is None:
-            raise TypeError("only the exchange of a call has a session")
-        if asyncio.get_running_loop().time() >= call.deadline:
-            raise NotSentTimeoutError("the deadline passed before vCenter was called")
-        credential = call.caller.credential
-        if isinstance(credential, SessionId):
-            return await send(exchange.with_headers(sessions.api.header(credential.value)))
-        secrets = call.binding.carries_secrets
-        return await in_session(sessions, sessions.api, credential, exchange, send, carries_secrets=secrets)
+    def layer(send: Send) -> Send:
+        async def send_as(exchange: Exchange) -> RestResponse:
+            call = exchange.call
+            if call is None:
+                raise TypeError("only the exchange of a call has a session")
+            if asyncio.get_running_loop().time() >= call.deadline:
+                raise NotSentTimeoutError("the deadline passed before vCenter was called")
+            credential = call.caller.credential
+            if isinstance(credential, SessionId):
+                return await send(exchange.with_headers(sessions.api.header(credential.value)))
+            secrets = call.binding.carries_secrets
+            return await in_session(sessions, sessions.api, credential, exchange, send, carries_secrets=secrets)
 
-    return send_as
+        return send_as
+
+    return layer
 
 
 async def in_session(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,11 +17,11 @@ from typing import Any
 from google.rpc import code_pb2
 
 from gateway.calls import Call
+from gateway.calls.credential import Basic, Credential, SessionId
 from gateway.errors import VCENTER_DOMAIN, Failure, GatewayError, Reason
 from gateway.events import Events, Retried
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.transcoding.error_response import ErrorReader
-from gateway.vcenter.credential import Basic, Credential, SessionId
 from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import NotSentTimeoutError, TransportError
 from gateway.vcenter.options import VCenterOptions
@@ -35,9 +35,9 @@ from gateway.vim.schema import load_schema
 from gateway.vim.sessions import PROPERTY_COLLECTOR, SESSION_MANAGER, VimSessions, is_cookie
 from gateway.vim.values import Data, Fault, ObjectContent, Ref
 
-__all__ = ["Vim", "VimClient", "VimParts"]
+__all__ = ["SHARED_SESSIONS", "Vim", "VimClient", "VimParts"]
 
-_SHARED_SESSIONS = (8, 0, 3)
+SHARED_SESSIONS = (8, 0, 3)
 """From this release on, a session of the REST API is one of this API too."""
 _LARGE = 256 * 1024
 """Size of an answer in bytes from which on reading it takes milliseconds."""
@@ -46,6 +46,18 @@ _WAIT_MARGIN = 30.0
 _GRACE = 5.0
 """Seconds that the end of a wait, or of a collector, may take when nobody waits for it any more."""
 _SERVICE_INSTANCE = Ref("ServiceInstance", "ServiceInstance")
+
+
+@dataclass(frozen=True, slots=True)
+class _FileRead:
+    """The call that reads a file beside the API."""
+
+    operation: str = "GET /folder"
+    is_read_only: bool = True
+    task_form: str = ""
+
+
+_FILE = _FileRead()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +139,7 @@ class Vim:
             spoken = next((name for name in version.releases if _numbers(name) <= known), self.codec.schema.release)
             if spoken != self._release:
                 self._release, self._content = spoken, None
-            self._shares_sessions = _numbers(version.releases[0]) >= _SHARED_SESSIONS
+            self._shares_sessions = _numbers(version.releases[0]) >= SHARED_SESSIONS
         elif not self._release:
             reason = Reason.VCENTER_RESPONSE_INVALID
             if isinstance(version.error, TransportError):
@@ -213,6 +225,20 @@ class VimClient:
                 self._parts.events.retried(Retried(self._call, failure, delay))
             await asyncio.sleep(delay)
 
+    async def file(self, target: str) -> bytes:
+        """A file that vCenter serves beside its API, by path and query, as they are to be sent. Raises GatewayError."""
+        await self._vim.release()
+        request = RestRequest("GET", target, None, _FILE.operation, media_type="*/*")
+        deadline = self._deadline(self._parts.options.seconds_for(_FILE.is_read_only, None))
+        exchange = Exchange(request, {}, deadline, self._call, _FILE.is_read_only)
+        try:
+            response = await self._in_session(exchange, self._parts.send)
+        except TransportError as error:
+            raise GatewayError(error.failure(_FILE)) from None
+        if not 200 <= response.status < 300:
+            raise GatewayError(self._vim.codec.page(_FILE.operation, response))
+        return response.body
+
     async def wait_for_updates(self, collector: Ref, version: str, *, seconds: int, most: int) -> Data | None:
         """Waits up to `seconds` for changes after `version`; gives at most `most` of them, None when there are none.
 
@@ -252,7 +278,9 @@ class VimClient:
                 return found
         raise self._no_session()
 
-    async def retrieve(self, filters: Sequence[Data], *, page_size: int = 200) -> AsyncIterator[list[ObjectContent]]:
+    async def retrieve(
+        self, filters: Sequence[Data], *, page_size: int = 200
+    ) -> AsyncGenerator[list[ObjectContent], None]:
         """Properties of any number of objects, in pages. Objects may change between pages.
 
         The pages belong to a collector of their own: on a common one, two reads would end each other. It is destroyed

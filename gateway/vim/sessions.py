@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gateway.calls.credential import Basic, is_session_id
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.transcoding.error_response import leaves_open
-from gateway.vcenter.credential import Basic, is_session_id
 from gateway.vcenter.session_api import SessionRequest
 from gateway.vim.codec import Codec
 from gateway.vim.filters import of_objects
@@ -79,6 +79,9 @@ class VimSessions:
 
     def has_judged(self, response: RestResponse) -> bool:
         return not leaves_open(response.status, response.body) or self._codec.fault(response) is not None
+
+    def is_full(self, response: RestResponse) -> bool:
+        return False  # No fault tells it from one that concerns a single user.
 
     def is_alive(self, response: RestResponse) -> bool:
         try:

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from tests.bench.processes import SERVER_CORES, Process, free_port, started
 
-__all__ = ["BENCH_BIN", "CALLERS", "ROOT", "Contender", "envoy", "floor", "gateway", "threads"]
+__all__ = ["BENCH_BIN", "CALLERS", "ROOT", "SERVERS", "Contender", "envoy", "floor", "gateway", "threads"]
 
 ROOT = Path(__file__).parents[2]
 BENCH_BIN = ROOT / "build" / "bench-venv" / "bin"
 """The environment of what is not the product's: `make bench` makes it from requirements/bench.txt."""
 CALLERS = Path(__file__).parent / "callers"
 """Programs that call, in the same environment."""
-_SERVERS = Path(__file__).parent / "servers"
+SERVERS = Path(__file__).parent / "servers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def floor(folder: Path, answer: bytes) -> Iterator[Contender]:
     file = folder / "floor.message"
     file.write_bytes(answer)
     port = free_port()
-    command = [str(BENCH_BIN / "python"), str(_SERVERS / "floor.py"), f"127.0.0.1:{port}", str(file)]
+    command = [str(BENCH_BIN / "python"), str(SERVERS / "floor.py"), f"127.0.0.1:{port}", str(file)]
     with _serving("floor", command, folder / "floor.log", port) as contender:
         yield dataclasses.replace(contender, asks=False)
 
@@ -66,7 +66,7 @@ def floor(folder: Path, answer: bytes) -> Iterator[Contender]:
 def threads(folder: Path, vcenter: str) -> Iterator[Contender]:
     """The thread-pool server with requests."""
     port = free_port()
-    command = [str(BENCH_BIN / "python"), str(_SERVERS / "threads.py"), f"127.0.0.1:{port}", f"http://{vcenter}"]
+    command = [str(BENCH_BIN / "python"), str(SERVERS / "threads.py"), f"127.0.0.1:{port}", f"http://{vcenter}"]
     with _serving("thread pool", command, folder / "threads.log", port) as contender:
         yield contender
 
@@ -78,7 +78,7 @@ def envoy(folder: Path, vcenter: str, max_calls: int = 1024) -> Iterator[Contend
     port = free_port()
     host, _, vcenter_port = vcenter.partition(":")
     file = folder / "envoy.yaml"
-    template = (_SERVERS / "envoy.yaml").read_text(encoding="utf-8")
+    template = (SERVERS / "envoy.yaml").read_text(encoding="utf-8")
     for name, value in {
         "@PORT@": str(port),
         "@DESCRIPTORS@": str(ROOT / "gateway" / "contract" / "descriptors.binpb"),

@@ -52,7 +52,7 @@ def test_the_example(name: str) -> None:
     assert set(info) == {"reason", "domain", "metadata"}
     assert (info["reason"], info["domain"]) == (name.removeprefix(_PREFIX), GATEWAY_DOMAIN)
     assert all(isinstance(value, str) for value in info["metadata"].values())
-    assert set(info["metadata"]) <= {"operation", "http_status", "may_have_executed"}
+    assert set(info["metadata"]) <= {"operation", "http_status", "may_have_executed", "pid"}
 
 
 @pytest.mark.parametrize("name", REASONS)

@@ -20,10 +20,10 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from gateway.calls import Basic
 from gateway.contract import load_contract
 from gateway.simulator import RecordedCall, Simulator, SimulatorOptions
 from gateway.transcoding import compile_bindings
-from gateway.vcenter import Basic
 from tests.faults.names import Names, names
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import PASSWORD, READ, READ_REQUEST, eventually

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from base64 import b64decode
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -83,11 +84,11 @@ class HeldVCenter:
 
 
 @contextlib.asynccontextmanager
-async def held_vcenter(places: int = 64) -> AsyncIterator[tuple[HeldVCenter, Client, Client]]:
+async def held_vcenter(places: int = 64, **more: Any) -> AsyncIterator[tuple[HeldVCenter, Client, Client]]:
     """A held vCenter, a gateway in front of it, and two clients, each on a connection of its own."""
     held = HeldVCenter()
     async with raw_vcenter(held.answer) as held.vcenter:
-        options = VCenterOptions(held.vcenter.url, max_concurrent_calls=places)
+        options = VCenterOptions(held.vcenter.url, max_concurrent_calls=places, **more)
         async with (
             running_gateway(options) as crowd,
             # gRPC shares connections between channels unless told otherwise.
@@ -129,6 +130,17 @@ async def test_made_up_passwords_hold_up_nobody() -> None:
         }
 
 
+async def test_how_many_logins_there_may_be() -> None:
+    """The settings say how many are with vCenter and how many wait."""
+    async with held_vcenter(max_concurrent_logins=2, max_waiting_logins=3) as (vcenter, crowd, _):
+        vcenter.holds_logins = True
+        calls = [asyncio.create_task(end(crowd, READ, READ_REQUEST, user=f"user-{n}")) for n in range(10)]
+        await eventually(lambda: sum(call.done() for call in calls) == 10 - 2 - 3, "those who may not wait")
+        assert len(vcenter.logins) == 2
+        vcenter.let_all_go()
+        assert count(await asyncio.gather(*calls))[("RESOURCE_EXHAUSTED", "OVERLOADED")] == 5
+
+
 async def test_made_up_sessions_hold_up_nobody() -> None:
     """While nine hundred calls with as many session ids wait on one connection, a call on another one waits for one
     place."""
@@ -165,7 +177,7 @@ async def test_a_joiner_lends_its_turn() -> None:
         first = asyncio.create_task(crowd.call(READ, shared, user=GOOD, metadata=MAX_AGE))
         await eventually(lambda: limiter.waiting == 200, "the read")
         joiner = asyncio.create_task(other.call(READ, shared, user=GOOD, metadata=MAX_AGE))
-        reads = crowd.gateway.reads
+        reads = crowd.gateway.vcenter.reads
         assert reads is not None
         await eventually(lambda: reads.counts.joined == 1, "the joiner")
         for _ in range(3):

@@ -10,8 +10,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from gateway.admin.metrics import Metrics
+from gateway.event_log import EventLog
 from gateway.events import combined
-from gateway.events.log import EventLog
 from gateway.simulator import Fault
 from tests.faults.scenario import count, ends
 from tests.integration.harness import READ, READ_ID, READ_REQUEST, System, running_system

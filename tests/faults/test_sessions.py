@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from gateway.access import Admission
+from gateway.calls import Basic
 from gateway.contract import load_contract
 from gateway.errors import GatewayError
-from gateway.server.access import make_access
+from gateway.server.guards import make_guards
 from gateway.settings import Settings
 from gateway.simulator import Fault, ManualClock, SessionLimits, Simulator, SimulatorOptions
 from gateway.transcoding import compile_bindings
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from gateway.vcenter.client import VCenter
 from gateway.vcenter.retry import RetryPolicy
 from tests.calls import call_of
@@ -194,6 +195,7 @@ async def callers(system: System, number: int, **how: Any) -> AsyncIterator[Call
 
 
 OK, REJECTED = ("OK", ""), ("UNAUTHENTICATED", "CREDENTIALS_REJECTED")
+REFUSED = ("UNAVAILABLE", "SERVICE_ACCOUNT_REJECTED")
 
 
 async def test_the_service_account_survives_a_new_password(tmp_path: Path) -> None:
@@ -203,17 +205,17 @@ async def test_the_service_account_survives_a_new_password(tmp_path: Path) -> No
     password.write_text(PASSWORD)
     auth = {"mode": "service-account", "user": ADMINISTRATOR, "password_file": str(password)}
     settings = Settings.model_validate({"simulator": {"enabled": True}, "auth": auth})
-    admission: Admission = make_access(settings).admission
+    admission: Admission = make_guards(settings).admission
     async with running_system(admission=admission) as system, callers(system, 20, user=None) as calling:
         await calling.see(OK)
         system.simulator.sessions.set_password(ADMINISTRATOR, "changed")
         await calling.are_answered()
         assert set(count(calling.ends)) == {OK}, "sessions outlive the password"
         system.simulator.sessions.expire_all()
-        await calling.see(REJECTED)
+        await calling.see(REFUSED)
         password.write_text("changed")
         await calling.see(OK)
-        assert set(count(calling.ends)) == {OK, REJECTED}
+        assert set(count(calling.ends)) == {OK, REFUSED}
         counts = system.simulator.sessions.counts()
         assert (counts["rejected_logins"], counts["logins"]) == (1, 2)
 

@@ -13,12 +13,27 @@ from typing import Any
 import pytest
 import yaml
 
-__all__ = ["CHART", "VALUE_FILES", "Objects", "helm", "lint", "notes", "only", "refusal", "render"]
+__all__ = [
+    "CHART",
+    "CONFIG",
+    "VALUE_FILES",
+    "Objects",
+    "gateway_yaml",
+    "gateways",
+    "helm",
+    "lint",
+    "notes",
+    "only",
+    "refusal",
+    "render",
+]
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "vcenter-gateway"
 VALUE_FILES = sorted((CHART / "ci").glob("*.yaml"))
 VCENTER = {"config": {"vcenter": {"url": "https://vcenter.example.com"}}}
+
+CONFIG = "vcenter-gateway/config"
 
 Objects = list[dict[str, Any]]
 
@@ -93,6 +108,22 @@ def notes(values: dict[str, Any]) -> str:
 def lint(file: Path) -> subprocess.CompletedProcess[str]:
     """`helm lint --strict` with a file of values."""
     return _run("lint", "--strict", "--quiet", "--kube-version", "1.33", str(CHART), "--values", str(file))
+
+
+def gateways(objects: Objects) -> Objects:
+    """The Deployments of gateways: one, or in a fleet one for each vCenter."""
+    deployments = [item for item in objects if item["kind"] == "Deployment"]
+    return [item for item in deployments if item["metadata"]["labels"]["app.kubernetes.io/component"] == "gateway"]
+
+
+def gateway_yaml(objects: Objects) -> str:
+    """The configuration file that the pods of the one Deployment get."""
+    template = only(objects, "Deployment")["spec"]["template"]
+    [volume] = [item for item in template["spec"]["volumes"] if item["name"] == "config"]
+    [file] = volume["downwardAPI"]["items"]
+    assert (file["path"], file["fieldRef"]["fieldPath"]) == ("gateway.yaml", f"metadata.annotations['{CONFIG}']")
+    text: str = template["metadata"]["annotations"][CONFIG]
+    return text
 
 
 def only(objects: Objects, kind: str, ending: str = "") -> dict[str, Any]:

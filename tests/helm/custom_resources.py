@@ -21,6 +21,7 @@ KINDS = {
     "PodMonitor": "podmonitors",
     "PrometheusRule": "prometheusrules",
     "Certificate": "certificates",
+    "GRPCRoute": "grpcroutes",
 }
 """Kinds, and the files with their definitions."""
 

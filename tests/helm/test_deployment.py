@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.helm.chart import CHART, VALUE_FILES, VCENTER, only, render
+from tests.helm.chart import CHART, CONFIG, VALUE_FILES, VCENTER, gateway_yaml, only, render
 
 TLS = {"tls": {"enabled": True, "existingSecret": "certificate"}}
 
@@ -42,9 +42,9 @@ def test_probes_ask_the_admin_port_over_http(more: dict[str, Any]) -> None:
 @pytest.mark.parametrize("file", VALUE_FILES, ids=lambda file: file.stem)
 def test_nothing_is_mounted_by_sub_path(file: Any) -> None:
     """What is mounted by subPath is never renewed: certificates would run out, and passwords stay old."""
-    spec = only(render({}, file), "Deployment")["spec"]["template"]["spec"]
-    for mount in spec["containers"][0]["volumeMounts"]:
-        assert not {"subPath", "subPathExpr"} & set(mount)
+    for deployment in [item for item in render({}, file) if item["kind"] == "Deployment"]:
+        for mount in deployment["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]:
+            assert not {"subPath", "subPathExpr"} & set(mount)
 
 
 def test_no_template_mounts_by_sub_path() -> None:
@@ -73,38 +73,38 @@ def test_recreate() -> None:
 
 def test_annotations_of_the_pods_do_not_clash() -> None:
     """One that the chart has too is there once, and the chart's."""
-    template = only(render({**VCENTER, "podAnnotations": {"checksum/config": "a", "b": "c"}}), "Deployment")
-    annotations = template["spec"]["template"]["metadata"]["annotations"]
-    assert len(annotations["checksum/config"]) == 64
+    annotations = template({"podAnnotations": {CONFIG: "a", "b": "c"}})["metadata"]["annotations"]
+    assert "vcenter.example.com" in annotations[CONFIG]
     assert annotations["b"] == "c"
 
 
-def checksums(values: dict[str, Any]) -> dict[str, str]:
-    template = only(render({**VCENTER, **values}), "Deployment")["spec"]["template"]
-    return {name: value for name, value in template["metadata"]["annotations"].items() if "checksum" in name}
+def template(values: dict[str, Any]) -> dict[str, Any]:
+    """The pods' template: where it changes, Kubernetes replaces the pods."""
+    found: dict[str, Any] = only(render({**VCENTER, **values}), "Deployment")["spec"]["template"]
+    return found
 
 
 def test_renewal_needs_no_restart() -> None:
     """A new certificate, authority or policy does not change the pods: the gateway reads them while it runs."""
     inline = {"tls": {"enabled": True, "certificate": "A", "key": "A"}}
     renewed = {"tls": {"enabled": True, "certificate": "B", "key": "B"}}
-    assert checksums(inline) == checksums(renewed)
-    assert set(checksums(inline)) == {"checksum/config"}
-    assert checksums({"secrets": {"vcenterCa": {"value": "A"}}}) == checksums(
-        {"secrets": {"vcenterCa": {"value": "B"}}}
-    )
+    assert template(inline) == template(renewed)
+    assert template({"secrets": {"vcenterCa": {"value": "A"}}}) == template({"secrets": {"vcenterCa": {"value": "B"}}})
     rules = [[{"identities": [name], "rpcs": ["*"]}] for name in ("a", "b")]
-    assert checksums({"policy": rules[0]}) == checksums({"policy": rules[1]})
+    assert template({"policy": rules[0]}) == template({"policy": rules[1]})
 
 
-def test_new_configuration_starts_new_pods() -> None:
-    """gateway.yaml is read at the start only."""
-    assert checksums(config(workers=1)) != checksums(config(workers=2))
+def test_each_version_has_its_own_configuration() -> None:
+    """gateway.yaml is in the pods' template and nowhere else: a new one starts new pods and reaches no old ones."""
+    assert template(config(workers=1)) != template(config(workers=2))
+    objects = render(config(workers=2))
+    assert yaml.safe_load(gateway_yaml(objects))["server"]["workers"] == 2
+    assert not [item for item in objects if item["kind"] == "ConfigMap"]
 
 
 @pytest.mark.parametrize(
     ("server", "stop"),
-    [({}, 40), ({"settle_seconds": 0}, 30), ({"settle_seconds": 4.5, "grace_seconds": 60}, 64.5)],
+    [({}, 65), ({"settle_seconds": 0}, 30), ({"settle_seconds": 4.5, "grace_seconds": 60}, 64.5)],
     ids=["defaults", "no settling", "fractions"],
 )
 def test_pods_have_time_to_stop(server: dict[str, Any], stop: float) -> None:
@@ -113,9 +113,8 @@ def test_pods_have_time_to_stop(server: dict[str, Any], stop: float) -> None:
 
 
 def test_pods_settle() -> None:
-    """By default new calls are still taken for a while after the stop began, until the services have noticed."""
-    data = only(render(), "ConfigMap")["data"]["gateway.yaml"]
-    assert yaml.safe_load(data)["server"]["settle_seconds"] > 0
+    """By default new calls are still taken for longer than clients wait until they look for pods again."""
+    assert yaml.safe_load(gateway_yaml(render()))["server"]["settle_seconds"] > 30
 
 
 def test_restricted_pod_security() -> None:
@@ -203,7 +202,8 @@ def test_everything_carries_labels_and_annotations() -> None:
     """What is common is on every object, what is the object's own beside it."""
     objects = render({}, CHART / "ci" / "everything-values.yaml")
     for item in objects:
-        if not item["metadata"]["name"].endswith("-extra"):
+        # Extra objects are taken as they are.
+        if not item["metadata"]["name"].endswith(("-extra", "-important", "-sandbox")):
             assert item["metadata"]["labels"]["team"] == "platform", item["kind"]
             assert item["metadata"]["annotations"]["example.com/owner"] == "platform", item["kind"]
     own = {item["metadata"].get("annotations", {}).get("example.com/a") for item in objects}
@@ -230,8 +230,9 @@ def test_everything_can_be_added() -> None:
     assert {"name": "extra", "emptyDir": {}} in spec["volumes"]
     assert spec["containers"][1]["name"] == "sidecar"
     assert spec["initContainers"][0]["name"] == "before"
-    assert spec["priorityClassName"] == "important"
-    assert spec["imagePullSecrets"] == [{"name": "registry"}]
+    assert spec["priorityClassName"] == "vcenter-gateway-important"
+    assert spec["imagePullSecrets"] == [{"name": "mirror"}, {"name": "registry"}]
+    assert container["image"].startswith("mirror.example.com/vcenter-gateway@sha256:")
     for name in ("tolerations", "affinity", "nodeSelector", "hostAliases", "dnsConfig"):
         assert spec[name]
 
@@ -242,7 +243,7 @@ def test_traces_go_to_the_collector() -> None:
     tracing = {"enabled": True, "endpoint": "http://collector:4318"}
     variable = {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://collector:4318"}
     assert variable in pod(tracing=tracing)["containers"][0]["env"]
-    file = yaml.safe_load(only(render({**VCENTER, "tracing": tracing}), "ConfigMap")["data"]["gateway.yaml"])
+    file = yaml.safe_load(gateway_yaml(render({**VCENTER, "tracing": tracing})))
     assert file["tracing"] == {"enabled": True}
-    assert "tracing" not in only(render(VCENTER), "ConfigMap")["data"]["gateway.yaml"]
+    assert "tracing" not in gateway_yaml(render(VCENTER))
     assert not [entry for entry in pod()["containers"][0]["env"] if entry["name"].startswith("OTEL_")]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import certifi
 import jsonschema
@@ -14,7 +13,7 @@ import pytest
 import yaml
 
 from gateway.configuration import load_settings
-from tests.helm.chart import CHART, VALUE_FILES, VCENTER, Objects, lint, only, render
+from tests.helm.chart import CHART, VALUE_FILES, VCENTER, Objects, gateway_yaml, gateways, lint, only, render
 from tests.helm.custom_resources import KINDS, schema
 
 KUBERNETES = ("1.25", "1.29", "1.33", "1.37")
@@ -87,7 +86,8 @@ def test_long_names() -> None:
 
 def test_twice_in_one_release(tmp_path: Path) -> None:
     """A parent chart may have two gateways under names of its own: they share no object, no pod, and no series."""
-    dependencies = [{"name": CHART.name, "version": "0.1.0", "alias": alias} for alias in ("east", "west")]
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]
+    dependencies = [{"name": CHART.name, "version": version, "alias": alias} for alias in ("east", "west")]
     parent = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": dependencies}
     (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(parent))
     shutil.copytree(CHART, tmp_path / "charts" / CHART.name)
@@ -126,28 +126,24 @@ def test_names_are_unique(file: Path) -> None:
 @files
 def test_the_gateway_takes_its_configuration(file: Path, tmp_path: Path) -> None:
     """gateway.yaml and the container's variables pass the gateway's own check, and every file in them is mounted."""
-    objects = render({}, file)
-    content = only([item for item in objects if not _is_by_the_way(item)], "ConfigMap")["data"]["gateway.yaml"]
-    container = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
-    folders = [mount["mountPath"] for mount in container["volumeMounts"]]
-    config = yaml.safe_load(content)
-    for section in config.values():
-        for field, value in section.items():
-            if field.endswith("_file"):
-                assert str(Path(value).parent) in folders
-                # A file that can be read; what is in it is looked at later.
-                section[field] = _certificate() if field == "ca_file" else __file__
-    path = tmp_path / "gateway.yaml"
-    path.write_text(yaml.safe_dump(config))
-    environ = {item["name"]: item["value"] for item in container["env"] if item["name"].startswith("GATEWAY_")}
-    assert environ.pop("GATEWAY_CONFIG") == "/etc/vcenter-gateway/config/gateway.yaml"
-    settings = load_settings({"config": str(path)}, environ)
-    assert settings.server.listen == "0.0.0.0:50051"
-    assert settings.admin.listen == "0.0.0.0:9090"
-
-
-def _is_by_the_way(item: dict[str, Any]) -> bool:
-    return item["metadata"]["name"].endswith(("-policy", "-dashboard", "-extra"))
+    for deployment in gateways(render({}, file)):
+        template = deployment["spec"]["template"]
+        container = template["spec"]["containers"][0]
+        folders = [mount["mountPath"] for mount in container["volumeMounts"]]
+        config = yaml.safe_load(gateway_yaml([deployment]))
+        for section in config.values():
+            for field, value in section.items():
+                if field.endswith("_file"):
+                    assert str(Path(value).parent) in folders
+                    # A file that can be read; what is in it is looked at later.
+                    section[field] = _certificate() if field == "ca_file" else __file__
+        path = tmp_path / "gateway.yaml"
+        path.write_text(yaml.safe_dump(config))
+        environ = {item["name"]: item["value"] for item in container["env"] if item["name"].startswith("GATEWAY_")}
+        assert environ.pop("GATEWAY_CONFIG") == "/etc/vcenter-gateway/config/gateway.yaml"
+        settings = load_settings({"config": str(path)}, environ)
+        assert settings.server.listen == "0.0.0.0:50051"
+        assert settings.admin.listen == "0.0.0.0:9090"
 
 
 def _certificate() -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.admin.metrics import FAMILIES
-from tests.helm.chart import CHART, VCENTER, only, render
+from tests.helm.chart import CHART, VCENTER, gateway_yaml, only, render
 
 SIMULATOR = {"simulator": {"enabled": True}}
 
@@ -23,9 +23,9 @@ def test_playground() -> None:
     """`simulator.enabled=true` is all it takes: no vCenter, no secret, one pod, and a test that makes a real call."""
     objects = render(SIMULATOR)
     kinds = sorted(item["kind"] for item in objects)
-    assert kinds == ["ConfigMap", "Deployment", "Pod", "PodDisruptionBudget", "Service", "Service", "ServiceAccount"]
+    assert kinds == ["Deployment", "Pod", "PodDisruptionBudget", "Service", "Service", "ServiceAccount"]
     assert only(objects, "Deployment")["spec"]["replicas"] == 1
-    assert "simulator:\n  enabled: true\n  vms: 20" in only(objects, "ConfigMap")["data"]["gateway.yaml"]
+    assert "simulator:\n  enabled: true\n  vms: 20" in gateway_yaml(objects)
 
 
 def test_services() -> None:
@@ -54,7 +54,8 @@ def test_autoscaler() -> None:
     spec = only(objects, "HorizontalPodAutoscaler")["spec"]
     assert (spec["minReplicas"], spec["maxReplicas"]) == (3, 12)
     cpu, calls, memory = spec["metrics"]
-    assert cpu["resource"]["target"] == {"type": "Utilization", "averageUtilization": 70}
+    # 70 % of two workers' two cores, whatever the pods request.
+    assert cpu["resource"]["target"] == {"type": "AverageValue", "averageValue": "1400m"}
     assert calls["pods"]["metric"]["name"] in {family.full_name for family in FAMILIES}
     assert memory["resource"]["name"] == "memory"
     assert "replicas" not in only(objects, "Deployment")["spec"]

@@ -5,11 +5,13 @@ The pod's process runs on this machine, with ports of its own.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from base64 import b64decode
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from tests.helm.chart import only, render
+from tests.helm.chart import gateway_yaml, only, render
 
 TOKEN = b"a-token-of-the-continuous-integration"
 BIN = Path(sys.executable).parent
@@ -58,23 +60,30 @@ def running(objects: list[dict[str, Any]], folder: Path) -> Iterator[dict[str, A
     """The gateway's container, as a process; it has to end in order when it is told to stop."""
     container = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     config = folder / "gateway.yaml"
-    text = only(objects, "ConfigMap")["data"]["gateway.yaml"].replace("settle_seconds: 10", "settle_seconds: 0")
+    text = gateway_yaml(objects).replace("settle_seconds: 35", "settle_seconds: 0")
     config.write_text(text.replace("/etc/vcenter-gateway/tokens", str(folder)))
     for secret in (item for item in objects if item["kind"] == "Secret"):
         for name, value in secret["data"].items():
             (folder / name).write_bytes(b64decode(value))
     command = [str(BIN / "vcenter-gateway"), *container["args"]]
     variables = environment(container, GATEWAY_CONFIG=str(config), TMPDIR=str(folder))
-    with subprocess.Popen(
-        command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    ) as process:
+    output = folder / "output"
+    with (
+        output.open("wb") as both,
+        subprocess.Popen(command, env=variables, stdout=both, stderr=subprocess.STDOUT) as process,
+    ):
         try:
-            assert process.stdout is not None
-            assert "serves" in process.stdout.readline()
+            end = time.monotonic() + 60
+            while b'"event":"ready"' not in output.read_bytes():
+                assert process.poll() is None, output.read_text()
+                assert time.monotonic() < end, output.read_text()
+                time.sleep(0.05)
             yield container
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
+    # A cluster's collector reads both outputs, and finds JSON alone.
+    assert all(isinstance(json.loads(line), dict) for line in output.read_text().splitlines())
 
 
 def run_test(objects: list[dict[str, Any]], port: int, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -55,6 +55,24 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
         with_config({"secrets": {**PASSWORD, "jwks": {"value": "{}"}}}, auth=ACCOUNT),
         "a JWT is checked for its issuer and its audience",
     ),
+    (
+        "ServiceAccounts without keys",
+        with_config({"auth": {"kubernetes": {"enabled": True}}, "secrets": PASSWORD}, auth=ACCOUNT),
+        "auth.kubernetes.enabled needs the keys that the cluster signs tokens with",
+    ),
+    (
+        "ServiceAccounts beside another issuer",
+        with_config(
+            {"auth": {"kubernetes": {"enabled": True}}, "secrets": {**PASSWORD, "jwks": {"value": "{}"}}},
+            auth={**ACCOUNT, "jwt_issuer": "https://issuer.example.com"},
+        ),
+        "come from auth.kubernetes: leave one of them out",
+    ),
+    (
+        "ServiceAccounts in passthrough mode",
+        with_config({"auth": {"kubernetes": {"enabled": True}}}),
+        "set config.auth.mode=service-account",
+    ),
     ("TLS without a certificate", with_config({"tls": {"enabled": True}}), "tls.enabled needs a certificate"),
     ("a certificate without TLS", with_config({"tls": {"existingSecret": "a"}}), "TLS is off"),
     (
@@ -95,7 +113,7 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
     (
         "too little time to stop",
         with_config({"terminationGracePeriodSeconds": 40}),
-        "terminationGracePeriodSeconds must be more than the 40 seconds",
+        "terminationGracePeriodSeconds must be more than the 65 seconds",
     ),
     (
         "one port twice",
@@ -135,11 +153,6 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
         "fewer at most than at least",
         with_config({"autoscaling": {"enabled": True, "minReplicas": 9}}),
         "autoscaling.minReplicas is more",
-    ),
-    (
-        "a part of an unknown request",
-        with_config({"autoscaling": {"enabled": True}, "resources": {"requests": {"cpu": None}}}),
-        "set that",
     ),
     (
         "nothing to scale by",

@@ -25,9 +25,10 @@ class Pair:
 
 
 class Authority:
-    """Signs certificates; everything it makes is valid for an hour."""
+    """Signs certificates; everything it makes is valid for an hour, unless it is told otherwise."""
 
-    def __init__(self, name: str = "Test CA") -> None:
+    def __init__(self, name: str = "Test CA", valid: timedelta = timedelta(hours=1)) -> None:
+        self._valid = valid
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         builder = self._builder(self._name, self._key.public_key())
@@ -41,10 +42,12 @@ class Authority:
         names: Sequence[str] = (),
         uris: Sequence[str] = (),
         emails: Sequence[str] = (),
+        organization: str = "",
     ) -> Pair:
         """A certificate for a common name, DNS names or addresses, URIs, and e-mail addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+        attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization)] if organization else []
+        subject = x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         builder = self._builder(subject, key.public_key())
         alternatives: list[x509.GeneralName] = [_general_name(name) for name in names]
         alternatives += [x509.UniformResourceIdentifier(uri) for uri in uris]
@@ -64,7 +67,7 @@ class Authority:
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(minutes=5))
-            .not_valid_after(now + timedelta(hours=1))
+            .not_valid_after(now + self._valid)
         )
 
 

@@ -696,7 +696,7 @@ PROCESSES = (
             "working_directory": "/var/log",
             "environment_variables": {"A": "1", "B": ""},
         },
-        runs(0, 127),
+        runs(0),
     ),
     started("home-directory", {"path": "/bin/ls", "arguments": "", "working_directory": ""}, runs(0)),
     started(

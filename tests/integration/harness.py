@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -17,17 +17,19 @@ from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
 
 from gateway.access import Admission, AuditLog, passthrough
+from gateway.calls import Basic
 from gateway.contract import Contract, load_contract
 from gateway.events import CallEnded, Events, combined
-from gateway.server.access import make_access
+from gateway.live import HubLimits
 from gateway.server.gateway import Gateway
+from gateway.server.guards import make_guards
 from gateway.server.options import ServerOptions
 from gateway.server.tls import ServerTls
 from gateway.settings import Settings
 from gateway.simulator import ManualClock, Simulator, SimulatorOptions
 from gateway.tracing import Forwarding, Tracing
 from gateway.transcoding import Binding
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from tests.calls import Ended
 from tests.integration.cases import ADMINISTRATOR, Json
 
@@ -139,7 +141,9 @@ class Client:
             response = await self.stub(binding)(message, metadata=metadata, timeout=timeout)
         except grpc.aio.AioRpcError as error:
             raise failure(error, self.gateway.contract) from None
-        result: dict[str, Any] = json_format.MessageToDict(response, preserving_proto_field_name=True)
+        result: dict[str, Any] = json_format.MessageToDict(
+            response, preserving_proto_field_name=True, descriptor_pool=self.pool
+        )
         return result
 
     def stream(
@@ -160,6 +164,37 @@ class Client:
             response_deserializer=binding.response_class.FromString,
         )
         return Stream(method(message, metadata=metadata, timeout=timeout), self.gateway.contract)
+
+    def talk(
+        self,
+        rpc: str,
+        requests: AsyncIterable[Json] | Iterable[Json],
+        *,
+        user: str | None = ADMINISTRATOR,
+        password: str = PASSWORD,
+        metadata: tuple[tuple[str, str], ...] = (),
+        timeout: float | None = None,
+    ) -> Stream:
+        """Streams requests, of which an asynchronous iterable may take its time; and reads any number of responses."""
+        binding, _, metadata = self._prepared(rpc, None, user, password, metadata)
+
+        def parsed(request: Json) -> Any:
+            return json_format.ParseDict(dict(request), binding.request_class(), descriptor_pool=self.pool)
+
+        async def messages() -> AsyncIterator[Any]:
+            if isinstance(requests, AsyncIterable):
+                async for request in requests:
+                    yield parsed(request)
+            else:
+                for request in requests:
+                    yield parsed(request)
+
+        method = self.channel.stream_stream(
+            f"/{rpc}",
+            request_serializer=lambda message: message.SerializeToString(),
+            response_deserializer=binding.response_class.FromString,
+        )
+        return Stream(method(messages(), metadata=metadata, timeout=timeout), self.gateway.contract)
 
     def _prepared(
         self, rpc: str, request: Json | None, user: str | None, password: str, metadata: tuple[tuple[str, str], ...]
@@ -204,8 +239,19 @@ class Stream:
             raise failure(error, self._contract) from None
         if response is grpc.aio.EOF:
             raise StopAsyncIteration
-        result: dict[str, Any] = json_format.MessageToDict(response, preserving_proto_field_name=True)
+        result: dict[str, Any] = json_format.MessageToDict(
+            response, preserving_proto_field_name=True, descriptor_pool=self._contract.pool
+        )
         return result
+
+    async def all(self) -> list[dict[str, Any]]:
+        """All messages until its end. Raises Failure."""
+        found = []
+        try:
+            while True:
+                found.append(await self.next())
+        except StopAsyncIteration:
+            return found
 
     async def until(self, wanted: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
         """The first message that is wanted."""
@@ -277,6 +323,7 @@ async def running_gateway(
     credentials: grpc.ChannelCredentials | None = None,
     calls: list[CallEnded] | None = None,
     tracing: Tracing | None = None,
+    hubs: HubLimits | None = None,
 ) -> AsyncIterator[Client]:
     """A gateway in front of whatever `options` lead to, and a client of it, which uses TLS where it has `credentials`.
     `calls` collects what the gateway observes."""
@@ -289,6 +336,7 @@ async def running_gateway(
         tls=tls,
         options=server or ServerOptions("127.0.0.1:0", grace_seconds=5),
         contract=load_contract(),
+        hubs=hubs,
     )
     async with gateway:
         address = f"127.0.0.1:{gateway.port}"
@@ -305,10 +353,10 @@ async def running_guarded_gateway(
     settings: Settings, url: str, account: Basic, credentials: grpc.ChannelCredentials | None
 ) -> AsyncIterator[Client]:
     """A gateway that is guarded as the settings say, in front of the simulator at `url` with this account."""
-    access = make_access(settings, account)
+    guards = make_guards(settings, account)
     way = VCenterOptions(url)
     async with running_gateway(
-        way, admission=access.admission, audit=access.audit, tls=access.tls, credentials=credentials
+        way, admission=guards.admission, audit=guards.audit, tls=guards.tls, credentials=credentials
     ) as client:
         yield client
 
@@ -322,6 +370,7 @@ async def running_system(
     events: Events | None = None,
     audit: AuditLog | None = None,
     trace: Callable[[str], Tracing] = lambda url: Forwarding(),
+    hubs: HubLimits | None = None,
     **vcenter: Any,
 ) -> AsyncIterator[System]:
     """A started system. `vcenter` are further VCenterOptions; callers bring their own identity unless `admission` says
@@ -338,6 +387,7 @@ async def running_system(
             audit=audit,
             calls=calls,
             tracing=trace(simulator.url),
+            hubs=hubs,
         ) as client:
             yield System(simulator, client.gateway, client, clock, calls)
         assert simulator.sessions.counts()["open"] == 0, "a session with vCenter was left open"

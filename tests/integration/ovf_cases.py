@@ -74,6 +74,7 @@ def made(name: str, **expected: Any) -> Any:
 
     def check(response: Any, simulator: Simulator) -> None:
         assert response["result"]["succeeded"]
+        assert response["result"]["error"] == {}, "lists with nothing in them"
         assert response["result"]["resource_id"] == {"type": "VirtualMachine", "id": NEW}
         new = machine(simulator, NEW)
         assert (new.name, new.guest_os, new.power_state) == (name, "VMWARE_PHOTON_64", "POWERED_OFF")
@@ -110,6 +111,7 @@ def captured(item_of: Any) -> Any:
     def check(response: Any, simulator: Simulator) -> None:
         item = simulator.inventory.libraries.item(item_of(response))
         assert response["result"]["succeeded"]
+        assert response["result"]["error"] == {}, "lists with nothing in them"
         assert (item.type, [name.rpartition(".")[2] for name in item.files]) == ("ovf", ["ovf", "mf", "vmdk", "vmdk"])
         assert item.package is not None
         assert item.package.disks == tuple(disk.capacity for disk in machine(simulator, OFF).disks.values())

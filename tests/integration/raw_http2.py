@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import struct
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 
 __all__ = [
@@ -31,10 +32,12 @@ __all__ = [
 ]
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RESET, SETTINGS, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 6, 7, 9
+DATA, HEADERS, RESET, SETTINGS, PING, GOAWAY, _WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, END_HEADERS = 1, 4
 _ACK = 1
 INITIAL_WINDOW_SIZE = 4
+_DEFAULT_WINDOW = 65_535
+_FRAME = 16_384
 _STREAM = 1
 
 Fields = Iterable[tuple[bytes, bytes]]
@@ -51,6 +54,9 @@ class Connection:
         self.received = 0
         """Bytes of messages."""
         self.is_closed = asyncio.Event()
+        self._windows: defaultdict[int, int] = defaultdict(int)
+        """What the peer takes of each stream beyond what it takes of a new one; stream 0 is the connection."""
+        self._initial_window = _DEFAULT_WINDOW
         self._changed = asyncio.Event()
         self._reading = asyncio.ensure_future(self._read())
 
@@ -58,6 +64,19 @@ class Connection:
         """Sends frames, and waits while the peer does not read."""
         self._writer.write(b"".join(frames))
         await self._writer.drain()
+
+    async def send_data(self, stream: int, data: bytes, *, ends: bool = False) -> None:
+        """Sends data of a stream, as soon as the peer takes it; returns when all is sent, or the stream has ended."""
+        while data and stream not in self.ended:
+            room = min(_DEFAULT_WINDOW + self._windows[0], self._initial_window + self._windows[stream], _FRAME)
+            if room <= 0:
+                changed = self._changed
+                await changed.wait()
+                continue
+            part, data = data[:room], data[room:]
+            self._windows[0] -= len(part)
+            self._windows[stream] -= len(part)
+            await self.send(frame(DATA, END_STREAM if ends and not data else 0, stream, part))
 
     async def end_of(self, stream: int, seconds: float = 10.0) -> bytes:
         """The last header block of a stream, as soon as it has ended."""
@@ -81,6 +100,11 @@ class Connection:
                     self._writer.write(frame(kind, _ACK, 0, payload if kind == PING else b""))
                 elif kind == DATA:
                     self.received += len(payload)
+                elif kind == _WINDOW_UPDATE:
+                    self._windows[stream] += int.from_bytes(payload, "big")
+                if kind == SETTINGS:
+                    values = dict(struct.iter_unpack(">HI", payload))
+                    self._initial_window = values.get(INITIAL_WINDOW_SIZE, self._initial_window)
                 if kind == RESET:
                     self.ended.setdefault(stream, b"reset" + payload)
                 elif kind in (DATA, HEADERS) and flags & END_STREAM:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.server.access import make_access
+from gateway.server.guards import make_guards
 from gateway.settings import Settings
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import PASSWORD, System, running_system
@@ -38,6 +38,6 @@ def service_settings(folder: Path, **auth: Any) -> Settings:
 @asynccontextmanager
 async def guarded(settings: Settings, **options: Any) -> AsyncIterator[System]:
     """A system that is guarded as the settings say."""
-    access = make_access(settings)
-    async with running_system(admission=access.admission, audit=access.audit, **options) as system:
+    guards = make_guards(settings)
+    async with running_system(admission=guards.admission, audit=guards.audit, **options) as system:
         yield system

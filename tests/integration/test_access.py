@@ -8,15 +8,21 @@ import hashlib
 import json
 import stat
 from collections.abc import Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from gateway import files
 from gateway.access import Admission, AuditFile, AuditLog, parse_policy, passthrough
-from gateway.server.access import make_access
+from gateway.access import audit as audit_module
+from gateway.admin.metrics import PREFIX, Metrics
+from gateway.calls import Basic
+from gateway.events import Events, FileChanged, combined
+from gateway.server.guards import make_guards
 from gateway.simulator import DEFAULT_USERS, Fault
-from gateway.vcenter import Basic
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
     PASSWORD,
@@ -83,11 +89,12 @@ async def test_password_file_that_changes(tmp_path: Path) -> None:
     """When vCenter's password was changed, the new one in the file is used at once, cool-down or not."""
     settings = service_settings(tmp_path)
     write_password(tmp_path, "wrong")
-    access = make_access(settings)
-    async with running_system(admission=access.admission) as system:
+    guards = make_guards(settings)
+    async with running_system(admission=guards.admission) as system:
         for _ in range(2):
             failure = await refusal(as_ci(system, READ, READ_REQUEST))
-            assert failure.reason == "CREDENTIALS_REJECTED"
+            assert (failure.code, failure.reason) == ("UNAVAILABLE", "SERVICE_ACCOUNT_REJECTED")
+            assert failure.trailing["grpc-retry-pushback-ms"] == "-1"
             assert failure.message.startswith("not your fault: the gateway's own account cannot log in")
         assert system.simulator.sessions.counts()["rejected_logins"] == 1
         write_password(tmp_path)
@@ -153,6 +160,33 @@ async def test_policy(tmp_path: Path, rpc: str, request_json: Any, denied: str |
         assert (failure.code, failure.reason) == ("PERMISSION_DENIED", "POLICY_DENIED")
         assert failure.message == f"the gateway's policy does not allow token:ci to call {rpc}{denied}"
         assert len(system.simulator.record) == 0
+
+
+class _Changes(Events):
+    """Keeps what became of files that changed."""
+
+    def __init__(self) -> None:
+        self.told: list[FileChanged] = []
+
+    def file_changed(self, changed: FileChanged) -> None:
+        asyncio.get_running_loop()  # Subscribers are told in the event loop, whichever thread has noticed.
+        self.told.append(changed)
+
+
+async def test_files_that_change(tmp_path: Path) -> None:
+    """Each change of a file is told, with what is wrong where it cannot be used, until the gateway has stopped."""
+    policy, registry, changes = tmp_path / "policy.yaml", CollectorRegistry(), _Changes()
+    policy.write_bytes(POLICY)
+    settings = service_settings(tmp_path, policy_file=str(policy))
+    async with guarded(settings, events=combined(changes, Metrics(registry))):
+        policy.write_bytes(b"rules: 5")
+        await eventually(lambda: len(changes.told) == 1, "the refused content", 20)
+        policy.write_bytes(b"rules: []")
+        await eventually(lambda: len(changes.told) == 2, "the new content", 20)
+    assert [(told.path, bool(told.problem)) for told in changes.told] == [(str(policy), True), (str(policy), False)]
+    for result in ("refused", "used"):
+        assert registry.get_sample_value(f"{PREFIX}file_changes_total", {"result": result}) == 1
+    assert not files._listeners
 
 
 @pytest.mark.parametrize(
@@ -277,6 +311,46 @@ async def test_audit_log_that_cannot_be_written(caplog: pytest.LogCaptureFixture
     assert [record.getMessage() for record in caplog.records if "audit" in record.getMessage()] == [
         "the audit log /dev/full cannot be written: No space left on device"
     ]
+
+
+@pytest.mark.parametrize("must_record", [False, True])
+async def test_audit_log_on_a_disk_that_hangs(monkeypatch: pytest.MonkeyPatch, must_record: bool) -> None:
+    """Reads go on. A change waits for its record for a moment, and then goes on or, where it must be recorded, fails;
+    when the disk is back, all records are written."""
+    monkeypatch.setattr(audit_module, "RECORD_SECONDS", 0.2)
+    records: list[tuple[object, object]] = []
+    hanging: list[Future[bool]] = []
+
+    def write(fields: Mapping[str, object]) -> Future[bool]:
+        records.append((fields["event"], fields.get("code")))
+        hanging.append(Future())
+        return hanging[-1]
+
+    audit = AuditLog(write, must_record=must_record)
+    async with running_system(audit=audit) as system:
+        await system.client.call(READ, READ_REQUEST)
+        if must_record:
+            failure = await refusal(system.client.call(START, START_REQUEST))
+            assert (failure.code, failure.reason) == ("UNAVAILABLE", "AUDIT_UNAVAILABLE")
+            assert "too long" in failure.message
+        else:
+            await system.client.call(START, START_REQUEST)
+        assert len(system.simulator.record.of(START_ID)) == (0 if must_record else 1)
+        # The first record may be written yet, so the second one is of the same change.
+        assert records == [("change_started", None), ("change_ended", "UNAVAILABLE" if must_record else "OK")]
+        hanging[0].set_result(True)
+        hanging[1].set_result(False)
+        assert audit.lost == 1
+
+        monkeypatch.setattr(audit_module, "RECORD_SECONDS", 60)
+        before = len(system.simulator.record.of(START_ID))
+        calling = asyncio.ensure_future(system.client.call(START, START_REQUEST))
+        await eventually(lambda: len(records) == 3, "the record of the start")
+        assert len(system.simulator.record.of(START_ID)) == before, "it waits for the record"
+        hanging[2].set_result(True)
+        await asyncio.wait([calling])
+        assert len(system.simulator.record.of(START_ID)) == before + 1
+        assert (calling.exception() is None) is must_record, "the machine is on already where the first change was made"
 
 
 async def test_no_password_reaches_the_audit_log() -> None:

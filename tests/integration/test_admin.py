@@ -29,6 +29,7 @@ from gateway.admin import ProcessAdmin
 from gateway.admin.metrics import FAMILIES, PREFIX, metrics_table
 from gateway.admin.page import POLICY
 from gateway.admin.summary import quantile
+from gateway.calls import Basic
 from gateway.configuration import SettingsError, load_settings
 from gateway.contract import load_contract
 from gateway.events import combined
@@ -38,7 +39,7 @@ from gateway.server.options import ServerOptions
 from gateway.server.tls import ServerTls
 from gateway.simulator import Fault, Simulator, SimulatorOptions
 from gateway.simulator.releases import NEWEST
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.certificates import Authority
 from tests.integration.harness import (
@@ -451,7 +452,7 @@ async def test_page(system: System) -> None:
 
 
 async def test_no_secrets(system: System) -> None:
-    """Neither the page nor the metrics hold a password, a session, or who called."""
+    """Neither the page nor the metrics hold a password, a session, or who called; the machine is on the page alone."""
     guest = {"type": 1, "interactive_session": False, "user_name": "guest-of-theirs", "password": "hunter2-guest"}
     own = system.simulator.sessions.login(ADMINISTRATOR, PASSWORD).identifier
     await system.call(READ, READ_REQUEST)
@@ -461,12 +462,13 @@ async def test_no_secrets(system: System) -> None:
     await system.call(READ, READ_REQUEST, user=None, metadata=(("vmware-api-session-id", f"{own}x"),))
     await system.call(READ, READ_REQUEST, user=None, metadata=(("authorization", "Bearer planted-token"),))
     sessions = {call.headers.get("vmware-api-session-id", "") for call in system.simulator.record} - {""}
-    words = {PASSWORD, "hunter2", "planted-token", ADMINISTRATOR, "vm-1001", "guest-of-theirs"}
+    words = {PASSWORD, "hunter2", "planted-token", ADMINISTRATOR, "guest-of-theirs"}
     encoded = {b64encode(word.encode()).decode().rstrip("=") for word in words}
     basics = {Basic(ADMINISTRATOR, word).header.removeprefix("Basic ") for word in (PASSWORD, "hunter2-vcenter")}
     text = "".join([(await system.admin.get(path))[1] for path in ("/", "/metrics", "/healthz", "/readyz")])
     assert len(sessions) >= 3
     assert [word for word in words | encoded | basics | sessions if word in text] == []
+    assert "vm-1001" not in (await system.admin.get("/metrics"))[1]
 
 
 async def test_formats(system: System) -> None:
@@ -573,9 +575,47 @@ async def test_workers(tmp_path: Path) -> None:
         await eventually_value(admin, "limiter_places", 128)
         page = (await admin.get("/"))[1]
         assert "2 workers" in page
-        assert page.count(">NOT_FOUND</td>") == 1, "equal errors stand together"
+        assert page.count(">NOT_FOUND<br>") == 1, "equal errors stand together"
         assert 'data-is="times">24</td>' in page
         assert f"API {NEWEST.version}" in page
+        assert await process.end(signal.SIGTERM) == 0
+
+
+WATCH = "vcenter.gateway.v1.GatewayService/WatchGateway"
+
+
+async def test_streams_of_workers(tmp_path: Path) -> None:
+    """Streams of several workers are added up, the oldest one counts; those of a worker that dies are no longer open,
+    and what was counted stays."""
+    async with served(tmp_path, "--workers", "2") as (process, admin), contextlib.AsyncExitStack() as stack:
+        await becomes(admin, 200)
+        address = (await process.wait_for(r"serves .* on (127\.0\.0\.1:\d+)\."))[1]
+        streams = []
+        for _ in range(24):  # Each on a connection of its own, so that the workers share them.
+            channel = await stack.enter_async_context(
+                grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+            )
+            stream = channel.unary_stream(f"/{WATCH}")(b"")
+            assert await stream.read()
+            streams.append(stream)
+        await eventually_value(admin, "streams_open", 24)
+        assert await admin.value("stream_messages_total", grpc_method="WatchGateway") == 24
+        oldest = await admin.value("streams_oldest_seconds")
+        assert 0 < oldest < 60
+        for stream in streams[-4:]:
+            stream.cancel()
+        await eventually_value(admin, "streams_open", 20)
+        assert await admin.value("rpcs_total", grpc_method="WatchGateway", grpc_code="CANCELLED") == 4
+        assert await admin.value("stream_duration_seconds_count", grpc_method="WatchGateway") == 4
+        assert await admin.value("streams_oldest_seconds") > oldest
+
+        os.kill(int((await process.wait_for(r"worker 1 started with process id (\d+)"))[1]), signal.SIGKILL)
+        assert await becomes(admin, 503) == "not ready: worker 1 of 2\n"
+        left = await admin.value("streams_open")
+        assert 0 < left < 20
+        assert await admin.value("stream_messages_total", grpc_method="WatchGateway") >= 24
+        await becomes(admin, 200)
+        assert await admin.value("streams_open") == left
         assert await process.end(signal.SIGTERM) == 0
 
 

@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 import pytest
 from google.rpc import code_pb2
 
+from gateway.calls import Basic, Credential, SessionId
 from gateway.contract import load_contract
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.simulator import Fault, Simulator
 from gateway.transcoding import compile_bindings
-from gateway.vcenter import Basic, Credential, SessionId, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from gateway.vcenter.blocking import BlockingVCenter
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import PASSWORD, READ, READ_ID, START, START_ID

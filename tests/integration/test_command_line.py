@@ -16,6 +16,7 @@ import termios
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -31,6 +32,7 @@ from tests.integration.processes import COMMAND, Running, run, running
 CONNECT = "vcenter.vm.hardware.v1.CdromService/ConnectCdrom"
 CDROM = '{"vm": "vm-1001", "cdrom": "16000"}'
 VM = '{"vm": "vm-1001"}'
+WATCH = "vcenter.gateway.v1.GatewayService/WatchGateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,11 @@ class Served:
     """What it says should be typed to call it, from `call` to the last option."""
     simulator: str
     """Where its simulator listens."""
+
+    def ended(self, rpc: str) -> list[dict[str, Any]]:
+        """What the log says of the rpc's calls."""
+        lines = [line for line in self.process.stderr.splitlines(keepends=True) if line.endswith("\n")]
+        return [entry for line in lines if (entry := json.loads(line)).get("rpc") == rpc]
 
     async def fault(self, **fault: object) -> None:
         """Switches a fault of the simulator on."""
@@ -187,6 +194,37 @@ async def test_ctrl_c(served: Served, tmp_path: Path, rpc: str, operation: str, 
         await eventually(lambda: served.has_got(operation), "the call", 30)
         assert await call.end(signal.SIGINT) == Exit.INTERRUPTED
         assert (call.stdout, call.stderr) == ("", output)
+
+
+async def test_a_stream(served: Served, tmp_path: Path) -> None:
+    """Each message is a line of JSON when it arrives, however long the stream lasts; Ctrl-C ends it without a word, and
+    at the gateway too."""
+    request = '{"heartbeat_interval": "1s"}'
+    ended_before = served.ended(WATCH)
+    async with running(tmp_path, *served.command, "-v", WATCH, request) as call:
+        await eventually(lambda: call.stdout.count("\n") >= 3, "three messages", 30)
+        assert await call.end(signal.SIGINT) == Exit.INTERRUPTED
+        first, *further = map(json.loads, call.stdout.splitlines())
+        assert first["state"]["circuit"] == "CIRCUIT_STATE_CLOSED"
+        assert all("sent_at" in message["heartbeat"] for message in further)
+        assert call.stderr == ""
+    await eventually(lambda: len(served.ended(WATCH)) > len(ended_before), "the end at the gateway")
+    assert served.ended(WATCH)[-1]["code"] == "CANCELLED"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "text"),
+    [
+        pytest.param(("--session-id", "unknown"), Exit.IDENTITY, "UNAUTHENTICATED", id="refused"),
+        pytest.param(("--deadline", "1"), Exit.TIMEOUT, "DEADLINE_EXCEEDED", id="deadline"),
+    ],
+)
+async def test_a_stream_that_fails(served: Served, options: tuple[str, ...], code: Exit, text: str) -> None:
+    """A stream ends in an error like any other call, before its first message or after."""
+    ended = await run(*served.command, *options, WATCH)
+    assert ended.code == code
+    assert ended.stderr.startswith(text)
+    assert bool(ended.stdout) is (code is Exit.TIMEOUT)
 
 
 @pytest.mark.parametrize("command", ["routes", "descriptors"])

@@ -7,12 +7,13 @@ import asyncio
 import pytest
 from google.rpc import code_pb2
 
+from gateway.calls import Basic
 from gateway.contract import load_contract
 from gateway.errors import GatewayError, Reason
 from gateway.events import CallEnded
 from gateway.simulator import Fault, SimulatorOptions
 from gateway.transcoding import compile_bindings
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from gateway.vcenter.client import VCenter
 from tests.calls import call_of
 from tests.integration.harness import (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.events.log import EventLog
+from gateway.event_log import EventLog
 from gateway.simulator import Fault
 from gateway.vcenter import VCenterOptions
 from tests.integration.cases import ADMINISTRATOR

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from datetime import datetime
 from pathlib import Path
@@ -13,12 +14,14 @@ from cryptography import x509
 
 from gateway import __version__
 from gateway.access import Admission, parse_policy, passthrough
+from gateway.calls import Basic
+from gateway.events import CertificateChanged, Events
 from gateway.live import GatewayService
 from gateway.server import ServerOptions
 from gateway.server.streams import StreamLimits
 from gateway.settings import Settings
-from gateway.simulator import Fault, SimulatorOptions
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.simulator import Fault, Simulator, SimulatorOptions
+from gateway.vcenter import VCenterOptions
 from tests.held_vcenter import idle
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
@@ -105,6 +108,7 @@ async def test_features(with_policy: bool, with_session: bool) -> None:
         "sessions": not with_session,
         "shared-reads": True,
         "streams": True,
+        "vim": True,
     }
     assert all(feature["available"] or feature["explanation"] for feature in features.values())
 
@@ -158,7 +162,7 @@ async def test_a_service_account_with_a_wrong_password(tmp_path: Path) -> None:
     write_password(tmp_path, "wrong")
     async with guarded(settings) as system:
         failure = await refusal(system.client.call(GET, user=None, metadata=BEARER))
-        assert (failure.code, failure.reason) == ("UNAUTHENTICATED", "CREDENTIALS_REJECTED")
+        assert (failure.code, failure.reason) == ("UNAVAILABLE", "SERVICE_ACCOUNT_REJECTED")
 
 
 async def test_the_whole_state_comes_first(system: System) -> None:
@@ -201,6 +205,47 @@ async def test_vcenters_certificate() -> None:
         expiry = x509.load_der_x509_certificate(vcenter.certificate).not_valid_after_utc
         assert _seconds(state["vcenter_certificate_expires"]) == expiry.timestamp()
         stream.cancel()
+
+
+async def test_a_session_that_ends(system: System) -> None:
+    """A session that is no longer used is told when it ends, not with the next heartbeat."""
+    await system.client.call(READ, READ_REQUEST, user="readonly@vsphere.local")
+    stream = system.client.stream(WATCH)
+    assert (await stream.next())["state"]["logins"]["open_sessions"] == 2
+    vcenter = system.gateway.vcenter
+    assert vcenter is not None
+    closing = asyncio.create_task(vcenter.sessions.close())
+    assert (await stream.next())["state"]["logins"]["open_sessions"] < 2
+    await closing
+    stream.cancel()
+
+
+class _Certificates(Events):
+    """Keeps the certificates that vCenter shows."""
+
+    def __init__(self) -> None:
+        self.told: list[CertificateChanged] = []
+
+    def certificate_changed(self, changed: CertificateChanged) -> None:
+        self.told.append(changed)
+
+
+async def test_a_certificate_that_changes() -> None:
+    """The first certificate and each other one are told when they are seen, and the same one never again."""
+    certificates = _Certificates()
+    async with Simulator(SimulatorOptions(tls=True)) as old:
+        options = VCenterOptions(old.url, verify=False)
+        async with running_gateway(options, events=certificates) as client:
+            for _ in range(3):
+                await client.call(READ, READ_REQUEST)
+            await old.stop()
+            async with Simulator(SimulatorOptions(tls=True, port=old.port)) as renewed:
+                for _ in range(3):
+                    await client.call(READ, READ_REQUEST)
+                pems = [old.certificate_pem or "", renewed.certificate_pem or ""]
+                await client.gateway.stop()
+    assert [told.is_first for told in certificates.told] == [True, False]
+    assert [told.certificate for told in certificates.told] == [ssl.PEM_cert_to_DER_cert(pem) for pem in pems]
 
 
 async def test_logins(system: System) -> None:

@@ -12,8 +12,9 @@ import grpc
 import grpc.aio
 import pytest
 
+from gateway.calls import Basic
 from gateway.contract import load_contract
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
     PASSWORD,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.access import Admission, passthrough
+from gateway.calls import Basic
 from gateway.simulator import DEFAULT_USERS, SessionLimits, SimulatorOptions, User
-from gateway.vcenter import Basic
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
     PASSWORD,

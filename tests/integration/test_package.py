@@ -51,5 +51,5 @@ def test_command(wheel: Path, tmp_path: Path) -> None:
     )
     origin, header, *rpcs = result.stdout.splitlines()
     assert Path(origin).is_relative_to(tmp_path)
-    assert header.split() == ["RPC", "VERB", "URL"]
+    assert header.split() == ["RPC", "SINCE", "VERB", "URL"]
     assert len(rpcs) == len(load_contract().methods)

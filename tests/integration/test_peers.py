@@ -4,7 +4,9 @@ streams, metadata."""
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,10 +15,12 @@ import grpc
 import grpc.aio
 import pytest
 
-from gateway.errors import GatewayError
+from gateway.access import AuditLog
+from gateway.errors import Failure, GatewayError
+from gateway.events import CallEnded, Events
 from gateway.server import ServerOptions, peers
 from gateway.server.arrival import refuse
-from gateway.server.connections import close_connections
+from gateway.server.connections import abort, close_connections
 from gateway.server.listener import quiet_library
 from gateway.server.peers import Peers
 from tests.integration.harness import READ, READ_REQUEST, System, eventually, failure, running_system
@@ -36,6 +40,7 @@ from tests.integration.raw_http2 import (
 from tests.integration.test_server import CREDENTIALS, options
 
 KIB = 1024
+CHANGE = "vcenter.vm.v1.PowerService/StartVm"
 HEAD = request_head(f"/{READ}".encode(), [(b"vmware-api-session-id", b"x")])
 WHOLE = message(b"\x0a\x07vm-1001")
 
@@ -97,6 +102,135 @@ async def test_how_many_requests_may_be_late(count: int, refused: int) -> None:
             assert b"have not arrived" not in await peer.end_of(stream)
 
 
+async def test_requests_that_hold_up_others() -> None:
+    """A connection has few requests read at once. Late ones are refused when others wait for their turn, and all that
+    are complete are answered."""
+    async with running_system() as system, connection(system.address) as peer:
+        late, complete = [2 * number + 1 for number in range(30)], [2 * number + 1 for number in range(30, 40)]
+        for stream in late:
+            await peer.send(frame(HEADERS, END_HEADERS, stream, HEAD), frame(DATA, 0, stream, WHOLE[:7]))
+        await system.client.call(READ, READ_REQUEST)
+        for stream in complete:
+            await peer.send(frame(HEADERS, END_HEADERS, stream, HEAD), frame(DATA, END_STREAM, stream, WHOLE))
+        for stream in complete:
+            assert b"have not arrived" not in await peer.end_of(stream, 20)
+        assert set(peer.ended) & set(late)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(100 * KIB, True), (100 * KIB + 1, False)])
+async def test_large_requests_of_a_connection(monkeypatch: pytest.MonkeyPatch, size: int, fits: bool) -> None:
+    """Those whose calls are under way are bounded by their bytes; a further one is refused, and taken when there is
+    room again. Small ones do not count."""
+    monkeypatch.setattr(peers, "CONNECTION_BYTES", 200 * KIB)
+    async with waiting() as (address, started, go_on), grpc.aio.insecure_channel(address) as channel:
+        rpc = channel.unary_unary("/test.Wait/Get")
+        first = asyncio.ensure_future(rpc(bytes(100 * KIB), timeout=20))
+        await eventually(lambda: started, "the first call")
+        second = asyncio.ensure_future(rpc(bytes(size), timeout=20))
+        small = asyncio.ensure_future(rpc(bytes(1000), timeout=20))
+        await eventually(lambda: started.count(1000), "the small call")
+        if fits:
+            await eventually(lambda: len(started) == 3, "the second call")
+        else:
+            with pytest.raises(grpc.aio.AioRpcError, match="too many bytes of requests") as caught:
+                await second
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        go_on.set()
+        await asyncio.gather(first, small, *([second] if fits else []))
+        await rpc(bytes(size), timeout=20)
+
+
+async def test_one_request_may_be_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no other one is under way."""
+    monkeypatch.setattr(peers, "CONNECTION_BYTES", 100 * KIB)
+    async with waiting() as (address, _, go_on), grpc.aio.insecure_channel(address) as channel:
+        go_on.set()
+        for _ in range(2):
+            await channel.unary_unary("/test.Wait/Get")(bytes(300 * KIB), timeout=20)
+
+
+@asynccontextmanager
+async def waiting() -> AsyncIterator[tuple[str, list[int], asyncio.Event]]:
+    """A server of one rpc whose calls wait for the event: its address, and the sizes of the requests so far."""
+    held = Peers(KIB * KIB, 4 * KIB * KIB)
+    started: list[int] = []
+    go_on = asyncio.Event()
+
+    async def answer(data: bytes | Failure, context: Any) -> bytes:
+        if isinstance(data, Failure):
+            await refuse(context, data, "")
+        started.append(len(data))
+        await go_on.wait()
+        return b""
+
+    handler = grpc.stream_unary_rpc_method_handler(held.bounded(answer))
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Wait", {"Get": handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}", started, go_on
+    finally:
+        await server.stop(None)
+
+
+async def test_a_refused_call_leaves_nothing() -> None:
+    """What it held is free when it has ended, without Python's garbage collector."""
+
+    seen: list[weakref.ref[Peers]] = []
+
+    async def refuse_it(_: Any, context: Any) -> bytes:
+        held = Peers(KIB, KIB)  # Any object does.
+        seen.append(weakref.ref(held))
+        await abort(context, grpc.StatusCode.INTERNAL, "no")
+
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    handler = grpc.unary_unary_rpc_method_handler(refuse_it)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Refuse", {"Get": handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    gc.disable()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            with pytest.raises(grpc.aio.AioRpcError):
+                await channel.unary_unary("/test.Refuse/Get")(b"", timeout=10)
+            await eventually(lambda: seen[0]() is None, "the end of what it held")
+    finally:
+        gc.enable()
+        await server.stop(None)
+
+
+class Ended(Events):
+    """Keeps how calls ended."""
+
+    def __init__(self) -> None:
+        self.found: list[CallEnded] = []
+
+    def call_ended(self, ended: CallEnded) -> None:
+        self.found.append(ended)
+
+
+@pytest.mark.parametrize(("count", "code"), [(1, "INVALID_ARGUMENT"), (9, "RESOURCE_EXHAUSTED")], ids=["late", "many"])
+async def test_refusals_are_told(monkeypatch: pytest.MonkeyPatch, count: int, code: str) -> None:
+    """Log, metrics and audit log learn of a call whose request does not arrive, as of every other one."""
+    monkeypatch.setattr(peers, "REQUEST_SECONDS", 0.5 if count == 1 else 30)
+    ended, records = Ended(), list[Any]()
+    head = request_head(f"/{CHANGE}".encode(), [(b"vmware-api-session-id", b"x"), (b"x-request-id", b"r-1")])
+    async with (
+        running_system(events=ended, audit=AuditLog(records.append)) as system,
+        connection(system.address) as peer,
+    ):
+        for number in range(count):
+            await peer.send(frame(HEADERS, END_HEADERS, 2 * number + 1, head))
+        await peer.end_of(1)
+        await eventually(lambda: bool(records), "the record")
+        call, record = ended.found[0], records[0]
+        assert (call.rpc, call.code, call.request_id) == (CHANGE, code, "r-1")
+        assert call.peer.startswith("ipv4:127.0.0.1:")
+        assert (record["event"], record["rpc"], record["code"]) == ("change_refused", CHANGE, code)
+        await eventually(lambda: system.gateway.active_calls == 0, "the end of the call")
+
+
 class Echo:
     """A server whose answers are as large as asked for."""
 
@@ -111,7 +245,8 @@ async def answering(max_unsent: int, *, is_read_only: bool = True, answer_second
     quiet_library()
     held = Peers(max_unsent, 4 * KIB * KIB, answer_seconds=answer_seconds)
 
-    async def answer(data: bytes, context: Any) -> bytes:
+    async def answer(data: bytes | Failure, context: Any) -> bytes:
+        assert isinstance(data, bytes)
         if is_read_only:
             try:
                 held.take_room(context, int(data))
@@ -198,6 +333,27 @@ async def test_unread_answers_of_all_connections(monkeypatch: pytest.MonkeyPatch
         await eventually(lambda: server.peers.unsent_bytes == 60 * KIB, "the end of what the closed connection held")
         assert len(await channel.unary_unary("/test.Echo/Get")(b"30000", timeout=10)) == 30_000
         assert not least.is_closed.is_set()
+
+
+@pytest.mark.parametrize(("size", "fits"), [(24 * KIB, True), (24 * KIB + 1, False)])
+async def test_the_last_room_for_answers(size: int, fits: bool) -> None:
+    """All connections together may hold as much as the limit says, to the last byte."""
+    async with (
+        answering(128 * KIB) as server,
+        connection(server.address, CLOSED_WINDOW) as first,
+        connection(server.address, CLOSED_WINDOW) as second,
+        grpc.aio.insecure_channel(server.address) as channel,
+    ):
+        await ask(first, 1, 64 * KIB)
+        await ask(second, 1, 40 * KIB)
+        await eventually(lambda: server.peers.unsent_bytes == 104 * KIB, "both answers")
+        answer = channel.unary_unary("/test.Echo/Get")(b"%d" % size, timeout=10)
+        if fits:
+            assert len(await answer) == size
+        else:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await answer
+            assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 @pytest.mark.parametrize("size", [100, 64 * KIB], ids=["small", "large"])

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.simulator import Fault, Simulator, SimulatorOptions, errors, pages
 from gateway.simulator.exchange import Response, failure_response
+from gateway.simulator.older_rest import older_failure
 from gateway.vcenter import VCenterOptions
 from tests.integration.harness import (
     READ,
@@ -226,7 +227,7 @@ async def test_vcenter_is_back() -> None:
     ("answer", "reason"),
     [
         pytest.param(failure_response(errors.unknown_url()), "OPERATION_NOT_FOUND", id="json"),
-        pytest.param(failure_response(errors.unknown_url(), older=True), "OPERATION_NOT_FOUND", id="older-json"),
+        pytest.param(older_failure(failure_response(errors.unknown_url())), "OPERATION_NOT_FOUND", id="older-json"),
         pytest.param(pages.not_found("/api/vcenter/vm/vm-1001/power"), "HTTP_404", id="page"),
     ],
 )

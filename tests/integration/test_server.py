@@ -12,13 +12,14 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.access import Admission, passthrough
+from gateway.calls import Basic
 from gateway.contract import load_contract
 from gateway.events import Events
 from gateway.server import Gateway, ServerOptions
 from gateway.server.arrival import Door
 from gateway.server.calls import unary_handler
 from gateway.simulator import SimulatorOptions
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from gateway.vcenter.client import VCenter
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
@@ -74,7 +75,7 @@ async def test_health_of_an_unknown_service(system: System) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        pytest.param("/vcenter.v1.VmService/CloneVm", id="rpc"),
+        pytest.param("/vcenter.v1.VmService/PaintVm", id="rpc"),
         pytest.param("/vcenter.v2.VmService/ListVms", id="service"),
     ],
 )
@@ -239,9 +240,7 @@ async def test_the_handler_in_another_server(system: System, vm: str, code: grpc
     options = VCenterOptions(system.simulator.url)
     vcenter = VCenter(options, contract)
     binding = system.gateway.bindings[READ]
-    handle = unary_handler(
-        Door(Admission(passthrough()), lambda call: None, options.seconds_for), binding, vcenter.call, Events(), 2**20
-    )
+    handle = unary_handler(Door(Admission(passthrough()), options.seconds_for), binding, vcenter.call, Events(), 2**20)
     loop = asyncio.get_running_loop()
 
     class PowerService:

@@ -19,12 +19,12 @@ import grpc.aio
 import pytest
 import requests
 
+from gateway.calls import Basic
 from gateway.configuration import load_settings
 from gateway.contract import load_contract
 from gateway.simulator import Simulator
 from gateway.supervisor import WorkerTask
 from gateway.transcoding import compile_bindings
-from gateway.vcenter import Basic
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.certificates import Authority
 from tests.integration.harness import PASSWORD, READ, READ_ID, START, eventually

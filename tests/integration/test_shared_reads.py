@@ -13,8 +13,9 @@ import pytest
 
 from gateway.access import Admission, Callers, parse_policy, service_account
 from gateway.access.tokens import StaticTokens
+from gateway.calls import Basic
 from gateway.simulator import DEFAULT_USERS, Fault, SimulatorOptions, User
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
     PASSWORD,
@@ -173,7 +174,7 @@ async def test_cancelling() -> None:
     """A shared read goes on while one of its callers waits, and its HTTP request is closed when the last one leaves."""
     session = (("vmware-api-session-id", "of-the-caller"), *max_age(30))
     async with raw_vcenter(silence) as vcenter, running_gateway(VCenterOptions(vcenter.url)) as client:
-        reads = client.gateway.reads
+        reads = client.gateway.vcenter.reads
         assert reads is not None
         calls = []
         for number in range(3):

@@ -12,12 +12,12 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gateway.calls import Basic
 from gateway.server import ServerOptions
 from gateway.server.gateway import CLIENTS_HEALTH, Gateway
 from gateway.serving import ServerEndedError, run
 from gateway.settings import ServerSettings, Settings, SimulatorSettings
 from gateway.simulator import Fault
-from gateway.vcenter import Basic
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.harness import (
     PASSWORD,

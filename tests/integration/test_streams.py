@@ -24,12 +24,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 
-from gateway.access import AuditLog
+from gateway.access import Admission, AuditLog, parse_policy, passthrough
 from gateway.admin.metrics import PREFIX, Metrics
 from gateway.calls import Call
 from gateway.contract import load_contract
+from gateway.event_log import EventLog
 from gateway.events import Events
-from gateway.events.log import EventLog
 from gateway.server import ServerOptions
 from gateway.server.streams import StreamLimits
 from gateway.simulator import Fault
@@ -216,6 +216,23 @@ async def test_a_caller_who_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> No
         assert (await stream.failed()).code == "UNAVAILABLE"
 
 
+async def test_a_caller_who_reads_nothing_where_no_connection_can_be_closed(
+    monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    """Without a /proc the stream ends all the same, and is no bug of the gateway's."""
+    monkeypatch.setattr("gateway.server.connections.WRITE_SECONDS", 0.3)
+    monkeypatch.setattr("gateway.server.connections._FILES", Path("/nowhere"))
+    monkeypatch.setattr("gateway.server.connections._CLOSE_SECONDS", 0.1)
+    async with running_system(server=options(), events=EventLog()) as system:
+        stream = await opened(system.client)
+        await stuff(system)
+        [ended] = await eventually(lambda: [call for call in log_lines(log) if call.get("rpc") == WATCH], "the end")
+        assert (ended["code"], ended["reason"]) == ("RESOURCE_EXHAUSTED", "OVERLOADED")
+        assert not len(system.gateway.streams)
+        stream.cancel()
+    assert not [line for line in log_lines(log) if line["level"] == "error"]
+
+
 async def test_a_refusal_that_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller who reads nothing does not read either that the stream has ended: the connection is closed then."""
     monkeypatch.setattr("gateway.server.connections.WRITE_SECONDS", 3.0)
@@ -235,7 +252,7 @@ async def test_a_refusal_that_is_not_read(tmp_path: Path, monkeypatch: pytest.Mo
 
 async def test_sigterm(tmp_path: Path) -> None:
     """A process that is told to stop ends its streams, and does not wait for them."""
-    arguments = ("serve", "--simulator", "--listen", "127.0.0.1:0", "--grace-seconds", "60", "--log-format", "json")
+    arguments = ("serve", "--simulator", "--listen", "127.0.0.1:0", "--grace-seconds", "60")
     async with running(tmp_path, *arguments) as gateway:
         port = (await gateway.wait_for(r" on 127\.0\.0\.1:(\d+)\."))[1]
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -247,7 +264,7 @@ async def test_sigterm(tmp_path: Path) -> None:
             async with asyncio.timeout(30):
                 assert await ended == 0
         [line] = [line for line in gateway.logs() if line["event"] == "call"]
-    assert (line["rpc"], line["code"], line["level"]) == (WATCH, "UNAVAILABLE", "warning")
+    assert (line["rpc"], line["code"], line["level"]) == (WATCH, "CANCELLED", "info")
 
 
 async def last_error(stream: Any) -> grpc.aio.AioRpcError:
@@ -384,12 +401,14 @@ async def test_the_log(log: io.StringIO) -> None:
 
 
 async def test_the_stop_in_the_log(log: io.StringIO) -> None:
-    """That a stream ended with the gateway is told with its reason."""
+    """That a stream ended with the gateway is told with its reason, and is no failure: its caller alone reads
+    UNAVAILABLE."""
     async with running_system(events=EventLog()) as system:
         await opened(system.client)
         await system.gateway.stop()
     [line] = log_lines(log)
-    assert (line["rpc"], line["code"], line["reason"]) == (WATCH, "UNAVAILABLE", "GATEWAY_STOPPING")
+    assert (line["rpc"], line["code"], line["reason"]) == (WATCH, "CANCELLED", "GATEWAY_STOPPING")
+    assert line["level"] == "info"
 
 
 async def test_traces() -> None:
@@ -423,12 +442,34 @@ async def test_traces() -> None:
 
 
 async def test_the_audit_log() -> None:
-    """Streams that only read have no record, whether they end, are refused or are cut off."""
+    """A stream has a record when it starts and one when it ends, however it ends; one that is not let in has one."""
     records: list[Any] = []
-    async with running_system(audit=AuditLog(records.append)) as system:
+    policy = parse_policy(b'rules: [{identities: ["administrator@*"], rpcs: ["*"]}]')
+    admission = Admission(passthrough(), lambda: policy)
+    async with running_system(admission=admission, audit=AuditLog(records.append)) as system:
+        await refused(system.client, user="readonly@vsphere.local")
         stream = await opened(system.client)
         stream.cancel()
-        await refused(system.client, password="wrong")
+        await eventually(lambda: len(records) == 3, "the end of the stream that its caller left")
         await opened(system.client)
         await system.gateway.stop()
-    assert records == []
+    told = [(record["event"], record.get("code"), record.get("reason"), record.get("messages")) for record in records]
+    assert told == [
+        ("stream_refused", "PERMISSION_DENIED", "POLICY_DENIED", None),
+        ("stream_started", None, None, None),
+        ("stream_ended", "CANCELLED", "", 1),
+        ("stream_started", None, None, None),
+        ("stream_ended", "CANCELLED", "GATEWAY_STOPPING", 1),
+    ]
+    assert {record["rpc"] for record in records} == {WATCH}
+    assert records[1]["change_id"] == records[2]["change_id"] != records[3]["change_id"]
+    assert all("may_have_executed" not in record for record in records)
+
+
+async def test_streams_go_on_without_the_audit_log() -> None:
+    """Where changes that cannot be recorded are refused, streams that only read are not, and the loss is counted."""
+    audit = AuditLog(lambda fields: False, must_record=True)
+    async with running_system(audit=audit) as system:
+        stream = await opened(system.client)
+        stream.cancel()
+        await eventually(lambda: audit.lost == 2, "both records")

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from google.rpc import code_pb2
 
+from gateway.calls import Basic
 from gateway.contract import load_contract
 from gateway.errors import GatewayError, Reason
 from gateway.simulator import Fault, Simulator, SimulatorOptions
 from gateway.transcoding import compile_bindings
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from gateway.vcenter.blocking import BlockingVCenter
 from gateway.vcenter.client import VCenter
 from tests.calls import call_of

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.vcenter import Basic
+from gateway.calls import Basic
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.collector import Collector
 from tests.integration.harness import PASSWORD, READ, READ_REQUEST, START, START_REQUEST, eventually
@@ -38,7 +38,7 @@ def variables(collector: Collector) -> dict[str, str]:
 
 async def test_the_stop_sends_what_is_left(tmp_path: Path, collector: Collector) -> None:
     """The collector has every span when the process has ended; the log and the audit log name them."""
-    arguments = (*SERVE, "--tracing", "--log-format", "json")
+    arguments = (*SERVE, "--tracing")
     async with running(tmp_path, *arguments, variables=variables(collector)) as process:
         async with channel_to(process) as channel:
             await call(channel, READ, READ_REQUEST, PARENT, CREDENTIAL)
@@ -58,7 +58,7 @@ async def test_every_line_of_a_call_names_its_trace(tmp_path: Path) -> None:
     with socket.socket() as nobody_listens:
         nobody_listens.bind(("127.0.0.1", 0))
         vcenter = f"http://127.0.0.1:{nobody_listens.getsockname()[1]}"
-        arguments = ("serve", "--listen", "127.0.0.1:0", "--vcenter", vcenter, "--log-format", "json")
+        arguments = ("serve", "--listen", "127.0.0.1:0", "--vcenter", vcenter)
         async with running(tmp_path, *arguments) as process, channel_to(process) as channel:
 
             async def reports() -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import pytest
+from grpc._cython import cygrpc
 
 from gateway.access import Admission, passthrough
 from gateway.calls import Call, Reply
@@ -15,6 +16,7 @@ from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events
 from gateway.server.arrival import Door
 from gateway.server.calls import unary_handler
+from gateway.server.connections import taken
 from gateway.server.peers import Peers
 from gateway.transcoding import compile_bindings
 from tests.held_vcenter import idle
@@ -63,11 +65,8 @@ class _StuckContext:
         raise asyncio.CancelledError
 
 
-def admit(call: Call) -> None: ...
-
-
 def door() -> Door:
-    return Door(Admission(passthrough()), admit, lambda is_read_only, remaining: 60.0)
+    return Door(Admission(passthrough()), lambda is_read_only, remaining: 60.0)
 
 
 async def test_an_answer_counts_before_its_headers_are_taken() -> None:
@@ -109,3 +108,13 @@ async def test_a_refused_answer_is_not_held() -> None:
     context.reads.set()
     with pytest.raises(asyncio.CancelledError):
         await call
+
+
+async def test_a_connection_that_goes_while_a_message_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gRPC cannot send the message, which is nobody's fault: the stream ends as one whose caller has left."""
+    monkeypatch.setattr("gateway.server.connections._CLOSE_SECONDS", 0)
+
+    async def send() -> None:
+        raise cygrpc.ExecuteBatchError("Failed execute_batch")
+
+    assert not await taken(_StuckContext(), send())

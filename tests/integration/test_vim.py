@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.calls import Basic, SessionId
 from gateway.errors import GatewayError
-from gateway.vcenter import Basic, SessionId
 from gateway.vcenter.client import VCenter
 from gateway.vim import Data, ObjectUpdate, Ref
 from gateway.vim.filters import in_view
@@ -104,7 +104,7 @@ async def test_reads_do_not_end_each_other(server: VimServer, inventory: Invento
         return len([content async for page in inventory.client.retrieve(filters, page_size=1) for content in page])
 
     assert await asyncio.gather(*(count() for _ in range(5))) == [server.machines] * 5
-    assert len([session for session in await sessions(inventory) if session["userName"] == "alice"]) == 1
+    assert len(await sessions(inventory)) == 1
 
 
 async def test_an_object_that_is_gone(inventory: Inventory) -> None:
@@ -146,7 +146,7 @@ async def test_a_machine_is_changed(inventory: Inventory) -> None:
     [content] = await client.properties([vm], ["config.annotation", "config.extraConfig", "config.hardware.device"])
     assert content.values["config.annotation"] == "first line\nsecond & last"
     assert Data("OptionValue", key="guestinfo.answer", value="42") in content.values["config.extraConfig"]
-    [disk] = [each for each in content.values["config.hardware.device"] if each.type == "VirtualDisk"]
+    disk = next(each for each in content.values["config.hardware.device"] if each.type == "VirtualDisk")
     assert disk["backing"].type == "VirtualDiskFlatVer2BackingInfo"
     assert disk["capacityInKB"] > 0
 
@@ -349,8 +349,10 @@ async def test_an_inventory_whose_session_ends_between_pages(server: VimServer, 
     assert caught.value.failure.code_name == "UNAVAILABLE"
 
 
-async def test_a_session_id(vcenter: VCenter) -> None:
+async def test_a_session_id(server: VimServer, vcenter: VCenter) -> None:
     """Before release 8.0.3 a session of the REST API opens nothing here, which is said with the reason."""
+    if server.shares_sessions:
+        pytest.skip("its sessions serve both APIs")
     with pytest.raises(GatewayError) as caught:
         await vcenter.vim.client(SessionId("of-the-rest-api")).content()
     failure = caught.value.failure

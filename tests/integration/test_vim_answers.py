@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from gateway.calls import Basic, SessionId
 from gateway.errors import Failure, GatewayError
-from gateway.vcenter import Basic, SessionId
 from gateway.vcenter.client import VCenter
 from gateway.vim import Data, Ref
 from gateway.vim.client import VimClient

@@ -7,13 +7,17 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.calls import Basic, Credential
 from gateway.contract import load_contract
-from gateway.vcenter import Basic, Credential, VCenterOptions
+from gateway.simulator import Simulator, SimulatorOptions
+from gateway.vcenter import VCenterOptions
 from gateway.vcenter.client import VCenter
 from gateway.vim import Data, Ref
 from gateway.vim.client import VimClient
@@ -32,6 +36,8 @@ class VimServer:
     url: str
     account: Basic
     machines: int
+    shares_sessions: bool = False
+    """Whether a session of the REST API is one of this API too."""
 
 
 @asynccontextmanager
@@ -59,7 +65,23 @@ async def vcsim(pool_machines: int = 3) -> AsyncIterator[VimServer]:
         await process.wait()
 
 
-SERVERS: Mapping[str, Callable[[], AbstractAsyncContextManager[VimServer]]] = {"vcsim": vcsim}
+@asynccontextmanager
+async def simulator(release: str) -> AsyncIterator[VimServer]:
+    """The embedded simulator, with all machines on."""
+    async with Simulator(SimulatorOptions(vms=6, release=release)) as running:
+        changes, yesterday = running.inventory.changes, running.options.clock() - timedelta(days=1)
+        for machine in running.inventory.machines.values():
+            machine.set_power_state("POWERED_ON", yesterday)
+            changes.touched("VirtualMachine", machine.vm)
+        account = Basic(running.user, running.password)
+        yield VimServer(running.url, account, 6, shares_sessions=release == "9.1")
+
+
+SERVERS: Mapping[str, Callable[[], AbstractAsyncContextManager[VimServer]]] = {
+    "vcsim": vcsim,
+    "simulator-7.0.3": partial(simulator, "7.0.3"),
+    "simulator-9.1": partial(simulator, "9.1"),
+}
 
 
 @asynccontextmanager

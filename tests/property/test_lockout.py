@@ -7,7 +7,7 @@ from collections import defaultdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.vcenter import Basic
+from gateway.calls import Basic
 from gateway.vcenter.lockout import Attempt, LockoutGuard
 from tests.held_vcenter import Clock
 

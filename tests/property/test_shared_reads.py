@@ -16,13 +16,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from gateway.access import Admission, passthrough
+from gateway.calls import Basic
 from gateway.calls.shared_reads import SharedReadLimits, SharedReads
 from gateway.errors import Failure, GatewayError
 from gateway.events import Events
 from gateway.server.arrival import Door
-from gateway.server.calls import Handler, unary_handler
+from gateway.server.calls import unary_handler
+from gateway.server.peers import Handler
 from gateway.simulator import SimulatorOptions
-from gateway.vcenter import Basic, VCenterOptions
+from gateway.vcenter import VCenterOptions
 from tests.held_vcenter import Clock, HeldCall, HeldVCenter, idle
 from tests.integration.harness import Client, running_system
 from tests.property.strategies import BINDINGS
@@ -115,7 +117,7 @@ class ReadsAndChanges(RuleBasedStateMachine):
         self.reads = SharedReads(
             self.vcenter, longest=options.max_timeout, limits=SharedReadLimits(slots=3), clock=self.clock
         )
-        door = Door(Admission(passthrough()), lambda call: None, options.seconds_for)
+        door = Door(Admission(passthrough()), options.seconds_for)
         self.handlers: dict[str, Handler] = {
             rpc: unary_handler(door, BINDINGS[rpc], self.reads.call, Events(), 2**31) for rpc in (GET, LIST, UPDATE)
         }

@@ -13,8 +13,8 @@ from google.rpc import code_pb2
 
 from gateway.contract import load_contract
 from gateway.errors import Failure
+from gateway.event_log import EventLog
 from gateway.events import CallEnded
-from gateway.events.log import EventLog
 from gateway.logs import configure_logs, redact
 from gateway.settings import LogSettings
 

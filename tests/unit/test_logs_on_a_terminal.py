@@ -10,8 +10,8 @@ import pytest
 
 from gateway.contract import load_contract
 from gateway.errors import Failure
+from gateway.event_log import EventLog
 from gateway.events import CallEnded
-from gateway.events.log import EventLog
 from gateway.logs import configure_logs
 from gateway.printable import escaped
 from gateway.settings import LogSettings

@@ -94,6 +94,7 @@ def test_options_have_every_setting() -> None:
     given = {"url": "https://vc", "thumbprint": "ab" * 32, "verify": False, "max_waiting_calls": 0}
     given |= {"connect_timeout_seconds": 1, "read_timeout_seconds": 2, "change_timeout_seconds": 3}
     given |= {"max_timeout_seconds": 4, "max_concurrent_calls": 5, "max_response_bytes": 2048}
+    given |= {"max_concurrent_logins": 6, "max_waiting_logins": 7, "proxy": "proxy:3128"}
     settings = VCenterSettings.model_validate(given)
     options = {name.removesuffix("_seconds"): value for name, value in settings.model_dump(exclude={"retries"}).items()}
     assert asdict(VCenterOptions.of(settings)) == options

@@ -80,6 +80,7 @@ def _ask(call: Call, guest: Guest, request: PowerRequest, result: PowerState) ->
     def finish() -> None:
         if guest.changes == number:
             machine.set_power_state(result, due, clean=result == "POWERED_OFF")
+            call.inventory.changes.touched("VirtualMachine", machine.vm, user=call.user.name)
 
     call.inventory.schedule(due, finish)
 

@@ -1,13 +1,12 @@
 """com.vmware.vcenter.vm.guest.processes: starting, watching and ending programs in the guest operating system."""
 
 import re
-import shlex
 
 from gateway.simulator import errors
 from gateway.simulator.clock import timestamp
 from gateway.simulator.guest import Account, Guest, Process
 from gateway.simulator.guest_access import operating_guest
-from gateway.simulator.guest_programs import require_directory, require_program, run
+from gateway.simulator.guest_programs import require_directory, require_program
 from gateway.simulator.guest_shell import Shell, script_of
 from gateway.simulator.registry import Call, Json, operation
 
@@ -56,12 +55,11 @@ def create(call: Call) -> Json:
             path,
         )
     process = guest.start_process(guest.files.name_of(path), account.name, f'"{path}" {arguments}'.rstrip(), now)
+    given = spec.get("environment_variables")
+    shell = Shell(guest, account, directory or account.home, dict(given or guest.environment), now)
     script = script_of(program)
-    name, arguments = (program.name, arguments) if script is None else ("sh", f"-c {shlex.quote(script)}")
-    outcome = run(name, arguments)
-    succeeded = Shell(guest, account, directory or account.home, now).run(name, arguments)
-    process.ends = None if outcome.after is None else now + outcome.after
-    process.exit_code = outcome.exit_code or int(not succeeded)
+    process.work = shell
+    process.pause(shell.begin(program.name, arguments) if script is None else shell.interpret(script), now)
     return process.pid
 
 

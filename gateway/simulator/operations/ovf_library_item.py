@@ -69,7 +69,8 @@ def _deploy(call: Call) -> Task:
             return {"succeeded": False, "error": ovf.failed(failure)}
         for tag in tags:
             inventory.tagging.attach(tag, ("VirtualMachine", machine.vm))
-        return {"succeeded": True, "resource_id": {"type": "VirtualMachine", "id": machine.vm}}
+        resource = {"type": "VirtualMachine", "id": machine.vm}
+        return {"succeeded": True, "resource_id": resource, "error": ovf.nothing_to_report()}
 
     return inventory.tasks.start(
         call.operation, call.user.name, call.now(), ovf.copy_duration(inventory, package), finish
@@ -98,11 +99,18 @@ def _create(call: Call) -> Task:
         text = "The library '{0}' is a subscribed library."
         raise errors.invalid_argument(f"{_MESSAGES}.subscribed_library", text, library.library)
     name = (spec.get("name") or source.name) if old is None else old.name
-    if old is None and libraries.is_named(library, name):
-        text = "The library '{0}' has an item of the name '{1}' already."
-        raise errors.invalid_argument(f"{_MESSAGES}.name_taken", text, library.library, name)
+
+    def require_place() -> None:
+        """Library and item are there, and no other item has the name; when the files come as well as at the start."""
+        libraries.library(library.library)
+        if old is not None:
+            libraries.item(old.item)
+        elif libraries.is_named(library, name):
+            text = "The library '{0}' has an item of the name '{1}' already."
+            raise errors.invalid_argument(f"{_MESSAGES}.name_taken", text, library.library, name)
 
     def finish() -> Json:
+        require_place()
         item = old or libraries.add_item(library, name, OVF, call.now(), description=spec.get("description") or "")
         files = [File(f"{name}.ovf", 12_288), File(f"{name}.mf", 256)]
         files += [
@@ -111,8 +119,9 @@ def _create(call: Call) -> Task:
         ]
         libraries.replace_files(item, files, call.now())
         item.package = OvfPackage.of(source, name, item.description)
-        return {"succeeded": True, "ovf_library_item_id": item.item}
+        return {"succeeded": True, "ovf_library_item_id": item.item, "error": ovf.nothing_to_report()}
 
+    require_place()
     return inventory.tasks.start(
         call.operation,
         call.user.name,

@@ -1,5 +1,6 @@
 """com.vmware.vcenter.VM: making, copying, moving, registering and deleting virtual machines."""
 
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -54,7 +55,7 @@ def instant_clone(call: Call) -> Json:
     wanted = Copy(spec["name"], site)
     provisioning.require_copyable(inventory, source, wanted)
     require_room(inventory, site.placement.host, source.memory.size_mib)
-    machine = provisioning.make_running_copy(inventory, source, wanted, spec.get("bios_uuid"))
+    machine = provisioning.make_running_copy(inventory, source, wanted, _bios_uuid(spec))
     try:
         _update_devices(call, machine)
     except errors.VapiError:
@@ -193,6 +194,19 @@ def _source(call: Call) -> VirtualMachine:
     source.require_accessible()
     _require_free(source)
     return source
+
+
+def _bios_uuid(spec: Mapping[str, Any]) -> str | None:
+    """The BIOS UUID that the specification asks for. INVALID_ARGUMENT for what is none."""
+    text = spec.get("bios_uuid")
+    if text is None:
+        return None
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise errors.invalid_argument(
+            f"{_MESSAGES}.invalid_bios_uuid", "The BIOS UUID '{0}' is not a UUID.", text
+        ) from None
 
 
 def _require_free(machine: VirtualMachine) -> None:

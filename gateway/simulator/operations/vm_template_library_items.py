@@ -6,7 +6,8 @@ from typing import Any
 
 from gateway.simulator import errors, provisioning
 from gateway.simulator.customization import plan, stored
-from gateway.simulator.library import VM_TEMPLATE, require_texts
+from gateway.simulator.libraries import Libraries
+from gateway.simulator.library import VM_TEMPLATE, Library, require_texts
 from gateway.simulator.machine import VirtualMachine
 from gateway.simulator.placement import Site, site_for
 from gateway.simulator.registry import Call, Json, operation, perform
@@ -70,9 +71,7 @@ def create(call: Call) -> Task:
         raise errors.invalid_argument(f"{_MESSAGES}.subscribed_library", text, library.library)
     library.require_active()
     _require_readable(source)
-    if libraries.is_named(library, spec["name"]):
-        text = "The library '{0}' has an item of the name '{1}' already."
-        raise errors.of_type("ALREADY_EXISTS", f"{_MESSAGES}.name_taken", text, library.library, spec["name"])
+    _require_free_name(libraries, library, spec["name"])
     datastore = libraries.usable_datastore_of(library)
     default = Storage(datastore, datastore.default_policy)
     storage = plan_storage(inventory, spec, StoragePlan(default, dict.fromkeys(source.disks, default)))
@@ -82,6 +81,7 @@ def create(call: Call) -> Task:
     )
 
     def finish() -> str:
+        _require_free_name(libraries, library, spec["name"])
         machine = provisioning.make_copy(inventory, source, wanted)
         _follow(machine, storage)
         item = libraries.add_item(
@@ -119,17 +119,25 @@ def deploy(call: Call) -> Task:
         try:
             for tag in tags:
                 inventory.tagging.attach(tag, ("VirtualMachine", machine.vm))
+            if customization is not None:
+                machine.guest.pending_customization = plan(customization, machine)
         except errors.VapiError:
             provisioning.delete(inventory, machine)
             raise
-        if customization is not None:
-            machine.guest.pending_customization = plan(customization, machine)
         if spec.get("powered_on"):
             with suppress(errors.VapiError):
                 perform(call, "com.vmware.vcenter.vm.power.start", vm=machine.vm)
         return machine.vm
 
     return copying(call, template, wanted, finish)
+
+
+def _require_free_name(libraries: Libraries, library: Library, name: str) -> None:
+    """NOT_FOUND when the library is gone, ALREADY_EXISTS when it has an item of that name."""
+    libraries.library(library.library)
+    if libraries.is_named(library, name):
+        text = "The library '{0}' has an item of the name '{1}' already."
+        raise errors.of_type("ALREADY_EXISTS", f"{_MESSAGES}.name_taken", text, library.library, name)
 
 
 def _placement(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,7 +185,8 @@ def _follow(machine: VirtualMachine, storage: StoragePlan) -> None:
     """Lets a copy follow the storage policies that are planned for it."""
     machine.home_storage_policy = storage.home.policy
     for key, disk in machine.disks.items():
-        disk.storage_policy = storage.disks[key].policy
+        # A disk that the source was given meanwhile is in no plan.
+        disk.storage_policy = storage.disks.get(key, storage.home).policy
 
 
 def _storage_info(storage: Storage) -> dict[str, str]:

@@ -50,6 +50,7 @@ def check_out(call: Call) -> Json:
     wanted = provisioning.Copy(name, site)
 
     def finish() -> str:
+        call.inventory.libraries.item(item.item)
         _require_no_check_out(call, item)
         machine = provisioning.make_copy(call.inventory, source, wanted)
         call.inventory.libraries.begin_check_out(item, CheckOut(machine.vm, account(call.user), call.now()))

@@ -2,8 +2,8 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* At most 50 characters, which leaves room for the endings of the other objects. */}}
-{{- define "vcenter-gateway.fullname" -}}
+{{- /* What the names of all objects begin with: at most 50 characters, which leaves room for their endings. */}}
+{{- define "vcenter-gateway.basename" -}}
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
 {{- else }}
@@ -16,6 +16,47 @@
 {{- end }}
 {{- end }}
 
+{{- /* The same, with the vCenter's name in a fleet. */}}
+{{- define "vcenter-gateway.fullname" -}}
+{{- $base := include "vcenter-gateway.basename" . }}
+{{- $vcenter := get . "vcenter" | default "" }}
+{{- if $vcenter }}
+{{- $base = printf "%s-%s" ($base | trunc (int (sub 49 (len $vcenter))) | trimSuffix "-") $vcenter }}
+{{- end }}
+{{- $base }}
+{{- end }}
+
+{{- /* The name of the objects of one vCenter of a fleet: (list $ NAME). */}}
+{{- define "vcenter-gateway.nameOf" -}}
+{{- $each := omit (first .) "vcenter" }}
+{{- $_ := set $each "vcenter" (last .) }}
+{{- include "vcenter-gateway.fullname" $each }}
+{{- end }}
+
+{{- define "vcenter-gateway.routerName" -}}
+{{- printf "%s-router" (include "vcenter-gateway.basename" .) }}
+{{- end }}
+
+{{- /* Objects of one gateway: (list $ "NAME OF A TEMPLATE"). In a fleet the template is rendered for each vCenter, with
+values in which the vCenter's own beat those of all, and with its name as `vcenter`. */}}
+{{- define "vcenter-gateway.each" -}}
+{{- $context := first . }}
+{{- $template := last . }}
+{{- if $context.Values.vcenters }}
+{{- range $name := keys $context.Values.vcenters | sortAlpha }}
+{{- $own := deepCopy (default (dict) (index $context.Values.vcenters $name)) }}
+{{- $values := mergeOverwrite (deepCopy (omit $context.Values "vcenters")) $own }}
+{{- $each := omit $context "Values" }}
+{{- $_ := set $each "Values" $values }}
+{{- $_ := set $each "vcenter" $name }}
+---
+{{ include $template $each }}
+{{- end }}
+{{- else }}
+{{- include $template $context }}
+{{- end }}
+{{- end }}
+
 {{- define "vcenter-gateway.namespace" -}}
 {{- default .Release.Namespace .Values.namespaceOverride }}
 {{- end }}
@@ -24,11 +65,14 @@
 app.kubernetes.io/name: {{ include "vcenter-gateway.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: gateway
+{{- with get . "vcenter" }}
+vcenter-gateway/vcenter: {{ . | quote }}
+{{- end }}
 {{- end }}
 
 {{- define "vcenter-gateway.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
-{{- default (include "vcenter-gateway.fullname" .) .Values.serviceAccount.name }}
+{{- default (include "vcenter-gateway.basename" .) .Values.serviceAccount.name }}
 {{- else }}
 {{- default "default" .Values.serviceAccount.name }}
 {{- end }}
@@ -50,6 +94,9 @@ app.kubernetes.io/component: gateway
   "app.kubernetes.io/managed-by" $context.Release.Service
   "app.kubernetes.io/part-of" $context.Chart.Name
   "app.kubernetes.io/component" (default "gateway" .component) }}
+{{- with get $context "vcenter" }}
+{{- $_ := set $own "vcenter-gateway/vcenter" . }}
+{{- end }}
 {{- $annotations := deepCopy (default (dict) $context.Values.commonAnnotations) }}
 {{- range compact (default (list) .annotations) }}
 {{- $annotations = mergeOverwrite $annotations (deepCopy .) }}
@@ -64,13 +111,38 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- define "vcenter-gateway.image" -}}
-{{- with .Values.image }}
-{{- if .digest }}
-{{- printf "%s@%s" .repository .digest }}
-{{- else }}
-{{- printf "%s:%s" .repository (default $.Chart.AppVersion .tag) }}
+{{- /* An image: (dict "context" $ "image" MAP "tag" DEFAULT). A registry that a parent chart names for all its charts
+takes the place of the repository's own, if it has one. */}}
+{{- define "vcenter-gateway.imageName" -}}
+{{- $repository := .image.repository }}
+{{- $registry := get (default (dict) .context.Values.global) "imageRegistry" }}
+{{- if $registry }}
+{{- $parts := splitList "/" $repository }}
+{{- if and (gt (len $parts) 1) (regexMatch "[.:]|^localhost$" (first $parts)) }}
+{{- $repository = rest $parts | join "/" }}
 {{- end }}
+{{- $repository = printf "%s/%s" (trimSuffix "/" $registry) $repository }}
+{{- end }}
+{{- if .image.digest }}
+{{- printf "%s@%s" $repository .image.digest }}
+{{- else }}
+{{- printf "%s:%s" $repository (default .tag .image.tag) }}
+{{- end }}
+{{- end }}
+
+{{- define "vcenter-gateway.image" -}}
+{{- include "vcenter-gateway.imageName" (dict "context" . "image" .Values.image "tag" .Chart.AppVersion) }}
+{{- end }}
+
+{{- /* The pull secrets of values and parent charts, which may give names or objects. */}}
+{{- define "vcenter-gateway.imagePullSecrets" -}}
+{{- $secrets := list }}
+{{- range concat (default (list) (get (default (dict) .Values.global) "imagePullSecrets")) (default (list) .Values.imagePullSecrets) }}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) }}
+{{- end }}
+{{- with $secrets | uniq }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
@@ -131,6 +203,12 @@ annotations:
 {{- end }}
 {{- $_ := set $config (first $path) $section }}
 {{- end }}
+{{- with .Values.auth.kubernetes }}
+{{- if .enabled }}
+{{- $auth := merge (dict "jwt_issuer" .issuer "jwt_audience" .audience) (default (dict) $config.auth) }}
+{{- $_ := set $config "auth" $auth }}
+{{- end }}
+{{- end }}
 {{- if .Values.simulator.enabled }}
 {{- $_ := set $config "simulator" (dict "enabled" true "vms" .Values.simulator.vms) }}
 {{- end }}
@@ -163,6 +241,31 @@ annotations:
 {{- get (default (dict) .Values.config.server) "workers" | default 1 | int }}
 {{- end }}
 
+{{- /* Pods of the Deployment; empty where an autoscaler decides. Without a number, Kubernetes would take one pod as the
+wish whenever a release begins to be scaled: so the number is what the cluster has, where Helm sees one. */}}
+{{- define "vcenter-gateway.replicas" -}}
+{{- if .Values.simulator.enabled }}1
+{{- else if not (or .Values.autoscaling.enabled (kindIs "invalid" .Values.replicaCount)) }}
+{{- int .Values.replicaCount }}
+{{- else }}
+{{- $namespace := include "vcenter-gateway.namespace" . }}
+{{- with get (lookup "apps/v1" "Deployment" $namespace (include "vcenter-gateway.fullname" .)) "spec" }}
+{{- .replicas }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Millicores that a pod's workers can use: one core each, within the limit. */}}
+{{- define "vcenter-gateway.usableMillicores" -}}
+{{- $usable := mul 1000 (include "vcenter-gateway.workers" . | int) }}
+{{- with get (default (dict) (get (default (dict) .Values.resources) "limits")) "cpu" }}
+{{- $limit := toString . }}
+{{- $limit = hasSuffix "m" $limit | ternary (trimSuffix "m" $limit | float64) (mulf 1000 (trimSuffix "m" $limit | float64)) }}
+{{- $usable = min $usable (int $limit) }}
+{{- end }}
+{{- $usable }}
+{{- end }}
+
 {{- /* Whether `helm test` gets anywhere: where callers must show a certificate, only a test that has one does. */}}
 {{- define "vcenter-gateway.hasTest" -}}
 {{- $clientCa := or .Values.secrets.clientCa.value .Values.secrets.clientCa.existingSecret .Values.secrets.clientCa.existingConfigMap }}
@@ -172,7 +275,7 @@ annotations:
 {{- /* Pods that there are at least while nothing is wrong. */}}
 {{- define "vcenter-gateway.leastPods" -}}
 {{- if .Values.simulator.enabled }}1
-{{- else if .Values.autoscaling.enabled }}
+{{- else if or .Values.autoscaling.enabled (kindIs "invalid" .Values.replicaCount) }}
 {{- int .Values.autoscaling.minReplicas }}
 {{- else }}
 {{- int .Values.replicaCount }}
@@ -184,7 +287,7 @@ annotations:
 {{- $pods := int .Values.replicaCount }}
 {{- if .Values.simulator.enabled }}
 {{- $pods = 1 }}
-{{- else if .Values.autoscaling.enabled }}
+{{- else if or .Values.autoscaling.enabled (kindIs "invalid" .Values.replicaCount) }}
 {{- $pods = int .Values.autoscaling.maxReplicas }}
 {{- end }}
 {{- $strategy := default (dict) .Values.updateStrategy }}

@@ -10,6 +10,7 @@
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $fullname) }}
 {{- $problems = append $problems (printf "Kubernetes takes no service named %q, only lowercase letters, digits and -, a letter first: set fullnameOverride" $fullname) }}
 {{- end }}
+{{- $problems = concat $problems (include "vcenter-gateway.renamed" . | fromJsonArray) }}
 {{- $files := dict }}
 {{- range include "vcenter-gateway.files" . | fromJsonArray }}
 {{- $_ := set $files .name true }}
@@ -100,7 +101,18 @@
 {{- else if or $hasPassword $hasTokens $hasJwks $auth.certificates $auth.user }}
 {{- $problems = append $problems "callers bring their own vCenter identity: secrets.vcenterPassword, secrets.tokens, secrets.jwks, config.auth.user and config.auth.certificates need config.auth.mode=service-account" }}
 {{- end }}
-{{- if and $hasJwks (not (and $auth.jwt_issuer $auth.jwt_audience)) }}
+{{- if $v.auth.kubernetes.enabled }}
+{{- if not $hasJwks }}
+{{- $problems = append $problems "auth.kubernetes.enabled needs the keys that the cluster signs tokens with: set secrets.jwks, from kubectl get --raw /openid/v1/jwks" }}
+{{- end }}
+{{- if or $auth.jwt_issuer $auth.jwt_audience }}
+{{- $problems = append $problems "config.auth.jwt_issuer and jwt_audience come from auth.kubernetes: leave one of them out" }}
+{{- end }}
+{{- if ne (default "passthrough" $auth.mode) "service-account" }}
+{{- $problems = append $problems "auth.kubernetes.enabled is for callers of a service account: set config.auth.mode=service-account" }}
+{{- end }}
+{{- end }}
+{{- if and $hasJwks (not (or $v.auth.kubernetes.enabled (and $auth.jwt_issuer $auth.jwt_audience))) }}
 {{- $problems = append $problems "a JWT is checked for its issuer and its audience: set config.auth.jwt_issuer and config.auth.jwt_audience" }}
 {{- end }}
 
@@ -136,9 +148,6 @@
 {{- if gt (int .minReplicas) (int .maxReplicas) }}
 {{- $problems = append $problems "autoscaling.minReplicas is more than autoscaling.maxReplicas" }}
 {{- end }}
-{{- if and .targetCPUUtilizationPercentage (not (get (default (dict) $resources.requests) "cpu")) }}
-{{- $problems = append $problems "autoscaling.targetCPUUtilizationPercentage is a part of resources.requests.cpu: set that" }}
-{{- end }}
 {{- if not (or .targetCPUUtilizationPercentage .targetCallsInFlight .metrics) }}
 {{- $problems = append $problems "autoscaling.enabled needs something to go by: targetCPUUtilizationPercentage, targetCallsInFlight or metrics" }}
 {{- end }}
@@ -154,6 +163,62 @@
 {{- $problems = append $problems "metrics.serviceMonitor scrapes through the headless service: set headlessService.enabled=true, or use metrics.podMonitor" }}
 {{- end }}
 
+{{- if $problems }}
+{{- fail (printf "\n\nThese values do not fit together:\n  - %s\n" (join "\n  - " $problems)) }}
+{{- end }}
+{{- end }}
+
+{{- /* Names of an upgrade that are not those of the installation, as JSON: Kubernetes would be told to delete the gateway
+and to start another under the new name. */}}
+{{- define "vcenter-gateway.renamed" -}}
+{{- $problems := list }}
+{{- if .Release.IsUpgrade }}
+{{- $fullname := include "vcenter-gateway.fullname" . }}
+{{- range get (lookup "apps/v1" "Deployment" (include "vcenter-gateway.namespace" .) "") "items" }}
+{{- $labels := default (dict) .metadata.labels }}
+{{- $isOurs := and (eq (get $labels "app.kubernetes.io/instance") $.Release.Name) (eq (get $labels "app.kubernetes.io/part-of") $.Chart.Name) (eq (get $labels "app.kubernetes.io/component") "gateway") }}
+{{- /* A fleet may get and lose vCenters, each of which has a Deployment. */}}
+{{- $isOfFleet := or (get $ "vcenter") (get $labels "vcenter-gateway/vcenter") }}
+{{- $hasOtherName := ne (get $labels "app.kubernetes.io/name") (include "vcenter-gateway.name" $) }}
+{{- if and $isOurs (or $hasOtherName (and (not $isOfFleet) (ne .metadata.name $fullname))) }}
+{{- $problems = append $problems (printf "this release has the Deployment %q, and nameOverride or fullnameOverride would delete it to make %q: keep the names that it was installed with, or install a second release and uninstall this one when callers have moved" .metadata.name $fullname) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toJson $problems }}
+{{- end }}
+
+{{- /* What is about the release as a whole, in front of the gateways. */}}
+{{- define "vcenter-gateway.validateFront" -}}
+{{- $problems := list }}
+{{- $v := .Values }}
+{{- if and $v.router.enabled (not $v.vcenters) }}
+{{- $problems = append $problems "router.enabled is for a fleet: set vcenters" }}
+{{- end }}
+{{- if and $v.router.default (not (hasKey (default (dict) $v.vcenters) $v.router.default)) }}
+{{- $problems = append $problems (printf "router.default is %q, which vcenters does not have" $v.router.default) }}
+{{- end }}
+{{- if and $v.router.enabled (not $v.headlessService.enabled) }}
+{{- $problems = append $problems "the router finds the pods by the headless services: set headlessService.enabled=true" }}
+{{- end }}
+{{- if $v.router.enabled }}
+{{- range $name := keys (default (dict) $v.vcenters) | sortAlpha }}
+{{- $own := default (dict) (index $v.vcenters $name) }}
+{{- $ca := merge (deepCopy (default (dict) (get (default (dict) $own.secrets) "clientCa"))) $v.secrets.clientCa }}
+{{- if or $ca.value $ca.existingSecret $ca.existingConfigMap }}
+{{- $problems = append $problems (printf "callers' certificates end at the router, and the gateway of %s would see none: leave out secrets.clientCa, or the router" $name) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $v.ingress.enabled (not $v.ingress.hosts) }}
+{{- $problems = append $problems "ingress.enabled needs the names that callers use: set ingress.hosts" }}
+{{- end }}
+{{- if and $v.ingress.enabled $v.vcenters (not $v.router.enabled) }}
+{{- $problems = append $problems "an Ingress cannot choose by metadata: set router.enabled=true, or use grpcRoute" }}
+{{- end }}
+{{- if and $v.grpcRoute.enabled (not $v.grpcRoute.parentRefs) }}
+{{- $problems = append $problems "grpcRoute.enabled needs the Gateways that take it: set grpcRoute.parentRefs" }}
+{{- end }}
 {{- if $problems }}
 {{- fail (printf "\n\nThese values do not fit together:\n  - %s\n" (join "\n  - " $problems)) }}
 {{- end }}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tests.bench.figures import burst, codec, cpu, growth, latency, shared, size, start, vim, workers
+from tests.bench.figures import burst, codec, cpu, growth, latency, shared, size, start, vim, watching, workers
 from tests.bench.lab import Lab
 from tests.bench.results import Section
 
@@ -21,5 +21,7 @@ MEASUREMENTS: Mapping[str, Callable[[Lab], Section]] = {
     "workers": workers.measure,
     "size": size.measure,
     "shared": shared.measure,
+    "watching": watching.measure,
+    "inventory": watching.measure_inventory,
 }
 """By the name that `--only` takes, in the order of the report."""

@@ -450,10 +450,12 @@ async def test_a_thousand_calls_for_a_moody_server() -> None:
     at_once = asyncio.Semaphore(PLACES)  # As the limiter in front of it has it.
     ends: Counter[str] = Counter()
     unsent: set[str] = set()
+    connections: set[int] = set()
 
     async def call(client: Transport, number: int) -> None:
         target = f"/api/{number}/"
         async with at_once:
+            connections.add(client.connections)
             task = asyncio.ensure_future(send(client, RestRequest("POST", target, None), chance.uniform(0.1, 0.5)))
             if chance.random() < 0.2:
                 asyncio.get_running_loop().call_later(chance.random() / 10, task.cancel)
@@ -474,7 +476,7 @@ async def test_a_thousand_calls_for_a_moody_server() -> None:
     async with listener:
         async with Transport(VCenterOptions(url, max_concurrent_calls=PLACES)) as client:
             await asyncio.gather(*(call(client, number) for number in range(1000)))
-            assert 0 < client.connections <= PLACES
+            assert 0 < max(connections) <= PLACES
             # All places are free again, or this would end with the time of the calls.
             numbers = range(1000, 1000 + PLACES)
             received_before = len(received)
@@ -487,7 +489,7 @@ async def test_a_thousand_calls_for_a_moody_server() -> None:
         await eventually(lambda: serving == 0, "the end of all connections")
     assert set(received.values()) == {1}, "a call was sent twice"
     assert not unsent & set(received)
-    assert min(ends["answered"] / 5, ends["cancelled"], ends["VCENTER_CONNECTION_LOST"], ends["VCENTER_TIMEOUT"]) > 20
+    assert min(ends["answered"] / 5, ends["cancelled"], ends["VCENTER_CONNECTION_LOST"], ends["VCENTER_TIMEOUT"]) > 5
     await eventually(lambda: asyncio.all_tasks() <= tasks, "the end of all tasks")
 
 

@@ -95,6 +95,32 @@ def test_gauges_end_with_their_worker() -> None:
     assert value("sessions_open") is None
 
 
+@pytest.mark.parametrize(
+    ("code", "vm", "machine"),
+    [
+        ("NOT_FOUND", "vm-1001", "vm-1001"),
+        ("INTERNAL", "vm-1001", "vm-1001"),
+        ("NOT_FOUND", "hunter2", ""),
+        ("NOT_FOUND", "", ""),
+        ("NOT_FOUND", "vm-1001<script>", ""),
+    ],
+)
+def test_what_is_told_of_an_error(code: str, vm: str, machine: str) -> None:
+    """The machine, where it looks like one; the message where the gateway is at fault, and else vCenter's id of it."""
+    contract = load_contract()
+    error = contract.message_class(contract.messages["vapi.std.errors.v1.Error"])()
+    error.messages.add(id="a secret")
+    error.messages.add(id="com.vmware.not_found")
+    request = contract.message_class(contract.methods[RPC].input_type)(vm=vm)
+    errors = RecentErrors()
+    ended = record(code)
+    failure = Failure(code_pb2.Code.Value(code), "R", "what the caller was told", details=(error,))
+    errors.call_ended(ended._replace(message=request, failure=failure))
+    [group] = errors.newest()
+    text = "what the caller was told" if code == "INTERNAL" else "com.vmware.not_found"
+    assert (group.machine, group.text) == (machine, text)
+
+
 def test_equal_errors_of_workers() -> None:
     """Equal errors of several workers are one, with the request id of the last one; those of ended ones count too."""
     reports, first, second = WorkerReports(), Worker(), Worker()

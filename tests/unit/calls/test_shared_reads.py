@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 from google.rpc import code_pb2
 
-from gateway.calls import Call, Reply
+from gateway.calls import Basic, Call, Credential, Reply, SessionId
 from gateway.calls.shared_reads import MAX_AGE, SharedReadLimits, SharedReads, accepted_age
 from gateway.contract import load_contract
 from gateway.errors import Failure, GatewayError
 from gateway.transcoding import compile_bindings
-from gateway.vcenter import Basic, Credential, SessionId
 from tests.calls import ALICE, call_of
 from tests.held_vcenter import Clock, HeldVCenter, idle
 

@@ -15,16 +15,28 @@ from cryptography import x509
 from google.protobuf import descriptor_pb2
 
 from gateway import __version__
+from gateway.calls.credential import SESSION_HEADER
 from gateway.cli import cli
 from gateway.cli.output import Exit
 from gateway.contract import load_contract
 from gateway.settings import all_settings
 from gateway.vcenter.certificate import ends_soon
-from gateway.vcenter.credential import SESSION_HEADER
 from tests.integration.certificates import Authority
 from tests.unit.cli.conftest import Invoke
 
-COMMANDS = ["serve", "simulate", "call", "check", "routes", "descriptors", "version", "completion"]
+COMMANDS = [
+    "serve",
+    "simulate",
+    "call",
+    "watch",
+    "exec",
+    "cp",
+    "check",
+    "routes",
+    "descriptors",
+    "version",
+    "completion",
+]
 CONNECT = "vcenter.vm.hardware.v1.CdromService/ConnectCdrom"
 ENDS = [name.split("/")[1] for name in load_contract().methods]
 
@@ -206,10 +218,10 @@ def test_completion_of_rpcs(invoke: Invoke, typed: str, candidates: set[str]) ->
         pytest.param(
             [CONNECT, "--user", "root", "--password-file", "/dev/null"], "does not hold a password", id="empty-password"
         ),
-        pytest.param(["WatchGateway"], "WatchGateway streams its responses", id="stream"),
         pytest.param(
             ["GetGateway", "--vcenter", "https://vc"], "is answered by the gateway itself", id="own-rpc-to-vcenter"
         ),
+        pytest.param(["WatchGateway", "--vcenter", "https://vc"], "by the gateway itself", id="stream-of-vcenter"),
         pytest.param([CONNECT, "--user", "root:hunter2"], "must not have a colon", id="password-in-user"),
         pytest.param([CONNECT, "--plaintext", "--ca", __file__], "leave out --plaintext", id="plaintext-with-ca"),
         pytest.param([CONNECT, "--cert", __file__], "--cert and --key belong together", id="cert-without-key"),

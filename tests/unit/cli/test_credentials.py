@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
+from gateway.calls.credential import Basic
 from gateway.cli.credentials import read_credential, read_token
-from gateway.vcenter.credential import Basic
 
 LIMIT = 64 * 1024
 

@@ -113,6 +113,15 @@ def test_mistakes_below_lists() -> None:
     assert "spec.spec.interfaces[1].adapter.ipv4.type: takes one of DHCP" in str(caught.value)
 
 
+def test_durations() -> None:
+    """A duration is written as protobuf's JSON has it; what is none is told with an example."""
+    rpc = "vcenter.gateway.v1.GatewayService/WatchGateway"
+    assert parse(rpc, {"heartbeat_interval": "1.500s"}) == {"heartbeat_interval": "1.500s"}
+    for wrong in ("1 minute", {"seconds": 1}, 5):
+        with pytest.raises(RequestError, match=r"heartbeat_interval: takes a time such as 1\.5s"):
+            parse(rpc, {"heartbeat_interval": wrong})
+
+
 @pytest.mark.parametrize("name", sorted(CONTRACT.methods))
 def test_every_empty_request(name: str) -> None:
     """The empty object is a well-formed request of every rpc; what is required is the gateway's matter."""

@@ -8,8 +8,16 @@ from typing import Any
 
 import pytest
 
-from gateway.contract import ContractError, load_contract
+from gateway.contract import ContractError, Local, load_contract
 from gateway.live import GatewayService, local_endpoints, serves
+from gateway.live.event_watching import EventWatching
+from gateway.live.guest_service import GuestService
+from gateway.live.inventory_service import InventoryService
+from gateway.live.metrics.metrics_service import MetricsService
+from gateway.live.snapshot_service import SnapshotService
+from gateway.live.task_watching import TaskWatching
+from gateway.live.vm_settings_service import VmSettingsService
+from gateway.live.vm_watching import VmWatching
 from tests.protos import contract_of
 
 PROTO = """
@@ -86,6 +94,15 @@ def refusal(folder: Path, *services: object, more: str = "") -> str:
     return str(caught.value)
 
 
+def test_rpcs_that_stream_their_requests(tmp_path: Path) -> None:
+    """An rpc may stream its requests, with one response or many."""
+    uploading, chatting = Uploading(), Chatting()
+    contract = contract_of(tmp_path, PROTO % (UPLOAD + CHAT))
+    found = local_endpoints(contract, [Getting(), Watching(), uploading, chatting])
+    assert found["lab.v1.LabService/Upload"] == uploading.upload
+    assert found["lab.v1.LabService/Chat"] == chatting.chat
+
+
 @pytest.mark.parametrize("getting", [Getting(), Derived()], ids=["own", "inherited"])
 def test_each_rpc_has_its_method(tmp_path: Path, getting: Getting) -> None:
     """Methods are found by their mark, over several services; what vCenter does needs none."""
@@ -118,18 +135,6 @@ def test_each_rpc_has_its_method(tmp_path: Path, getting: Getting) -> None:
         pytest.param(
             [Getting(), Watching(), Derived()], "", "rpc lab.v1.LabService/Get is served twice", id="served-twice"
         ),
-        pytest.param(
-            [Getting(), Watching(), Uploading()],
-            UPLOAD,
-            "rpc lab.v1.LabService/Upload: the gateway serves no rpcs that stream their requests yet",
-            id="client-streaming",
-        ),
-        pytest.param(
-            [Getting(), Watching(), Chatting()],
-            CHAT,
-            "rpc lab.v1.LabService/Chat: the gateway serves no rpcs that stream their requests yet",
-            id="streaming-both-ways",
-        ),
     ],
 )
 def test_refusals(tmp_path: Path, services: list[object], more: str, sentence: str) -> None:
@@ -138,9 +143,18 @@ def test_refusals(tmp_path: Path, services: list[object], more: str, sentence: s
 
 
 def test_the_gateways_own_rpcs() -> None:
-    """Every rpc of the contract without a REST call is served."""
-    service: Any = GatewayService.__new__(GatewayService)
-    assert set(local_endpoints(load_contract(), [service])) == {
-        "vcenter.gateway.v1.GatewayService/GetGateway",
-        "vcenter.gateway.v1.GatewayService/WatchGateway",
-    }
+    """Every rpc of the contract without a REST call is served, and each by one class."""
+    classes: list[Any] = [
+        EventWatching,
+        GatewayService,
+        GuestService,
+        InventoryService,
+        MetricsService,
+        SnapshotService,
+        TaskWatching,
+        VmSettingsService,
+        VmWatching,
+    ]
+    contract = load_contract()
+    own = {name for name, method in contract.methods.items() if isinstance(method.backing, Local)}
+    assert set(local_endpoints(contract, [each.__new__(each) for each in classes])) == own

@@ -255,7 +255,12 @@ def test_a_fault_that_makes_no_sense_is_refused(kind: str, arguments: dict[str, 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_can_be_made_by_its_name(kind: str) -> None:
     """As the control API does."""
-    arguments = {"latency": {"seconds": 1}, "error": {"error_type": "ERROR"}, "answer": {"body": [1]}}
+    arguments = {
+        "latency": {"seconds": 1},
+        "error": {"error_type": "ERROR"},
+        "answer": {"body": [1]},
+        "vim_fault": {"fault": "NotFound"},
+    }
     assert Fault.of(kind, arguments.get(kind, {})).kind == kind
 
 

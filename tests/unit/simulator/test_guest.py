@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from gateway.simulator import ManualClock
 from gateway.simulator.guest import PASSWORD, Account, Plan
-from gateway.simulator.guest_programs import run
+from gateway.simulator.guest_shell import Shell
 from gateway.simulator.guest_systems import family_of, full_name_of
 from tests.unit.simulator.harness import Answer, Api
 
@@ -264,6 +265,7 @@ def test_an_operating_system_without_a_known_name_gets_one() -> None:
         ("sh", "-c 'true && /bin/sleep 5 || exit 9'", 5, 0),
         ("sh", "-c 'sleep 5; yes'", None, 0),
         ("sh", "-c 'echo done > /var/log/x'", 0, 0),
+        ("sh", "-c '#!/bin/sh\nsleep 2\nexit 3\n'", 2, 3),
         ("cmd.exe", "/c exit 7", 0, 7),
         ("cmd.exe", "/C exit /b 8", 0, 8),
         ("cmd.exe", "/c ping -n 4 localhost & exit 2", 4, 2),
@@ -272,10 +274,16 @@ def test_an_operating_system_without_a_known_name_gets_one() -> None:
         ("timeout.exe", "", 0, 1),
     ],
 )
-def test_programs(name: str, arguments: str, seconds: float | None, exit_code: int) -> None:
+def test_programs(
+    api: Api, clock: ManualClock, name: str, arguments: str, seconds: float | None, exit_code: int
+) -> None:
     """Programs take the time that their arguments say, and exit as theirs do."""
-    outcome = run(name, arguments)
-    assert (outcome.after.total_seconds() if outcome.after is not None else None, outcome.exit_code) == (
-        seconds,
-        exit_code,
-    )
+    guest = api.inventory.machines[WINDOWS if name.lower().endswith(".exe") else LINUX].guest
+    account = next(iter(guest.accounts.values()))
+    shell, passed = Shell(guest, account, account.home, {}, clock()), timedelta()
+    pause = shell.begin(name, arguments)
+    while pause.exit_code is None and pause.after is not None:
+        passed += pause.after
+        pause = shell.go_on(clock() + passed)
+    assert (None if pause.exit_code is None else passed.total_seconds()) == seconds
+    assert (pause.exit_code or 0) == exit_code

@@ -192,7 +192,7 @@ def test_files_take_up_room(api: Api) -> None:
         ("-c 'echo one two > /tmp/out'", b"one two\n"),
         ("-c 'hostname > /tmp/out && whoami >> /tmp/out'", b"web-0001\nuser\n"),
         ('-c "cat /etc/hostname > /tmp/out 2>&1"', b"web-0001\n"),
-        ("-c 'cat /none > /tmp/out || echo failed >> /tmp/out'", b"cat: File /none was not found\nfailed\n"),
+        ("-c 'cat /none > /tmp/out 2>&1 || echo failed >> /tmp/out'", b"cat: File /none was not found\nfailed\n"),
         ("-c 'cd /home; ls user > /tmp/out; pwd >> /tmp/out'", b"/home\n"),
         ("-c 'cp /etc/hostname /tmp/a; mv /tmp/a /tmp/out'", b"web-0001\n"),
         ("-c 'date > /tmp/out; false && rm /tmp/out'", b"Thu Jan 15 12:00:00 UTC 2026\n"),

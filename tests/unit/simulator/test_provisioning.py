@@ -272,6 +272,15 @@ def test_an_instant_clone_goes_on_where_its_source_is(api: Api) -> None:
     assert source.power_state == "POWERED_ON"
 
 
+@pytest.mark.parametrize("uuid", ["", "x", "5d2c7a4e-91f0-4b86-a3c5-1e6f0d8b42a7x", "%s"])
+def test_the_bios_uuid_of_an_instant_clone_is_one(api: Api, uuid: str) -> None:
+    """INVALID_ARGUMENT for any other text; no machine is made."""
+    before = set(api.inventory.machines)
+    spec = {"source": "vm-1001", "name": "copy", "bios_uuid": uuid}
+    assert api("POST", f"{VM}?action=instant-clone", spec).error_type == "INVALID_ARGUMENT"
+    assert set(api.inventory.machines) == before
+
+
 def test_a_machine_that_moves_takes_nothing_else(api: Api) -> None:
     """While it moves it is busy; a canceled move leaves it where it was."""
     where = api.inventory.machines["vm-1002"].placement

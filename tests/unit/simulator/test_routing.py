@@ -122,7 +122,8 @@ def test_an_operation_that_the_older_api_does_not_have(api: Api, method: str, ta
     """404 in the dialect below /rest."""
     answer = api.request(method, target)
     assert (answer.status, answer.response.content_type) == (404, "application/json")
-    assert answer.json == {"type": "com.vmware.vapi.std.errors.not_found", "value": {"messages": [NOT_FOUND]}}
+    value = {"error_type": "NOT_FOUND", "messages": [NOT_FOUND]}
+    assert answer.json == {"type": "com.vmware.vapi.std.errors.not_found", "value": value}
 
 
 def test_the_page_for_a_path_outside_the_api(api: Api) -> None:

@@ -231,6 +231,10 @@ def test_drift_need_not_be_watched(decode: Decode) -> None:
         pytest.param({"natural": -1}, "natural should be an integer of 32 bits but is an integer", id="negative"),
         pytest.param({"natural": 2**32}, "natural should be an integer of 32 bits but is an integer", id="uint32"),
         pytest.param({"big": -1}, "big should be an integer of 64 bits but is an integer", id="negative-uint64"),
+        pytest.param({"big": 2.0**64}, "big should be an integer of 64 bits but is an integer", id="uint64"),
+        pytest.param(
+            {"size_MiB": -1e19}, "size_MiB should be an integer of 64 bits but is an integer", id="int64-below"
+        ),
         pytest.param({"size_MiB": 2**63}, "size_MiB should be an integer of 64 bits but is an integer", id="int64"),
         pytest.param(
             {"at": "10000-01-01T00:00:00Z"},

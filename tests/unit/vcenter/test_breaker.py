@@ -256,7 +256,7 @@ async def test_how_calls_end(end: RestResponse | Exception, is_quick: bool, answ
         breaker = Breaker(2, answers=partial(answer, says))
         for _ in range(2):
             exchange = Exchange(RestRequest("GET", "/", None), {}, 0.0, None, is_quick)
-            await asyncio.gather(guarded(breaker, send)(exchange), return_exceptions=True)
+            await asyncio.gather(guarded(breaker)(send)(exchange), return_exceptions=True)
             await idle()
         assert breaker.state == state
 
@@ -291,6 +291,6 @@ async def test_how_a_probe_ends(breaker: Breaker, clock: Clock, end: TransportEr
     fail(breaker, 3)
     clock.now += 2.0
     with pytest.raises(type(end)):
-        await guarded(breaker, send)(Exchange(RestRequest("GET", "/", None), {}, 0.0))
+        await guarded(breaker)(send)(Exchange(RestRequest("GET", "/", None), {}, 0.0))
     assert breaker.state is state
     breaker.admit()

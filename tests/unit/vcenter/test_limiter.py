@@ -160,7 +160,7 @@ async def test_a_deadline_that_is_over(left: float) -> None:
         raise AssertionError("it was sent")
 
     with pytest.raises(NotSentTimeoutError):
-        await limited(limiter, send)(Exchange(RestRequest("GET", "/", None), {}, deadline(left)))
+        await limited(limiter)(send)(Exchange(RestRequest("GET", "/", None), {}, deadline(left)))
     assert limiter.active == 0
 
 
@@ -339,7 +339,7 @@ async def test_an_answer_is_read_before_its_place_is_free() -> None:
         await may_read.wait()
 
     limiter = Limiter(2, 10)
-    enter = limited(limiter, send)
+    enter = limited(limiter)(send)
     request = RestRequest("GET", "/api/x", None, "GET /api/x")
     exchanges = [enter(Exchange(request, {}, deadline(), read=read)) for _ in range(5)]
     tasks = [asyncio.ensure_future(exchange) for exchange in exchanges]
@@ -363,5 +363,5 @@ async def test_an_answer_that_cannot_be_read() -> None:
     request = RestRequest("GET", "/api/x", None, "GET /api/x")
     for _ in range(2):
         with pytest.raises(GatewayError, match="no answer"):
-            await limited(limiter, send)(Exchange(request, {}, deadline(), read=read))
+            await limited(limiter)(send)(Exchange(request, {}, deadline(), read=read))
     assert limiter.active == 0

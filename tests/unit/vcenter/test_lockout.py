@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.vcenter import Basic
+from gateway.calls import Basic
 from gateway.vcenter.lockout import LockoutGuard
 from tests.held_vcenter import Clock
 

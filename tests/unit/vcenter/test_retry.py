@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from google.rpc import code_pb2
 
+import gateway
 from gateway.calls import Call, Reply
 from gateway.contract import load_contract
 from gateway.errors import Failure, GatewayError, Reason
@@ -184,6 +186,26 @@ def test_what_callers_are_advised(failure: Failure, delay: float | None) -> None
 
 
 @pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        pytest.param(answered("SERVICE_UNAVAILABLE", 503, retry_delay=29.0), 29.0, id="soon"),
+        pytest.param(answered("SERVICE_UNAVAILABLE", 503, retry_delay=3597.0), 30.0, id="in-an-hour"),
+        pytest.param(answered("SERVICE_UNAVAILABLE", 503), None, id="unknown"),
+        pytest.param(Failure.of(Reason.CREDENTIALS_REJECTED, "", retry_delay=300.0), 300.0, id="the-gateway's-own"),
+    ],
+)
+async def test_how_long_callers_are_told_to_wait(failure: Failure, told: float | None) -> None:
+    """Thirty seconds at most where vCenter asks for longer. The gateway itself does not try again before the time that
+    vCenter asks for."""
+    vcenter = VCenter(failure, failure, failure)
+    with pytest.raises(GatewayError) as caught:
+        await retrying(RetryPolicy(tries=1), RetryBudget(), Events())(vcenter)(call_of(READ))
+    assert caught.value.failure == failure.with_(retry_delay=told)
+    delay = LONGEST.next(failure, 1, is_repeatable=True)
+    assert delay is None or delay >= (failure.retry_delay or 0)
+
+
+@pytest.mark.parametrize(
     ("failure", "pushback"),
     [
         pytest.param(UNREACHABLE, None, id="did-not-run"),
@@ -241,6 +263,36 @@ async def test_the_last_failure_is_told() -> None:
     assert (caught.value.failure.reason, vcenter.calls) == ("HTTP_503", 3)
 
 
+OPEN = Failure.of(Reason.VCENTER_CIRCUIT_OPEN, "not sent", retry_delay=2.0)
+
+
+async def test_the_breaker_opens_between_two_tries() -> None:
+    """The caller gets what the call ended in when it was sent, and the time after which the breaker lets one through;
+    nobody is told that it was sent again."""
+    vcenter, events = VCenter(UNREACHABLE), Repeated()
+    with pytest.raises(GatewayError) as caught:
+        await retrying(SOON, RetryBudget(), events, lambda: 1.5)(vcenter)(call_of(READ))
+    assert (caught.value.failure.reason, caught.value.failure.retry_delay) == ("VCENTER_UNREACHABLE", 1.5)
+    assert (vcenter.calls, events.delays) == (1, [])
+
+
+async def test_the_breaker_opens_while_a_try_waits_for_its_turn() -> None:
+    """A refusal of the breaker does not hide what the call ended in before."""
+    vcenter = VCenter(page(503), OPEN, UNREACHABLE)
+    with pytest.raises(GatewayError) as caught:
+        await retrying(SOON, RetryBudget(), Events())(vcenter)(call_of(READ))
+    assert (caught.value.failure.reason, caught.value.failure.retry_delay) == ("HTTP_503", 2.0)
+    assert vcenter.calls == 2
+
+
+async def test_a_breaker_that_is_open_before() -> None:
+    """A call that was never sent ends in the refusal."""
+    vcenter = VCenter(OPEN)
+    with pytest.raises(GatewayError) as caught:
+        await retrying(SOON, RetryBudget(), Events())(vcenter)(call_of(READ))
+    assert (caught.value.failure, vcenter.calls) == (OPEN, 1)
+
+
 @pytest.mark.parametrize(("timeout", "tries"), [(0.999, 1), (60, 2)], ids=["too-late", "in-time"])
 async def test_the_deadline(timeout: float, tries: int) -> None:
     """Where the wait would outlast the deadline, the caller gets the failure immediately."""
@@ -288,6 +340,19 @@ async def test_calls_fill_the_budget() -> None:
         with pytest.raises(GatewayError):
             await send(call_of(READ))
     assert vcenter.calls == 20 + 1 + 19 // 4
+
+
+def test_nothing_else_decides_delays() -> None:
+    """No other module has a number of its own after which callers come again."""
+    found = [
+        f"{path}:{node.lineno}"
+        for path in Path(gateway.__file__).parent.rglob("*.py")
+        if "simulator" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.keyword) and node.arg == "retry_delay"
+        if any(isinstance(inner, ast.Constant) and inner.value is not None for inner in ast.walk(node.value))
+    ]
+    assert not found
 
 
 def test_budget_bounds_repetition() -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from base64 import b64decode
 from itertools import count
 
 import pytest
 
+from gateway.calls import Basic
 from gateway.contract import load_contract
 from gateway.errors import Failure, GatewayError
+from gateway.events import Events, SessionEnded
 from gateway.transcoding import RestRequest, RestResponse, compile_bindings
 from gateway.transcoding.error_response import error_reader
-from gateway.vcenter import Basic
 from gateway.vcenter.exchange import Exchange
 from gateway.vcenter.failures import AnswerTimeoutError, ConnectionLostError, NotSentError
 from gateway.vcenter.retry import RetryPolicy
@@ -82,6 +84,31 @@ async def test_how_many_are_kept() -> None:
     assert sorted(vcenter.open.values()) == names(0, 2, 3)
     assert (pool.open_sessions, pool.counts.displaced) == (LIMIT, 1)
     await pool.close()
+    assert not vcenter.open
+
+
+class Ends(Events):
+    """Keeps why sessions ended, with how many were open then."""
+
+    def __init__(self) -> None:
+        self.pool: SessionPool | None = None
+        self.told: list[tuple[str, int]] = []
+
+    def session_ended(self, ended: SessionEnded) -> None:
+        assert self.pool is not None
+        self.told.append((ended.cause, self.pool.open_sessions))
+
+
+async def test_ends_are_told() -> None:
+    """Whoever watches the gateway learns of each session that is no longer used, and why, when it is no longer one of
+    the open ones."""
+    vcenter, clock, ends = VCenter(), Clock(), Ends()
+    pool = ends.pool = SessionPool(vcenter.send, vcenter.send, REST, limit=2, clock=clock, events=ends)
+    await get(pool, *USERS[:3])
+    clock.now += 26 * 60
+    await get(pool, USERS[2])
+    await pool.close()
+    assert ends.told == [("displaced", 2), ("renewed", 1), ("", 1), ("", 0)]
     assert not vcenter.open
 
 
@@ -243,6 +270,44 @@ async def test_a_login_that_fails_is_put_off(ends_in: RestResponse | Exception, 
         logins.clock.now += 0.125
 
 
+@pytest.mark.parametrize(
+    ("message_id", "is_tried"),
+    [
+        pytest.param("failedToLoginMaxUserSessionCountReached", True, id="of-one-user"),
+        pytest.param("failedToLoginMaxSessionCountReached", False, id="of-all"),
+        pytest.param("cis.ServerUnavailable", True, id="other-words"),
+    ],
+)
+async def test_a_vcenter_that_is_full_is_so_for_all_users(message_id: str, is_tried: bool) -> None:
+    """Nobody's login is tried during the wait where vCenter has no room for anybody's session; the wait grows with
+    whoever tries next, and ends with the first login that works."""
+    logins = Logins(refusal("SERVICE_UNAVAILABLE", f"{FULL}{message_id}"))
+    await logins.failure(USERS[0])
+    assert (await logins.failure(USERS[1])).retry_delay == 1
+    assert logins.tried == (2 if is_tried else 1)
+    logins.clock.now += 1
+    assert (await logins.failure(USERS[2])).retry_delay == (1 if is_tried else 2)
+    logins.clock.now += 2
+    logins.ends_in = RestResponse(201, {}, b'"session"')
+    await get(logins.pool, *USERS[3:6])
+
+
+async def test_a_login_that_fails_for_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """Where all who waited for a login have given up, its failure leaves nothing in the log."""
+    vcenter = VCenter()
+    pool = SessionPool(vcenter.send, vcenter.send, REST)
+    vcenter.answering.clear()
+    waiting = asyncio.ensure_future(pool.get(wrong(USERS[0])))
+    await idle()
+    waiting.cancel()
+    await idle()
+    vcenter.answering.set()
+    await idle()
+    gc.collect()
+    assert pool.counts.rejected == 1
+    assert not caplog.records
+
+
 async def test_the_wait_is_bounded_and_begins_anew() -> None:
     """It grows up to 30 s, and a login that works brings it back to the first."""
     logins = Logins(refusal("SERVICE_UNAVAILABLE"))
@@ -355,7 +420,7 @@ class Operations:
         self.clock = Clock()
         self._numbers = count(1)
         self.pool = SessionPool(self.send, self.send, REST, clock=self.clock)
-        self._send = with_session(self.pool, self.send)
+        self._send = with_session(self.pool)(self.send)
 
     def sent(self, request: RestRequest) -> int:
         return sum(each is request for each in self.requests)

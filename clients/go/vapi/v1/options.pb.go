@@ -295,6 +295,22 @@ var file_vapi_v1_options_proto_extTypes = []protoimpl.ExtensionInfo{
 		Filename:      "vapi/v1/options.proto",
 	},
 	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         50117,
+		Name:          "vapi.v1.filtered",
+		Tag:           "varint,50117,opt,name=filtered",
+		Filename:      "vapi/v1/options.proto",
+	},
+	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         50118,
+		Name:          "vapi.v1.waits",
+		Tag:           "varint,50118,opt,name=waits",
+		Filename:      "vapi/v1/options.proto",
+	},
+	{
 		ExtendedType:  (*descriptorpb.MessageOptions)(nil),
 		ExtensionType: ([]*Union)(nil),
 		Field:         50110,
@@ -386,6 +402,15 @@ var (
 	//
 	// optional bool optional_result = 50114;
 	E_OptionalResult = &file_vapi_v1_options_proto_extTypes[2]
+	// The gateway leaves out of the answers what its policy hides from the caller. Where a rule of the policy limits
+	// resources, the request need not name any: see `docs/access.md`.
+	//
+	// optional bool filtered = 50117;
+	E_Filtered = &file_vapi_v1_options_proto_extTypes[3]
+	// The call takes as long as what it waits for: neither the default deadline of reads nor the longest one applies.
+	//
+	// optional bool waits = 50118;
+	E_Waits = &file_vapi_v1_options_proto_extTypes[4]
 )
 
 // Extension fields to descriptorpb.MessageOptions.
@@ -393,12 +418,12 @@ var (
 	// Unions of the structure: which fields are relevant for which value of a tag.
 	//
 	// repeated vapi.v1.Union unions = 50110;
-	E_Unions = &file_vapi_v1_options_proto_extTypes[3]
+	E_Unions = &file_vapi_v1_options_proto_extTypes[5]
 	// Marks a structure that vCenter puts into the `data` of errors. An error whose data has exactly its fields carries
 	// the typed message in the details of its status as well.
 	//
 	// optional bool error_data = 50111;
-	E_ErrorData = &file_vapi_v1_options_proto_extTypes[4]
+	E_ErrorData = &file_vapi_v1_options_proto_extTypes[6]
 )
 
 // Extension fields to descriptorpb.FieldOptions.
@@ -407,30 +432,30 @@ var (
 	// vCenter sends as a text stays as it is.
 	//
 	// optional bool json_text = 50110;
-	E_JsonText = &file_vapi_v1_options_proto_extTypes[5]
+	E_JsonText = &file_vapi_v1_options_proto_extTypes[7]
 	// What kind of thing an identifier stands for: the field's value, each element of a list, or each value of a map.
 	//
 	// optional vapi.v1.Resource resource = 50111;
-	E_Resource = &file_vapi_v1_options_proto_extTypes[6]
+	E_Resource = &file_vapi_v1_options_proto_extTypes[8]
 	// What kind of thing the keys of a map stand for.
 	//
 	// optional vapi.v1.Resource key_resource = 50112;
-	E_KeyResource = &file_vapi_v1_options_proto_extTypes[7]
+	E_KeyResource = &file_vapi_v1_options_proto_extTypes[9]
 	// Full name of the enum that has the values of a text, or of each text of a list. Both spellings are taken in requests:
 	// vCenter's, for instance `POWERED_ON`, and that of the enum, which answers show: `POWER_STATE_POWERED_ON`. Values that
 	// the enum does not have are passed on as they are.
 	//
 	// optional string open_enum = 50115;
-	E_OpenEnum = &file_vapi_v1_options_proto_extTypes[8]
+	E_OpenEnum = &file_vapi_v1_options_proto_extTypes[10]
 	// Version of the vSphere API that brought the field, for instance `8.0.0.0`. An older vCenter rejects a request that
 	// sets the field, and leaves the field out of its answers. Unset where it is not known.
 	//
 	// optional string field_since = 50113;
-	E_FieldSince = &file_vapi_v1_options_proto_extTypes[9]
+	E_FieldSince = &file_vapi_v1_options_proto_extTypes[11]
 	// From which release on a query parameter is sent in another way.
 	//
 	// optional vapi.v1.Moved moved = 50116;
-	E_Moved = &file_vapi_v1_options_proto_extTypes[10]
+	E_Moved = &file_vapi_v1_options_proto_extTypes[12]
 )
 
 // Extension fields to descriptorpb.EnumValueOptions.
@@ -438,7 +463,7 @@ var (
 	// Version of the vSphere API that brought the value, for instance `8.0.0.0`. Unset where it is not known.
 	//
 	// optional string value_since = 50113;
-	E_ValueSince = &file_vapi_v1_options_proto_extTypes[11]
+	E_ValueSince = &file_vapi_v1_options_proto_extTypes[13]
 )
 
 var File_vapi_v1_options_proto protoreflect.FileDescriptor
@@ -463,7 +488,9 @@ const file_vapi_v1_options_proto_rawDesc = "" +
 	"\boptional\x18\x03 \x03(\tR\boptional:W\n" +
 	"\x06errors\x12\x1e.google.protobuf.MethodOptions\x18\xbe\x87\x03 \x03(\x0e2\x1d.vapi.std.errors.v1.ErrorTypeR\x06errors:6\n" +
 	"\x05since\x12\x1e.google.protobuf.MethodOptions\x18\xc1\x87\x03 \x01(\tR\x05since:I\n" +
-	"\x0foptional_result\x12\x1e.google.protobuf.MethodOptions\x18\u0087\x03 \x01(\bR\x0eoptionalResult:I\n" +
+	"\x0foptional_result\x12\x1e.google.protobuf.MethodOptions\x18\u0087\x03 \x01(\bR\x0eoptionalResult:<\n" +
+	"\bfiltered\x12\x1e.google.protobuf.MethodOptions\x18Ň\x03 \x01(\bR\bfiltered:6\n" +
+	"\x05waits\x12\x1e.google.protobuf.MethodOptions\x18Ƈ\x03 \x01(\bR\x05waits:I\n" +
 	"\x06unions\x12\x1f.google.protobuf.MessageOptions\x18\xbe\x87\x03 \x03(\v2\x0e.vapi.v1.UnionR\x06unions:@\n" +
 	"\n" +
 	"error_data\x12\x1f.google.protobuf.MessageOptions\x18\xbf\x87\x03 \x01(\bR\terrorData:<\n" +
@@ -507,24 +534,26 @@ var file_vapi_v1_options_proto_depIdxs = []int32{
 	4,  // 1: vapi.v1.errors:extendee -> google.protobuf.MethodOptions
 	4,  // 2: vapi.v1.since:extendee -> google.protobuf.MethodOptions
 	4,  // 3: vapi.v1.optional_result:extendee -> google.protobuf.MethodOptions
-	5,  // 4: vapi.v1.unions:extendee -> google.protobuf.MessageOptions
-	5,  // 5: vapi.v1.error_data:extendee -> google.protobuf.MessageOptions
-	6,  // 6: vapi.v1.json_text:extendee -> google.protobuf.FieldOptions
-	6,  // 7: vapi.v1.resource:extendee -> google.protobuf.FieldOptions
-	6,  // 8: vapi.v1.key_resource:extendee -> google.protobuf.FieldOptions
-	6,  // 9: vapi.v1.open_enum:extendee -> google.protobuf.FieldOptions
-	6,  // 10: vapi.v1.field_since:extendee -> google.protobuf.FieldOptions
-	6,  // 11: vapi.v1.moved:extendee -> google.protobuf.FieldOptions
-	7,  // 12: vapi.v1.value_since:extendee -> google.protobuf.EnumValueOptions
-	8,  // 13: vapi.v1.errors:type_name -> vapi.std.errors.v1.ErrorType
-	2,  // 14: vapi.v1.unions:type_name -> vapi.v1.Union
-	1,  // 15: vapi.v1.resource:type_name -> vapi.v1.Resource
-	1,  // 16: vapi.v1.key_resource:type_name -> vapi.v1.Resource
-	0,  // 17: vapi.v1.moved:type_name -> vapi.v1.Moved
-	18, // [18:18] is the sub-list for method output_type
-	18, // [18:18] is the sub-list for method input_type
-	13, // [13:18] is the sub-list for extension type_name
-	1,  // [1:13] is the sub-list for extension extendee
+	4,  // 4: vapi.v1.filtered:extendee -> google.protobuf.MethodOptions
+	4,  // 5: vapi.v1.waits:extendee -> google.protobuf.MethodOptions
+	5,  // 6: vapi.v1.unions:extendee -> google.protobuf.MessageOptions
+	5,  // 7: vapi.v1.error_data:extendee -> google.protobuf.MessageOptions
+	6,  // 8: vapi.v1.json_text:extendee -> google.protobuf.FieldOptions
+	6,  // 9: vapi.v1.resource:extendee -> google.protobuf.FieldOptions
+	6,  // 10: vapi.v1.key_resource:extendee -> google.protobuf.FieldOptions
+	6,  // 11: vapi.v1.open_enum:extendee -> google.protobuf.FieldOptions
+	6,  // 12: vapi.v1.field_since:extendee -> google.protobuf.FieldOptions
+	6,  // 13: vapi.v1.moved:extendee -> google.protobuf.FieldOptions
+	7,  // 14: vapi.v1.value_since:extendee -> google.protobuf.EnumValueOptions
+	8,  // 15: vapi.v1.errors:type_name -> vapi.std.errors.v1.ErrorType
+	2,  // 16: vapi.v1.unions:type_name -> vapi.v1.Union
+	1,  // 17: vapi.v1.resource:type_name -> vapi.v1.Resource
+	1,  // 18: vapi.v1.key_resource:type_name -> vapi.v1.Resource
+	0,  // 19: vapi.v1.moved:type_name -> vapi.v1.Moved
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	15, // [15:20] is the sub-list for extension type_name
+	1,  // [1:15] is the sub-list for extension extendee
 	0,  // [0:1] is the sub-list for field type_name
 }
 
@@ -540,7 +569,7 @@ func file_vapi_v1_options_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vapi_v1_options_proto_rawDesc), len(file_vapi_v1_options_proto_rawDesc)),
 			NumEnums:      0,
 			NumMessages:   4,
-			NumExtensions: 12,
+			NumExtensions: 14,
 			NumServices:   0,
 		},
 		GoTypes:           file_vapi_v1_options_proto_goTypes,

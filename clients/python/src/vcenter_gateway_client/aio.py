@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
@@ -109,7 +110,25 @@ class _Call:
 class _UnaryCall(_Call):
     def __await__(self) -> Generator[Any, None, Any]:
         with typed_errors(self._method):
-            return (yield from self._call.__await__())
+            try:
+                return (yield from self._call.__await__())
+            except asyncio.CancelledError:
+                if not self._call.done():
+                    raise
+                error = yield from self._error().__await__()
+                if error is None:
+                    raise
+                raise error from None
+
+    async def _error(self) -> aio.AioRpcError | None:
+        """The error that the call has ended with, None if it was cancelled."""
+        # gRPC takes the end of the requests for a cancellation where it falls together with the end of the call.
+        call = self._call
+        code = await call.code()
+        if code in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED):
+            return None
+        initial, trailing = await call.initial_metadata(), await call.trailing_metadata()
+        return aio.AioRpcError(code, initial, trailing, await call.details())
 
 
 class _StreamCall(_Call):

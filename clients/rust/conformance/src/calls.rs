@@ -81,6 +81,7 @@ calls! {
     "vcenter.gateway.v1.VmSettingsService/AnswerQuestion" => vcenter_gateway_client::vcenter::gateway::v1::VmSettingsServiceClient<_>, answer_question;
     "vcenter.gateway.v1.VmSettingsService/CreateCustomAttribute" => vcenter_gateway_client::vcenter::gateway::v1::VmSettingsServiceClient<_>, create_custom_attribute;
     "vcenter.gateway.v1.VmSettingsService/DeleteCustomAttribute" => vcenter_gateway_client::vcenter::gateway::v1::VmSettingsServiceClient<_>, delete_custom_attribute;
+    "vcenter.gateway.v1.VmSettingsService/GetBootOptions" => vcenter_gateway_client::vcenter::gateway::v1::VmSettingsServiceClient<_>, get_boot_options;
     "vcenter.gateway.v1.VmSettingsService/GetExtraConfig" => vcenter_gateway_client::vcenter::gateway::v1::VmSettingsServiceClient<_>, get_extra_config;
     "vcenter.gateway.v1.VmSettingsService/ListCustomAttributes" => vcenter_gateway_client::vcenter::gateway::v1::VmSettingsServiceClient<_>, list_custom_attributes;
     "vcenter.gateway.v1.VmSettingsService/MarkAsTemplate" => vcenter_gateway_client::vcenter::gateway::v1::VmSettingsServiceClient<_>, mark_as_template;
@@ -91,6 +92,7 @@ calls! {
     "vcenter.gateway.v1.VmSettingsService/SetCustomAttributes" => vcenter_gateway_client::vcenter::gateway::v1::VmSettingsServiceClient<_>, set_custom_attributes;
     "vcenter.gateway.v1.VmSettingsService/TakeScreenshot" => vcenter_gateway_client::vcenter::gateway::v1::VmSettingsServiceClient<_>, take_screenshot;
     "vcenter.gateway.v1.VmSettingsService/UpdateAnnotation" => vcenter_gateway_client::vcenter::gateway::v1::VmSettingsServiceClient<_>, update_annotation;
+    "vcenter.gateway.v1.VmSettingsService/UpdateBootOptions" => vcenter_gateway_client::vcenter::gateway::v1::VmSettingsServiceClient<_>, update_boot_options;
     "vcenter.gateway.v1.VmSettingsService/UpdateExtraConfig" => vcenter_gateway_client::vcenter::gateway::v1::VmSettingsServiceClient<_>, update_extra_config;
     "vcenter.gateway.v1.WatchService/ListEvents" => vcenter_gateway_client::vcenter::gateway::v1::WatchServiceClient<_>, list_events;
     "vcenter.gateway.v1.WatchService/WaitForTask" => vcenter_gateway_client::vcenter::gateway::v1::WatchServiceClient<_>, wait_for_task;

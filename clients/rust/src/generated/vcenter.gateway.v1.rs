@@ -463,6 +463,7 @@ pub mod gateway_service_client {
 pub use gateway_service_client::GatewayServiceClient;
 /// One message to `RunProgram`.
 #[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
 pub struct RunProgramRequest {
     /// What the message says.
     #[prost(oneof = "run_program_request::Message", tags = "1, 2")]
@@ -472,12 +473,13 @@ pub struct RunProgramRequest {
 pub mod run_program_request {
     /// What the message says.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
+    #[prost(skip_debug)]
     pub enum Message {
         /// What to run; the first message, and only the first.
         #[prost(message, tag = "1")]
         Start(super::ProgramStart),
-        /// Part of the standard input, at most 1 MiB. The program starts when the client has sent all of it and closed its
-        /// side of the stream.
+        /// Part of the standard input, of which there may be 1 MiB in all; for more, upload a file. The program starts when the
+        /// client has sent all of it and closed its side of the stream.
         #[prost(bytes, tag = "2")]
         Input(::prost::alloc::vec::Vec<u8>),
     }
@@ -539,7 +541,7 @@ pub mod program_start {
         /// Command line for the guest's shell: `/bin/sh -c` on Linux, `cmd.exe /c` on Windows.
         #[prost(string, tag = "3")]
         ShellCommand(::prost::alloc::string::String),
-        /// Absolute path of a program. Its arguments are in `arguments`.
+        /// Path of a program, or its name where the guest's shell finds it. Its arguments are in `arguments`.
         #[prost(string, tag = "4")]
         Path(::prost::alloc::string::String),
     }
@@ -619,8 +621,8 @@ impl ::prost::Name for ProgramStarted {
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ProgramExited {
     /// Exit code.
-    #[prost(int32, optional, tag = "1")]
-    pub exit_code: ::core::option::Option<i32>,
+    #[prost(int64, optional, tag = "1")]
+    pub exit_code: ::core::option::Option<i64>,
     /// When it was started, by the guest's clock.
     #[prost(message, optional, tag = "2")]
     pub started: ::core::option::Option<::prost_types::Timestamp>,
@@ -781,7 +783,7 @@ pub struct DownloadFileRequest {
     /// Bytes to skip. None when unset.
     #[prost(int64, optional, tag = "4")]
     pub offset: ::core::option::Option<i64>,
-    /// Bytes in one chunk: 1 KiB to 1 MiB. 256 KiB when unset.
+    /// Bytes in each chunk but the last: 1 KiB to 1 MiB. 256 KiB when unset.
     #[prost(int32, optional, tag = "5")]
     pub chunk_size: ::core::option::Option<i32>,
 }
@@ -967,9 +969,12 @@ pub mod guest_service_client {
         /// before the program starts, output comes from temporary files that the gateway reads on while the program runs, about
         /// once a second. The gateway removes the files whatever happens, and says in `exited` what it could not remove. When the
         /// call is cancelled or its connection is lost, the program goes on unless `start.stop_on_disconnect` is set.
-        /// - `DEADLINE_EXCEEDED`: the program ran longer than `start.timeout`. It was stopped.
-        /// - `RESOURCE_EXHAUSTED`: the output is larger than `start.max_output_bytes`. The program was stopped.
-        /// - `INVALID_ARGUMENT`: the first request is not `start`, or the program cannot be started.
+        /// A program that the guest's shell cannot start ends like one that fails, for instance with exit code 127.
+        /// - `DEADLINE_EXCEEDED` with reason `PROGRAM_TIMEOUT`: the program ran longer than `start.timeout`. It was stopped.
+        /// - `RESOURCE_EXHAUSTED` with reason `PROGRAM_OUTPUT_TOO_LARGE`: the output is larger than `start.max_output_bytes`. The
+        ///   program was stopped.
+        /// - `INVALID_ARGUMENT`: the first request is not `start`, the working directory does not exist, or an argument has a
+        ///   sign that the guest's shell cannot be told.
         pub async fn run_program(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::RunProgramRequest>,
@@ -1001,7 +1006,7 @@ pub mod guest_service_client {
         /// The first request is `start`, the others are chunks. The file appears in its place when it is complete: the gateway
         /// writes it under a temporary name beside it, and moves it. A call that fails leaves the old file as it was.
         /// - `ALREADY_EXISTS`: the file exists, and `start.overwrite` is not set.
-        /// - `DATA_LOSS`: the size or the checksum is not what `start` announced.
+        /// - `DATA_LOSS` with reason `FILE_MISMATCH`: the size or the checksum is not what `start` announced.
         /// - `RESOURCE_EXHAUSTED`: the guest's file system is full.
         pub async fn upload_file(
             &mut self,
@@ -1033,7 +1038,7 @@ pub mod guest_service_client {
         ///
         /// The first message has the size and the attributes, the last one the checksum of what was sent. A client that reads
         /// slowly slows the transfer down; nothing is buffered. To resume, set `offset` to the number of bytes received.
-        /// - `FAILED_PRECONDITION`: the file became shorter than `offset`.
+        /// - `FAILED_PRECONDITION` with reason `FILE_CHANGED`: the file became shorter than `offset`.
         pub async fn download_file(
             &mut self,
             request: impl tonic::IntoRequest<super::DownloadFileRequest>,
@@ -1923,6 +1928,8 @@ pub mod inventory_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Returns the folders and datacenters of the inventory as a tree, with the path of each.
+        /// - `NOT_FOUND`: there is no such folder or datacenter.
+        /// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
         pub async fn get_inventory_tree(
             &mut self,
             request: impl tonic::IntoRequest<super::GetInventoryTreeRequest>,
@@ -2047,7 +2054,7 @@ pub struct QueryMetricsRequest {
     /// Identifiers of virtual machines, at most 1,000.
     #[prost(string, repeated, tag = "1")]
     pub vms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Names of metrics.
+    /// Names of metrics, at most 64.
     #[prost(string, repeated, tag = "2")]
     pub metrics: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Time between samples, one of those that `ListMetrics` returns. 20 seconds, which is live, when unset.
@@ -2059,7 +2066,7 @@ pub struct QueryMetricsRequest {
     /// Only samples up to this time.
     #[prost(message, optional, tag = "5")]
     pub end: ::core::option::Option<::prost_types::Timestamp>,
-    /// The newest samples only, as many as this for each series. All when unset; 1 when no time is set either.
+    /// The newest samples only, as many as this for each series: 1 to 10,000. All when unset; 1 when no time is set either.
     #[prost(int32, optional, tag = "6")]
     pub max_samples: ::core::option::Option<i32>,
     /// Whether to return a series for each instance, such as each CPU or disk, beside the one of the machine as a whole.
@@ -2145,7 +2152,7 @@ pub struct StreamMetricsRequest {
     /// Which machines to read. At most 1,000 may match.
     #[prost(message, optional, tag = "1")]
     pub filter: ::core::option::Option<VmFilter>,
-    /// Names of metrics.
+    /// Names of metrics, at most 64.
     #[prost(string, repeated, tag = "2")]
     pub metrics: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Whether to return a series for each instance, such as each CPU or disk, beside the one of the machine as a whole.
@@ -2359,7 +2366,9 @@ pub mod metrics_service_client {
         }
         /// Streams live samples of metrics of virtual machines, every 20 seconds.
         ///
-        /// Any number of streams for the same machines and metrics cost vCenter one query. A machine that is off has no samples.
+        /// Any number of streams for the same machines and metrics cost vCenter one query. A machine that is off has no samples. A
+        /// policy that limits machines hides all others. A client that reads slowly misses samples.
+        /// - `INVALID_ARGUMENT`: a metric has an unknown name, or more than 1,000 machines match the filter.
         pub async fn stream_metrics(
             &mut self,
             request: impl tonic::IntoRequest<super::StreamMetricsRequest>,
@@ -2529,6 +2538,15 @@ pub enum Reason {
     /// {"reason": "AUDIT_UNAVAILABLE", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     AuditUnavailable = 18,
+    /// vCenter refused the account that the gateway itself uses. The caller's credentials are accepted; only an operator of
+    /// the gateway can correct this. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says when the gateway tries
+    /// the account again.
+    ///
+    /// ```json
+    /// {"reason": "SERVICE_ACCOUNT_REJECTED", "domain": "vcenter-gateway",
+    ///  "metadata": {"operation": "POST /api/session", "http_status": "401"}}
+    /// ```
+    ServiceAccountRejected = 19,
     /// This vCenter is too old for the call, or for the call with this kind of credentials. The gRPC code is
     /// `UNIMPLEMENTED`. The message says which release it needs.
     ///
@@ -2536,6 +2554,46 @@ pub enum Reason {
     /// {"reason": "VCENTER_TOO_OLD", "domain": "vcenter-gateway", "metadata": {}}
     /// ```
     VcenterTooOld = 20,
+    /// What a call waits for has not come within its time: `WaitForVm`, `WaitForTask`. The gRPC code is `DEADLINE_EXCEEDED`.
+    /// The message says what is missing.
+    ///
+    /// ```json
+    /// {"reason": "CONDITION_NOT_MET", "domain": "vcenter-gateway", "metadata": {}}
+    /// ```
+    ConditionNotMet = 21,
+    /// As many files are being copied to and from guests as the gateway allows. The gRPC code is `RESOURCE_EXHAUSTED`; the
+    /// `google.rpc.RetryInfo` says when to try again.
+    ///
+    /// ```json
+    /// {"reason": "TOO_MANY_TRANSFERS", "domain": "vcenter-gateway", "metadata": {}}
+    /// ```
+    TooManyTransfers = 30,
+    /// What was uploaded is not what the call announced: another size, or another checksum. The file in the guest is as it
+    /// was. The gRPC code is `DATA_LOSS`.
+    ///
+    /// ```json
+    /// {"reason": "FILE_MISMATCH", "domain": "vcenter-gateway", "metadata": {}}
+    /// ```
+    FileMismatch = 31,
+    /// The file in the guest is shorter than the offset to resume from: it has changed since. The gRPC code is
+    /// `FAILED_PRECONDITION`. Begin anew.
+    ///
+    /// ```json
+    /// {"reason": "FILE_CHANGED", "domain": "vcenter-gateway", "metadata": {}}
+    /// ```
+    FileChanged = 32,
+    /// The program in the guest ran longer than allowed, and was stopped. The gRPC code is `DEADLINE_EXCEEDED`.
+    ///
+    /// ```json
+    /// {"reason": "PROGRAM_TIMEOUT", "domain": "vcenter-gateway", "metadata": {"pid": "2101"}}
+    /// ```
+    ProgramTimeout = 33,
+    /// The program in the guest wrote more than allowed, and was stopped. The gRPC code is `RESOURCE_EXHAUSTED`.
+    ///
+    /// ```json
+    /// {"reason": "PROGRAM_OUTPUT_TOO_LARGE", "domain": "vcenter-gateway", "metadata": {"pid": "2101"}}
+    /// ```
+    ProgramOutputTooLarge = 34,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2563,7 +2621,14 @@ impl Reason {
             Self::GatewayStopping => "REASON_GATEWAY_STOPPING",
             Self::TooManyStreams => "REASON_TOO_MANY_STREAMS",
             Self::AuditUnavailable => "REASON_AUDIT_UNAVAILABLE",
+            Self::ServiceAccountRejected => "REASON_SERVICE_ACCOUNT_REJECTED",
             Self::VcenterTooOld => "REASON_VCENTER_TOO_OLD",
+            Self::ConditionNotMet => "REASON_CONDITION_NOT_MET",
+            Self::TooManyTransfers => "REASON_TOO_MANY_TRANSFERS",
+            Self::FileMismatch => "REASON_FILE_MISMATCH",
+            Self::FileChanged => "REASON_FILE_CHANGED",
+            Self::ProgramTimeout => "REASON_PROGRAM_TIMEOUT",
+            Self::ProgramOutputTooLarge => "REASON_PROGRAM_OUTPUT_TOO_LARGE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2588,7 +2653,14 @@ impl Reason {
             "REASON_GATEWAY_STOPPING" => Some(Self::GatewayStopping),
             "REASON_TOO_MANY_STREAMS" => Some(Self::TooManyStreams),
             "REASON_AUDIT_UNAVAILABLE" => Some(Self::AuditUnavailable),
+            "REASON_SERVICE_ACCOUNT_REJECTED" => Some(Self::ServiceAccountRejected),
             "REASON_VCENTER_TOO_OLD" => Some(Self::VcenterTooOld),
+            "REASON_CONDITION_NOT_MET" => Some(Self::ConditionNotMet),
+            "REASON_TOO_MANY_TRANSFERS" => Some(Self::TooManyTransfers),
+            "REASON_FILE_MISMATCH" => Some(Self::FileMismatch),
+            "REASON_FILE_CHANGED" => Some(Self::FileChanged),
+            "REASON_PROGRAM_TIMEOUT" => Some(Self::ProgramTimeout),
+            "REASON_PROGRAM_OUTPUT_TOO_LARGE" => Some(Self::ProgramOutputTooLarge),
             _ => None,
         }
     }
@@ -3360,6 +3432,79 @@ impl ::prost::Name for SetCloudInitResponse {
         "/vcenter.gateway.v1.SetCloudInitResponse".into()
     }
 }
+/// Request of `GetBootOptions`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBootOptionsRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+}
+impl ::prost::Name for GetBootOptionsRequest {
+    const NAME: &'static str = "GetBootOptionsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.GetBootOptionsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.GetBootOptionsRequest".into()
+    }
+}
+/// Response of `GetBootOptions`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBootOptionsResponse {
+    /// Whether the firmware starts only what is signed. Only with EFI firmware.
+    #[prost(bool, optional, tag = "1")]
+    pub secure_boot: ::core::option::Option<bool>,
+    /// The version of the configuration that the options are from.
+    #[prost(string, optional, tag = "2")]
+    pub change_version: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for GetBootOptionsResponse {
+    const NAME: &'static str = "GetBootOptionsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.GetBootOptionsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.GetBootOptionsResponse".into()
+    }
+}
+/// Request of `UpdateBootOptions`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateBootOptionsRequest {
+    /// Identifier of the virtual machine.
+    #[prost(string, tag = "1")]
+    pub vm: ::prost::alloc::string::String,
+    /// Whether the firmware starts only what is signed. Only with EFI firmware.
+    #[prost(bool, optional, tag = "2")]
+    pub secure_boot: ::core::option::Option<bool>,
+    /// The version of the configuration that the change is meant for. Not compared when unset.
+    #[prost(string, optional, tag = "3")]
+    pub change_version: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for UpdateBootOptionsRequest {
+    const NAME: &'static str = "UpdateBootOptionsRequest";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.UpdateBootOptionsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.UpdateBootOptionsRequest".into()
+    }
+}
+/// Response of `UpdateBootOptions`, empty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateBootOptionsResponse {}
+impl ::prost::Name for UpdateBootOptionsResponse {
+    const NAME: &'static str = "UpdateBootOptionsResponse";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.UpdateBootOptionsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.UpdateBootOptionsResponse".into()
+    }
+}
 /// Request of `ListCustomAttributes`, empty.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListCustomAttributesRequest {}
@@ -3935,6 +4080,66 @@ pub mod vm_settings_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Returns the boot options that REST lacks. `vcenter.vm.hardware.v1.BootService` has the others.
+        pub async fn get_boot_options(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetBootOptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetBootOptionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/GetBootOptions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.VmSettingsService",
+                        "GetBootOptions",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Changes the boot options that REST lacks. The machine must be powered off.
+        pub async fn update_boot_options(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UpdateBootOptionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UpdateBootOptionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/vcenter.gateway.v1.VmSettingsService/UpdateBootOptions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "vcenter.gateway.v1.VmSettingsService",
+                        "UpdateBootOptions",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Lists the custom attributes that virtual machines can have.
         pub async fn list_custom_attributes(
             &mut self,
@@ -4238,12 +4443,11 @@ impl ::prost::Name for WatchVmsRequest {
 /// One message of `WatchVms`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchVmsResponse {
-    /// Continues the stream after this message. Valid on any replica for a while; a token that has become too old leads to a
-    /// full state with `reset`. Unset in messages after which a stream cannot be continued.
+    /// Continues the stream after this message. Unset in messages after which a stream cannot be continued.
     #[prost(string, optional, tag = "7")]
     pub resume_token: ::core::option::Option<::prost::alloc::string::String>,
     /// What the message says.
-    #[prost(oneof = "watch_vms_response::Event", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "watch_vms_response::Event", tags = "1, 2, 3, 4, 5, 6, 8")]
     pub event: ::core::option::Option<watch_vms_response::Event>,
 }
 /// Nested message and enum types in `WatchVmsResponse`.
@@ -4251,7 +4455,8 @@ pub mod watch_vms_response {
     /// What the message says.
     #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Event {
-        /// Where the state comes from, and whether it starts afresh; the first message.
+        /// Where the state comes from, and whether it starts afresh. The first message; it comes again where the client reads
+        /// so slowly that the gateway no longer knows what it has missed.
         #[prost(message, tag = "1")]
         Started(super::WatchStarted),
         /// Machines that exist or match now, with all watched fields.
@@ -4269,6 +4474,9 @@ pub mod watch_vms_response {
         /// Nothing has changed; the stream is alive.
         #[prost(message, tag = "6")]
         Heartbeat(super::Heartbeat),
+        /// The gateway has lost vCenter. What it has sent may be out of date until the next `synced`.
+        #[prost(message, tag = "8")]
+        Lost(super::SourceLost),
     }
 }
 impl ::prost::Name for WatchVmsResponse {
@@ -4293,8 +4501,8 @@ pub struct WatchStarted {
     /// The gateway's clock.
     #[prost(message, optional, tag = "3")]
     pub observed_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// Whether a full state follows: always without a resume token, and with one that is too old. The client drops the state
-    /// it had.
+    /// Whether a full state follows: always without a resume token, and with one that is not known. The client drops the
+    /// state that it had.
     #[prost(bool, optional, tag = "4")]
     pub reset: ::core::option::Option<bool>,
 }
@@ -4306,6 +4514,26 @@ impl ::prost::Name for WatchStarted {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/vcenter.gateway.v1.WatchStarted".into()
+    }
+}
+/// Why a stream may be out of date.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SourceLost {
+    /// When the gateway last heard of vCenter.
+    #[prost(message, optional, tag = "1")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// What is wrong.
+    #[prost(string, optional, tag = "2")]
+    pub problem: ::core::option::Option<::prost::alloc::string::String>,
+}
+impl ::prost::Name for SourceLost {
+    const NAME: &'static str = "SourceLost";
+    const PACKAGE: &'static str = "vcenter.gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "vcenter.gateway.v1.SourceLost".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/vcenter.gateway.v1.SourceLost".into()
     }
 }
 /// Some virtual machines with changed fields.
@@ -4988,8 +5216,10 @@ pub mod watch_service_client {
         /// with one, exactly the changes that were missed, then `synced`. After that each change: machines that were added or now
         /// match the filter, changed fields of machines, and machines that were removed or no longer match. Changes that come
         /// faster than the client reads are merged for each machine; a removal is never lost.
+        ///
+        /// A resume token belongs to one caller, filter and set of fields, and to the replica that sent it. With any other token,
+        /// and with one that has become too old, the stream starts with the full state.
         /// - `UNAVAILABLE` with reason `GATEWAY_STOPPING`: the replica stops. Call again with the last resume token.
-        /// - `INVALID_ARGUMENT`: the resume token is not one of this gateway's, or belongs to another caller.
         pub async fn watch_vms(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchVmsRequest>,
@@ -5048,7 +5278,9 @@ pub mod watch_service_client {
         ///
         /// Takes the identifiers of `cis.v1.TaskService`'s tasks and of VIM's. The first message has the present state, the last
         /// one the final state. Any number of watchers cost vCenter one poll.
-        /// - `NOT_FOUND`: there is no such task; vCenter forgets tasks some time after their end.
+        /// - `NOT_FOUND`: there is no such task, or the policy hides what it works on; vCenter forgets tasks some time after
+        ///   their end.
+        /// - `PERMISSION_DENIED`: `cancel_on_disconnect` is set, and the policy does not allow `cis.v1.TaskService/CancelTask`.
         pub async fn watch_task(
             &mut self,
             request: impl tonic::IntoRequest<super::WatchTaskRequest>,
@@ -5079,6 +5311,7 @@ pub mod watch_service_client {
         /// would have failed with had it not been a task.
         /// - `CANCELLED`: somebody canceled the task.
         /// - `DEADLINE_EXCEEDED`: the task still runs. Unless `cancel_on_disconnect` is set, it goes on.
+        /// - `NOT_FOUND`, `PERMISSION_DENIED`: see `WatchTask`.
         pub async fn wait_for_task(
             &mut self,
             request: impl tonic::IntoRequest<super::WaitForTaskRequest>,
@@ -5165,6 +5398,24 @@ pub mod watch_service_client {
 }
 #[doc(inline)]
 pub use watch_service_client::WatchServiceClient;
+impl ::core::fmt::Debug for RunProgramRequest {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter
+            .debug_struct("RunProgramRequest")
+            .field("message", &self.message)
+            .finish()
+    }
+}
+impl ::core::fmt::Debug for run_program_request::Message {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        match self {
+            Self::Start(value) => formatter.debug_tuple("Start").field(value).finish(),
+            Self::Input(_) => {
+                formatter.debug_tuple("Input").field(&crate::redact::Redacted).finish()
+            }
+        }
+    }
+}
 impl ::core::fmt::Debug for ProgramStart {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         formatter

@@ -105,8 +105,8 @@ type RunProgramRequest_Start struct {
 }
 
 type RunProgramRequest_Input struct {
-	// Part of the standard input, at most 1 MiB. The program starts when the client has sent all of it and closed its
-	// side of the stream.
+	// Part of the standard input, of which there may be 1 MiB in all; for more, upload a file. The program starts when the
+	// client has sent all of it and closed its side of the stream.
 	Input []byte `protobuf:"bytes,2,opt,name=input,proto3,oneof"`
 }
 
@@ -274,7 +274,7 @@ type ProgramStart_ShellCommand struct {
 }
 
 type ProgramStart_Path struct {
-	// Absolute path of a program. Its arguments are in `arguments`.
+	// Path of a program, or its name where the guest's shell finds it. Its arguments are in `arguments`.
 	Path string `protobuf:"bytes,4,opt,name=path,proto3,oneof"`
 }
 
@@ -479,7 +479,7 @@ func (x *ProgramStarted) GetStarted() *timestamppb.Timestamp {
 type ProgramExited struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Exit code.
-	ExitCode *int32 `protobuf:"varint,1,opt,name=exit_code,json=exitCode,proto3,oneof" json:"exit_code,omitempty"`
+	ExitCode *int64 `protobuf:"varint,1,opt,name=exit_code,json=exitCode,proto3,oneof" json:"exit_code,omitempty"`
 	// When it was started, by the guest's clock.
 	Started *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=started,proto3" json:"started,omitempty"`
 	// When it ended, by the guest's clock.
@@ -520,7 +520,7 @@ func (*ProgramExited) Descriptor() ([]byte, []int) {
 	return file_vcenter_gateway_v1_guest_service_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *ProgramExited) GetExitCode() int32 {
+func (x *ProgramExited) GetExitCode() int64 {
 	if x != nil && x.ExitCode != nil {
 		return *x.ExitCode
 	}
@@ -910,7 +910,7 @@ type DownloadFileRequest struct {
 	Path string `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
 	// Bytes to skip. None when unset.
 	Offset *int64 `protobuf:"varint,4,opt,name=offset,proto3,oneof" json:"offset,omitempty"`
-	// Bytes in one chunk: 1 KiB to 1 MiB. 256 KiB when unset.
+	// Bytes in each chunk but the last: 1 KiB to 1 MiB. 256 KiB when unset.
 	ChunkSize     *int32 `protobuf:"varint,5,opt,name=chunk_size,json=chunkSize,proto3,oneof" json:"chunk_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1199,10 +1199,10 @@ var File_vcenter_gateway_v1_guest_service_proto protoreflect.FileDescriptor
 
 const file_vcenter_gateway_v1_guest_service_proto_rawDesc = "" +
 	"\n" +
-	"&vcenter/gateway/v1/guest_service.proto\x12\x12vcenter.gateway.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15vapi/v1/options.proto\x1a(vcenter/gateway/v1/gateway_service.proto\x1a vcenter/vm/guest/v1/common.proto\"p\n" +
+	"&vcenter/gateway/v1/guest_service.proto\x12\x12vcenter.gateway.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15vapi/v1/options.proto\x1a(vcenter/gateway/v1/gateway_service.proto\x1a vcenter/vm/guest/v1/common.proto\"u\n" +
 	"\x11RunProgramRequest\x128\n" +
-	"\x05start\x18\x01 \x01(\v2 .vcenter.gateway.v1.ProgramStartH\x00R\x05start\x12\x16\n" +
-	"\x05input\x18\x02 \x01(\fH\x00R\x05inputB\t\n" +
+	"\x05start\x18\x01 \x01(\v2 .vcenter.gateway.v1.ProgramStartH\x00R\x05start\x12\x1b\n" +
+	"\x05input\x18\x02 \x01(\fB\x03\x80\x01\x01H\x00R\x05inputB\t\n" +
 	"\amessage\"\x87\x06\n" +
 	"\fProgramStart\x12(\n" +
 	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
@@ -1237,7 +1237,7 @@ const file_vcenter_gateway_v1_guest_service_proto_rawDesc = "" +
 	"\astarted\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\astartedB\x06\n" +
 	"\x04_pid\"\xc4\x01\n" +
 	"\rProgramExited\x12 \n" +
-	"\texit_code\x18\x01 \x01(\x05H\x00R\bexitCode\x88\x01\x01\x124\n" +
+	"\texit_code\x18\x01 \x01(\x03H\x00R\bexitCode\x88\x01\x01\x124\n" +
 	"\astarted\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x120\n" +
 	"\x05ended\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05ended\x12\x1b\n" +
 	"\tleft_over\x18\x04 \x03(\tR\bleftOverB\f\n" +

@@ -44,23 +44,26 @@ type GuestServiceClient interface {
 	// before the program starts, output comes from temporary files that the gateway reads on while the program runs, about
 	// once a second. The gateway removes the files whatever happens, and says in `exited` what it could not remove. When the
 	// call is cancelled or its connection is lost, the program goes on unless `start.stop_on_disconnect` is set.
-	// - `DEADLINE_EXCEEDED`: the program ran longer than `start.timeout`. It was stopped.
-	// - `RESOURCE_EXHAUSTED`: the output is larger than `start.max_output_bytes`. The program was stopped.
-	// - `INVALID_ARGUMENT`: the first request is not `start`, or the program cannot be started.
+	// A program that the guest's shell cannot start ends like one that fails, for instance with exit code 127.
+	//   - `DEADLINE_EXCEEDED` with reason `PROGRAM_TIMEOUT`: the program ran longer than `start.timeout`. It was stopped.
+	//   - `RESOURCE_EXHAUSTED` with reason `PROGRAM_OUTPUT_TOO_LARGE`: the output is larger than `start.max_output_bytes`. The
+	//     program was stopped.
+	//   - `INVALID_ARGUMENT`: the first request is not `start`, the working directory does not exist, or an argument has a
+	//     sign that the guest's shell cannot be told.
 	RunProgram(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[RunProgramRequest, RunProgramResponse], error)
 	// Writes a file in a guest.
 	//
 	// The first request is `start`, the others are chunks. The file appears in its place when it is complete: the gateway
 	// writes it under a temporary name beside it, and moves it. A call that fails leaves the old file as it was.
 	// - `ALREADY_EXISTS`: the file exists, and `start.overwrite` is not set.
-	// - `DATA_LOSS`: the size or the checksum is not what `start` announced.
+	// - `DATA_LOSS` with reason `FILE_MISMATCH`: the size or the checksum is not what `start` announced.
 	// - `RESOURCE_EXHAUSTED`: the guest's file system is full.
 	UploadFile(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadFileRequest, UploadFileResponse], error)
 	// Reads a file of a guest.
 	//
 	// The first message has the size and the attributes, the last one the checksum of what was sent. A client that reads
 	// slowly slows the transfer down; nothing is buffered. To resume, set `offset` to the number of bytes received.
-	// - `FAILED_PRECONDITION`: the file became shorter than `offset`.
+	// - `FAILED_PRECONDITION` with reason `FILE_CHANGED`: the file became shorter than `offset`.
 	DownloadFile(ctx context.Context, in *DownloadFileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[DownloadFileResponse], error)
 }
 
@@ -137,23 +140,26 @@ type GuestServiceServer interface {
 	// before the program starts, output comes from temporary files that the gateway reads on while the program runs, about
 	// once a second. The gateway removes the files whatever happens, and says in `exited` what it could not remove. When the
 	// call is cancelled or its connection is lost, the program goes on unless `start.stop_on_disconnect` is set.
-	// - `DEADLINE_EXCEEDED`: the program ran longer than `start.timeout`. It was stopped.
-	// - `RESOURCE_EXHAUSTED`: the output is larger than `start.max_output_bytes`. The program was stopped.
-	// - `INVALID_ARGUMENT`: the first request is not `start`, or the program cannot be started.
+	// A program that the guest's shell cannot start ends like one that fails, for instance with exit code 127.
+	//   - `DEADLINE_EXCEEDED` with reason `PROGRAM_TIMEOUT`: the program ran longer than `start.timeout`. It was stopped.
+	//   - `RESOURCE_EXHAUSTED` with reason `PROGRAM_OUTPUT_TOO_LARGE`: the output is larger than `start.max_output_bytes`. The
+	//     program was stopped.
+	//   - `INVALID_ARGUMENT`: the first request is not `start`, the working directory does not exist, or an argument has a
+	//     sign that the guest's shell cannot be told.
 	RunProgram(grpc.BidiStreamingServer[RunProgramRequest, RunProgramResponse]) error
 	// Writes a file in a guest.
 	//
 	// The first request is `start`, the others are chunks. The file appears in its place when it is complete: the gateway
 	// writes it under a temporary name beside it, and moves it. A call that fails leaves the old file as it was.
 	// - `ALREADY_EXISTS`: the file exists, and `start.overwrite` is not set.
-	// - `DATA_LOSS`: the size or the checksum is not what `start` announced.
+	// - `DATA_LOSS` with reason `FILE_MISMATCH`: the size or the checksum is not what `start` announced.
 	// - `RESOURCE_EXHAUSTED`: the guest's file system is full.
 	UploadFile(grpc.ClientStreamingServer[UploadFileRequest, UploadFileResponse]) error
 	// Reads a file of a guest.
 	//
 	// The first message has the size and the attributes, the last one the checksum of what was sent. A client that reads
 	// slowly slows the transfer down; nothing is buffered. To resume, set `offset` to the number of bytes received.
-	// - `FAILED_PRECONDITION`: the file became shorter than `offset`.
+	// - `FAILED_PRECONDITION` with reason `FILE_CHANGED`: the file became shorter than `offset`.
 	DownloadFile(*DownloadFileRequest, grpc.ServerStreamingServer[DownloadFileResponse]) error
 	mustEmbedUnimplementedGuestServiceServer()
 }

@@ -868,10 +868,10 @@ const file_vcenter_gateway_v1_inventory_service_proto_rawDesc = "" +
 	"\x1dINVENTORY_NODE_TYPE_VM_FOLDER\x10\x03\x12#\n" +
 	"\x1fINVENTORY_NODE_TYPE_HOST_FOLDER\x10\x04\x12(\n" +
 	"$INVENTORY_NODE_TYPE_DATASTORE_FOLDER\x10\x05\x12&\n" +
-	"\"INVENTORY_NODE_TYPE_NETWORK_FOLDER\x10\x062\xc0\x02\n" +
-	"\x10InventoryService\x12_\n" +
-	"\tStreamVms\x12$.vcenter.gateway.v1.StreamVmsRequest\x1a%.vcenter.gateway.v1.StreamVmsResponse\"\x03\x90\x02\x010\x01\x12W\n" +
-	"\aFindVms\x12\".vcenter.gateway.v1.FindVmsRequest\x1a#.vcenter.gateway.v1.FindVmsResponse\"\x03\x90\x02\x01\x12r\n" +
+	"\"INVENTORY_NODE_TYPE_NETWORK_FOLDER\x10\x062\xc8\x02\n" +
+	"\x10InventoryService\x12c\n" +
+	"\tStreamVms\x12$.vcenter.gateway.v1.StreamVmsRequest\x1a%.vcenter.gateway.v1.StreamVmsResponse\"\a\xa8\xbc\x18\x01\x90\x02\x010\x01\x12[\n" +
+	"\aFindVms\x12\".vcenter.gateway.v1.FindVmsRequest\x1a#.vcenter.gateway.v1.FindVmsResponse\"\a\xa8\xbc\x18\x01\x90\x02\x01\x12r\n" +
 	"\x10GetInventoryTree\x12+.vcenter.gateway.v1.GetInventoryTreeRequest\x1a,.vcenter.gateway.v1.GetInventoryTreeResponse\"\x03\x90\x02\x01B\xed\x01\n" +
 	"\x16com.vcenter.gateway.v1B\x15InventoryServiceProtoP\x01ZRgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/gateway/v1;gatewayv1\xa2\x02\x03VGX\xaa\x02\x12Vcenter.Gateway.V1\xca\x02\x12Vcenter\\Gateway\\V1\xe2\x02\x1eVcenter\\Gateway\\V1\\GPBMetadata\xea\x02\x14Vcenter::Gateway::V1b\x06proto3"
 

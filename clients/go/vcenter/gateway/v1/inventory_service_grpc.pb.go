@@ -47,6 +47,8 @@ type InventoryServiceClient interface {
 	// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
 	FindVms(ctx context.Context, in *FindVmsRequest, opts ...grpc.CallOption) (*FindVmsResponse, error)
 	// Returns the folders and datacenters of the inventory as a tree, with the path of each.
+	// - `NOT_FOUND`: there is no such folder or datacenter.
+	// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
 	GetInventoryTree(ctx context.Context, in *GetInventoryTreeRequest, opts ...grpc.CallOption) (*GetInventoryTreeResponse, error)
 }
 
@@ -120,6 +122,8 @@ type InventoryServiceServer interface {
 	// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
 	FindVms(context.Context, *FindVmsRequest) (*FindVmsResponse, error)
 	// Returns the folders and datacenters of the inventory as a tree, with the path of each.
+	// - `NOT_FOUND`: there is no such folder or datacenter.
+	// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
 	GetInventoryTree(context.Context, *GetInventoryTreeRequest) (*GetInventoryTreeResponse, error)
 	mustEmbedUnimplementedInventoryServiceServer()
 }

@@ -268,7 +268,7 @@ type QueryMetricsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identifiers of virtual machines, at most 1,000.
 	Vms []string `protobuf:"bytes,1,rep,name=vms,proto3" json:"vms,omitempty"`
-	// Names of metrics.
+	// Names of metrics, at most 64.
 	Metrics []string `protobuf:"bytes,2,rep,name=metrics,proto3" json:"metrics,omitempty"`
 	// Time between samples, one of those that `ListMetrics` returns. 20 seconds, which is live, when unset.
 	Interval *durationpb.Duration `protobuf:"bytes,3,opt,name=interval,proto3" json:"interval,omitempty"`
@@ -276,7 +276,7 @@ type QueryMetricsRequest struct {
 	Start *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=start,proto3" json:"start,omitempty"`
 	// Only samples up to this time.
 	End *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=end,proto3" json:"end,omitempty"`
-	// The newest samples only, as many as this for each series. All when unset; 1 when no time is set either.
+	// The newest samples only, as many as this for each series: 1 to 10,000. All when unset; 1 when no time is set either.
 	MaxSamples *int32 `protobuf:"varint,6,opt,name=max_samples,json=maxSamples,proto3,oneof" json:"max_samples,omitempty"`
 	// Whether to return a series for each instance, such as each CPU or disk, beside the one of the machine as a whole.
 	Instances     *bool `protobuf:"varint,7,opt,name=instances,proto3,oneof" json:"instances,omitempty"`
@@ -542,7 +542,7 @@ type StreamMetricsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which machines to read. At most 1,000 may match.
 	Filter *VmFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// Names of metrics.
+	// Names of metrics, at most 64.
 	Metrics []string `protobuf:"bytes,2,rep,name=metrics,proto3" json:"metrics,omitempty"`
 	// Whether to return a series for each instance, such as each CPU or disk, beside the one of the machine as a whole.
 	Instances *bool `protobuf:"varint,3,opt,name=instances,proto3,oneof" json:"instances,omitempty"`
@@ -810,11 +810,11 @@ const file_vcenter_gateway_v1_metrics_service_proto_rawDesc = "" +
 	"\x05event\"F\n" +
 	"\n" +
 	"MetricPage\x128\n" +
-	"\x06series\x18\x01 \x03(\v2 .vcenter.gateway.v1.MetricSeriesR\x06series2\xca\x02\n" +
+	"\x06series\x18\x01 \x03(\v2 .vcenter.gateway.v1.MetricSeriesR\x06series2\xce\x02\n" +
 	"\x0eMetricsService\x12c\n" +
 	"\vListMetrics\x12&.vcenter.gateway.v1.ListMetricsRequest\x1a'.vcenter.gateway.v1.ListMetricsResponse\"\x03\x90\x02\x01\x12f\n" +
-	"\fQueryMetrics\x12'.vcenter.gateway.v1.QueryMetricsRequest\x1a(.vcenter.gateway.v1.QueryMetricsResponse\"\x03\x90\x02\x01\x12k\n" +
-	"\rStreamMetrics\x12(.vcenter.gateway.v1.StreamMetricsRequest\x1a).vcenter.gateway.v1.StreamMetricsResponse\"\x03\x90\x02\x010\x01B\xeb\x01\n" +
+	"\fQueryMetrics\x12'.vcenter.gateway.v1.QueryMetricsRequest\x1a(.vcenter.gateway.v1.QueryMetricsResponse\"\x03\x90\x02\x01\x12o\n" +
+	"\rStreamMetrics\x12(.vcenter.gateway.v1.StreamMetricsRequest\x1a).vcenter.gateway.v1.StreamMetricsResponse\"\a\xa8\xbc\x18\x01\x90\x02\x010\x01B\xeb\x01\n" +
 	"\x16com.vcenter.gateway.v1B\x13MetricsServiceProtoP\x01ZRgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/gateway/v1;gatewayv1\xa2\x02\x03VGX\xaa\x02\x12Vcenter.Gateway.V1\xca\x02\x12Vcenter\\Gateway\\V1\xe2\x02\x1eVcenter\\Gateway\\V1\\GPBMetadata\xea\x02\x14Vcenter::Gateway::V1b\x06proto3"
 
 var (

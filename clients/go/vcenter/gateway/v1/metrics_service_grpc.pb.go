@@ -44,7 +44,9 @@ type MetricsServiceClient interface {
 	QueryMetrics(ctx context.Context, in *QueryMetricsRequest, opts ...grpc.CallOption) (*QueryMetricsResponse, error)
 	// Streams live samples of metrics of virtual machines, every 20 seconds.
 	//
-	// Any number of streams for the same machines and metrics cost vCenter one query. A machine that is off has no samples.
+	// Any number of streams for the same machines and metrics cost vCenter one query. A machine that is off has no samples. A
+	// policy that limits machines hides all others. A client that reads slowly misses samples.
+	// - `INVALID_ARGUMENT`: a metric has an unknown name, or more than 1,000 machines match the filter.
 	StreamMetrics(ctx context.Context, in *StreamMetricsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamMetricsResponse], error)
 }
 
@@ -115,7 +117,9 @@ type MetricsServiceServer interface {
 	QueryMetrics(context.Context, *QueryMetricsRequest) (*QueryMetricsResponse, error)
 	// Streams live samples of metrics of virtual machines, every 20 seconds.
 	//
-	// Any number of streams for the same machines and metrics cost vCenter one query. A machine that is off has no samples.
+	// Any number of streams for the same machines and metrics cost vCenter one query. A machine that is off has no samples. A
+	// policy that limits machines hides all others. A client that reads slowly misses samples.
+	// - `INVALID_ARGUMENT`: a metric has an unknown name, or more than 1,000 machines match the filter.
 	StreamMetrics(*StreamMetricsRequest, grpc.ServerStreamingServer[StreamMetricsResponse]) error
 	mustEmbedUnimplementedMetricsServiceServer()
 }

@@ -124,11 +124,46 @@ const (
 	//
 	//	{"reason": "AUDIT_UNAVAILABLE", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_AUDIT_UNAVAILABLE Reason = 18
+	// vCenter refused the account that the gateway itself uses. The caller's credentials are accepted; only an operator of
+	// the gateway can correct this. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says when the gateway tries
+	// the account again.
+	//
+	//	{"reason": "SERVICE_ACCOUNT_REJECTED", "domain": "vcenter-gateway",
+	//	 "metadata": {"operation": "POST /api/session", "http_status": "401"}}
+	Reason_REASON_SERVICE_ACCOUNT_REJECTED Reason = 19
 	// This vCenter is too old for the call, or for the call with this kind of credentials. The gRPC code is
 	// `UNIMPLEMENTED`. The message says which release it needs.
 	//
 	//	{"reason": "VCENTER_TOO_OLD", "domain": "vcenter-gateway", "metadata": {}}
 	Reason_REASON_VCENTER_TOO_OLD Reason = 20
+	// What a call waits for has not come within its time: `WaitForVm`, `WaitForTask`. The gRPC code is `DEADLINE_EXCEEDED`.
+	// The message says what is missing.
+	//
+	//	{"reason": "CONDITION_NOT_MET", "domain": "vcenter-gateway", "metadata": {}}
+	Reason_REASON_CONDITION_NOT_MET Reason = 21
+	// As many files are being copied to and from guests as the gateway allows. The gRPC code is `RESOURCE_EXHAUSTED`; the
+	// `google.rpc.RetryInfo` says when to try again.
+	//
+	//	{"reason": "TOO_MANY_TRANSFERS", "domain": "vcenter-gateway", "metadata": {}}
+	Reason_REASON_TOO_MANY_TRANSFERS Reason = 30
+	// What was uploaded is not what the call announced: another size, or another checksum. The file in the guest is as it
+	// was. The gRPC code is `DATA_LOSS`.
+	//
+	//	{"reason": "FILE_MISMATCH", "domain": "vcenter-gateway", "metadata": {}}
+	Reason_REASON_FILE_MISMATCH Reason = 31
+	// The file in the guest is shorter than the offset to resume from: it has changed since. The gRPC code is
+	// `FAILED_PRECONDITION`. Begin anew.
+	//
+	//	{"reason": "FILE_CHANGED", "domain": "vcenter-gateway", "metadata": {}}
+	Reason_REASON_FILE_CHANGED Reason = 32
+	// The program in the guest ran longer than allowed, and was stopped. The gRPC code is `DEADLINE_EXCEEDED`.
+	//
+	//	{"reason": "PROGRAM_TIMEOUT", "domain": "vcenter-gateway", "metadata": {"pid": "2101"}}
+	Reason_REASON_PROGRAM_TIMEOUT Reason = 33
+	// The program in the guest wrote more than allowed, and was stopped. The gRPC code is `RESOURCE_EXHAUSTED`.
+	//
+	//	{"reason": "PROGRAM_OUTPUT_TOO_LARGE", "domain": "vcenter-gateway", "metadata": {"pid": "2101"}}
+	Reason_REASON_PROGRAM_OUTPUT_TOO_LARGE Reason = 34
 )
 
 // Enum value maps for Reason.
@@ -153,7 +188,14 @@ var (
 		16: "REASON_GATEWAY_STOPPING",
 		17: "REASON_TOO_MANY_STREAMS",
 		18: "REASON_AUDIT_UNAVAILABLE",
+		19: "REASON_SERVICE_ACCOUNT_REJECTED",
 		20: "REASON_VCENTER_TOO_OLD",
+		21: "REASON_CONDITION_NOT_MET",
+		30: "REASON_TOO_MANY_TRANSFERS",
+		31: "REASON_FILE_MISMATCH",
+		32: "REASON_FILE_CHANGED",
+		33: "REASON_PROGRAM_TIMEOUT",
+		34: "REASON_PROGRAM_OUTPUT_TOO_LARGE",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":                 0,
@@ -175,7 +217,14 @@ var (
 		"REASON_GATEWAY_STOPPING":            16,
 		"REASON_TOO_MANY_STREAMS":            17,
 		"REASON_AUDIT_UNAVAILABLE":           18,
+		"REASON_SERVICE_ACCOUNT_REJECTED":    19,
 		"REASON_VCENTER_TOO_OLD":             20,
+		"REASON_CONDITION_NOT_MET":           21,
+		"REASON_TOO_MANY_TRANSFERS":          30,
+		"REASON_FILE_MISMATCH":               31,
+		"REASON_FILE_CHANGED":                32,
+		"REASON_PROGRAM_TIMEOUT":             33,
+		"REASON_PROGRAM_OUTPUT_TOO_LARGE":    34,
 	}
 )
 
@@ -210,7 +259,7 @@ var File_vcenter_gateway_v1_reason_proto protoreflect.FileDescriptor
 
 const file_vcenter_gateway_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1fvcenter/gateway/v1/reason.proto\x12\x12vcenter.gateway.v1*\xed\x04\n" +
+	"\x1fvcenter/gateway/v1/reason.proto\x12\x12vcenter.gateway.v1*\xc3\x06\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16REASON_REQUEST_INVALID\x10\x01\x12\x1e\n" +
@@ -231,8 +280,15 @@ const file_vcenter_gateway_v1_reason_proto_rawDesc = "" +
 	"\x12REASON_GATEWAY_BUG\x10\x0f\x12\x1b\n" +
 	"\x17REASON_GATEWAY_STOPPING\x10\x10\x12\x1b\n" +
 	"\x17REASON_TOO_MANY_STREAMS\x10\x11\x12\x1c\n" +
-	"\x18REASON_AUDIT_UNAVAILABLE\x10\x12\x12\x1a\n" +
-	"\x16REASON_VCENTER_TOO_OLD\x10\x14B\xe3\x01\n" +
+	"\x18REASON_AUDIT_UNAVAILABLE\x10\x12\x12#\n" +
+	"\x1fREASON_SERVICE_ACCOUNT_REJECTED\x10\x13\x12\x1a\n" +
+	"\x16REASON_VCENTER_TOO_OLD\x10\x14\x12\x1c\n" +
+	"\x18REASON_CONDITION_NOT_MET\x10\x15\x12\x1d\n" +
+	"\x19REASON_TOO_MANY_TRANSFERS\x10\x1e\x12\x18\n" +
+	"\x14REASON_FILE_MISMATCH\x10\x1f\x12\x17\n" +
+	"\x13REASON_FILE_CHANGED\x10 \x12\x1a\n" +
+	"\x16REASON_PROGRAM_TIMEOUT\x10!\x12#\n" +
+	"\x1fREASON_PROGRAM_OUTPUT_TOO_LARGE\x10\"B\xe3\x01\n" +
 	"\x16com.vcenter.gateway.v1B\vReasonProtoP\x01ZRgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/gateway/v1;gatewayv1\xa2\x02\x03VGX\xaa\x02\x12Vcenter.Gateway.V1\xca\x02\x12Vcenter\\Gateway\\V1\xe2\x02\x1eVcenter\\Gateway\\V1\\GPBMetadata\xea\x02\x14Vcenter::Gateway::V1b\x06proto3"
 
 var (

@@ -565,6 +565,208 @@ func (*SetCloudInitResponse) Descriptor() ([]byte, []int) {
 	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{9}
 }
 
+// Request of `GetBootOptions`.
+type GetBootOptionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the virtual machine.
+	Vm            string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetBootOptionsRequest) Reset() {
+	*x = GetBootOptionsRequest{}
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetBootOptionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetBootOptionsRequest) ProtoMessage() {}
+
+func (x *GetBootOptionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetBootOptionsRequest.ProtoReflect.Descriptor instead.
+func (*GetBootOptionsRequest) Descriptor() ([]byte, []int) {
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetBootOptionsRequest) GetVm() string {
+	if x != nil {
+		return x.Vm
+	}
+	return ""
+}
+
+// Response of `GetBootOptions`.
+type GetBootOptionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the firmware starts only what is signed. Only with EFI firmware.
+	SecureBoot *bool `protobuf:"varint,1,opt,name=secure_boot,json=secureBoot,proto3,oneof" json:"secure_boot,omitempty"`
+	// The version of the configuration that the options are from.
+	ChangeVersion *string `protobuf:"bytes,2,opt,name=change_version,json=changeVersion,proto3,oneof" json:"change_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetBootOptionsResponse) Reset() {
+	*x = GetBootOptionsResponse{}
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetBootOptionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetBootOptionsResponse) ProtoMessage() {}
+
+func (x *GetBootOptionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetBootOptionsResponse.ProtoReflect.Descriptor instead.
+func (*GetBootOptionsResponse) Descriptor() ([]byte, []int) {
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *GetBootOptionsResponse) GetSecureBoot() bool {
+	if x != nil && x.SecureBoot != nil {
+		return *x.SecureBoot
+	}
+	return false
+}
+
+func (x *GetBootOptionsResponse) GetChangeVersion() string {
+	if x != nil && x.ChangeVersion != nil {
+		return *x.ChangeVersion
+	}
+	return ""
+}
+
+// Request of `UpdateBootOptions`.
+type UpdateBootOptionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Identifier of the virtual machine.
+	Vm string `protobuf:"bytes,1,opt,name=vm,proto3" json:"vm,omitempty"`
+	// Whether the firmware starts only what is signed. Only with EFI firmware.
+	SecureBoot *bool `protobuf:"varint,2,opt,name=secure_boot,json=secureBoot,proto3,oneof" json:"secure_boot,omitempty"`
+	// The version of the configuration that the change is meant for. Not compared when unset.
+	ChangeVersion *string `protobuf:"bytes,3,opt,name=change_version,json=changeVersion,proto3,oneof" json:"change_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateBootOptionsRequest) Reset() {
+	*x = UpdateBootOptionsRequest{}
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateBootOptionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateBootOptionsRequest) ProtoMessage() {}
+
+func (x *UpdateBootOptionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateBootOptionsRequest.ProtoReflect.Descriptor instead.
+func (*UpdateBootOptionsRequest) Descriptor() ([]byte, []int) {
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *UpdateBootOptionsRequest) GetVm() string {
+	if x != nil {
+		return x.Vm
+	}
+	return ""
+}
+
+func (x *UpdateBootOptionsRequest) GetSecureBoot() bool {
+	if x != nil && x.SecureBoot != nil {
+		return *x.SecureBoot
+	}
+	return false
+}
+
+func (x *UpdateBootOptionsRequest) GetChangeVersion() string {
+	if x != nil && x.ChangeVersion != nil {
+		return *x.ChangeVersion
+	}
+	return ""
+}
+
+// Response of `UpdateBootOptions`, empty.
+type UpdateBootOptionsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateBootOptionsResponse) Reset() {
+	*x = UpdateBootOptionsResponse{}
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateBootOptionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateBootOptionsResponse) ProtoMessage() {}
+
+func (x *UpdateBootOptionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateBootOptionsResponse.ProtoReflect.Descriptor instead.
+func (*UpdateBootOptionsResponse) Descriptor() ([]byte, []int) {
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{13}
+}
+
 // Request of `ListCustomAttributes`, empty.
 type ListCustomAttributesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -574,7 +776,7 @@ type ListCustomAttributesRequest struct {
 
 func (x *ListCustomAttributesRequest) Reset() {
 	*x = ListCustomAttributesRequest{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[10]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -586,7 +788,7 @@ func (x *ListCustomAttributesRequest) String() string {
 func (*ListCustomAttributesRequest) ProtoMessage() {}
 
 func (x *ListCustomAttributesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[10]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -599,7 +801,7 @@ func (x *ListCustomAttributesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCustomAttributesRequest.ProtoReflect.Descriptor instead.
 func (*ListCustomAttributesRequest) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{10}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{14}
 }
 
 // Response of `ListCustomAttributes`.
@@ -613,7 +815,7 @@ type ListCustomAttributesResponse struct {
 
 func (x *ListCustomAttributesResponse) Reset() {
 	*x = ListCustomAttributesResponse{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[11]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -625,7 +827,7 @@ func (x *ListCustomAttributesResponse) String() string {
 func (*ListCustomAttributesResponse) ProtoMessage() {}
 
 func (x *ListCustomAttributesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[11]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -638,7 +840,7 @@ func (x *ListCustomAttributesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCustomAttributesResponse.ProtoReflect.Descriptor instead.
 func (*ListCustomAttributesResponse) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{11}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListCustomAttributesResponse) GetAttributes() []*CustomAttribute {
@@ -663,7 +865,7 @@ type CustomAttribute struct {
 
 func (x *CustomAttribute) Reset() {
 	*x = CustomAttribute{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[12]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -675,7 +877,7 @@ func (x *CustomAttribute) String() string {
 func (*CustomAttribute) ProtoMessage() {}
 
 func (x *CustomAttribute) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[12]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -688,7 +890,7 @@ func (x *CustomAttribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CustomAttribute.ProtoReflect.Descriptor instead.
 func (*CustomAttribute) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{12}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CustomAttribute) GetKey() int32 {
@@ -723,7 +925,7 @@ type CreateCustomAttributeRequest struct {
 
 func (x *CreateCustomAttributeRequest) Reset() {
 	*x = CreateCustomAttributeRequest{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[13]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -735,7 +937,7 @@ func (x *CreateCustomAttributeRequest) String() string {
 func (*CreateCustomAttributeRequest) ProtoMessage() {}
 
 func (x *CreateCustomAttributeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[13]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -748,7 +950,7 @@ func (x *CreateCustomAttributeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCustomAttributeRequest.ProtoReflect.Descriptor instead.
 func (*CreateCustomAttributeRequest) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{13}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateCustomAttributeRequest) GetName() string {
@@ -769,7 +971,7 @@ type CreateCustomAttributeResponse struct {
 
 func (x *CreateCustomAttributeResponse) Reset() {
 	*x = CreateCustomAttributeResponse{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[14]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -781,7 +983,7 @@ func (x *CreateCustomAttributeResponse) String() string {
 func (*CreateCustomAttributeResponse) ProtoMessage() {}
 
 func (x *CreateCustomAttributeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[14]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -794,7 +996,7 @@ func (x *CreateCustomAttributeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateCustomAttributeResponse.ProtoReflect.Descriptor instead.
 func (*CreateCustomAttributeResponse) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{14}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CreateCustomAttributeResponse) GetAttribute() *CustomAttribute {
@@ -815,7 +1017,7 @@ type DeleteCustomAttributeRequest struct {
 
 func (x *DeleteCustomAttributeRequest) Reset() {
 	*x = DeleteCustomAttributeRequest{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[15]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +1029,7 @@ func (x *DeleteCustomAttributeRequest) String() string {
 func (*DeleteCustomAttributeRequest) ProtoMessage() {}
 
 func (x *DeleteCustomAttributeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[15]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,7 +1042,7 @@ func (x *DeleteCustomAttributeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCustomAttributeRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCustomAttributeRequest) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{15}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeleteCustomAttributeRequest) GetName() string {
@@ -859,7 +1061,7 @@ type DeleteCustomAttributeResponse struct {
 
 func (x *DeleteCustomAttributeResponse) Reset() {
 	*x = DeleteCustomAttributeResponse{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[16]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -871,7 +1073,7 @@ func (x *DeleteCustomAttributeResponse) String() string {
 func (*DeleteCustomAttributeResponse) ProtoMessage() {}
 
 func (x *DeleteCustomAttributeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[16]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -884,7 +1086,7 @@ func (x *DeleteCustomAttributeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCustomAttributeResponse.ProtoReflect.Descriptor instead.
 func (*DeleteCustomAttributeResponse) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{16}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{20}
 }
 
 // Request of `SetCustomAttributes`.
@@ -900,7 +1102,7 @@ type SetCustomAttributesRequest struct {
 
 func (x *SetCustomAttributesRequest) Reset() {
 	*x = SetCustomAttributesRequest{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[17]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -912,7 +1114,7 @@ func (x *SetCustomAttributesRequest) String() string {
 func (*SetCustomAttributesRequest) ProtoMessage() {}
 
 func (x *SetCustomAttributesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[17]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -925,7 +1127,7 @@ func (x *SetCustomAttributesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetCustomAttributesRequest.ProtoReflect.Descriptor instead.
 func (*SetCustomAttributesRequest) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{17}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SetCustomAttributesRequest) GetVm() string {
@@ -951,7 +1153,7 @@ type SetCustomAttributesResponse struct {
 
 func (x *SetCustomAttributesResponse) Reset() {
 	*x = SetCustomAttributesResponse{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[18]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1165,7 @@ func (x *SetCustomAttributesResponse) String() string {
 func (*SetCustomAttributesResponse) ProtoMessage() {}
 
 func (x *SetCustomAttributesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[18]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1178,7 @@ func (x *SetCustomAttributesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetCustomAttributesResponse.ProtoReflect.Descriptor instead.
 func (*SetCustomAttributesResponse) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{18}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{22}
 }
 
 // Request of `MarkAsTemplate`.
@@ -990,7 +1192,7 @@ type MarkAsTemplateRequest struct {
 
 func (x *MarkAsTemplateRequest) Reset() {
 	*x = MarkAsTemplateRequest{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[19]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1002,7 +1204,7 @@ func (x *MarkAsTemplateRequest) String() string {
 func (*MarkAsTemplateRequest) ProtoMessage() {}
 
 func (x *MarkAsTemplateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[19]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1015,7 +1217,7 @@ func (x *MarkAsTemplateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkAsTemplateRequest.ProtoReflect.Descriptor instead.
 func (*MarkAsTemplateRequest) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{19}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *MarkAsTemplateRequest) GetVm() string {
@@ -1034,7 +1236,7 @@ type MarkAsTemplateResponse struct {
 
 func (x *MarkAsTemplateResponse) Reset() {
 	*x = MarkAsTemplateResponse{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[20]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1046,7 +1248,7 @@ func (x *MarkAsTemplateResponse) String() string {
 func (*MarkAsTemplateResponse) ProtoMessage() {}
 
 func (x *MarkAsTemplateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[20]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1059,7 +1261,7 @@ func (x *MarkAsTemplateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkAsTemplateResponse.ProtoReflect.Descriptor instead.
 func (*MarkAsTemplateResponse) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{20}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{24}
 }
 
 // Request of `MarkAsVirtualMachine`.
@@ -1077,7 +1279,7 @@ type MarkAsVirtualMachineRequest struct {
 
 func (x *MarkAsVirtualMachineRequest) Reset() {
 	*x = MarkAsVirtualMachineRequest{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[21]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1089,7 +1291,7 @@ func (x *MarkAsVirtualMachineRequest) String() string {
 func (*MarkAsVirtualMachineRequest) ProtoMessage() {}
 
 func (x *MarkAsVirtualMachineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[21]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1102,7 +1304,7 @@ func (x *MarkAsVirtualMachineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkAsVirtualMachineRequest.ProtoReflect.Descriptor instead.
 func (*MarkAsVirtualMachineRequest) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{21}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *MarkAsVirtualMachineRequest) GetVm() string {
@@ -1135,7 +1337,7 @@ type MarkAsVirtualMachineResponse struct {
 
 func (x *MarkAsVirtualMachineResponse) Reset() {
 	*x = MarkAsVirtualMachineResponse{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[22]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1349,7 @@ func (x *MarkAsVirtualMachineResponse) String() string {
 func (*MarkAsVirtualMachineResponse) ProtoMessage() {}
 
 func (x *MarkAsVirtualMachineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[22]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1362,7 @@ func (x *MarkAsVirtualMachineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkAsVirtualMachineResponse.ProtoReflect.Descriptor instead.
 func (*MarkAsVirtualMachineResponse) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{22}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{26}
 }
 
 // Request of `AnswerQuestion`.
@@ -1178,7 +1380,7 @@ type AnswerQuestionRequest struct {
 
 func (x *AnswerQuestionRequest) Reset() {
 	*x = AnswerQuestionRequest{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[23]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1190,7 +1392,7 @@ func (x *AnswerQuestionRequest) String() string {
 func (*AnswerQuestionRequest) ProtoMessage() {}
 
 func (x *AnswerQuestionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[23]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1203,7 +1405,7 @@ func (x *AnswerQuestionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerQuestionRequest.ProtoReflect.Descriptor instead.
 func (*AnswerQuestionRequest) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{23}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *AnswerQuestionRequest) GetVm() string {
@@ -1238,7 +1440,7 @@ type AnswerQuestionResponse struct {
 
 func (x *AnswerQuestionResponse) Reset() {
 	*x = AnswerQuestionResponse{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[24]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1250,7 +1452,7 @@ func (x *AnswerQuestionResponse) String() string {
 func (*AnswerQuestionResponse) ProtoMessage() {}
 
 func (x *AnswerQuestionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[24]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1263,7 +1465,7 @@ func (x *AnswerQuestionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnswerQuestionResponse.ProtoReflect.Descriptor instead.
 func (*AnswerQuestionResponse) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{24}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *AnswerQuestionResponse) GetQuestion() *VmQuestion {
@@ -1284,7 +1486,7 @@ type TakeScreenshotRequest struct {
 
 func (x *TakeScreenshotRequest) Reset() {
 	*x = TakeScreenshotRequest{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[25]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +1498,7 @@ func (x *TakeScreenshotRequest) String() string {
 func (*TakeScreenshotRequest) ProtoMessage() {}
 
 func (x *TakeScreenshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[25]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +1511,7 @@ func (x *TakeScreenshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeScreenshotRequest.ProtoReflect.Descriptor instead.
 func (*TakeScreenshotRequest) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{25}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *TakeScreenshotRequest) GetVm() string {
@@ -1332,7 +1534,7 @@ type TakeScreenshotResponse struct {
 
 func (x *TakeScreenshotResponse) Reset() {
 	*x = TakeScreenshotResponse{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[26]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1344,7 +1546,7 @@ func (x *TakeScreenshotResponse) String() string {
 func (*TakeScreenshotResponse) ProtoMessage() {}
 
 func (x *TakeScreenshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[26]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1357,7 +1559,7 @@ func (x *TakeScreenshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeScreenshotResponse.ProtoReflect.Descriptor instead.
 func (*TakeScreenshotResponse) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{26}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *TakeScreenshotResponse) GetPng() []byte {
@@ -1387,7 +1589,7 @@ type MoveVmRequest struct {
 
 func (x *MoveVmRequest) Reset() {
 	*x = MoveVmRequest{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[27]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1399,7 +1601,7 @@ func (x *MoveVmRequest) String() string {
 func (*MoveVmRequest) ProtoMessage() {}
 
 func (x *MoveVmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[27]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1412,7 +1614,7 @@ func (x *MoveVmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveVmRequest.ProtoReflect.Descriptor instead.
 func (*MoveVmRequest) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{27}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *MoveVmRequest) GetVm() string {
@@ -1440,7 +1642,7 @@ type MoveVmResponse struct {
 
 func (x *MoveVmResponse) Reset() {
 	*x = MoveVmResponse{}
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[28]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1452,7 +1654,7 @@ func (x *MoveVmResponse) String() string {
 func (*MoveVmResponse) ProtoMessage() {}
 
 func (x *MoveVmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[28]
+	mi := &file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1465,7 +1667,7 @@ func (x *MoveVmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveVmResponse.ProtoReflect.Descriptor instead.
 func (*MoveVmResponse) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{28}
+	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *MoveVmResponse) GetTask() string {
@@ -1531,7 +1733,25 @@ const file_vcenter_gateway_v1_vm_settings_service_proto_rawDesc = "" +
 	"\f_vendor_dataB\v\n" +
 	"\t_compressB\x11\n" +
 	"\x0f_change_version\"\x16\n" +
-	"\x14SetCloudInitResponse\"\x1d\n" +
+	"\x14SetCloudInitResponse\"A\n" +
+	"\x15GetBootOptionsRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\"\x8d\x01\n" +
+	"\x16GetBootOptionsResponse\x12$\n" +
+	"\vsecure_boot\x18\x01 \x01(\bH\x00R\n" +
+	"secureBoot\x88\x01\x01\x12*\n" +
+	"\x0echange_version\x18\x02 \x01(\tH\x01R\rchangeVersion\x88\x01\x01B\x0e\n" +
+	"\f_secure_bootB\x11\n" +
+	"\x0f_change_version\"\xc5\x01\n" +
+	"\x18UpdateBootOptionsRequest\x12(\n" +
+	"\x02vm\x18\x01 \x01(\tB\x18\xe2A\x01\x02\xfa\xbb\x18\x10\n" +
+	"\x0eVirtualMachineR\x02vm\x12*\n" +
+	"\vsecure_boot\x18\x02 \x01(\bB\x04\xe2A\x01\x02H\x00R\n" +
+	"secureBoot\x88\x01\x01\x120\n" +
+	"\x0echange_version\x18\x03 \x01(\tB\x04\xe2A\x01\x01H\x01R\rchangeVersion\x88\x01\x01B\x0e\n" +
+	"\f_secure_bootB\x11\n" +
+	"\x0f_change_version\"\x1b\n" +
+	"\x19UpdateBootOptionsResponse\"\x1d\n" +
 	"\x1bListCustomAttributesRequest\"c\n" +
 	"\x1cListCustomAttributesResponse\x12C\n" +
 	"\n" +
@@ -1598,13 +1818,15 @@ const file_vcenter_gateway_v1_vm_settings_service_proto_rawDesc = "" +
 	"\x0eMoveVmResponse\x122\n" +
 	"\x04task\x18\x01 \x01(\tB\x19\xfa\xbb\x18\x15\n" +
 	"\x13com.vmware.cis.taskH\x00R\x04task\x88\x01\x01B\a\n" +
-	"\x05_task2\xd5\f\n" +
+	"\x05_task2\xba\x0e\n" +
 	"\x11VmSettingsService\x12Z\n" +
 	"\bRenameVm\x12#.vcenter.gateway.v1.RenameVmRequest\x1a$.vcenter.gateway.v1.RenameVmResponse\"\x03\x90\x02\x02\x12r\n" +
 	"\x10UpdateAnnotation\x12+.vcenter.gateway.v1.UpdateAnnotationRequest\x1a,.vcenter.gateway.v1.UpdateAnnotationResponse\"\x03\x90\x02\x02\x12l\n" +
 	"\x0eGetExtraConfig\x12).vcenter.gateway.v1.GetExtraConfigRequest\x1a*.vcenter.gateway.v1.GetExtraConfigResponse\"\x03\x90\x02\x01\x12u\n" +
 	"\x11UpdateExtraConfig\x12,.vcenter.gateway.v1.UpdateExtraConfigRequest\x1a-.vcenter.gateway.v1.UpdateExtraConfigResponse\"\x03\x90\x02\x02\x12f\n" +
-	"\fSetCloudInit\x12'.vcenter.gateway.v1.SetCloudInitRequest\x1a(.vcenter.gateway.v1.SetCloudInitResponse\"\x03\x90\x02\x02\x12~\n" +
+	"\fSetCloudInit\x12'.vcenter.gateway.v1.SetCloudInitRequest\x1a(.vcenter.gateway.v1.SetCloudInitResponse\"\x03\x90\x02\x02\x12l\n" +
+	"\x0eGetBootOptions\x12).vcenter.gateway.v1.GetBootOptionsRequest\x1a*.vcenter.gateway.v1.GetBootOptionsResponse\"\x03\x90\x02\x01\x12u\n" +
+	"\x11UpdateBootOptions\x12,.vcenter.gateway.v1.UpdateBootOptionsRequest\x1a-.vcenter.gateway.v1.UpdateBootOptionsResponse\"\x03\x90\x02\x02\x12~\n" +
 	"\x14ListCustomAttributes\x12/.vcenter.gateway.v1.ListCustomAttributesRequest\x1a0.vcenter.gateway.v1.ListCustomAttributesResponse\"\x03\x90\x02\x01\x12\x81\x01\n" +
 	"\x15CreateCustomAttribute\x120.vcenter.gateway.v1.CreateCustomAttributeRequest\x1a1.vcenter.gateway.v1.CreateCustomAttributeResponse\"\x03\x90\x02\x00\x12\x81\x01\n" +
 	"\x15DeleteCustomAttribute\x120.vcenter.gateway.v1.DeleteCustomAttributeRequest\x1a1.vcenter.gateway.v1.DeleteCustomAttributeResponse\"\x03\x90\x02\x00\x12{\n" +
@@ -1628,7 +1850,7 @@ func file_vcenter_gateway_v1_vm_settings_service_proto_rawDescGZIP() []byte {
 	return file_vcenter_gateway_v1_vm_settings_service_proto_rawDescData
 }
 
-var file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_vcenter_gateway_v1_vm_settings_service_proto_goTypes = []any{
 	(*RenameVmRequest)(nil),               // 0: vcenter.gateway.v1.RenameVmRequest
 	(*RenameVmResponse)(nil),              // 1: vcenter.gateway.v1.RenameVmResponse
@@ -1640,67 +1862,75 @@ var file_vcenter_gateway_v1_vm_settings_service_proto_goTypes = []any{
 	(*UpdateExtraConfigResponse)(nil),     // 7: vcenter.gateway.v1.UpdateExtraConfigResponse
 	(*SetCloudInitRequest)(nil),           // 8: vcenter.gateway.v1.SetCloudInitRequest
 	(*SetCloudInitResponse)(nil),          // 9: vcenter.gateway.v1.SetCloudInitResponse
-	(*ListCustomAttributesRequest)(nil),   // 10: vcenter.gateway.v1.ListCustomAttributesRequest
-	(*ListCustomAttributesResponse)(nil),  // 11: vcenter.gateway.v1.ListCustomAttributesResponse
-	(*CustomAttribute)(nil),               // 12: vcenter.gateway.v1.CustomAttribute
-	(*CreateCustomAttributeRequest)(nil),  // 13: vcenter.gateway.v1.CreateCustomAttributeRequest
-	(*CreateCustomAttributeResponse)(nil), // 14: vcenter.gateway.v1.CreateCustomAttributeResponse
-	(*DeleteCustomAttributeRequest)(nil),  // 15: vcenter.gateway.v1.DeleteCustomAttributeRequest
-	(*DeleteCustomAttributeResponse)(nil), // 16: vcenter.gateway.v1.DeleteCustomAttributeResponse
-	(*SetCustomAttributesRequest)(nil),    // 17: vcenter.gateway.v1.SetCustomAttributesRequest
-	(*SetCustomAttributesResponse)(nil),   // 18: vcenter.gateway.v1.SetCustomAttributesResponse
-	(*MarkAsTemplateRequest)(nil),         // 19: vcenter.gateway.v1.MarkAsTemplateRequest
-	(*MarkAsTemplateResponse)(nil),        // 20: vcenter.gateway.v1.MarkAsTemplateResponse
-	(*MarkAsVirtualMachineRequest)(nil),   // 21: vcenter.gateway.v1.MarkAsVirtualMachineRequest
-	(*MarkAsVirtualMachineResponse)(nil),  // 22: vcenter.gateway.v1.MarkAsVirtualMachineResponse
-	(*AnswerQuestionRequest)(nil),         // 23: vcenter.gateway.v1.AnswerQuestionRequest
-	(*AnswerQuestionResponse)(nil),        // 24: vcenter.gateway.v1.AnswerQuestionResponse
-	(*TakeScreenshotRequest)(nil),         // 25: vcenter.gateway.v1.TakeScreenshotRequest
-	(*TakeScreenshotResponse)(nil),        // 26: vcenter.gateway.v1.TakeScreenshotResponse
-	(*MoveVmRequest)(nil),                 // 27: vcenter.gateway.v1.MoveVmRequest
-	(*MoveVmResponse)(nil),                // 28: vcenter.gateway.v1.MoveVmResponse
-	nil,                                   // 29: vcenter.gateway.v1.GetExtraConfigResponse.ValuesEntry
-	nil,                                   // 30: vcenter.gateway.v1.UpdateExtraConfigRequest.ValuesEntry
-	nil,                                   // 31: vcenter.gateway.v1.SetCustomAttributesRequest.ValuesEntry
-	(*VmQuestion)(nil),                    // 32: vcenter.gateway.v1.VmQuestion
+	(*GetBootOptionsRequest)(nil),         // 10: vcenter.gateway.v1.GetBootOptionsRequest
+	(*GetBootOptionsResponse)(nil),        // 11: vcenter.gateway.v1.GetBootOptionsResponse
+	(*UpdateBootOptionsRequest)(nil),      // 12: vcenter.gateway.v1.UpdateBootOptionsRequest
+	(*UpdateBootOptionsResponse)(nil),     // 13: vcenter.gateway.v1.UpdateBootOptionsResponse
+	(*ListCustomAttributesRequest)(nil),   // 14: vcenter.gateway.v1.ListCustomAttributesRequest
+	(*ListCustomAttributesResponse)(nil),  // 15: vcenter.gateway.v1.ListCustomAttributesResponse
+	(*CustomAttribute)(nil),               // 16: vcenter.gateway.v1.CustomAttribute
+	(*CreateCustomAttributeRequest)(nil),  // 17: vcenter.gateway.v1.CreateCustomAttributeRequest
+	(*CreateCustomAttributeResponse)(nil), // 18: vcenter.gateway.v1.CreateCustomAttributeResponse
+	(*DeleteCustomAttributeRequest)(nil),  // 19: vcenter.gateway.v1.DeleteCustomAttributeRequest
+	(*DeleteCustomAttributeResponse)(nil), // 20: vcenter.gateway.v1.DeleteCustomAttributeResponse
+	(*SetCustomAttributesRequest)(nil),    // 21: vcenter.gateway.v1.SetCustomAttributesRequest
+	(*SetCustomAttributesResponse)(nil),   // 22: vcenter.gateway.v1.SetCustomAttributesResponse
+	(*MarkAsTemplateRequest)(nil),         // 23: vcenter.gateway.v1.MarkAsTemplateRequest
+	(*MarkAsTemplateResponse)(nil),        // 24: vcenter.gateway.v1.MarkAsTemplateResponse
+	(*MarkAsVirtualMachineRequest)(nil),   // 25: vcenter.gateway.v1.MarkAsVirtualMachineRequest
+	(*MarkAsVirtualMachineResponse)(nil),  // 26: vcenter.gateway.v1.MarkAsVirtualMachineResponse
+	(*AnswerQuestionRequest)(nil),         // 27: vcenter.gateway.v1.AnswerQuestionRequest
+	(*AnswerQuestionResponse)(nil),        // 28: vcenter.gateway.v1.AnswerQuestionResponse
+	(*TakeScreenshotRequest)(nil),         // 29: vcenter.gateway.v1.TakeScreenshotRequest
+	(*TakeScreenshotResponse)(nil),        // 30: vcenter.gateway.v1.TakeScreenshotResponse
+	(*MoveVmRequest)(nil),                 // 31: vcenter.gateway.v1.MoveVmRequest
+	(*MoveVmResponse)(nil),                // 32: vcenter.gateway.v1.MoveVmResponse
+	nil,                                   // 33: vcenter.gateway.v1.GetExtraConfigResponse.ValuesEntry
+	nil,                                   // 34: vcenter.gateway.v1.UpdateExtraConfigRequest.ValuesEntry
+	nil,                                   // 35: vcenter.gateway.v1.SetCustomAttributesRequest.ValuesEntry
+	(*VmQuestion)(nil),                    // 36: vcenter.gateway.v1.VmQuestion
 }
 var file_vcenter_gateway_v1_vm_settings_service_proto_depIdxs = []int32{
-	29, // 0: vcenter.gateway.v1.GetExtraConfigResponse.values:type_name -> vcenter.gateway.v1.GetExtraConfigResponse.ValuesEntry
-	30, // 1: vcenter.gateway.v1.UpdateExtraConfigRequest.values:type_name -> vcenter.gateway.v1.UpdateExtraConfigRequest.ValuesEntry
-	12, // 2: vcenter.gateway.v1.ListCustomAttributesResponse.attributes:type_name -> vcenter.gateway.v1.CustomAttribute
-	12, // 3: vcenter.gateway.v1.CreateCustomAttributeResponse.attribute:type_name -> vcenter.gateway.v1.CustomAttribute
-	31, // 4: vcenter.gateway.v1.SetCustomAttributesRequest.values:type_name -> vcenter.gateway.v1.SetCustomAttributesRequest.ValuesEntry
-	32, // 5: vcenter.gateway.v1.AnswerQuestionResponse.question:type_name -> vcenter.gateway.v1.VmQuestion
+	33, // 0: vcenter.gateway.v1.GetExtraConfigResponse.values:type_name -> vcenter.gateway.v1.GetExtraConfigResponse.ValuesEntry
+	34, // 1: vcenter.gateway.v1.UpdateExtraConfigRequest.values:type_name -> vcenter.gateway.v1.UpdateExtraConfigRequest.ValuesEntry
+	16, // 2: vcenter.gateway.v1.ListCustomAttributesResponse.attributes:type_name -> vcenter.gateway.v1.CustomAttribute
+	16, // 3: vcenter.gateway.v1.CreateCustomAttributeResponse.attribute:type_name -> vcenter.gateway.v1.CustomAttribute
+	35, // 4: vcenter.gateway.v1.SetCustomAttributesRequest.values:type_name -> vcenter.gateway.v1.SetCustomAttributesRequest.ValuesEntry
+	36, // 5: vcenter.gateway.v1.AnswerQuestionResponse.question:type_name -> vcenter.gateway.v1.VmQuestion
 	0,  // 6: vcenter.gateway.v1.VmSettingsService.RenameVm:input_type -> vcenter.gateway.v1.RenameVmRequest
 	2,  // 7: vcenter.gateway.v1.VmSettingsService.UpdateAnnotation:input_type -> vcenter.gateway.v1.UpdateAnnotationRequest
 	4,  // 8: vcenter.gateway.v1.VmSettingsService.GetExtraConfig:input_type -> vcenter.gateway.v1.GetExtraConfigRequest
 	6,  // 9: vcenter.gateway.v1.VmSettingsService.UpdateExtraConfig:input_type -> vcenter.gateway.v1.UpdateExtraConfigRequest
 	8,  // 10: vcenter.gateway.v1.VmSettingsService.SetCloudInit:input_type -> vcenter.gateway.v1.SetCloudInitRequest
-	10, // 11: vcenter.gateway.v1.VmSettingsService.ListCustomAttributes:input_type -> vcenter.gateway.v1.ListCustomAttributesRequest
-	13, // 12: vcenter.gateway.v1.VmSettingsService.CreateCustomAttribute:input_type -> vcenter.gateway.v1.CreateCustomAttributeRequest
-	15, // 13: vcenter.gateway.v1.VmSettingsService.DeleteCustomAttribute:input_type -> vcenter.gateway.v1.DeleteCustomAttributeRequest
-	17, // 14: vcenter.gateway.v1.VmSettingsService.SetCustomAttributes:input_type -> vcenter.gateway.v1.SetCustomAttributesRequest
-	19, // 15: vcenter.gateway.v1.VmSettingsService.MarkAsTemplate:input_type -> vcenter.gateway.v1.MarkAsTemplateRequest
-	21, // 16: vcenter.gateway.v1.VmSettingsService.MarkAsVirtualMachine:input_type -> vcenter.gateway.v1.MarkAsVirtualMachineRequest
-	23, // 17: vcenter.gateway.v1.VmSettingsService.AnswerQuestion:input_type -> vcenter.gateway.v1.AnswerQuestionRequest
-	25, // 18: vcenter.gateway.v1.VmSettingsService.TakeScreenshot:input_type -> vcenter.gateway.v1.TakeScreenshotRequest
-	27, // 19: vcenter.gateway.v1.VmSettingsService.MoveVm:input_type -> vcenter.gateway.v1.MoveVmRequest
-	1,  // 20: vcenter.gateway.v1.VmSettingsService.RenameVm:output_type -> vcenter.gateway.v1.RenameVmResponse
-	3,  // 21: vcenter.gateway.v1.VmSettingsService.UpdateAnnotation:output_type -> vcenter.gateway.v1.UpdateAnnotationResponse
-	5,  // 22: vcenter.gateway.v1.VmSettingsService.GetExtraConfig:output_type -> vcenter.gateway.v1.GetExtraConfigResponse
-	7,  // 23: vcenter.gateway.v1.VmSettingsService.UpdateExtraConfig:output_type -> vcenter.gateway.v1.UpdateExtraConfigResponse
-	9,  // 24: vcenter.gateway.v1.VmSettingsService.SetCloudInit:output_type -> vcenter.gateway.v1.SetCloudInitResponse
-	11, // 25: vcenter.gateway.v1.VmSettingsService.ListCustomAttributes:output_type -> vcenter.gateway.v1.ListCustomAttributesResponse
-	14, // 26: vcenter.gateway.v1.VmSettingsService.CreateCustomAttribute:output_type -> vcenter.gateway.v1.CreateCustomAttributeResponse
-	16, // 27: vcenter.gateway.v1.VmSettingsService.DeleteCustomAttribute:output_type -> vcenter.gateway.v1.DeleteCustomAttributeResponse
-	18, // 28: vcenter.gateway.v1.VmSettingsService.SetCustomAttributes:output_type -> vcenter.gateway.v1.SetCustomAttributesResponse
-	20, // 29: vcenter.gateway.v1.VmSettingsService.MarkAsTemplate:output_type -> vcenter.gateway.v1.MarkAsTemplateResponse
-	22, // 30: vcenter.gateway.v1.VmSettingsService.MarkAsVirtualMachine:output_type -> vcenter.gateway.v1.MarkAsVirtualMachineResponse
-	24, // 31: vcenter.gateway.v1.VmSettingsService.AnswerQuestion:output_type -> vcenter.gateway.v1.AnswerQuestionResponse
-	26, // 32: vcenter.gateway.v1.VmSettingsService.TakeScreenshot:output_type -> vcenter.gateway.v1.TakeScreenshotResponse
-	28, // 33: vcenter.gateway.v1.VmSettingsService.MoveVm:output_type -> vcenter.gateway.v1.MoveVmResponse
-	20, // [20:34] is the sub-list for method output_type
-	6,  // [6:20] is the sub-list for method input_type
+	10, // 11: vcenter.gateway.v1.VmSettingsService.GetBootOptions:input_type -> vcenter.gateway.v1.GetBootOptionsRequest
+	12, // 12: vcenter.gateway.v1.VmSettingsService.UpdateBootOptions:input_type -> vcenter.gateway.v1.UpdateBootOptionsRequest
+	14, // 13: vcenter.gateway.v1.VmSettingsService.ListCustomAttributes:input_type -> vcenter.gateway.v1.ListCustomAttributesRequest
+	17, // 14: vcenter.gateway.v1.VmSettingsService.CreateCustomAttribute:input_type -> vcenter.gateway.v1.CreateCustomAttributeRequest
+	19, // 15: vcenter.gateway.v1.VmSettingsService.DeleteCustomAttribute:input_type -> vcenter.gateway.v1.DeleteCustomAttributeRequest
+	21, // 16: vcenter.gateway.v1.VmSettingsService.SetCustomAttributes:input_type -> vcenter.gateway.v1.SetCustomAttributesRequest
+	23, // 17: vcenter.gateway.v1.VmSettingsService.MarkAsTemplate:input_type -> vcenter.gateway.v1.MarkAsTemplateRequest
+	25, // 18: vcenter.gateway.v1.VmSettingsService.MarkAsVirtualMachine:input_type -> vcenter.gateway.v1.MarkAsVirtualMachineRequest
+	27, // 19: vcenter.gateway.v1.VmSettingsService.AnswerQuestion:input_type -> vcenter.gateway.v1.AnswerQuestionRequest
+	29, // 20: vcenter.gateway.v1.VmSettingsService.TakeScreenshot:input_type -> vcenter.gateway.v1.TakeScreenshotRequest
+	31, // 21: vcenter.gateway.v1.VmSettingsService.MoveVm:input_type -> vcenter.gateway.v1.MoveVmRequest
+	1,  // 22: vcenter.gateway.v1.VmSettingsService.RenameVm:output_type -> vcenter.gateway.v1.RenameVmResponse
+	3,  // 23: vcenter.gateway.v1.VmSettingsService.UpdateAnnotation:output_type -> vcenter.gateway.v1.UpdateAnnotationResponse
+	5,  // 24: vcenter.gateway.v1.VmSettingsService.GetExtraConfig:output_type -> vcenter.gateway.v1.GetExtraConfigResponse
+	7,  // 25: vcenter.gateway.v1.VmSettingsService.UpdateExtraConfig:output_type -> vcenter.gateway.v1.UpdateExtraConfigResponse
+	9,  // 26: vcenter.gateway.v1.VmSettingsService.SetCloudInit:output_type -> vcenter.gateway.v1.SetCloudInitResponse
+	11, // 27: vcenter.gateway.v1.VmSettingsService.GetBootOptions:output_type -> vcenter.gateway.v1.GetBootOptionsResponse
+	13, // 28: vcenter.gateway.v1.VmSettingsService.UpdateBootOptions:output_type -> vcenter.gateway.v1.UpdateBootOptionsResponse
+	15, // 29: vcenter.gateway.v1.VmSettingsService.ListCustomAttributes:output_type -> vcenter.gateway.v1.ListCustomAttributesResponse
+	18, // 30: vcenter.gateway.v1.VmSettingsService.CreateCustomAttribute:output_type -> vcenter.gateway.v1.CreateCustomAttributeResponse
+	20, // 31: vcenter.gateway.v1.VmSettingsService.DeleteCustomAttribute:output_type -> vcenter.gateway.v1.DeleteCustomAttributeResponse
+	22, // 32: vcenter.gateway.v1.VmSettingsService.SetCustomAttributes:output_type -> vcenter.gateway.v1.SetCustomAttributesResponse
+	24, // 33: vcenter.gateway.v1.VmSettingsService.MarkAsTemplate:output_type -> vcenter.gateway.v1.MarkAsTemplateResponse
+	26, // 34: vcenter.gateway.v1.VmSettingsService.MarkAsVirtualMachine:output_type -> vcenter.gateway.v1.MarkAsVirtualMachineResponse
+	28, // 35: vcenter.gateway.v1.VmSettingsService.AnswerQuestion:output_type -> vcenter.gateway.v1.AnswerQuestionResponse
+	30, // 36: vcenter.gateway.v1.VmSettingsService.TakeScreenshot:output_type -> vcenter.gateway.v1.TakeScreenshotResponse
+	32, // 37: vcenter.gateway.v1.VmSettingsService.MoveVm:output_type -> vcenter.gateway.v1.MoveVmResponse
+	22, // [22:38] is the sub-list for method output_type
+	6,  // [6:22] is the sub-list for method input_type
 	6,  // [6:6] is the sub-list for extension type_name
 	6,  // [6:6] is the sub-list for extension extendee
 	0,  // [0:6] is the sub-list for field type_name
@@ -1716,18 +1946,20 @@ func file_vcenter_gateway_v1_vm_settings_service_proto_init() {
 	file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[5].OneofWrappers = []any{}
 	file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[6].OneofWrappers = []any{}
 	file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[8].OneofWrappers = []any{}
+	file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[11].OneofWrappers = []any{}
 	file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[12].OneofWrappers = []any{}
-	file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[21].OneofWrappers = []any{}
-	file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[23].OneofWrappers = []any{}
-	file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[26].OneofWrappers = []any{}
-	file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[28].OneofWrappers = []any{}
+	file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[16].OneofWrappers = []any{}
+	file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[25].OneofWrappers = []any{}
+	file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[27].OneofWrappers = []any{}
+	file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[30].OneofWrappers = []any{}
+	file_vcenter_gateway_v1_vm_settings_service_proto_msgTypes[32].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vcenter_gateway_v1_vm_settings_service_proto_rawDesc), len(file_vcenter_gateway_v1_vm_settings_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -24,6 +24,8 @@ const (
 	VmSettingsService_GetExtraConfig_FullMethodName        = "/vcenter.gateway.v1.VmSettingsService/GetExtraConfig"
 	VmSettingsService_UpdateExtraConfig_FullMethodName     = "/vcenter.gateway.v1.VmSettingsService/UpdateExtraConfig"
 	VmSettingsService_SetCloudInit_FullMethodName          = "/vcenter.gateway.v1.VmSettingsService/SetCloudInit"
+	VmSettingsService_GetBootOptions_FullMethodName        = "/vcenter.gateway.v1.VmSettingsService/GetBootOptions"
+	VmSettingsService_UpdateBootOptions_FullMethodName     = "/vcenter.gateway.v1.VmSettingsService/UpdateBootOptions"
 	VmSettingsService_ListCustomAttributes_FullMethodName  = "/vcenter.gateway.v1.VmSettingsService/ListCustomAttributes"
 	VmSettingsService_CreateCustomAttribute_FullMethodName = "/vcenter.gateway.v1.VmSettingsService/CreateCustomAttribute"
 	VmSettingsService_DeleteCustomAttribute_FullMethodName = "/vcenter.gateway.v1.VmSettingsService/DeleteCustomAttribute"
@@ -62,6 +64,10 @@ type VmSettingsServiceClient interface {
 	// Sets the data that cloud-init reads in the guest when it boots: the keys `guestinfo.userdata`, `guestinfo.metadata` and
 	// `guestinfo.vendordata` with their encodings. The gateway compresses and encodes it.
 	SetCloudInit(ctx context.Context, in *SetCloudInitRequest, opts ...grpc.CallOption) (*SetCloudInitResponse, error)
+	// Returns the boot options that REST lacks. `vcenter.vm.hardware.v1.BootService` has the others.
+	GetBootOptions(ctx context.Context, in *GetBootOptionsRequest, opts ...grpc.CallOption) (*GetBootOptionsResponse, error)
+	// Changes the boot options that REST lacks. The machine must be powered off.
+	UpdateBootOptions(ctx context.Context, in *UpdateBootOptionsRequest, opts ...grpc.CallOption) (*UpdateBootOptionsResponse, error)
 	// Lists the custom attributes that virtual machines can have.
 	ListCustomAttributes(ctx context.Context, in *ListCustomAttributesRequest, opts ...grpc.CallOption) (*ListCustomAttributesResponse, error)
 	// Defines a custom attribute for virtual machines.
@@ -140,6 +146,26 @@ func (c *vmSettingsServiceClient) SetCloudInit(ctx context.Context, in *SetCloud
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SetCloudInitResponse)
 	err := c.cc.Invoke(ctx, VmSettingsService_SetCloudInit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vmSettingsServiceClient) GetBootOptions(ctx context.Context, in *GetBootOptionsRequest, opts ...grpc.CallOption) (*GetBootOptionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetBootOptionsResponse)
+	err := c.cc.Invoke(ctx, VmSettingsService_GetBootOptions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *vmSettingsServiceClient) UpdateBootOptions(ctx context.Context, in *UpdateBootOptionsRequest, opts ...grpc.CallOption) (*UpdateBootOptionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpdateBootOptionsResponse)
+	err := c.cc.Invoke(ctx, VmSettingsService_UpdateBootOptions_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -263,6 +289,10 @@ type VmSettingsServiceServer interface {
 	// Sets the data that cloud-init reads in the guest when it boots: the keys `guestinfo.userdata`, `guestinfo.metadata` and
 	// `guestinfo.vendordata` with their encodings. The gateway compresses and encodes it.
 	SetCloudInit(context.Context, *SetCloudInitRequest) (*SetCloudInitResponse, error)
+	// Returns the boot options that REST lacks. `vcenter.vm.hardware.v1.BootService` has the others.
+	GetBootOptions(context.Context, *GetBootOptionsRequest) (*GetBootOptionsResponse, error)
+	// Changes the boot options that REST lacks. The machine must be powered off.
+	UpdateBootOptions(context.Context, *UpdateBootOptionsRequest) (*UpdateBootOptionsResponse, error)
 	// Lists the custom attributes that virtual machines can have.
 	ListCustomAttributes(context.Context, *ListCustomAttributesRequest) (*ListCustomAttributesResponse, error)
 	// Defines a custom attribute for virtual machines.
@@ -311,6 +341,12 @@ func (UnimplementedVmSettingsServiceServer) UpdateExtraConfig(context.Context, *
 }
 func (UnimplementedVmSettingsServiceServer) SetCloudInit(context.Context, *SetCloudInitRequest) (*SetCloudInitResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetCloudInit not implemented")
+}
+func (UnimplementedVmSettingsServiceServer) GetBootOptions(context.Context, *GetBootOptionsRequest) (*GetBootOptionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetBootOptions not implemented")
+}
+func (UnimplementedVmSettingsServiceServer) UpdateBootOptions(context.Context, *UpdateBootOptionsRequest) (*UpdateBootOptionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateBootOptions not implemented")
 }
 func (UnimplementedVmSettingsServiceServer) ListCustomAttributes(context.Context, *ListCustomAttributesRequest) (*ListCustomAttributesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCustomAttributes not implemented")
@@ -446,6 +482,42 @@ func _VmSettingsService_SetCloudInit_Handler(srv interface{}, ctx context.Contex
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(VmSettingsServiceServer).SetCloudInit(ctx, req.(*SetCloudInitRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VmSettingsService_GetBootOptions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetBootOptionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VmSettingsServiceServer).GetBootOptions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VmSettingsService_GetBootOptions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VmSettingsServiceServer).GetBootOptions(ctx, req.(*GetBootOptionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _VmSettingsService_UpdateBootOptions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateBootOptionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(VmSettingsServiceServer).UpdateBootOptions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: VmSettingsService_UpdateBootOptions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(VmSettingsServiceServer).UpdateBootOptions(ctx, req.(*UpdateBootOptionsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -638,6 +710,14 @@ var VmSettingsService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetCloudInit",
 			Handler:    _VmSettingsService_SetCloudInit_Handler,
+		},
+		{
+			MethodName: "GetBootOptions",
+			Handler:    _VmSettingsService_GetBootOptions_Handler,
+		},
+		{
+			MethodName: "UpdateBootOptions",
+			Handler:    _VmSettingsService_UpdateBootOptions_Handler,
 		},
 		{
 			MethodName: "ListCustomAttributes",

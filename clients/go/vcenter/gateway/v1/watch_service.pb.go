@@ -233,9 +233,9 @@ type WatchVmsResponse struct {
 	//	*WatchVmsResponse_Removed
 	//	*WatchVmsResponse_Synced
 	//	*WatchVmsResponse_Heartbeat
+	//	*WatchVmsResponse_Lost
 	Event isWatchVmsResponse_Event `protobuf_oneof:"event"`
-	// Continues the stream after this message. Valid on any replica for a while; a token that has become too old leads to a
-	// full state with `reset`. Unset in messages after which a stream cannot be continued.
+	// Continues the stream after this message. Unset in messages after which a stream cannot be continued.
 	ResumeToken   *string `protobuf:"bytes,7,opt,name=resume_token,json=resumeToken,proto3,oneof" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -332,6 +332,15 @@ func (x *WatchVmsResponse) GetHeartbeat() *Heartbeat {
 	return nil
 }
 
+func (x *WatchVmsResponse) GetLost() *SourceLost {
+	if x != nil {
+		if x, ok := x.Event.(*WatchVmsResponse_Lost); ok {
+			return x.Lost
+		}
+	}
+	return nil
+}
+
 func (x *WatchVmsResponse) GetResumeToken() string {
 	if x != nil && x.ResumeToken != nil {
 		return *x.ResumeToken
@@ -344,7 +353,8 @@ type isWatchVmsResponse_Event interface {
 }
 
 type WatchVmsResponse_Started struct {
-	// Where the state comes from, and whether it starts afresh; the first message.
+	// Where the state comes from, and whether it starts afresh. The first message; it comes again where the client reads
+	// so slowly that the gateway no longer knows what it has missed.
 	Started *WatchStarted `protobuf:"bytes,1,opt,name=started,proto3,oneof"`
 }
 
@@ -373,6 +383,11 @@ type WatchVmsResponse_Heartbeat struct {
 	Heartbeat *Heartbeat `protobuf:"bytes,6,opt,name=heartbeat,proto3,oneof"`
 }
 
+type WatchVmsResponse_Lost struct {
+	// The gateway has lost vCenter. What it has sent may be out of date until the next `synced`.
+	Lost *SourceLost `protobuf:"bytes,8,opt,name=lost,proto3,oneof"`
+}
+
 func (*WatchVmsResponse_Started) isWatchVmsResponse_Event() {}
 
 func (*WatchVmsResponse_Added) isWatchVmsResponse_Event() {}
@@ -385,6 +400,8 @@ func (*WatchVmsResponse_Synced) isWatchVmsResponse_Event() {}
 
 func (*WatchVmsResponse_Heartbeat) isWatchVmsResponse_Event() {}
 
+func (*WatchVmsResponse_Lost) isWatchVmsResponse_Event() {}
+
 // Where the state of a stream comes from.
 type WatchStarted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -394,8 +411,8 @@ type WatchStarted struct {
 	Period *durationpb.Duration `protobuf:"bytes,2,opt,name=period,proto3" json:"period,omitempty"`
 	// The gateway's clock.
 	ObservedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=observed_at,json=observedAt,proto3" json:"observed_at,omitempty"`
-	// Whether a full state follows: always without a resume token, and with one that is too old. The client drops the state
-	// it had.
+	// Whether a full state follows: always without a resume token, and with one that is not known. The client drops the
+	// state that it had.
 	Reset_        *bool `protobuf:"varint,4,opt,name=reset,proto3,oneof" json:"reset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -459,6 +476,61 @@ func (x *WatchStarted) GetReset_() bool {
 	return false
 }
 
+// Why a stream may be out of date.
+type SourceLost struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When the gateway last heard of vCenter.
+	Since *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=since,proto3" json:"since,omitempty"`
+	// What is wrong.
+	Problem       *string `protobuf:"bytes,2,opt,name=problem,proto3,oneof" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SourceLost) Reset() {
+	*x = SourceLost{}
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SourceLost) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SourceLost) ProtoMessage() {}
+
+func (x *SourceLost) ProtoReflect() protoreflect.Message {
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SourceLost.ProtoReflect.Descriptor instead.
+func (*SourceLost) Descriptor() ([]byte, []int) {
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SourceLost) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *SourceLost) GetProblem() string {
+	if x != nil && x.Problem != nil {
+		return *x.Problem
+	}
+	return ""
+}
+
 // Some virtual machines with changed fields.
 type VmChanges struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -470,7 +542,7 @@ type VmChanges struct {
 
 func (x *VmChanges) Reset() {
 	*x = VmChanges{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[3]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -482,7 +554,7 @@ func (x *VmChanges) String() string {
 func (*VmChanges) ProtoMessage() {}
 
 func (x *VmChanges) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[3]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -495,7 +567,7 @@ func (x *VmChanges) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VmChanges.ProtoReflect.Descriptor instead.
 func (*VmChanges) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{3}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *VmChanges) GetChanges() []*VmChange {
@@ -518,7 +590,7 @@ type VmChange struct {
 
 func (x *VmChange) Reset() {
 	*x = VmChange{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[4]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -530,7 +602,7 @@ func (x *VmChange) String() string {
 func (*VmChange) ProtoMessage() {}
 
 func (x *VmChange) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[4]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -543,7 +615,7 @@ func (x *VmChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VmChange.ProtoReflect.Descriptor instead.
 func (*VmChange) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{4}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *VmChange) GetVm() *VmState {
@@ -571,7 +643,7 @@ type VmRemovals struct {
 
 func (x *VmRemovals) Reset() {
 	*x = VmRemovals{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[5]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -583,7 +655,7 @@ func (x *VmRemovals) String() string {
 func (*VmRemovals) ProtoMessage() {}
 
 func (x *VmRemovals) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[5]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -596,7 +668,7 @@ func (x *VmRemovals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VmRemovals.ProtoReflect.Descriptor instead.
 func (*VmRemovals) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{5}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *VmRemovals) GetVms() []string {
@@ -619,7 +691,7 @@ type Synced struct {
 
 func (x *Synced) Reset() {
 	*x = Synced{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[6]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -631,7 +703,7 @@ func (x *Synced) String() string {
 func (*Synced) ProtoMessage() {}
 
 func (x *Synced) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[6]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -644,7 +716,7 @@ func (x *Synced) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Synced.ProtoReflect.Descriptor instead.
 func (*Synced) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{6}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Synced) GetVms() int64 {
@@ -676,7 +748,7 @@ type WaitForVmRequest struct {
 
 func (x *WaitForVmRequest) Reset() {
 	*x = WaitForVmRequest{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[7]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -688,7 +760,7 @@ func (x *WaitForVmRequest) String() string {
 func (*WaitForVmRequest) ProtoMessage() {}
 
 func (x *WaitForVmRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[7]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,7 +773,7 @@ func (x *WaitForVmRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitForVmRequest.ProtoReflect.Descriptor instead.
 func (*WaitForVmRequest) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{7}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *WaitForVmRequest) GetVm() string {
@@ -744,7 +816,7 @@ type VmCondition struct {
 
 func (x *VmCondition) Reset() {
 	*x = VmCondition{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[8]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -756,7 +828,7 @@ func (x *VmCondition) String() string {
 func (*VmCondition) ProtoMessage() {}
 
 func (x *VmCondition) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[8]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -769,7 +841,7 @@ func (x *VmCondition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VmCondition.ProtoReflect.Descriptor instead.
 func (*VmCondition) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{8}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *VmCondition) GetCondition() isVmCondition_Condition {
@@ -876,7 +948,7 @@ type AddressCondition struct {
 
 func (x *AddressCondition) Reset() {
 	*x = AddressCondition{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[9]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -888,7 +960,7 @@ func (x *AddressCondition) String() string {
 func (*AddressCondition) ProtoMessage() {}
 
 func (x *AddressCondition) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[9]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -901,7 +973,7 @@ func (x *AddressCondition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddressCondition.ProtoReflect.Descriptor instead.
 func (*AddressCondition) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{9}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AddressCondition) GetFamily() AddressFamily {
@@ -931,7 +1003,7 @@ type WaitForVmResponse struct {
 
 func (x *WaitForVmResponse) Reset() {
 	*x = WaitForVmResponse{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[10]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1015,7 @@ func (x *WaitForVmResponse) String() string {
 func (*WaitForVmResponse) ProtoMessage() {}
 
 func (x *WaitForVmResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[10]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1028,7 @@ func (x *WaitForVmResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitForVmResponse.ProtoReflect.Descriptor instead.
 func (*WaitForVmResponse) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{10}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *WaitForVmResponse) GetVm() *VmState {
@@ -988,7 +1060,7 @@ type WatchTaskRequest struct {
 
 func (x *WatchTaskRequest) Reset() {
 	*x = WatchTaskRequest{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[11]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +1072,7 @@ func (x *WatchTaskRequest) String() string {
 func (*WatchTaskRequest) ProtoMessage() {}
 
 func (x *WatchTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[11]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +1085,7 @@ func (x *WatchTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchTaskRequest.ProtoReflect.Descriptor instead.
 func (*WatchTaskRequest) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{11}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *WatchTaskRequest) GetTask() string {
@@ -1053,7 +1125,7 @@ type WatchTaskResponse struct {
 
 func (x *WatchTaskResponse) Reset() {
 	*x = WatchTaskResponse{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[12]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +1137,7 @@ func (x *WatchTaskResponse) String() string {
 func (*WatchTaskResponse) ProtoMessage() {}
 
 func (x *WatchTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[12]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +1150,7 @@ func (x *WatchTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchTaskResponse.ProtoReflect.Descriptor instead.
 func (*WatchTaskResponse) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{12}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WatchTaskResponse) GetEvent() isWatchTaskResponse_Event {
@@ -1137,7 +1209,7 @@ type WaitForTaskRequest struct {
 
 func (x *WaitForTaskRequest) Reset() {
 	*x = WaitForTaskRequest{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[13]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +1221,7 @@ func (x *WaitForTaskRequest) String() string {
 func (*WaitForTaskRequest) ProtoMessage() {}
 
 func (x *WaitForTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[13]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1162,7 +1234,7 @@ func (x *WaitForTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitForTaskRequest.ProtoReflect.Descriptor instead.
 func (*WaitForTaskRequest) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{13}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WaitForTaskRequest) GetTask() string {
@@ -1190,7 +1262,7 @@ type WaitForTaskResponse struct {
 
 func (x *WaitForTaskResponse) Reset() {
 	*x = WaitForTaskResponse{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[14]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1202,7 +1274,7 @@ func (x *WaitForTaskResponse) String() string {
 func (*WaitForTaskResponse) ProtoMessage() {}
 
 func (x *WaitForTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[14]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1215,7 +1287,7 @@ func (x *WaitForTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WaitForTaskResponse.ProtoReflect.Descriptor instead.
 func (*WaitForTaskResponse) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{14}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WaitForTaskResponse) GetTask() *TaskState {
@@ -1260,7 +1332,7 @@ type TaskState struct {
 
 func (x *TaskState) Reset() {
 	*x = TaskState{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[15]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +1344,7 @@ func (x *TaskState) String() string {
 func (*TaskState) ProtoMessage() {}
 
 func (x *TaskState) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[15]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +1357,7 @@ func (x *TaskState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskState.ProtoReflect.Descriptor instead.
 func (*TaskState) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{15}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TaskState) GetTask() string {
@@ -1394,7 +1466,7 @@ type WatchEventsRequest struct {
 
 func (x *WatchEventsRequest) Reset() {
 	*x = WatchEventsRequest{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[16]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1406,7 +1478,7 @@ func (x *WatchEventsRequest) String() string {
 func (*WatchEventsRequest) ProtoMessage() {}
 
 func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[16]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1419,7 +1491,7 @@ func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
 func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{16}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WatchEventsRequest) GetFilter() *EventFilter {
@@ -1458,7 +1530,7 @@ type EventFilter struct {
 
 func (x *EventFilter) Reset() {
 	*x = EventFilter{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[17]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1470,7 +1542,7 @@ func (x *EventFilter) String() string {
 func (*EventFilter) ProtoMessage() {}
 
 func (x *EventFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[17]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1483,7 +1555,7 @@ func (x *EventFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventFilter.ProtoReflect.Descriptor instead.
 func (*EventFilter) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{17}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *EventFilter) GetVms() []string {
@@ -1528,7 +1600,7 @@ type WatchEventsResponse struct {
 
 func (x *WatchEventsResponse) Reset() {
 	*x = WatchEventsResponse{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[18]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1540,7 +1612,7 @@ func (x *WatchEventsResponse) String() string {
 func (*WatchEventsResponse) ProtoMessage() {}
 
 func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[18]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1553,7 +1625,7 @@ func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
 func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{18}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WatchEventsResponse) GetEvent() isWatchEventsResponse_Event {
@@ -1624,7 +1696,7 @@ type EventPage struct {
 
 func (x *EventPage) Reset() {
 	*x = EventPage{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[19]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1636,7 +1708,7 @@ func (x *EventPage) String() string {
 func (*EventPage) ProtoMessage() {}
 
 func (x *EventPage) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[19]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1649,7 +1721,7 @@ func (x *EventPage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EventPage.ProtoReflect.Descriptor instead.
 func (*EventPage) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{19}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *EventPage) GetEvents() []*Event {
@@ -1686,7 +1758,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[20]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1698,7 +1770,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[20]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1711,7 +1783,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{20}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Event) GetKey() int64 {
@@ -1796,7 +1868,7 @@ type ListEventsRequest struct {
 
 func (x *ListEventsRequest) Reset() {
 	*x = ListEventsRequest{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[21]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1808,7 +1880,7 @@ func (x *ListEventsRequest) String() string {
 func (*ListEventsRequest) ProtoMessage() {}
 
 func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[21]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1821,7 +1893,7 @@ func (x *ListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsRequest.ProtoReflect.Descriptor instead.
 func (*ListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{21}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListEventsRequest) GetFilter() *EventFilter {
@@ -1872,7 +1944,7 @@ type ListEventsResponse struct {
 
 func (x *ListEventsResponse) Reset() {
 	*x = ListEventsResponse{}
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[22]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1884,7 +1956,7 @@ func (x *ListEventsResponse) String() string {
 func (*ListEventsResponse) ProtoMessage() {}
 
 func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[22]
+	mi := &file_vcenter_gateway_v1_watch_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1897,7 +1969,7 @@ func (x *ListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEventsResponse.ProtoReflect.Descriptor instead.
 func (*ListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{22}
+	return file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListEventsResponse) GetEvents() []*Event {
@@ -1924,14 +1996,15 @@ const file_vcenter_gateway_v1_watch_service_proto_rawDesc = "" +
 	"\x06fields\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\x04\xe2A\x01\x01R\x06fields\x12,\n" +
 	"\fresume_token\x18\x03 \x01(\tB\x04\xe2A\x01\x01H\x00R\vresumeToken\x88\x01\x01\x12N\n" +
 	"\x12heartbeat_interval\x18\x04 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\x11heartbeatIntervalB\x0f\n" +
-	"\r_resume_token\"\xb2\x03\n" +
+	"\r_resume_token\"\xe8\x03\n" +
 	"\x10WatchVmsResponse\x12<\n" +
 	"\astarted\x18\x01 \x01(\v2 .vcenter.gateway.v1.WatchStartedH\x00R\astarted\x122\n" +
 	"\x05added\x18\x02 \x01(\v2\x1a.vcenter.gateway.v1.VmPageH\x00R\x05added\x129\n" +
 	"\achanged\x18\x03 \x01(\v2\x1d.vcenter.gateway.v1.VmChangesH\x00R\achanged\x12:\n" +
 	"\aremoved\x18\x04 \x01(\v2\x1e.vcenter.gateway.v1.VmRemovalsH\x00R\aremoved\x124\n" +
 	"\x06synced\x18\x05 \x01(\v2\x1a.vcenter.gateway.v1.SyncedH\x00R\x06synced\x12=\n" +
-	"\theartbeat\x18\x06 \x01(\v2\x1d.vcenter.gateway.v1.HeartbeatH\x00R\theartbeat\x12&\n" +
+	"\theartbeat\x18\x06 \x01(\v2\x1d.vcenter.gateway.v1.HeartbeatH\x00R\theartbeat\x124\n" +
+	"\x04lost\x18\b \x01(\v2\x1e.vcenter.gateway.v1.SourceLostH\x00R\x04lost\x12&\n" +
 	"\fresume_token\x18\a \x01(\tH\x01R\vresumeToken\x88\x01\x01B\a\n" +
 	"\x05eventB\x0f\n" +
 	"\r_resume_token\"\xe7\x01\n" +
@@ -1942,7 +2015,13 @@ const file_vcenter_gateway_v1_watch_service_proto_rawDesc = "" +
 	"observedAt\x12\x19\n" +
 	"\x05reset\x18\x04 \x01(\bH\x01R\x05reset\x88\x01\x01B\t\n" +
 	"\a_sourceB\b\n" +
-	"\x06_reset\"C\n" +
+	"\x06_reset\"i\n" +
+	"\n" +
+	"SourceLost\x120\n" +
+	"\x05since\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1d\n" +
+	"\aproblem\x18\x02 \x01(\tH\x00R\aproblem\x88\x01\x01B\n" +
+	"\n" +
+	"\b_problem\"C\n" +
 	"\tVmChanges\x126\n" +
 	"\achanges\x18\x01 \x03(\v2\x1c.vcenter.gateway.v1.VmChangeR\achanges\"m\n" +
 	"\bVmChange\x12+\n" +
@@ -2097,15 +2176,15 @@ const file_vcenter_gateway_v1_watch_service_proto_rawDesc = "" +
 	"\x13TASK_STATUS_RUNNING\x10\x02\x12\x17\n" +
 	"\x13TASK_STATUS_BLOCKED\x10\x03\x12\x19\n" +
 	"\x15TASK_STATUS_SUCCEEDED\x10\x04\x12\x16\n" +
-	"\x12TASK_STATUS_FAILED\x10\x052\xda\x04\n" +
-	"\fWatchService\x12\\\n" +
-	"\bWatchVms\x12#.vcenter.gateway.v1.WatchVmsRequest\x1a$.vcenter.gateway.v1.WatchVmsResponse\"\x03\x90\x02\x010\x01\x12]\n" +
-	"\tWaitForVm\x12$.vcenter.gateway.v1.WaitForVmRequest\x1a%.vcenter.gateway.v1.WaitForVmResponse\"\x03\x90\x02\x01\x12_\n" +
-	"\tWatchTask\x12$.vcenter.gateway.v1.WatchTaskRequest\x1a%.vcenter.gateway.v1.WatchTaskResponse\"\x03\x90\x02\x010\x01\x12c\n" +
-	"\vWaitForTask\x12&.vcenter.gateway.v1.WaitForTaskRequest\x1a'.vcenter.gateway.v1.WaitForTaskResponse\"\x03\x90\x02\x01\x12e\n" +
-	"\vWatchEvents\x12&.vcenter.gateway.v1.WatchEventsRequest\x1a'.vcenter.gateway.v1.WatchEventsResponse\"\x03\x90\x02\x010\x01\x12`\n" +
+	"\x12TASK_STATUS_FAILED\x10\x052\xf6\x04\n" +
+	"\fWatchService\x12`\n" +
+	"\bWatchVms\x12#.vcenter.gateway.v1.WatchVmsRequest\x1a$.vcenter.gateway.v1.WatchVmsResponse\"\a\xa8\xbc\x18\x01\x90\x02\x010\x01\x12a\n" +
+	"\tWaitForVm\x12$.vcenter.gateway.v1.WaitForVmRequest\x1a%.vcenter.gateway.v1.WaitForVmResponse\"\a\xb0\xbc\x18\x01\x90\x02\x01\x12c\n" +
+	"\tWatchTask\x12$.vcenter.gateway.v1.WatchTaskRequest\x1a%.vcenter.gateway.v1.WatchTaskResponse\"\a\xa8\xbc\x18\x01\x90\x02\x010\x01\x12k\n" +
+	"\vWaitForTask\x12&.vcenter.gateway.v1.WaitForTaskRequest\x1a'.vcenter.gateway.v1.WaitForTaskResponse\"\v\xa8\xbc\x18\x01\xb0\xbc\x18\x01\x90\x02\x01\x12i\n" +
+	"\vWatchEvents\x12&.vcenter.gateway.v1.WatchEventsRequest\x1a'.vcenter.gateway.v1.WatchEventsResponse\"\a\xa8\xbc\x18\x01\x90\x02\x010\x01\x12d\n" +
 	"\n" +
-	"ListEvents\x12%.vcenter.gateway.v1.ListEventsRequest\x1a&.vcenter.gateway.v1.ListEventsResponse\"\x03\x90\x02\x01B\xe9\x01\n" +
+	"ListEvents\x12%.vcenter.gateway.v1.ListEventsRequest\x1a&.vcenter.gateway.v1.ListEventsResponse\"\a\xa8\xbc\x18\x01\x90\x02\x01B\xe9\x01\n" +
 	"\x16com.vcenter.gateway.v1B\x11WatchServiceProtoP\x01ZRgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/gateway/v1;gatewayv1\xa2\x02\x03VGX\xaa\x02\x12Vcenter.Gateway.V1\xca\x02\x12Vcenter\\Gateway\\V1\xe2\x02\x1eVcenter\\Gateway\\V1\\GPBMetadata\xea\x02\x14Vcenter::Gateway::V1b\x06proto3"
 
 var (
@@ -2121,104 +2200,107 @@ func file_vcenter_gateway_v1_watch_service_proto_rawDescGZIP() []byte {
 }
 
 var file_vcenter_gateway_v1_watch_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_vcenter_gateway_v1_watch_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_vcenter_gateway_v1_watch_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_vcenter_gateway_v1_watch_service_proto_goTypes = []any{
 	(AddressFamily)(0),            // 0: vcenter.gateway.v1.AddressFamily
 	(TaskStatus)(0),               // 1: vcenter.gateway.v1.TaskStatus
 	(*WatchVmsRequest)(nil),       // 2: vcenter.gateway.v1.WatchVmsRequest
 	(*WatchVmsResponse)(nil),      // 3: vcenter.gateway.v1.WatchVmsResponse
 	(*WatchStarted)(nil),          // 4: vcenter.gateway.v1.WatchStarted
-	(*VmChanges)(nil),             // 5: vcenter.gateway.v1.VmChanges
-	(*VmChange)(nil),              // 6: vcenter.gateway.v1.VmChange
-	(*VmRemovals)(nil),            // 7: vcenter.gateway.v1.VmRemovals
-	(*Synced)(nil),                // 8: vcenter.gateway.v1.Synced
-	(*WaitForVmRequest)(nil),      // 9: vcenter.gateway.v1.WaitForVmRequest
-	(*VmCondition)(nil),           // 10: vcenter.gateway.v1.VmCondition
-	(*AddressCondition)(nil),      // 11: vcenter.gateway.v1.AddressCondition
-	(*WaitForVmResponse)(nil),     // 12: vcenter.gateway.v1.WaitForVmResponse
-	(*WatchTaskRequest)(nil),      // 13: vcenter.gateway.v1.WatchTaskRequest
-	(*WatchTaskResponse)(nil),     // 14: vcenter.gateway.v1.WatchTaskResponse
-	(*WaitForTaskRequest)(nil),    // 15: vcenter.gateway.v1.WaitForTaskRequest
-	(*WaitForTaskResponse)(nil),   // 16: vcenter.gateway.v1.WaitForTaskResponse
-	(*TaskState)(nil),             // 17: vcenter.gateway.v1.TaskState
-	(*WatchEventsRequest)(nil),    // 18: vcenter.gateway.v1.WatchEventsRequest
-	(*EventFilter)(nil),           // 19: vcenter.gateway.v1.EventFilter
-	(*WatchEventsResponse)(nil),   // 20: vcenter.gateway.v1.WatchEventsResponse
-	(*EventPage)(nil),             // 21: vcenter.gateway.v1.EventPage
-	(*Event)(nil),                 // 22: vcenter.gateway.v1.Event
-	(*ListEventsRequest)(nil),     // 23: vcenter.gateway.v1.ListEventsRequest
-	(*ListEventsResponse)(nil),    // 24: vcenter.gateway.v1.ListEventsResponse
-	(*VmFilter)(nil),              // 25: vcenter.gateway.v1.VmFilter
-	(*fieldmaskpb.FieldMask)(nil), // 26: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
-	(*VmPage)(nil),                // 28: vcenter.gateway.v1.VmPage
-	(*Heartbeat)(nil),             // 29: vcenter.gateway.v1.Heartbeat
-	(Source)(0),                   // 30: vcenter.gateway.v1.Source
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
-	(*VmState)(nil),               // 32: vcenter.gateway.v1.VmState
-	(v1.PowerState)(0),            // 33: vcenter.vm.v1.PowerState
-	(*structpb.Value)(nil),        // 34: google.protobuf.Value
-	(*status.Status)(nil),         // 35: google.rpc.Status
+	(*SourceLost)(nil),            // 5: vcenter.gateway.v1.SourceLost
+	(*VmChanges)(nil),             // 6: vcenter.gateway.v1.VmChanges
+	(*VmChange)(nil),              // 7: vcenter.gateway.v1.VmChange
+	(*VmRemovals)(nil),            // 8: vcenter.gateway.v1.VmRemovals
+	(*Synced)(nil),                // 9: vcenter.gateway.v1.Synced
+	(*WaitForVmRequest)(nil),      // 10: vcenter.gateway.v1.WaitForVmRequest
+	(*VmCondition)(nil),           // 11: vcenter.gateway.v1.VmCondition
+	(*AddressCondition)(nil),      // 12: vcenter.gateway.v1.AddressCondition
+	(*WaitForVmResponse)(nil),     // 13: vcenter.gateway.v1.WaitForVmResponse
+	(*WatchTaskRequest)(nil),      // 14: vcenter.gateway.v1.WatchTaskRequest
+	(*WatchTaskResponse)(nil),     // 15: vcenter.gateway.v1.WatchTaskResponse
+	(*WaitForTaskRequest)(nil),    // 16: vcenter.gateway.v1.WaitForTaskRequest
+	(*WaitForTaskResponse)(nil),   // 17: vcenter.gateway.v1.WaitForTaskResponse
+	(*TaskState)(nil),             // 18: vcenter.gateway.v1.TaskState
+	(*WatchEventsRequest)(nil),    // 19: vcenter.gateway.v1.WatchEventsRequest
+	(*EventFilter)(nil),           // 20: vcenter.gateway.v1.EventFilter
+	(*WatchEventsResponse)(nil),   // 21: vcenter.gateway.v1.WatchEventsResponse
+	(*EventPage)(nil),             // 22: vcenter.gateway.v1.EventPage
+	(*Event)(nil),                 // 23: vcenter.gateway.v1.Event
+	(*ListEventsRequest)(nil),     // 24: vcenter.gateway.v1.ListEventsRequest
+	(*ListEventsResponse)(nil),    // 25: vcenter.gateway.v1.ListEventsResponse
+	(*VmFilter)(nil),              // 26: vcenter.gateway.v1.VmFilter
+	(*fieldmaskpb.FieldMask)(nil), // 27: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),   // 28: google.protobuf.Duration
+	(*VmPage)(nil),                // 29: vcenter.gateway.v1.VmPage
+	(*Heartbeat)(nil),             // 30: vcenter.gateway.v1.Heartbeat
+	(Source)(0),                   // 31: vcenter.gateway.v1.Source
+	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
+	(*VmState)(nil),               // 33: vcenter.gateway.v1.VmState
+	(v1.PowerState)(0),            // 34: vcenter.vm.v1.PowerState
+	(*structpb.Value)(nil),        // 35: google.protobuf.Value
+	(*status.Status)(nil),         // 36: google.rpc.Status
 }
 var file_vcenter_gateway_v1_watch_service_proto_depIdxs = []int32{
-	25, // 0: vcenter.gateway.v1.WatchVmsRequest.filter:type_name -> vcenter.gateway.v1.VmFilter
-	26, // 1: vcenter.gateway.v1.WatchVmsRequest.fields:type_name -> google.protobuf.FieldMask
-	27, // 2: vcenter.gateway.v1.WatchVmsRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	26, // 0: vcenter.gateway.v1.WatchVmsRequest.filter:type_name -> vcenter.gateway.v1.VmFilter
+	27, // 1: vcenter.gateway.v1.WatchVmsRequest.fields:type_name -> google.protobuf.FieldMask
+	28, // 2: vcenter.gateway.v1.WatchVmsRequest.heartbeat_interval:type_name -> google.protobuf.Duration
 	4,  // 3: vcenter.gateway.v1.WatchVmsResponse.started:type_name -> vcenter.gateway.v1.WatchStarted
-	28, // 4: vcenter.gateway.v1.WatchVmsResponse.added:type_name -> vcenter.gateway.v1.VmPage
-	5,  // 5: vcenter.gateway.v1.WatchVmsResponse.changed:type_name -> vcenter.gateway.v1.VmChanges
-	7,  // 6: vcenter.gateway.v1.WatchVmsResponse.removed:type_name -> vcenter.gateway.v1.VmRemovals
-	8,  // 7: vcenter.gateway.v1.WatchVmsResponse.synced:type_name -> vcenter.gateway.v1.Synced
-	29, // 8: vcenter.gateway.v1.WatchVmsResponse.heartbeat:type_name -> vcenter.gateway.v1.Heartbeat
-	30, // 9: vcenter.gateway.v1.WatchStarted.source:type_name -> vcenter.gateway.v1.Source
-	27, // 10: vcenter.gateway.v1.WatchStarted.period:type_name -> google.protobuf.Duration
-	31, // 11: vcenter.gateway.v1.WatchStarted.observed_at:type_name -> google.protobuf.Timestamp
-	6,  // 12: vcenter.gateway.v1.VmChanges.changes:type_name -> vcenter.gateway.v1.VmChange
-	32, // 13: vcenter.gateway.v1.VmChange.vm:type_name -> vcenter.gateway.v1.VmState
-	26, // 14: vcenter.gateway.v1.VmChange.changed:type_name -> google.protobuf.FieldMask
-	31, // 15: vcenter.gateway.v1.Synced.observed_at:type_name -> google.protobuf.Timestamp
-	10, // 16: vcenter.gateway.v1.WaitForVmRequest.condition:type_name -> vcenter.gateway.v1.VmCondition
-	27, // 17: vcenter.gateway.v1.WaitForVmRequest.timeout:type_name -> google.protobuf.Duration
-	33, // 18: vcenter.gateway.v1.VmCondition.power_state:type_name -> vcenter.vm.v1.PowerState
-	11, // 19: vcenter.gateway.v1.VmCondition.address:type_name -> vcenter.gateway.v1.AddressCondition
-	0,  // 20: vcenter.gateway.v1.AddressCondition.family:type_name -> vcenter.gateway.v1.AddressFamily
-	32, // 21: vcenter.gateway.v1.WaitForVmResponse.vm:type_name -> vcenter.gateway.v1.VmState
-	27, // 22: vcenter.gateway.v1.WatchTaskRequest.heartbeat_interval:type_name -> google.protobuf.Duration
-	17, // 23: vcenter.gateway.v1.WatchTaskResponse.task:type_name -> vcenter.gateway.v1.TaskState
-	29, // 24: vcenter.gateway.v1.WatchTaskResponse.heartbeat:type_name -> vcenter.gateway.v1.Heartbeat
-	17, // 25: vcenter.gateway.v1.WaitForTaskResponse.task:type_name -> vcenter.gateway.v1.TaskState
-	1,  // 26: vcenter.gateway.v1.TaskState.status:type_name -> vcenter.gateway.v1.TaskStatus
-	31, // 27: vcenter.gateway.v1.TaskState.started:type_name -> google.protobuf.Timestamp
-	31, // 28: vcenter.gateway.v1.TaskState.ended:type_name -> google.protobuf.Timestamp
-	34, // 29: vcenter.gateway.v1.TaskState.result:type_name -> google.protobuf.Value
-	35, // 30: vcenter.gateway.v1.TaskState.error:type_name -> google.rpc.Status
-	19, // 31: vcenter.gateway.v1.WatchEventsRequest.filter:type_name -> vcenter.gateway.v1.EventFilter
-	27, // 32: vcenter.gateway.v1.WatchEventsRequest.heartbeat_interval:type_name -> google.protobuf.Duration
-	21, // 33: vcenter.gateway.v1.WatchEventsResponse.events:type_name -> vcenter.gateway.v1.EventPage
-	29, // 34: vcenter.gateway.v1.WatchEventsResponse.heartbeat:type_name -> vcenter.gateway.v1.Heartbeat
-	22, // 35: vcenter.gateway.v1.EventPage.events:type_name -> vcenter.gateway.v1.Event
-	31, // 36: vcenter.gateway.v1.Event.created:type_name -> google.protobuf.Timestamp
-	19, // 37: vcenter.gateway.v1.ListEventsRequest.filter:type_name -> vcenter.gateway.v1.EventFilter
-	31, // 38: vcenter.gateway.v1.ListEventsRequest.start:type_name -> google.protobuf.Timestamp
-	31, // 39: vcenter.gateway.v1.ListEventsRequest.end:type_name -> google.protobuf.Timestamp
-	22, // 40: vcenter.gateway.v1.ListEventsResponse.events:type_name -> vcenter.gateway.v1.Event
-	2,  // 41: vcenter.gateway.v1.WatchService.WatchVms:input_type -> vcenter.gateway.v1.WatchVmsRequest
-	9,  // 42: vcenter.gateway.v1.WatchService.WaitForVm:input_type -> vcenter.gateway.v1.WaitForVmRequest
-	13, // 43: vcenter.gateway.v1.WatchService.WatchTask:input_type -> vcenter.gateway.v1.WatchTaskRequest
-	15, // 44: vcenter.gateway.v1.WatchService.WaitForTask:input_type -> vcenter.gateway.v1.WaitForTaskRequest
-	18, // 45: vcenter.gateway.v1.WatchService.WatchEvents:input_type -> vcenter.gateway.v1.WatchEventsRequest
-	23, // 46: vcenter.gateway.v1.WatchService.ListEvents:input_type -> vcenter.gateway.v1.ListEventsRequest
-	3,  // 47: vcenter.gateway.v1.WatchService.WatchVms:output_type -> vcenter.gateway.v1.WatchVmsResponse
-	12, // 48: vcenter.gateway.v1.WatchService.WaitForVm:output_type -> vcenter.gateway.v1.WaitForVmResponse
-	14, // 49: vcenter.gateway.v1.WatchService.WatchTask:output_type -> vcenter.gateway.v1.WatchTaskResponse
-	16, // 50: vcenter.gateway.v1.WatchService.WaitForTask:output_type -> vcenter.gateway.v1.WaitForTaskResponse
-	20, // 51: vcenter.gateway.v1.WatchService.WatchEvents:output_type -> vcenter.gateway.v1.WatchEventsResponse
-	24, // 52: vcenter.gateway.v1.WatchService.ListEvents:output_type -> vcenter.gateway.v1.ListEventsResponse
-	47, // [47:53] is the sub-list for method output_type
-	41, // [41:47] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	29, // 4: vcenter.gateway.v1.WatchVmsResponse.added:type_name -> vcenter.gateway.v1.VmPage
+	6,  // 5: vcenter.gateway.v1.WatchVmsResponse.changed:type_name -> vcenter.gateway.v1.VmChanges
+	8,  // 6: vcenter.gateway.v1.WatchVmsResponse.removed:type_name -> vcenter.gateway.v1.VmRemovals
+	9,  // 7: vcenter.gateway.v1.WatchVmsResponse.synced:type_name -> vcenter.gateway.v1.Synced
+	30, // 8: vcenter.gateway.v1.WatchVmsResponse.heartbeat:type_name -> vcenter.gateway.v1.Heartbeat
+	5,  // 9: vcenter.gateway.v1.WatchVmsResponse.lost:type_name -> vcenter.gateway.v1.SourceLost
+	31, // 10: vcenter.gateway.v1.WatchStarted.source:type_name -> vcenter.gateway.v1.Source
+	28, // 11: vcenter.gateway.v1.WatchStarted.period:type_name -> google.protobuf.Duration
+	32, // 12: vcenter.gateway.v1.WatchStarted.observed_at:type_name -> google.protobuf.Timestamp
+	32, // 13: vcenter.gateway.v1.SourceLost.since:type_name -> google.protobuf.Timestamp
+	7,  // 14: vcenter.gateway.v1.VmChanges.changes:type_name -> vcenter.gateway.v1.VmChange
+	33, // 15: vcenter.gateway.v1.VmChange.vm:type_name -> vcenter.gateway.v1.VmState
+	27, // 16: vcenter.gateway.v1.VmChange.changed:type_name -> google.protobuf.FieldMask
+	32, // 17: vcenter.gateway.v1.Synced.observed_at:type_name -> google.protobuf.Timestamp
+	11, // 18: vcenter.gateway.v1.WaitForVmRequest.condition:type_name -> vcenter.gateway.v1.VmCondition
+	28, // 19: vcenter.gateway.v1.WaitForVmRequest.timeout:type_name -> google.protobuf.Duration
+	34, // 20: vcenter.gateway.v1.VmCondition.power_state:type_name -> vcenter.vm.v1.PowerState
+	12, // 21: vcenter.gateway.v1.VmCondition.address:type_name -> vcenter.gateway.v1.AddressCondition
+	0,  // 22: vcenter.gateway.v1.AddressCondition.family:type_name -> vcenter.gateway.v1.AddressFamily
+	33, // 23: vcenter.gateway.v1.WaitForVmResponse.vm:type_name -> vcenter.gateway.v1.VmState
+	28, // 24: vcenter.gateway.v1.WatchTaskRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	18, // 25: vcenter.gateway.v1.WatchTaskResponse.task:type_name -> vcenter.gateway.v1.TaskState
+	30, // 26: vcenter.gateway.v1.WatchTaskResponse.heartbeat:type_name -> vcenter.gateway.v1.Heartbeat
+	18, // 27: vcenter.gateway.v1.WaitForTaskResponse.task:type_name -> vcenter.gateway.v1.TaskState
+	1,  // 28: vcenter.gateway.v1.TaskState.status:type_name -> vcenter.gateway.v1.TaskStatus
+	32, // 29: vcenter.gateway.v1.TaskState.started:type_name -> google.protobuf.Timestamp
+	32, // 30: vcenter.gateway.v1.TaskState.ended:type_name -> google.protobuf.Timestamp
+	35, // 31: vcenter.gateway.v1.TaskState.result:type_name -> google.protobuf.Value
+	36, // 32: vcenter.gateway.v1.TaskState.error:type_name -> google.rpc.Status
+	20, // 33: vcenter.gateway.v1.WatchEventsRequest.filter:type_name -> vcenter.gateway.v1.EventFilter
+	28, // 34: vcenter.gateway.v1.WatchEventsRequest.heartbeat_interval:type_name -> google.protobuf.Duration
+	22, // 35: vcenter.gateway.v1.WatchEventsResponse.events:type_name -> vcenter.gateway.v1.EventPage
+	30, // 36: vcenter.gateway.v1.WatchEventsResponse.heartbeat:type_name -> vcenter.gateway.v1.Heartbeat
+	23, // 37: vcenter.gateway.v1.EventPage.events:type_name -> vcenter.gateway.v1.Event
+	32, // 38: vcenter.gateway.v1.Event.created:type_name -> google.protobuf.Timestamp
+	20, // 39: vcenter.gateway.v1.ListEventsRequest.filter:type_name -> vcenter.gateway.v1.EventFilter
+	32, // 40: vcenter.gateway.v1.ListEventsRequest.start:type_name -> google.protobuf.Timestamp
+	32, // 41: vcenter.gateway.v1.ListEventsRequest.end:type_name -> google.protobuf.Timestamp
+	23, // 42: vcenter.gateway.v1.ListEventsResponse.events:type_name -> vcenter.gateway.v1.Event
+	2,  // 43: vcenter.gateway.v1.WatchService.WatchVms:input_type -> vcenter.gateway.v1.WatchVmsRequest
+	10, // 44: vcenter.gateway.v1.WatchService.WaitForVm:input_type -> vcenter.gateway.v1.WaitForVmRequest
+	14, // 45: vcenter.gateway.v1.WatchService.WatchTask:input_type -> vcenter.gateway.v1.WatchTaskRequest
+	16, // 46: vcenter.gateway.v1.WatchService.WaitForTask:input_type -> vcenter.gateway.v1.WaitForTaskRequest
+	19, // 47: vcenter.gateway.v1.WatchService.WatchEvents:input_type -> vcenter.gateway.v1.WatchEventsRequest
+	24, // 48: vcenter.gateway.v1.WatchService.ListEvents:input_type -> vcenter.gateway.v1.ListEventsRequest
+	3,  // 49: vcenter.gateway.v1.WatchService.WatchVms:output_type -> vcenter.gateway.v1.WatchVmsResponse
+	13, // 50: vcenter.gateway.v1.WatchService.WaitForVm:output_type -> vcenter.gateway.v1.WaitForVmResponse
+	15, // 51: vcenter.gateway.v1.WatchService.WatchTask:output_type -> vcenter.gateway.v1.WatchTaskResponse
+	17, // 52: vcenter.gateway.v1.WatchService.WaitForTask:output_type -> vcenter.gateway.v1.WaitForTaskResponse
+	21, // 53: vcenter.gateway.v1.WatchService.WatchEvents:output_type -> vcenter.gateway.v1.WatchEventsResponse
+	25, // 54: vcenter.gateway.v1.WatchService.ListEvents:output_type -> vcenter.gateway.v1.ListEventsResponse
+	49, // [49:55] is the sub-list for method output_type
+	43, // [43:49] is the sub-list for method input_type
+	43, // [43:43] is the sub-list for extension type_name
+	43, // [43:43] is the sub-list for extension extendee
+	0,  // [0:43] is the sub-list for field type_name
 }
 
 func init() { file_vcenter_gateway_v1_watch_service_proto_init() }
@@ -2237,41 +2319,43 @@ func file_vcenter_gateway_v1_watch_service_proto_init() {
 		(*WatchVmsResponse_Removed)(nil),
 		(*WatchVmsResponse_Synced)(nil),
 		(*WatchVmsResponse_Heartbeat)(nil),
+		(*WatchVmsResponse_Lost)(nil),
 	}
 	file_vcenter_gateway_v1_watch_service_proto_msgTypes[2].OneofWrappers = []any{}
-	file_vcenter_gateway_v1_watch_service_proto_msgTypes[6].OneofWrappers = []any{}
-	file_vcenter_gateway_v1_watch_service_proto_msgTypes[8].OneofWrappers = []any{
+	file_vcenter_gateway_v1_watch_service_proto_msgTypes[3].OneofWrappers = []any{}
+	file_vcenter_gateway_v1_watch_service_proto_msgTypes[7].OneofWrappers = []any{}
+	file_vcenter_gateway_v1_watch_service_proto_msgTypes[9].OneofWrappers = []any{
 		(*VmCondition_PowerState)(nil),
 		(*VmCondition_ToolsRunning)(nil),
 		(*VmCondition_GuestReady)(nil),
 		(*VmCondition_Address)(nil),
 		(*VmCondition_Removed)(nil),
 	}
-	file_vcenter_gateway_v1_watch_service_proto_msgTypes[9].OneofWrappers = []any{}
 	file_vcenter_gateway_v1_watch_service_proto_msgTypes[10].OneofWrappers = []any{}
 	file_vcenter_gateway_v1_watch_service_proto_msgTypes[11].OneofWrappers = []any{}
-	file_vcenter_gateway_v1_watch_service_proto_msgTypes[12].OneofWrappers = []any{
+	file_vcenter_gateway_v1_watch_service_proto_msgTypes[12].OneofWrappers = []any{}
+	file_vcenter_gateway_v1_watch_service_proto_msgTypes[13].OneofWrappers = []any{
 		(*WatchTaskResponse_Task)(nil),
 		(*WatchTaskResponse_Heartbeat)(nil),
 	}
-	file_vcenter_gateway_v1_watch_service_proto_msgTypes[13].OneofWrappers = []any{}
-	file_vcenter_gateway_v1_watch_service_proto_msgTypes[15].OneofWrappers = []any{}
+	file_vcenter_gateway_v1_watch_service_proto_msgTypes[14].OneofWrappers = []any{}
 	file_vcenter_gateway_v1_watch_service_proto_msgTypes[16].OneofWrappers = []any{}
 	file_vcenter_gateway_v1_watch_service_proto_msgTypes[17].OneofWrappers = []any{}
-	file_vcenter_gateway_v1_watch_service_proto_msgTypes[18].OneofWrappers = []any{
+	file_vcenter_gateway_v1_watch_service_proto_msgTypes[18].OneofWrappers = []any{}
+	file_vcenter_gateway_v1_watch_service_proto_msgTypes[19].OneofWrappers = []any{
 		(*WatchEventsResponse_Events)(nil),
 		(*WatchEventsResponse_Heartbeat)(nil),
 	}
-	file_vcenter_gateway_v1_watch_service_proto_msgTypes[20].OneofWrappers = []any{}
 	file_vcenter_gateway_v1_watch_service_proto_msgTypes[21].OneofWrappers = []any{}
 	file_vcenter_gateway_v1_watch_service_proto_msgTypes[22].OneofWrappers = []any{}
+	file_vcenter_gateway_v1_watch_service_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_vcenter_gateway_v1_watch_service_proto_rawDesc), len(file_vcenter_gateway_v1_watch_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

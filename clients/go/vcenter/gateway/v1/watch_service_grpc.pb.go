@@ -43,8 +43,10 @@ type WatchServiceClient interface {
 	// with one, exactly the changes that were missed, then `synced`. After that each change: machines that were added or now
 	// match the filter, changed fields of machines, and machines that were removed or no longer match. Changes that come
 	// faster than the client reads are merged for each machine; a removal is never lost.
+	//
+	// A resume token belongs to one caller, filter and set of fields, and to the replica that sent it. With any other token,
+	// and with one that has become too old, the stream starts with the full state.
 	// - `UNAVAILABLE` with reason `GATEWAY_STOPPING`: the replica stops. Call again with the last resume token.
-	// - `INVALID_ARGUMENT`: the resume token is not one of this gateway's, or belongs to another caller.
 	WatchVms(ctx context.Context, in *WatchVmsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchVmsResponse], error)
 	// Waits until a virtual machine is in a certain condition, and returns its state.
 	//
@@ -57,7 +59,9 @@ type WatchServiceClient interface {
 	//
 	// Takes the identifiers of `cis.v1.TaskService`'s tasks and of VIM's. The first message has the present state, the last
 	// one the final state. Any number of watchers cost vCenter one poll.
-	// - `NOT_FOUND`: there is no such task; vCenter forgets tasks some time after their end.
+	//   - `NOT_FOUND`: there is no such task, or the policy hides what it works on; vCenter forgets tasks some time after
+	//     their end.
+	//   - `PERMISSION_DENIED`: `cancel_on_disconnect` is set, and the policy does not allow `cis.v1.TaskService/CancelTask`.
 	WatchTask(ctx context.Context, in *WatchTaskRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchTaskResponse], error)
 	// Waits for the end of a task, and returns its result.
 	//
@@ -65,6 +69,7 @@ type WatchServiceClient interface {
 	// would have failed with had it not been a task.
 	// - `CANCELLED`: somebody canceled the task.
 	// - `DEADLINE_EXCEEDED`: the task still runs. Unless `cancel_on_disconnect` is set, it goes on.
+	// - `NOT_FOUND`, `PERMISSION_DENIED`: see `WatchTask`.
 	WaitForTask(ctx context.Context, in *WaitForTaskRequest, opts ...grpc.CallOption) (*WaitForTaskResponse, error)
 	// Streams vCenter's events about virtual machines, from now on or from a bookmark.
 	// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.
@@ -185,8 +190,10 @@ type WatchServiceServer interface {
 	// with one, exactly the changes that were missed, then `synced`. After that each change: machines that were added or now
 	// match the filter, changed fields of machines, and machines that were removed or no longer match. Changes that come
 	// faster than the client reads are merged for each machine; a removal is never lost.
+	//
+	// A resume token belongs to one caller, filter and set of fields, and to the replica that sent it. With any other token,
+	// and with one that has become too old, the stream starts with the full state.
 	// - `UNAVAILABLE` with reason `GATEWAY_STOPPING`: the replica stops. Call again with the last resume token.
-	// - `INVALID_ARGUMENT`: the resume token is not one of this gateway's, or belongs to another caller.
 	WatchVms(*WatchVmsRequest, grpc.ServerStreamingServer[WatchVmsResponse]) error
 	// Waits until a virtual machine is in a certain condition, and returns its state.
 	//
@@ -199,7 +206,9 @@ type WatchServiceServer interface {
 	//
 	// Takes the identifiers of `cis.v1.TaskService`'s tasks and of VIM's. The first message has the present state, the last
 	// one the final state. Any number of watchers cost vCenter one poll.
-	// - `NOT_FOUND`: there is no such task; vCenter forgets tasks some time after their end.
+	//   - `NOT_FOUND`: there is no such task, or the policy hides what it works on; vCenter forgets tasks some time after
+	//     their end.
+	//   - `PERMISSION_DENIED`: `cancel_on_disconnect` is set, and the policy does not allow `cis.v1.TaskService/CancelTask`.
 	WatchTask(*WatchTaskRequest, grpc.ServerStreamingServer[WatchTaskResponse]) error
 	// Waits for the end of a task, and returns its result.
 	//
@@ -207,6 +216,7 @@ type WatchServiceServer interface {
 	// would have failed with had it not been a task.
 	// - `CANCELLED`: somebody canceled the task.
 	// - `DEADLINE_EXCEEDED`: the task still runs. Unless `cancel_on_disconnect` is set, it goes on.
+	// - `NOT_FOUND`, `PERMISSION_DENIED`: see `WatchTask`.
 	WaitForTask(context.Context, *WaitForTaskRequest) (*WaitForTaskResponse, error)
 	// Streams vCenter's events about virtual machines, from now on or from a bookmark.
 	// - `UNIMPLEMENTED`: this vCenter, or these credentials, cannot be used with VIM.

@@ -5,33 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.access import Admission, AuditFile, AuditLog, Callers, parse_policy, passthrough, service_account
+from gateway.access import (
+    Admission,
+    AuditFile,
+    AuditLog,
+    AuditQueue,
+    Callers,
+    parse_policy,
+    passthrough,
+    service_account,
+)
 from gateway.access.admission import Identify
 from gateway.access.tokens import StaticTokens
+from gateway.calls import Basic
 from gateway.files import ReloadedFile, UnusableFileError
 from gateway.logs import audit_writer
 from gateway.settings import AuthSettings, Settings
-from gateway.vcenter import Basic
 
 if TYPE_CHECKING:
     from gateway.access.certificates import AllowedCertificates
     from gateway.access.jwt import JwtVerifier
     from gateway.server.tls import ServerTls
 
-__all__ = ["Access", "account_file", "make_access"]
+__all__ = ["Guards", "account_file", "make_guards"]
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class Guards:
     """What guards the server."""
 
     admission: Admission
     audit: AuditLog
-    audit_file: AuditFile | None
+    audit_file: AuditQueue | None
     tls: ServerTls | None
 
 
-def make_access(settings: Settings, simulator: Basic | None = None) -> Access:
+def make_guards(settings: Settings, simulator: Basic | None = None) -> Guards:
     """Reads the files that the settings name. `simulator` is the account of the embedded vCenter, where there is one.
 
     Raises ValueError with a sentence for a file that cannot be used.
@@ -44,7 +53,7 @@ def make_access(settings: Settings, simulator: Basic | None = None) -> Access:
 
         server_tls = ServerTls(tls.cert_file, tls.key_file, tls.client_ca_file)
     try:
-        file = AuditFile(settings.log.audit_file) if settings.log.audit_file else None
+        file = AuditQueue(AuditFile(settings.log.audit_file)) if settings.log.audit_file else None
     except OSError as error:
         raise UnusableFileError(
             f"the audit log {settings.log.audit_file} cannot be written: {error.strerror}"
@@ -52,7 +61,7 @@ def make_access(settings: Settings, simulator: Basic | None = None) -> Access:
     policy = ReloadedFile(auth.policy_file, parse_policy) if auth.policy_file else None
     admission = Admission(_identify(settings, simulator), policy.current if policy else None)
     audit = AuditLog(file.write if file else audit_writer(), must_record=settings.log.audit_on_failure == "refuse")
-    return Access(admission, audit, file, server_tls)
+    return Guards(admission, audit, file, server_tls)
 
 
 def account_file(auth: AuthSettings) -> ReloadedFile[Basic] | None:

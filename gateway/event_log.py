@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-from gateway.events.events import BreakerChanged, CallEnded, Events, LoginEnded, Retried
+from gateway.events import BreakerChanged, CallEnded, CertificateChanged, Events, LoginEnded, Retried
 from gateway.logs import line_writer
 from gateway.tracing.context import trace_fields
 
@@ -88,6 +89,12 @@ class EventLog(Events):
         if call is not None:
             fields |= _whose(call)
         self._write(logging.WARNING, "login to vCenter failed", fields)
+
+    def certificate_changed(self, changed: CertificateChanged) -> None:
+        """Says that vCenter's certificate is a new one, so that a renewal can be told from somebody in its place."""
+        if not changed.is_first:
+            thumbprint = hashlib.sha256(changed.certificate).hexdigest()
+            _log.info("vCenter shows another certificate than before; its SHA-256 thumbprint is %s", thumbprint)
 
     def unknown_field(self, message: str, field: str) -> None:
         """Says once that vCenter sends a field that the contract does not know."""

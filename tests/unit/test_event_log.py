@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -14,8 +15,8 @@ import pytest
 from gateway.calls import Call
 from gateway.contract import load_contract
 from gateway.errors import Failure, Reason
-from gateway.events import BreakerChanged, CallEnded, LoginEnded, Retried
-from gateway.events.log import EventLog
+from gateway.event_log import EventLog
+from gateway.events import BreakerChanged, CallEnded, CertificateChanged, LoginEnded, Retried
 from gateway.logs import configure_logs
 from gateway.settings import LogSettings
 from gateway.tracing.forwarding import Forwarding
@@ -23,7 +24,7 @@ from gateway.transcoding import compile_bindings
 from gateway.vcenter.breaker import BreakerState
 from tests.calls import call_of
 
-PAGE = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 START = "vcenter.vm.v1.PowerService/StartVm"
 BINDINGS = compile_bindings(load_contract())
 PEER = "ipv4:192.0.2.7:40312"
@@ -75,6 +76,13 @@ def test_a_callers_own_mistake(log: io.StringIO) -> None:
     entry = only(log)
     assert (entry["level"], entry["reason"]) == ("info", "REQUEST_INVALID")
     assert {"message", "cause", "may_have_executed"}.isdisjoint(entry)
+
+
+@pytest.mark.parametrize(("is_first", "lines"), [(True, 0), (False, 1)], ids=["first", "another"])
+def test_certificates(log: io.StringIO, is_first: bool, lines: int) -> None:
+    """Another certificate of vCenter's is named by its thumbprint; the first one is no news."""
+    EventLog().certificate_changed(CertificateChanged(b"der", is_first))
+    assert log.getvalue().count(hashlib.sha256(b"der").hexdigest()) == lines
 
 
 @pytest.mark.parametrize("length", [499, 500, 501])

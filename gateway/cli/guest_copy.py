@@ -1,0 +1,147 @@
+"""`cp`: copies a file to a guest, or from one."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import random
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+from google.rpc import code_pb2
+
+from gateway.cli.failure import CallError
+from gateway.cli.guest import Session, guest_options, opened
+from gateway.cli.output import Exit, echo
+
+__all__ = ["cp"]
+
+_PIECE = 256 * 1024
+_GUEST_PATH = re.compile(r"(?P<vm>[A-Za-z0-9-]{2,}):(?P<path>.+)", re.DOTALL)
+_TRIES = 5
+_MAX_PAUSE = 8.0
+
+
+class _Place(NamedTuple):
+    """A file: in a guest, or here where there is no machine."""
+
+    vm: str
+    path: str
+
+
+@click.command(
+    epilog="""
+A file in a guest is VM:PATH, for instance vm-1001:/tmp/report.txt or vm-1017:C:\\\\Temp\\\\report.txt; a path that ends
+in a slash, or here is a directory, takes the file under its own name. The file appears when it is complete, and its
+checksum has been compared. A download that loses its connection goes on where it was.
+
+\b
+Examples:
+  vcenter-gateway cp ./report.txt vm-1001:/tmp/ --guest-user root
+  vcenter-gateway cp vm-1001:/var/log/messages . --guest-user root
+
+\b
+Exit codes: 0 copied, 1 error, 2 wrong options, 3 not reachable, 4 credentials missing or refused, 5 timeout,
+130 interrupted
+"""
+)
+@click.argument("source")
+@click.argument("target_file", metavar="TARGET")
+@click.option("-f", "--force", is_flag=True, help="Replaces a file that is there.")
+@click.option("--mode", metavar="OCTAL", help="Permissions of the file in a Linux guest, for instance 0600.")
+@guest_options
+def cp(source: str, target_file: str, force: bool, mode: str | None, **connection: Any) -> None:
+    """Copies a file to a guest, or from one."""
+    origin, goal = _place(source), _place(target_file)
+    if bool(origin.vm) == bool(goal.vm):
+        raise click.UsageError("one of SOURCE and TARGET is in a guest, as VM:PATH, and the other one is here")
+    if mode is not None and (origin.vm or not re.fullmatch("[0-7]{3,4}", mode)):
+        raise click.UsageError("--mode takes octal digits, for a file that goes to a guest")
+    try:
+        with opened(**connection) as session:
+            if goal.vm:
+                _upload(session, Path(origin.path), goal, force, mode)
+            else:
+                _download(session, origin, Path(goal.path), force)
+    except CallError as error:
+        echo("\n".join(error.lines()), err=True)
+        sys.exit(error.exit)
+    except OSError as error:
+        echo(f"error: {error.filename or 'the file'}: {error.strerror or error}", err=True)
+        sys.exit(Exit.FAILED)
+
+
+def _place(text: str) -> _Place:
+    found = _GUEST_PATH.fullmatch(text)
+    return _Place(found["vm"], found["path"]) if found else _Place("", text)
+
+
+def _upload(session: Session, file: Path, goal: _Place, force: bool, mode: str | None) -> None:
+    with file.open("rb") as content:
+        size = os.fstat(content.fileno()).st_size
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+        content.seek(0)
+        path = f"{goal.path}{file.name}" if goal.path.endswith(("/", "\\")) else goal.path
+        start = {"vm": goal.vm, "credentials": session.credentials, "path": path, "size": size, "sha256": digest}
+        start["overwrite"] = force
+        if mode is not None:
+            start["attributes"] = {"mode": int(mode, 8)}
+
+        def requests() -> Iterator[Any]:
+            yield session.request("UploadFile", start=start)
+            while piece := content.read(_PIECE):
+                yield session.request("UploadFile", chunk=piece)
+
+        for response in session.messages("UploadFile", requests()):
+            if response.left_over:
+                echo(f"{response.left_over} could not be removed from the guest", err=True)
+
+
+def _download(session: Session, origin: _Place, goal: Path, force: bool) -> None:
+    name = re.split(r"[/\\]", origin.path)[-1]
+    file = goal / name if goal.is_dir() else goal
+    if file.exists() and not force:
+        raise click.UsageError(f"{file} exists; give --force to replace it")
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as content:
+            _fetch(session, origin, content)
+        part.replace(file)
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def _fetch(session: Session, origin: _Place, content: Any) -> None:
+    """Reads the file, and goes on where it was after a lost connection."""
+    for tries_left in reversed(range(_TRIES)):
+        offset, digest = content.tell(), hashlib.sha256()
+        request = session.request(
+            "DownloadFile",
+            vm=origin.vm,
+            credentials=session.credentials,
+            path=origin.path,
+            offset=offset,
+            chunk_size=_PIECE,
+        )
+        try:
+            for response in session.messages("DownloadFile", [request]):
+                if response.chunk:
+                    content.write(response.chunk)
+                    digest.update(response.chunk)
+                elif response.HasField("ended"):
+                    if response.ended.sha256 != digest.hexdigest():
+                        raise OSError("what came has another checksum than what was sent")
+                    return
+        except CallError as error:
+            if not tries_left or error.status.code != code_pb2.UNAVAILABLE or error.exit is Exit.UNREACHABLE:
+                raise
+        pause = min(_MAX_PAUSE, 2.0 ** (_TRIES - tries_left - 1))
+        time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret
+    raise OSError("the file ends before it is complete")

@@ -1,0 +1,112 @@
+"""The script in which a program runs in a guest, so that its output can be read while it runs.
+
+vCenter starts programs without pipes. So the gateway writes a script into a directory of its own in the guest, and has
+vCenter start the guest's shell with it: the script sends the program's output into files of that directory. What the
+program is given stands in the script alone, never on the command line that every user of the guest can list.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gateway.live.required import refuse
+
+__all__ = ["ERROR", "INPUT", "OUTPUT", "Command", "Launch", "launch"]
+
+INPUT, OUTPUT, ERROR = "in", "out", "err"
+"""Names of the files for standard input, output and error."""
+_POSIX_SHELL = "/bin/sh"
+_WINDOWS_SHELL = "C:\\Windows\\System32\\cmd.exe"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WINDOWS_VARIABLE = re.compile(r"[^=%!\"^&|<>\r\n\0]+")
+_SPECIAL = re.compile(r"[()!^\"<>&|]")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What is to run: a line for the guest's shell, or a program with its arguments."""
+
+    shell_command: str = field(default="", repr=False)
+    path: str = ""
+    arguments: Sequence[str] = field(default=(), repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How to start it."""
+
+    name: str
+    """Name of the script within the directory."""
+    script: bytes = field(repr=False)
+    program: str
+    """What vCenter has to start, and with which arguments."""
+    arguments: str
+
+
+def launch(command: Command, directory: str, *, has_input: bool) -> Launch:
+    """How to start a command whose files are in `directory`, by which it is known whether the guest runs Windows.
+
+    Raises GatewayError (INVALID_ARGUMENT) for what the guest's shell cannot be told.
+    """
+    return (_posix if directory.startswith("/") else _windows)(command, directory, has_input)
+
+
+def _posix(command: Command, directory: str, has_input: bool) -> Launch:
+    for name, value in command.environment.items():
+        if not _VARIABLE.fullmatch(name):
+            raise refuse("start.environment", "has a name that is no name of a variable")
+        _refuse_signs(value, "\0", "start.environment")
+    for text, where in ((command.shell_command, "shell_command"), (command.path, "path")):
+        _refuse_signs(text, "\0", f"start.{where}")
+    for argument in command.arguments:
+        _refuse_signs(argument, "\0", "start.arguments")
+    files = {name: shlex.quote(f"{directory}/{name}") for name in (INPUT, OUTPUT, ERROR)}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in command.environment.items()]
+    lines.append(f"exec <{files[INPUT] if has_input else '/dev/null'} >{files[OUTPUT]} 2>{files[ERROR]}")
+    lines.append(command.shell_command or f"exec {shlex.join([command.path, *command.arguments])}")
+    script = "\n".join(lines) + "\n"
+    return Launch("run", script.encode(), _POSIX_SHELL, shlex.quote(f"{directory}/run"))
+
+
+def _windows(command: Command, directory: str, has_input: bool) -> Launch:
+    for name, value in command.environment.items():
+        if not _WINDOWS_VARIABLE.fullmatch(name):
+            raise refuse("start.environment", "has a name that is no name of a variable")
+        _refuse_signs(value, '\0\r\n"', "start.environment")
+    _refuse_signs(command.shell_command, "\0\r\n", "start.shell_command")
+    _refuse_signs(command.path, '\0\r\n"', "start.path")
+    for argument in command.arguments:
+        _refuse_signs(argument, "\0\r\n", "start.arguments")
+    lines = ["@echo off", "chcp 65001 >nul"]
+    lines += [f'set "{name}={_percent(value)}"' for name, value in command.environment.items()]
+    files = {name: f'"{_percent(directory)}\\{name}"' for name in (INPUT, OUTPUT, ERROR)}
+    if command.shell_command:
+        # Escaped for the shell that runs the script, so that it is read by the one that it is meant for.
+        quoted = f'"{command.shell_command}"'
+        run = f"{_WINDOWS_SHELL} /d /s /c {_escaped(quoted)}"
+    else:
+        run = " ".join([f'"{_percent(command.path)}"', _escaped(subprocess.list2cmdline(command.arguments))])
+    lines.append(f"{run.rstrip()} <{files[INPUT] if has_input else 'nul'} >{files[OUTPUT]} 2>{files[ERROR]}")
+    lines.append("exit /b %errorlevel%")
+    script = "\r\n".join(lines) + "\r\n"
+    return Launch("run.cmd", script.encode(), _WINDOWS_SHELL, f'/d /c "{directory}\\run.cmd"')
+
+
+def _escaped(text: str) -> str:
+    """A text that a batch file's line has as it is. The caret before each quote keeps the shell from pairing them,
+    which it does by other rules than the program that gets the text."""
+    return _SPECIAL.sub(r"^\g<0>", _percent(text))
+
+
+def _percent(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _refuse_signs(text: str, signs: str, where: str) -> None:
+    if set(signs) & set(text):
+        raise refuse(where, "has a sign that the guest's shell cannot be told")

@@ -1,0 +1,249 @@
+"""Runs one program in a guest: starts it, sends its output on as it grows, and leaves nothing behind.
+
+vCenter tells of a program whether it runs, and of a file how large it is. So the gateway looks at both about once a
+second while the program runs, and reads what the files of its output have more than before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from logging import getLogger
+from typing import Any
+
+from google.rpc import code_pb2
+
+from gateway.calls import Call
+from gateway.errors import Failure, GatewayError, Reason
+from gateway.live.endings import Endings, afterwards
+from gateway.live.guest import Guest
+from gateway.live.guest_commands import ERROR, INPUT, OUTPUT, Command, launch
+
+__all__ = ["Ended", "Output", "Program", "Started", "Terms"]
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+_PAUSE_SHARE = 4
+"""How many times as long as reading the output took the gateway waits before it reads on: a server that knows no ranges
+sends the whole file each time."""
+_MAX_LOST = 3
+"""Connections lost in a row, while output is read, before the gateway gives up."""
+_REMOVALS, _REMOVAL_PAUSE = 4, 0.5
+"""Windows removes no file that a program has just let go of."""
+_STOPPING = frozenset({Reason.PROGRAM_TIMEOUT, Reason.PROGRAM_OUTPUT_TOO_LARGE})
+
+_log = getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a program runs."""
+
+    ends: float
+    """When it has to have ended, in the event loop's time."""
+    max_output_bytes: int
+    stop_on_disconnect: bool
+    heartbeat_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The program runs."""
+
+    pid: int
+    process: Any
+    """As `ProcessesService` tells of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A part of its output."""
+
+    name: str
+    """`OUTPUT` or `ERROR`."""
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """It has ended, and its files are removed but for those that are left over."""
+
+    process: Any
+    left_over: list[str]
+
+
+class Program:
+    """One run of a program, for one call."""
+
+    def __init__(
+        self, guest: Guest, call: Call, command: Command, directory: str, content: bytes, terms: Terms, endings: Endings
+    ) -> None:
+        """`directory` is where the program is to run, `content` its standard input."""
+        self._guest = guest
+        self._call = call
+        self._command = command
+        self._working_directory = directory
+        self._content = content
+        self._terms = terms
+        self._endings = endings
+        self._starting: asyncio.Task[None] | None = None
+        self._is_left = False
+        self._directory = ""
+        self._pid: int | None = None
+        self._process: Any = None
+        self._sent = {OUTPUT: 0, ERROR: 0}
+
+    async def events(self) -> AsyncGenerator[Started | Output | Ended | None, None]:
+        """What happens, and None when nothing did for a while. To be exhausted or closed. Raises GatewayError."""
+        is_over = False
+        try:
+            async with aclosing(self._follow()) as events:
+                async for event in events:
+                    yield event
+            is_over = True
+        except GatewayError as error:
+            is_over = True
+            stops = self._terms.stop_on_disconnect or error.failure.reason in _STOPPING
+            left_over = await self._leave(stops=stops)
+            told = {"left_over": ", ".join(left_over)} if left_over else {}
+            raise GatewayError(error.failure.with_(metadata=told)) from None
+        finally:
+            if not is_over:
+                await self._leave(stops=self._terms.stop_on_disconnect)
+        yield Ended(self._process, await self._leave(stops=False))
+
+    async def _follow(self) -> AsyncGenerator[Started | Output | None, None]:
+        loop, terms = asyncio.get_running_loop(), self._terms
+        self._starting = asyncio.ensure_future(self._start())
+        await self._endings.whole(self._starting)
+        assert self._pid is not None  # noqa: S101 - or the start has failed
+        self._process = await self._look()
+        yield Started(self._pid, self._process)
+        pause, last, lost = _FIRST_PAUSE, loop.time(), 0
+        while True:
+            # In this order, so that nothing is written any more once the process has ended.
+            self._process = await self._look()
+            begun = loop.time()
+            try:
+                async with aclosing(self._output()) as output:
+                    async for piece in output:
+                        last, pause = loop.time(), _FIRST_PAUSE
+                        yield piece
+                lost = 0
+            except GatewayError as error:
+                lost += 1
+                if error.failure.reason != Reason.VCENTER_CONNECTION_LOST or lost >= _MAX_LOST:
+                    raise
+            now = loop.time()
+            if self._process.HasField("finished") and not lost:
+                return
+            if now >= terms.ends:
+                raise self._stopped(Reason.PROGRAM_TIMEOUT, "the program ran longer than allowed, and was stopped")
+            if now >= last + terms.heartbeat_seconds:
+                last = now
+                yield None
+            next_at = now + max(pause, _PAUSE_SHARE * (now - begun))
+            await asyncio.sleep(min(next_at, terms.ends, last + terms.heartbeat_seconds) - now)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _start(self) -> None:
+        """Prepares the files and starts the program, unless the caller leaves meanwhile."""
+        prefix = f"vcenter-gateway-{os.urandom(4).hex()}-"
+        try:
+            made = await self._guest.do("DirectoriesService/CreateTemporaryDirectory", prefix=prefix, suffix="")
+        except GatewayError as error:
+            if error.failure.may_have_executed:
+                told = {"left_over": f"{prefix}*"}
+                raise GatewayError(error.failure.with_(metadata=told)) from None
+            raise
+        self._directory = made.path
+        start = launch(self._command, self._directory, has_input=bool(self._content))
+        files = {start.name: start.script, **({INPUT: self._content} if self._content else {})}
+        for name, content in files.items():
+            if self._is_left:
+                return
+            await self._guest.write(self._path(name), len(content), _whole(content), {})
+        if self._is_left:
+            return
+        spec = {"path": start.program, "arguments": start.arguments}
+        if self._working_directory:
+            spec["working_directory"] = self._working_directory
+        self._pid = (await self._guest.do("ProcessesService/CreateProcess", spec=spec)).pid
+
+    async def _look(self) -> Any:
+        return (await self._guest.do("ProcessesService/GetProcess", pid=self._pid)).process
+
+    async def _output(self) -> AsyncGenerator[Output, None]:
+        """What the program has written since the last time."""
+        listed = (await self._guest.do("FilesService/ListFiles", path=self._directory)).result
+        sizes = {file.filename: file.size for file in listed.files}
+        for name, sent in self._sent.items():
+            if sizes.get(name, 0) <= sent:
+                continue
+            async with self._guest.reading(self._path(name), sent) as pieces:
+                async for piece in pieces:
+                    room = self._terms.max_output_bytes - sum(self._sent.values())
+                    self._sent[name] += len(piece)
+                    if piece[:room]:
+                        yield Output(name, piece[:room])
+                    if len(piece) > room:
+                        most = self._terms.max_output_bytes
+                        text = f"the program wrote more than {most} bytes, and was stopped"
+                        raise self._stopped(Reason.PROGRAM_OUTPUT_TOO_LARGE, text)
+
+    async def _leave(self, *, stops: bool) -> list[str]:
+        """Puts everything in order, also when whoever waits for it leaves; gives what could not be removed."""
+        self._is_left = True
+        return await self._endings.whole(self._tidy(stops))
+
+    async def _tidy(self, stops: bool) -> list[str]:
+        if self._starting is not None:
+            await asyncio.wait([self._starting])
+        guest = self._guest.on(afterwards(self._call))
+        if stops:
+            await self._stop(guest)
+        if not self._directory:
+            return []
+        for left in reversed(range(_REMOVALS)):
+            try:
+                await guest.do("DirectoriesService/DeleteDirectory", path=self._directory, recursive=True)
+            except GatewayError as error:
+                if error.failure.code == code_pb2.NOT_FOUND:
+                    break
+                if not left:
+                    what = "temporary files stay in a guest"
+                    _log.warning("%s, request %s: %s", what, self._call.request_id, self._directory)
+                    return [self._directory]
+                await asyncio.sleep(_REMOVAL_PAUSE)
+            else:
+                break
+        return []
+
+    async def _stop(self, guest: Guest) -> None:
+        """Ends the program. Where the answer to its start was lost, it is known by the script that it runs."""
+        try:
+            pids = [self._pid]
+            if self._pid is None:
+                if not self._directory:
+                    return
+                listed = (await guest.do("ProcessesService/ListProcesses")).processes
+                pids = [process.pid for process in listed if self._directory in process.command]
+            for pid in pids:
+                await guest.do("ProcessesService/DeleteProcess", pid=pid)
+        except GatewayError as error:
+            if error.failure.code != code_pb2.NOT_FOUND:
+                what = "a program in a guest could not be stopped"
+                _log.warning("%s, request %s: %s", what, self._call.request_id, error)
+
+    def _path(self, name: str) -> str:
+        return f"{self._directory}{'/' if self._directory.startswith('/') else chr(92)}{name}"
+
+    def _stopped(self, reason: Reason, text: str) -> GatewayError:
+        return GatewayError(Failure.of(reason, text, metadata={"pid": str(self._pid)}))
+
+
+async def _whole(content: bytes) -> AsyncIterator[bytes]:
+    if content:
+        yield content

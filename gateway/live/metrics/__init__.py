@@ -1,0 +1,1 @@
+"""vCenter's performance counters: what there is, values of it, and values as they come."""

@@ -1,0 +1,246 @@
+"""A hub: one source of the machines that one credential sees, and all the watchers with this credential.
+
+The source puts what changes into the history, at its own pace. Rounds take it out: a round makes the changes so far the
+present state, looks whom they concern, and wakes these watchers a few at a time, so that other calls find their turn
+between them. Meanwhile the next changes gather. So a thousand watchers cost no more than the pace of the rounds allows,
+while a few are told immediately.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from gateway.errors import Failure, GatewayError
+from gateway.live.vms.audience import Audience, Watcher
+from gateway.live.vms.history import History
+from gateway.live.vms.machine import Machine
+from gateway.live.vms.responses import VmResponses
+from gateway.live.vms.selection import Selection
+
+__all__ = ["Hub", "Lost", "Source"]
+
+_WOKEN_AT_A_TIME = 10
+_PAUSE_SECONDS = 0.002
+_LOOKS_AT_A_TIME = 1000
+"""Looks of one audience at one change: about a millisecond."""
+
+
+class Lost(NamedTuple):
+    """Why the state may be out of date."""
+
+    failure: Failure
+    since: float
+    """When vCenter was last heard of, in seconds since the epoch."""
+
+
+class Source(Protocol):
+    """Where machines come from."""
+
+    name: str
+    """A value of `vcenter.gateway.v1.Source`."""
+    period: float | None
+    """Seconds between two looks; None where changes arrive as they happen."""
+
+    async def run(self, hub: Hub) -> None:
+        """Keeps the hub's state up to date until it is cancelled. Raises GatewayError when that makes no sense any
+        more, for instance because vCenter refuses the credential."""
+
+
+class Hub:
+    """Belongs to one event loop. It works from its start until it is closed, or its source gives up."""
+
+    def __init__(self, source: Source, responses: VmResponses, history: History | None = None) -> None:
+        self.source = source
+        self.history = history or History()
+        self.lost: Lost | None = None
+        """Set while vCenter is lost."""
+        self.failure: Failure | None = None
+        """What the hub has ended in."""
+        self.is_synced = False
+        """Whether there has been a full state."""
+        self.idle_since: float | None = time.monotonic()
+        """Since when nobody uses the hub, None while somebody does."""
+        self._users = 0
+        self._responses = responses
+        self._audiences: dict[tuple[bytes, int], Audience] = {}
+        self._of_machine: defaultdict[str, set[Audience]] = defaultdict(set)
+        """Audiences of few machines, by these."""
+        self._of_any: set[Audience] = set()
+        self._heard = time.time()
+        self._tell_all = False
+        self._work = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # What the registry does.
+
+    def start(self) -> None:
+        """Starts working."""
+        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._rounds())]
+
+    async def close(self, failure: Failure) -> None:
+        """Ends the hub, and with `failure` whoever watches."""
+        self._end(failure)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for watcher in self._everybody():
+            watcher.wake()
+
+    # What a source tells.
+
+    def put(self, vm: str, machine: Machine | None) -> None:
+        """A machine has changed, or is gone."""
+        if machine != self.history.newest(vm):
+            self.history.put(vm, machine)
+            self._work.set()
+
+    def heard(self) -> None:
+        """vCenter has answered."""
+        self._heard = time.time()
+
+    def synced(self) -> None:
+        """What has been put is the whole state."""
+        self.heard()
+        if not self.is_synced:
+            self.history.begin()
+            self.is_synced = True
+        if self.lost is not None:
+            self.lost, self._tell_all = None, True
+            self._work.set()
+        self._ready.set()
+
+    def lose(self, failure: Failure) -> None:
+        """vCenter is lost for now."""
+        if self.lost is None:
+            self._tell_all = True
+        self.lost = Lost(failure, self.lost.since if self.lost else self._heard)
+        self._ready.set()
+        self._work.set()
+
+    # What watchers do.
+
+    @contextlib.contextmanager
+    def used(self) -> Iterator[Hub]:
+        """Keeps the hub for somebody."""
+        self._users += 1
+        self.idle_since = None
+        try:
+            yield self
+        finally:
+            self._users -= 1
+            if not self._users:
+                self.idle_since = time.monotonic()
+
+    async def ready(self) -> None:
+        """Returns when there is a state. Raises GatewayError where there is none, because vCenter is lost or refuses
+        the credential."""
+        await self._ready.wait()
+        self.check()
+        if not self.is_synced and self.lost is not None:
+            raise GatewayError(self.lost.failure)
+
+    def check(self) -> None:
+        """Raises GatewayError where the hub has ended."""
+        if self.failure is not None:
+            raise GatewayError(self.failure)
+
+    @property
+    def watchers(self) -> int:
+        """Streams and calls that watch."""
+        return sum(len(audience.watchers) for audience in self._audiences.values())
+
+    @contextlib.contextmanager
+    def watched(self, selection: Selection, fields: int, position: int | None = None) -> Iterator[Watcher]:
+        """A watcher that knows the state after the change number `position`, or nothing."""
+        audience = self.audience(selection, fields)
+        watcher = Watcher(audience, position)
+        audience.watchers.add(watcher)
+        try:
+            yield watcher
+        finally:
+            watcher.audience.watchers.discard(watcher)
+            self._leave(watcher.audience)
+
+    def audience(self, selection: Selection, fields: int) -> Audience:
+        """The audience with this selection and these fields."""
+        key = (selection.key, fields)
+        audience = self._audiences.get(key)
+        if audience is None:
+            audience = self._audiences[key] = Audience(self.history, self._responses, selection, fields)
+            if selection.vms is None:
+                self._of_any.add(audience)
+            for vm in selection.vms or ():
+                self._of_machine[vm].add(audience)
+        return audience
+
+    def move(self, watcher: Watcher, selection: Selection) -> None:
+        """Lets a watcher see other machines from now on."""
+        left = watcher.audience
+        if selection.key != left.selection.key:
+            watcher.join(self.audience(selection, left.fields))
+            self._leave(left)
+
+    def _leave(self, audience: Audience) -> None:
+        if audience.watchers:
+            return
+        del self._audiences[audience.selection.key, audience.fields]
+        self._of_any.discard(audience)
+        for vm in audience.selection.vms or ():
+            self._of_machine[vm].discard(audience)
+            if not self._of_machine[vm]:
+                del self._of_machine[vm]
+
+    async def _run(self) -> None:
+        try:
+            await self.source.run(self)
+        except GatewayError as error:
+            self._end(error.failure)
+
+    def _end(self, failure: Failure) -> None:
+        if self.failure is None:
+            self.failure = failure
+        self._tell_all = True
+        self._ready.set()
+        self._work.set()
+
+    async def _rounds(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            woken = await self._concerned() if self.is_synced and self.history.has_pending else []
+            if self._tell_all:
+                self._tell_all = False
+                woken = self._everybody()
+            for start in range(0, len(woken), _WOKEN_AT_A_TIME):
+                if start:
+                    await asyncio.sleep(_PAUSE_SECONDS)
+                for watcher in woken[start : start + _WOKEN_AT_A_TIME]:
+                    watcher.wake()
+
+    def _everybody(self) -> list[Watcher]:
+        return [watcher for audience in self._audiences.values() for watcher in audience.watchers]
+
+    async def _concerned(self) -> list[Watcher]:
+        """Makes what has changed the present state; gives the watchers that it concerns."""
+        befores = self.history.commit()
+        looked_for = {audience for vm in befores for audience in self._of_machine.get(vm, ())} | self._of_any
+        for audience in self._audiences.values():
+            if audience not in looked_for:
+                audience.sequence = self.history.sequence
+        woken: list[Watcher] = []
+        looks = 0
+        for audience in looked_for:
+            audience.look()
+            woken += audience.concerned
+            audience.concerned = []
+            looks += len(befores)
+            if looks >= _LOOKS_AT_A_TIME:
+                looks = 0
+                await asyncio.sleep(0)
+        return woken

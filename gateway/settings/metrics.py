@@ -1,0 +1,40 @@
+"""Settings of the metrics of virtual machines that the admin port serves."""
+
+from __future__ import annotations
+
+from gateway.settings.section import Section, Words, setting
+
+__all__ = ["MetricsSettings"]
+
+
+class MetricsSettings(Section):
+    """Performance of virtual machines for Prometheus, at /metrics/machines of the admin port."""
+
+    machines: Words = setting(
+        (),
+        "Names of virtual machines whose live performance the admin port serves at /metrics/machines, read as the "
+        "service account. None when unset.",
+        "patterns with commas between them, in which * stands for any text and ? for one character: web-*,db-1",
+    )
+    counters: Words = setting(
+        (
+            "cpu.usage.average",
+            "cpu.ready.summation",
+            "mem.usage.average",
+            "mem.consumed.average",
+            "disk.read.average",
+            "disk.write.average",
+            "net.received.average",
+            "net.transmitted.average",
+            "sys.uptime.latest",
+        ),
+        "What is read of each of these machines.",
+        "names of vCenter's counters with commas between them, as MetricsService/ListMetrics has them",
+    )
+    max_machines: int = setting(
+        500,
+        "How many machines there may be. Of more, those with the smallest identifiers are read, and the log says so.",
+        "a whole number from 1 to 5000",
+        ge=1,
+        le=5000,
+    )

@@ -1,0 +1,191 @@
+"""What changed in the inventory, and when: the one place from which watchers, events and tests learn of it.
+
+Whatever carries something out (an operation of the REST API, a method of the VIM API, a task that ends) says which
+object it may have touched. For machines, the cheap part of their state is compared with what it was; a difference is a
+`Change`. Those who watch are woken, and look only at what was touched since they last looked.
+
+A guest also changes as time passes: its tools start, its customization ends. The next such moment is put on the agenda
+of the inventory, so that it counts as a touch like any other.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from gateway.simulator.guest import PowerState
+from gateway.simulator.machine import Placement, VirtualMachine
+
+__all__ = ["Change", "Changes", "MachineState", "ObjectKey"]
+
+_RECORDED = 100_000
+_JOURNAL = 200_000
+
+
+class ObjectKey(NamedTuple):
+    """Type and identifier of an object, for instance `ObjectKey("VirtualMachine", "vm-1001")`."""
+
+    type: str
+    id: str
+
+
+class MachineState(NamedTuple):
+    """What of a machine is compared after each touch."""
+
+    name: str
+    placement: Placement
+    datastore: str
+    power_state: PowerState
+    cpu_count: int
+    memory_mib: int
+    template: bool
+    annotation: str
+
+    @classmethod
+    def of(cls, machine: VirtualMachine) -> "MachineState":
+        """The state of a machine as it is now."""
+        return cls(
+            machine.name,
+            machine.placement,
+            machine.datastore,
+            machine.power_state,
+            machine.cpu.count,
+            machine.memory.size_mib,
+            machine.template,
+            machine.annotation,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A machine that came (no `before`), went (no `after`), or is different."""
+
+    revision: int
+    """That of the inventory once the change was made. Revisions grow, and not every one is a change."""
+    moment: datetime
+    vm: str
+    before: MachineState | None
+    after: MachineState | None
+    reconfigured: bool
+    """Whether an operation on its configuration succeeded, even if it set what was set already."""
+    user: str
+    """On whose behalf; empty where the simulator itself did it."""
+
+
+class Changes:
+    """The journal of touched objects, the record of changes, and those who wait for more."""
+
+    def __init__(
+        self,
+        machines: Mapping[str, VirtualMachine],
+        schedule: Callable[[datetime, Callable[[], None]], None],
+        now: datetime,
+    ) -> None:
+        self.now = now
+        """The time at which what is touched is touched; the inventory keeps it up to date."""
+        self.revision = 0
+        self.structure = 0
+        """Counts how often something other than a machine may have come, gone or moved."""
+        self.record: deque[Change] = deque(maxlen=_RECORDED)
+        """The last 100,000 changes, oldest first."""
+        self.listeners: list[Callable[[Change], None]] = []
+        self._machines = machines
+        self._schedule = schedule
+        self._states = {vm: MachineState.of(machine) for vm, machine in machines.items()}
+        self._journal: OrderedDict[ObjectKey, int] = OrderedDict()
+        self._forgotten = 0
+        self._expected: dict[str, datetime] = {}
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    def states(self) -> dict[str, MachineState]:
+        """The states of all machines as they are now, by identifier."""
+        return dict(self._states)
+
+    def state_of(self, vm: str) -> MachineState | None:
+        """The state of a machine when it was last touched."""
+        return self._states.get(vm)
+
+    def touched(self, type: str, identifier: str, *, user: str = "", reconfigured: bool = False) -> None:  # noqa: A002
+        """Notes that an object may be different from what it was."""
+        self.revision += 1
+        key = ObjectKey(type, identifier)
+        self._journal[key] = self.revision
+        self._journal.move_to_end(key)
+        if len(self._journal) > _JOURNAL:
+            self._forgotten = self._journal.popitem(last=False)[1]
+        if type == "VirtualMachine":
+            self._compare(identifier, user, reconfigured=reconfigured)
+        self.wake()
+
+    def restructured(self) -> None:
+        """Notes that places may have come, gone or moved."""
+        self.structure += 1
+        self.revision += 1
+        self.wake()
+
+    def since(self, revision: int) -> Iterator[ObjectKey] | None:
+        """What was touched after that revision, newest first; None where that is too long ago to be known."""
+        if revision < self._forgotten:
+            return None
+        return self._newer(revision)
+
+    def _newer(self, revision: int) -> Iterator[ObjectKey]:
+        for key in reversed(self._journal):
+            if self._journal[key] <= revision:
+                return
+            yield key
+
+    def wake(self) -> None:
+        """Has everybody look who waits."""
+        waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return len(self._waiters)
+
+    async def wait(self, seconds: float) -> None:
+        """Returns at the next touch, and no later than after that time."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await asyncio.wait((waiter,), timeout=max(0.0, seconds))
+        finally:
+            self._waiters.discard(waiter)
+
+    def _compare(self, vm: str, user: str, *, reconfigured: bool) -> None:
+        machine = self._machines.get(vm)
+        before = self._states.pop(vm, None)
+        after = None
+        if machine is not None:
+            if reconfigured:
+                machine.modified = self.now
+                machine.reconfigurations += 1
+            after = self._states[vm] = MachineState.of(machine)
+            self._expect(machine)
+        if before == after and not (reconfigured and after):
+            return
+        change = Change(self.revision, self.now, vm, before, after, reconfigured, user)
+        self.record.append(change)
+        for listener in self.listeners:
+            listener(change)
+
+    def _expect(self, machine: VirtualMachine) -> None:
+        """Puts the next moment at which the guest changes by itself on the agenda."""
+        moment = machine.guest.next_change(self.now)
+        if moment is None or self._expected.get(machine.vm) == moment:
+            return
+        self._expected[machine.vm] = moment
+        vm = machine.vm
+
+        def look() -> None:
+            if self._expected.get(vm) == moment:
+                del self._expected[vm]
+                self.touched("VirtualMachine", vm)
+
+        self._schedule(moment, look)

@@ -1,0 +1,19 @@
+// A part of govc: the commands that the tests run against the simulator, from the library that govc itself is made of.
+package main
+
+import (
+	"os"
+
+	"github.com/vmware/govmomi/cli"
+
+	_ "github.com/vmware/govmomi/cli/about"
+	_ "github.com/vmware/govmomi/cli/events"
+	_ "github.com/vmware/govmomi/cli/object"
+	_ "github.com/vmware/govmomi/cli/task"
+	_ "github.com/vmware/govmomi/cli/vm"
+	_ "github.com/vmware/govmomi/cli/vm/snapshot"
+)
+
+func main() {
+	os.Exit(cli.Run(os.Args[1:]))
+}
