@@ -34,10 +34,11 @@ class Send(Protocol):
         target: str,
         requests: Iterable[Any],
         on_message: Callable[[], None] = lambda: None,
+        on_end: Callable[[], None] = lambda: None,
         timeout: float | None = None,
         **options: Any,
     ) -> list[Any]:
-        """The options are those of `connect`."""
+        """`on_end` is called when the call has ended. The options are those of `connect`."""
 
 
 async def asynchronous(requests: Iterable[Any]) -> AsyncIterator[Any]:
@@ -51,19 +52,24 @@ def upload_blocking(
     target: str,
     requests: Iterable[Any],
     on_message: Callable[[], None] = lambda: None,
+    on_end: Callable[[], None] = lambda: None,
     timeout: float | None = None,
     **options: Any,
 ) -> list[Any]:
     """`UploadFile` with `connect`."""
     with connect(target, **options) as channel:
         stub: Any = GuestServiceStub(channel)
-        return [stub.UploadFile(iter(requests), timeout=timeout)]
+        try:
+            return [stub.UploadFile(iter(requests), timeout=timeout)]
+        finally:
+            on_end()
 
 
 def upload_aio(
     target: str,
     requests: Iterable[Any],
     on_message: Callable[[], None] = lambda: None,
+    on_end: Callable[[], None] = lambda: None,
     timeout: float | None = None,
     **options: Any,
 ) -> list[Any]:
@@ -72,7 +78,10 @@ def upload_aio(
     async def run() -> list[Any]:
         async with aio.connect(target, **options) as channel:
             stub: Any = GuestServiceStub(channel)
-            return [await stub.UploadFile(asynchronous(requests), timeout=timeout)]
+            try:
+                return [await stub.UploadFile(asynchronous(requests), timeout=timeout)]
+            finally:
+                on_end()
 
     return asyncio.run(run())
 
@@ -81,6 +90,7 @@ def dialog_blocking(
     target: str,
     requests: Iterable[Any],
     on_message: Callable[[], None] = lambda: None,
+    on_end: Callable[[], None] = lambda: None,
     timeout: float | None = None,
     **options: Any,
 ) -> list[Any]:
@@ -88,9 +98,12 @@ def dialog_blocking(
     messages = []
     with connect(target, **options) as channel:
         stub: Any = GuestServiceStub(channel)
-        for message in stub.RunProgram(iter(requests), timeout=timeout):
-            messages.append(message)
-            on_message()
+        try:
+            for message in stub.RunProgram(iter(requests), timeout=timeout):
+                messages.append(message)
+                on_message()
+        finally:
+            on_end()
     return messages
 
 
@@ -98,6 +111,7 @@ def dialog_aio(
     target: str,
     requests: Iterable[Any],
     on_message: Callable[[], None] = lambda: None,
+    on_end: Callable[[], None] = lambda: None,
     timeout: float | None = None,
     **options: Any,
 ) -> list[Any]:
@@ -107,9 +121,12 @@ def dialog_aio(
         messages = []
         async with aio.connect(target, **options) as channel:
             stub: Any = GuestServiceStub(channel)
-            async for message in stub.RunProgram(asynchronous(requests), timeout=timeout):
-                messages.append(message)
-                on_message()
+            try:
+                async for message in stub.RunProgram(asynchronous(requests), timeout=timeout):
+                    messages.append(message)
+                    on_message()
+            finally:
+                on_end()
         return messages
 
     return asyncio.run(run())
@@ -185,13 +202,14 @@ def test_a_stream_of_requests_carries_the_identity_and_has_no_deadline(
 def test_a_deadline_of_its_own_ends_it(gateway: FakeGateway, way: tuple[Send, Any]) -> None:
     """And leaves open what became of it, since it changes something."""
     send, request = way
+    over = threading.Event()
 
     def requests() -> Iterator[Any]:
         yield request
-        gateway.cancelled.wait(SECONDS)
+        over.wait(SECONDS)
 
     with pytest.raises(VCenterError) as caught:
-        send(gateway.target, requests(), timeout=0.2)
+        send(gateway.target, requests(), on_end=over.set, timeout=0.2)
     assert (caught.value.code, caught.value.may_have_executed) == (grpc.StatusCode.DEADLINE_EXCEEDED, True)
 
 
@@ -200,12 +218,14 @@ def test_an_error_ends_it_while_requests_go_on(gateway: FakeGateway, way: tuple[
     send, request = way
     gateway.fail(grpc.StatusCode.UNAVAILABLE, "this replica stops", [STOPPING])
 
+    over = threading.Event()
+
     def requests() -> Iterator[Any]:
         yield request
-        gateway.cancelled.wait(SECONDS)
+        over.wait(SECONDS)
 
     with pytest.raises(VCenterError, match="this replica stops") as caught:
-        send(gateway.target, requests())
+        send(gateway.target, requests(), on_end=over.set)
     assert (caught.value.code, caught.value.may_have_executed) == (grpc.StatusCode.UNAVAILABLE, False)
     assert caught.value.gateway_reason is Reason.GATEWAY_STOPPING
     assert len(gateway.received) == 1

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"os"
 	"strings"
 
@@ -235,8 +236,9 @@ func describe(failed *vcentergateway.Error) (*failure, error) {
 		Violations:      []violation{},
 		MayHaveExecuted: failed.MayHaveExecuted,
 		RequestID:       failed.RequestID,
-		Metadata:        failed.Metadata,
+		Metadata:        map[string]string{},
 	}
+	maps.Copy(f.Metadata, failed.Metadata)
 	for _, m := range failed.Messages {
 		f.Messages = append(f.Messages, message{m.GetId(), m.GetDefaultMessage(), append([]string{}, m.GetArgs()...)})
 	}
