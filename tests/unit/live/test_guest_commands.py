@@ -12,7 +12,7 @@ import pytest
 from gateway.errors import GatewayError
 from gateway.live.guest_commands import ERROR, INPUT, OUTPUT, Command, launch
 
-LINUX = "/var/tmp-of-a-guest/vcenter-gateway-1"
+LINUX = "/root/vcenter-gateway-1"
 WINDOWS = "C:\\Users\\a b\\AppData\\Local\\Temp\\vcenter-gateway-1"
 NASTY = ["a b", "$HOME", "it's", '"q"', ";", "&&", "*", "", "-n", "\\", "line\nbreak", "ü", "`id`", "%PATH%", "!x"]
 
