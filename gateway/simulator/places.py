@@ -236,6 +236,8 @@ class Places:
         """How many hosts the licenses allow."""
         self.hosts_of_others = {"esx-40.vsphere.local"}
         """Names of hosts outside the inventory that another vCenter manages."""
+        self.host_password = "VMware1!"  # noqa: S105 - of every host outside the inventory
+        """Of the account `root` of these hosts."""
         self.unsupported_hosts = {"esx-41.vsphere.local"}
         """Names of hosts outside the inventory whose version is too old."""
 

@@ -9,7 +9,7 @@ import json
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from importlib import import_module
@@ -27,7 +27,7 @@ from google.protobuf import json_format
 from jwt.algorithms import ECAlgorithm
 
 from gateway.calls import Basic
-from gateway.contract import Streaming, load_contract
+from gateway.contract import Rest, load_contract
 from gateway.simulator import DEFAULT_USERS, Fault, ManualClock, Simulator, SimulatorOptions
 from gateway.simulator.inventory import Inventory
 from gateway.transcoding import compile_bindings
@@ -47,6 +47,8 @@ CONTRACT = load_contract()
 BINDINGS = compile_bindings(CONTRACT)
 GATEWAY = "vcenter.gateway.v1.GatewayService/GetGateway"
 
+_SETTINGS = "vcenter.gateway.v1.VmSettingsService"
+
 # With characters that other forms write differently.
 VCENTER = "planted/vCenter+pass wörd?1"
 WRONG_VCENTER = "planted/wrong+vCenter&2"
@@ -57,12 +59,21 @@ TOKEN = "planted-token-0f8e4c5d7a9b41c2a3e6d8f7b5c4a392"
 WRONG_TOKEN = "planted-wrong-token-77d1"
 WRONG_SESSION = "planted-session-id-5b1f77e2"
 MALFORMED = "planted_malformed!6"
+EXTRA_CONFIG = "planted/extra+config=5"
 STATE = "planted-state-of-a-trace-9c2e"
 COLLECTOR_KEY = "planted-key-of-the-collector-31aa"
 USER = cases.ADMINISTRATOR
 ISSUER, AUDIENCE = "https://issuer.example", "gateway"
 SESSION_HEADER = "vmware-api-session-id"
 TRACE = (("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), ("tracestate", f"a={STATE}"))
+
+
+# Rpcs of the gateway's own whose requests and answers hold secrets.
+OWN: Mapping[str, cases.Json] = {
+    f"{_SETTINGS}/UpdateExtraConfig": {"vm": "vm-1001", "values": {"guestinfo.password": EXTRA_CONFIG}},
+    f"{_SETTINGS}/GetExtraConfig": {"vm": "vm-1001"},
+    f"{_SETTINGS}/SetCloudInit": {"vm": "vm-1001", "user_data": base64.b64encode(EXTRA_CONFIG.encode()).decode()},
+}
 
 
 def forms(secret: str) -> Iterator[bytes]:
@@ -172,10 +183,11 @@ async def vcenter() -> AsyncIterator[Simulator]:
 
 
 def begin_anew(simulator: Simulator) -> None:
-    """Forgets what calls did to the machines, and plants passwords in their guests."""
+    """Forgets what calls did to the machines, and plants passwords in their guests, and at hosts."""
     options = simulator.options
     fresh = Inventory(options.vms, options.seed, options.clock(), timedelta(seconds=options.transition))
     vars(simulator.inventory).update(vars(fresh))
+    fresh.places.host_password = GUEST
     for machine in fresh.machines.values():
         accounts = machine.guest.accounts
         accounts.update({name: replace(account, password=GUEST) for name, account in accounts.items()})
@@ -231,7 +243,7 @@ def nothing_leaked(process: Running, files: Files, heard: Heard, simulator: Simu
     key = [line for line in files.key.splitlines() if "-----" not in line]
     secrets = {VCENTER, WRONG_VCENTER, GUEST, WRONG_GUEST, PRODUCT_KEY, TOKEN, WRONG_TOKEN, WRONG_SESSION, MALFORMED}
     secrets |= {STATE, COLLECTOR_KEY}
-    secrets |= {*sessions, *heard.tickets, *key, *more}
+    secrets |= {EXTRA_CONFIG, *sessions, *heard.tickets, *key, *more}
     audit = files.audit.read_bytes()
     assert len(process.stderr) > 1000
     assert len(audit) > 1000
@@ -300,12 +312,14 @@ async def test_callers_with_vcenter_identities(tmp_path: Path, collector: Collec
             ):
                 for rpc, request in ((READ, READ_REQUEST), (START, START_REQUEST), (GATEWAY, {})):
                     await calls.call(rpc, request, identity)
+            begin_anew(simulator)
+            for rpc, request in OWN.items():
+                await calls.call(rpc, request, good)
             await broken_logins(simulator, calls, good)
             assert await process.end(signal.SIGTERM) == 0
         nothing_leaked(process, files, heard, simulator, own)
-    assert set(heard.codes) == {
-        name for name, binding in BINDINGS.items() if binding.method.streaming is Streaming.UNARY
-    }
+    mirrored = {name for name, binding in BINDINGS.items() if isinstance(binding.method.backing, Rest)}
+    assert set(heard.codes) == {*mirrored, GATEWAY, *OWN}
     assert [rpc for rpc, codes in heard.codes.items() if "OK" not in codes] == []
     assert heard.tickets
     assert {"UNAUTHENTICATED", "UNAVAILABLE", "PERMISSION_DENIED", "INTERNAL"} <= set.union(*heard.codes.values())

@@ -20,7 +20,7 @@ _SERVICE = "com.vmware.vcenter.host"
 MOST = 2500
 """How many hosts vCenter lists at once."""
 
-_ACCOUNT = ("root", "VMware1!")
+_ACCOUNT = "root"
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]{0,253}[A-Za-z0-9])?")
 _THUMBPRINT = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){19}")
 _PEM = "-----BEGIN CERTIFICATE-----"
@@ -82,7 +82,7 @@ def create(call: Call) -> Json:
     if any(host.name == name for host in places.hosts.values()):
         text = "The host {0} has already been added to vCenter."
         raise errors.of_type("ALREADY_EXISTS", "vmsg.AlreadyConnected.summary", text, name)
-    if (spec["user_name"], spec["password"]) != _ACCOUNT:
+    if (spec["user_name"], spec["password"]) != (_ACCOUNT, places.host_password):
         text = "Cannot complete login due to an incorrect user name or password."
         raise errors.unauthenticated("vmsg.InvalidLogin.summary", text)
     if name in places.unsupported_hosts:

@@ -170,7 +170,9 @@ final class FakeGateway implements AutoCloseable {
     }
   }
 
-  /** A call with a stream of requests. It lasts until the test ends it, or the client cancels it. */
+  /**
+   * A call with a stream of requests. It lasts until the test ends it, or the client cancels it.
+   */
   static final class Dialog<RequestT, ResponseT> implements StreamObserver<RequestT> {
     final StreamObserver<ResponseT> observer;
     final CountDownLatch cancelled = new CountDownLatch(1);
