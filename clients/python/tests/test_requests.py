@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, Protocol
 
@@ -34,11 +35,10 @@ class Send(Protocol):
         target: str,
         requests: Iterable[Any],
         on_message: Callable[[], None] = lambda: None,
-        on_end: Callable[[], None] = lambda: None,
         timeout: float | None = None,
         **options: Any,
     ) -> list[Any]:
-        """`on_end` is called when the call has ended. The options are those of `connect`."""
+        """The options are those of `connect`."""
 
 
 async def asynchronous(requests: Iterable[Any]) -> AsyncIterator[Any]:
@@ -52,24 +52,19 @@ def upload_blocking(
     target: str,
     requests: Iterable[Any],
     on_message: Callable[[], None] = lambda: None,
-    on_end: Callable[[], None] = lambda: None,
     timeout: float | None = None,
     **options: Any,
 ) -> list[Any]:
     """`UploadFile` with `connect`."""
     with connect(target, **options) as channel:
         stub: Any = GuestServiceStub(channel)
-        try:
-            return [stub.UploadFile(iter(requests), timeout=timeout)]
-        finally:
-            on_end()
+        return [stub.UploadFile(iter(requests), timeout=timeout)]
 
 
 def upload_aio(
     target: str,
     requests: Iterable[Any],
     on_message: Callable[[], None] = lambda: None,
-    on_end: Callable[[], None] = lambda: None,
     timeout: float | None = None,
     **options: Any,
 ) -> list[Any]:
@@ -78,10 +73,7 @@ def upload_aio(
     async def run() -> list[Any]:
         async with aio.connect(target, **options) as channel:
             stub: Any = GuestServiceStub(channel)
-            try:
-                return [await stub.UploadFile(asynchronous(requests), timeout=timeout)]
-            finally:
-                on_end()
+            return [await stub.UploadFile(asynchronous(requests), timeout=timeout)]
 
     return asyncio.run(run())
 
@@ -90,7 +82,6 @@ def dialog_blocking(
     target: str,
     requests: Iterable[Any],
     on_message: Callable[[], None] = lambda: None,
-    on_end: Callable[[], None] = lambda: None,
     timeout: float | None = None,
     **options: Any,
 ) -> list[Any]:
@@ -98,12 +89,9 @@ def dialog_blocking(
     messages = []
     with connect(target, **options) as channel:
         stub: Any = GuestServiceStub(channel)
-        try:
-            for message in stub.RunProgram(iter(requests), timeout=timeout):
-                messages.append(message)
-                on_message()
-        finally:
-            on_end()
+        for message in stub.RunProgram(iter(requests), timeout=timeout):
+            messages.append(message)
+            on_message()
     return messages
 
 
@@ -111,7 +99,6 @@ def dialog_aio(
     target: str,
     requests: Iterable[Any],
     on_message: Callable[[], None] = lambda: None,
-    on_end: Callable[[], None] = lambda: None,
     timeout: float | None = None,
     **options: Any,
 ) -> list[Any]:
@@ -121,12 +108,9 @@ def dialog_aio(
         messages = []
         async with aio.connect(target, **options) as channel:
             stub: Any = GuestServiceStub(channel)
-            try:
-                async for message in stub.RunProgram(asynchronous(requests), timeout=timeout):
-                    messages.append(message)
-                    on_message()
-            finally:
-                on_end()
+            async for message in stub.RunProgram(asynchronous(requests), timeout=timeout):
+                messages.append(message)
+                on_message()
         return messages
 
     return asyncio.run(run())
@@ -202,14 +186,13 @@ def test_a_stream_of_requests_carries_the_identity_and_has_no_deadline(
 def test_a_deadline_of_its_own_ends_it(gateway: FakeGateway, way: tuple[Send, Any]) -> None:
     """And leaves open what became of it, since it changes something."""
     send, request = way
-    over = threading.Event()
 
     def requests() -> Iterator[Any]:
         yield request
-        over.wait(SECONDS)
+        gateway.cancelled.wait(SECONDS)
 
     with pytest.raises(VCenterError) as caught:
-        send(gateway.target, requests(), on_end=over.set, timeout=0.2)
+        send(gateway.target, requests(), timeout=0.2)
     assert (caught.value.code, caught.value.may_have_executed) == (grpc.StatusCode.DEADLINE_EXCEEDED, True)
 
 
@@ -218,17 +201,36 @@ def test_an_error_ends_it_while_requests_go_on(gateway: FakeGateway, way: tuple[
     send, request = way
     gateway.fail(grpc.StatusCode.UNAVAILABLE, "this replica stops", [STOPPING])
 
-    over = threading.Event()
-
     def requests() -> Iterator[Any]:
         yield request
-        over.wait(SECONDS)
+        gateway.cancelled.wait(SECONDS)
 
     with pytest.raises(VCenterError, match="this replica stops") as caught:
-        send(gateway.target, requests(), on_end=over.set)
+        send(gateway.target, requests())
     assert (caught.value.code, caught.value.may_have_executed) == (grpc.StatusCode.UNAVAILABLE, False)
     assert caught.value.gateway_reason is Reason.GATEWAY_STOPPING
     assert len(gateway.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("send", "request_class"),
+    [(upload_aio, UploadFileRequest), (dialog_aio, RunProgramRequest)],
+    ids=["upload aio", "dialog aio"],
+)
+def test_requests_that_fail_end_the_call_with_their_exception(
+    gateway: FakeGateway, send: Send, request_class: type[Any]
+) -> None:
+    """And tell the gateway that nobody waits any longer."""
+
+    def requests() -> Iterator[Any]:
+        yield request_class()
+        while not gateway.received:
+            time.sleep(0.01)
+        raise ValueError("the file is gone")
+
+    with pytest.raises(ValueError, match="the file is gone"):
+        send(gateway.target, requests())
+    assert gateway.cancelled.wait(SECONDS)
 
 
 def test_without_a_token_nothing_is_sent(gateway: FakeGateway, way: tuple[Send, Any]) -> None:

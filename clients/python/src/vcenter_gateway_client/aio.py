@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
@@ -14,6 +15,8 @@ from vcenter_gateway_client._error import typed_errors
 from vcenter_gateway_client._transport import DEFAULT_TIMEOUT, Tls, prepare
 
 __all__ = ["connect"]
+
+_Requests = AsyncIterable[Any] | Iterable[Any]
 
 
 def connect(
@@ -51,13 +54,13 @@ class _Channel(aio.Channel):
         return self._completed(self._channel.unary_unary(method, *args, **kwargs), method, _UnaryCall, self._timeout)
 
     def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return self._completed(self._channel.stream_unary(method, *args, **kwargs), method, _UnaryCall, None)
+        return self._completed_sending(self._channel.stream_unary(method, *args, **kwargs), method, _UnaryCall)
 
     def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return self._completed(self._channel.unary_stream(method, *args, **kwargs), method, _StreamCall, None)
 
     def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return self._completed(self._channel.stream_stream(method, *args, **kwargs), method, _StreamCall, None)
+        return self._completed_sending(self._channel.stream_stream(method, *args, **kwargs), method, _StreamCall)
 
     def _completed(self, rpc: Any, method: str, call: type[_Call], default_timeout: float | None) -> Any:
         """What a stub calls."""
@@ -66,6 +69,20 @@ class _Channel(aio.Channel):
             timeout = default_timeout if timeout is None else timeout
             metadata = aio.Metadata(*identified(metadata, self._credentials))
             return call(rpc(request, timeout=timeout, metadata=metadata, **options), method)
+
+        return start
+
+    def _completed_sending(self, rpc: Any, method: str, call: type[_Call]) -> Any:
+        """What a stub calls with a stream of requests."""
+
+        def start(
+            request_iterator: _Requests | None = None,
+            timeout: float | None = None,
+            metadata: Any = None,
+            **options: Any,
+        ) -> _Call:
+            metadata = aio.Metadata(*identified(metadata, self._credentials))
+            return call(rpc(None, timeout=timeout, metadata=metadata, **options), method, request_iterator)
 
         return start
 
@@ -92,9 +109,14 @@ class _Channel(aio.Channel):
 class _Call:
     """A call of grpc's that is under way. What it can do beside failing, it does itself."""
 
-    def __init__(self, call: Any, method: str) -> None:
+    _failed_requests: Exception | None = None
+
+    def __init__(self, call: Any, method: str, requests: _Requests | None = None) -> None:
         self._call = call
         self._method = method
+        if requests is not None:
+            sending = asyncio.get_running_loop().create_task(self._send(requests))
+            call.add_done_callback(lambda _: sending.cancel())
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._call, name)
@@ -103,32 +125,44 @@ class _Call:
         self._call.add_done_callback(lambda _: callback(self))
 
     async def write(self, request: Any) -> None:
-        with typed_errors(self._method):
+        with self._errors():
             await self._call.write(request)
+
+    async def _send(self, requests: _Requests) -> None:
+        """Sends the requests, and says that there are no more.
+
+        gRPC can do it, but cancels a call whose end falls together with that of its requests. Its status is lost.
+        """
+        try:
+            async for request in _asynchronous(requests):
+                try:
+                    await self._call.write(request)
+                except (aio.AioRpcError, asyncio.InvalidStateError):
+                    return  # the call has ended, and tells why
+        except Exception as error:
+            self._failed_requests = error
+            self._call.cancel()
+            return
+        # What fails here has no public class: the call has ended, and tells why.
+        with suppress(Exception):
+            await self._call.done_writing()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Raises what the call ended with: a VCenterError, or the exception of the iterator that made its requests."""
+        with typed_errors(self._method):
+            try:
+                yield
+            except asyncio.CancelledError:
+                if self._failed_requests is None:
+                    raise
+                raise self._failed_requests from None
 
 
 class _UnaryCall(_Call):
     def __await__(self) -> Generator[Any, None, Any]:
-        with typed_errors(self._method):
-            try:
-                return (yield from self._call.__await__())
-            except asyncio.CancelledError:
-                if not self._call.done():
-                    raise
-                error = yield from self._error().__await__()
-                if error is None:
-                    raise
-                raise error from None
-
-    async def _error(self) -> aio.AioRpcError | None:
-        """The error that the call has ended with, None if it was cancelled."""
-        # gRPC takes the end of the requests for a cancellation where it falls together with the end of the call.
-        call = self._call
-        code = await call.code()
-        if code in (grpc.StatusCode.OK, grpc.StatusCode.CANCELLED):
-            return None
-        initial, trailing = await call.initial_metadata(), await call.trailing_metadata()
-        return aio.AioRpcError(code, initial, trailing, await call.details())
+        with self._errors():
+            return (yield from self._call.__await__())
 
 
 class _StreamCall(_Call):
@@ -139,12 +173,21 @@ class _StreamCall(_Call):
         return self
 
     async def __anext__(self) -> Any:
-        with typed_errors(self._method):
+        with self._errors():
             return await self._responses.__anext__()
 
     async def read(self) -> Any:
-        with typed_errors(self._method):
+        with self._errors():
             return await self._call.read()
+
+
+async def _asynchronous(requests: _Requests) -> AsyncIterator[Any]:
+    if isinstance(requests, AsyncIterable):
+        async for request in requests:
+            yield request
+    else:
+        for request in requests:
+            yield request
 
 
 aio.Call.register(_Call)
