@@ -283,10 +283,11 @@ def test_without_callers_of_the_cluster() -> None:
 
 def test_the_issuers_in_the_configuration() -> None:
     """The cluster is one issuer beside those of the configuration; its name is that of the API server unless given."""
-    [issuer] = gateway_yaml(render(KUBERNETES))["auth"]["jwt"]["issuers"]
+    [issuer] = yaml.safe_load(gateway_yaml(render(KUBERNETES)))["auth"]["jwt"]["issuers"]
     assert issuer == {"kubernetes": True, "audience": ["vcenter-gateway"]}
     named = {**KUBERNETES, "auth": {"kubernetes": {"enabled": True, "issuer": "https://a", "audience": "b"}}}
-    [issuer] = gateway_yaml(render(named))["auth"]["jwt"]["issuers"]
+    [issuer] = yaml.safe_load(gateway_yaml(render(named)))["auth"]["jwt"]["issuers"]
     assert issuer == {"kubernetes": True, "audience": ["b"], "issuer": "https://a"}
-    both = gateway_yaml(render({}, CHART / "ci" / "kubernetes-callers-values.yaml"))["auth"]["jwt"]["issuers"]
+    objects = render({}, CHART / "ci" / "kubernetes-callers-values.yaml")
+    both = yaml.safe_load(gateway_yaml(objects))["auth"]["jwt"]["issuers"]
     assert [each.get("issuer") for each in both] == ["https://login.example.com", None]

@@ -188,7 +188,7 @@ def test_alerts_name_metrics_that_exist() -> None:
     values = {**deepcopy(VCENTER), "metrics": {"prometheusRule": {"enabled": True}}}
     rules = only(render(values), "PrometheusRule")["spec"]["groups"][0]["rules"]
     names = [rule["alert"] for rule in rules]
-    assert len(names) == len(set(names)) == 11
+    assert len(names) == len(set(names)) == 12
     for rule in rules:
         assert metrics_in(rule["expr"]), rule["alert"]
         assert metrics_in(rule["expr"]) <= KNOWN, rule["alert"]
