@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -289,9 +291,27 @@ async def test_workers(tmp_path: Path, issuer: OidcIssuer) -> None:
     async with running(tmp_path, *SERVE, "--config", str(path), "--workers", "2") as process:
         await process.wait_for(READY)
         await eventually(lambda: issuer.count() == 2, "both workers have keys")
-        assert await process.end(15) == 0
+        assert await process.end(signal.SIGTERM) == 0
     lines = [line for line in process.logs() if line["event"] == "the keys of an issuer of JWTs were fetched"]
     assert [(line["issuer"], line["keys"], line["key_ids"]) for line in lines] == [(issuer.url, 1, "'first'")] * 2
+
+
+async def test_an_operator_sees_that_an_issuer_is_away(tmp_path: Path, issuer: OidcIssuer) -> None:
+    """The status page says so, the log says why; SIGHUP fetches the keys when the issuer is back."""
+    path = write_settings(tmp_path, issuer, simulator={"enabled": True}, admin={"listen": "127.0.0.1:0"})
+    warning = "Keys of JWTs cannot be fetched"
+    await issuer.stop()
+    async with running(tmp_path, *SERVE, "--config", str(path)) as process, aiohttp.ClientSession() as session:
+        address = (await process.wait_for(r"admin port (http://[0-9.:]+)"))[1]
+        await process.wait_for(READY)
+        assert warning in await (await session.get(address)).text()
+        [line] = [line for line in process.logs() if "problem" in line]
+        assert line["problem"] == "127.0.0.1 cannot be reached: Connection refused"
+        await issuer.start()
+        process.process.send_signal(signal.SIGHUP)
+        await process.wait_for("the keys of an issuer of JWTs were fetched")
+        assert warning not in await (await session.get(address)).text()
+        assert await process.end(signal.SIGTERM) == 0
 
 
 async def test_check(tmp_path: Path, issuer: OidcIssuer) -> None:
