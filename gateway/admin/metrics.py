@@ -21,7 +21,6 @@ from gateway import __version__
 from gateway.admin.source import Counted
 from gateway.admin.timings import Series, Timings
 from gateway.calls import Call
-from gateway.contract import Streaming
 from gateway.errors import Reason
 from gateway.events import CallEnded, Events, Exchanged, FileChanged, Retried
 from gateway.log_stream import dropped_lines
@@ -225,14 +224,14 @@ class Metrics(Events):
 
     def call_ended(self, ended: CallEnded) -> None:
         """Counts an rpc that ended."""
-        rpc = self._rpcs.get(ended.rpc)
+        method, failure = ended.method, ended.failure
+        rpc = self._rpcs.get(method.full_name)
         if rpc is None:
-            method = ended.method
-            kind = "unary" if method.streaming is Streaming.UNARY else "stream"
-            rpc = self._rpcs[ended.rpc] = self._rpc_timings.add(kind, method.service, method.name)
-        rpc.ended(ended.code, ended.seconds)
-        if ended.reason in _TRANSCODING:
-            self._families["transcoding_failures_total"].labels(ended.reason).inc()
+            kind = "unary" if method.is_unary else "stream"
+            rpc = self._rpcs[method.full_name] = self._rpc_timings.add(kind, method.service, method.name)
+        rpc.ended("OK" if failure is None else failure.code_name, ended.seconds)
+        if failure is not None and failure.reason in _TRANSCODING:
+            self._families["transcoding_failures_total"].labels(failure.reason).inc()
 
     def message_sent(self, call: Call) -> None:
         """Counts a message of a stream."""
