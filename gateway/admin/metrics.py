@@ -85,6 +85,7 @@ FAMILIES = (
         ("grpc_service", "grpc_method"),
         "How long ended streams were open.",
     ),
+    Family("live_hubs", "gauge", (), "Waits for changes at vCenter, one for each credential that watches."),
     Family(
         "vcenter_calls_total",
         "counter",
@@ -212,6 +213,7 @@ class Metrics(Events):
                 "rpcs_in_flight",
                 "streams_open",
                 "streams_oldest_seconds",
+                "live_hubs",
                 "vcenter_connections",
                 "shared_reads_bytes",
                 "sessions_open",
@@ -286,6 +288,7 @@ class Metrics(Events):
         self._gauges["rpcs_in_flight"].set(gateway.active_calls)
         self._gauges["streams_open"].set(len(gateway.streams))
         self._gauges["streams_oldest_seconds"].set(gateway.streams.oldest_seconds)
+        self._gauges["live_hubs"].set(0 if gateway.watching is None else len(gateway.watching.hubs))
         self._advance("log", lambda: self._families["log_lines_dropped_total"], dropped_lines())
         if gateway.audit is not None:
             self._advance("audit", lambda: self._families["audit_records_lost_total"], gateway.audit.lost)
