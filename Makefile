@@ -79,6 +79,7 @@ generate: .venv/ready ## Compiles the protos, writes the generated parts of docs
 	$(BIN)/python tools/compile_protos.py
 	$(BIN)/python tools/generate_docs.py
 	$(BIN)/python tools/generate_service_config.py
+	$(BIN)/python tools/generate_version.py
 	$(BIN)/python tools/generate_chart.py
 	$(BIN)/python tools/generate_vim_schema.py
 	@$(call with_toolchain,go,$(MAKE) --no-print-directory -C clients/go tools generate)
@@ -87,6 +88,7 @@ generate: .venv/ready ## Compiles the protos, writes the generated parts of docs
 checkgenerate: $(DESCRIPTORS) ## Fails when something generated is not up to date
 	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/python tools/generate_service_config.py --check
+	$(BIN)/python tools/generate_version.py --check
 	$(BIN)/python tools/generate_chart.py --check
 	$(BIN)/python tools/generate_vim_schema.py --check
 	@$(call with_toolchain,go,$(MAKE) --no-print-directory -C clients/go tools checkgenerate)
