@@ -4,8 +4,7 @@
     generate_version.py --check    fails where another version stands
     generate_version.py 0.3.0      changes the version, and writes it
 
-Gateway, chart and clients have one version and are released together. What was released before keeps its own:
-CHANGELOG.md, helm/released, the benchmark's results, and whatever names a version to upgrade from.
+Gateway, chart and clients have one version and are released together. What tells of earlier versions keeps them (HISTORY).
 """
 
 from __future__ import annotations
@@ -14,13 +13,14 @@ import re
 import sys
 from pathlib import Path
 
-__all__ = ["changes", "read_version"]
+__all__ = ["HISTORY", "changes", "read_version"]
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = Path("gateway", "__init__.py")
 _VERSION = r"(\d+\.\d+\.\d+)"
 _NUMBERS = re.compile(_VERSION)
 
+HISTORY = {"CHANGELOG.md", "upgrading.md", "benchmarks", "released"}
 # In manifests: the file, and what stands before the version. All places of a row are changed, and one must be there.
 _MANIFESTS = [
     (str(SOURCE), r'^__version__ = "'),
@@ -39,7 +39,7 @@ _MANIFESTS = [
 # In documents, whichever they are: a file or an image that is named by its version, a tag, a dependency.
 _DOCUMENTS = ("README.md", "clients/**/*.md", "docs/**/*.md", "examples/**/*.md", "helm/**/*.md")
 _IN_DOCUMENTS = (
-    r"(?:vcenter-gateway(?:-client|-client-cpp)?[-:]|vcenter_gateway(?:_client)?-|clients/go(?:@|/)v|"
+    r"(?:vcenter-gateway(?:-[a-z]+)*[-:]|vcenter_gateway(?:_client)?-|clients/go(?:@|/)v|"
     r"--build-arg VERSION=|<artifactId>vcenter-gateway-client</artifactId>\s+<version>)"
 )
 
@@ -79,9 +79,9 @@ def _replaced(text: str, before: str, version: str) -> tuple[str, int]:
 
 
 def _documents(root: Path) -> list[Path]:
-    """The documents, without what package managers and builds have put beside them."""
+    """The documents, without those that tell of earlier versions, and without what package managers bring."""
     paths = sorted({path for pattern in _DOCUMENTS for path in root.glob(pattern)})
-    return [path for path in paths if not {"node_modules", "benchmarks", "released"} & set(path.parts)]
+    return [path for path in paths if not (HISTORY | {"node_modules"}) & set(path.parts)]
 
 
 def main() -> None:
