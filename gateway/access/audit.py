@@ -28,6 +28,7 @@ from gateway.calls.identity import CallerIdentity
 from gateway.contract import Method, Rest, Streaming
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import CallEnded, Events
+from gateway.outliving import outlived
 from gateway.tracing.context import trace_fields
 
 __all__ = ["AuditEvent", "AuditLog", "AuditRecord"]
@@ -145,7 +146,7 @@ class AuditLog(Events):
             try:
                 async with asyncio.timeout(RECORD_SECONDS):
                     # Shielded: it is written behind others as soon as that is possible.
-                    writing = await asyncio.shield(asyncio.wrap_future(writing))
+                    writing = await outlived(asyncio.wrap_future(writing))
             except TimeoutError:
                 text = "the audit log takes too long to write"
         if self._must_record and (writing is False or isinstance(writing, Future)):
