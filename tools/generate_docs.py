@@ -19,7 +19,7 @@ from google.rpc import code_pb2
 from gateway.admin.metrics import metrics_table
 from gateway.contract import Idempotency, Method, Streaming, load_contract
 from gateway.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, SERVER_FAULTS
-from gateway.settings import reference_table
+from gateway.settings import issuers_table, reference_table
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -96,7 +96,7 @@ def server_faults() -> str:
 
 
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
-    "configuration.md": {"settings": reference_table},
+    "configuration.md": {"settings": reference_table, "issuers": issuers_table},
     "errors.md": {
         "error types": error_types,
         "http statuses": http_statuses,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -22,7 +23,7 @@ from gateway.admin.source import Counted
 from gateway.admin.timings import Series, Timings
 from gateway.calls import Call
 from gateway.errors import Reason
-from gateway.events import CallEnded, Events, Exchanged, FileChanged, Retried
+from gateway.events import CallEnded, Events, Exchanged, FileChanged, KeysFetched, Retried
 from gateway.log_stream import dropped_lines
 from gateway.printable import OTHER_NAME
 from gateway.vcenter.breaker import BreakerState
@@ -163,6 +164,26 @@ FAMILIES = (
         "Files that changed while the gateway ran (certificates, keys, passwords, tokens, policy): used (the new "
         "content is in use), refused (it cannot be used, and the old one stays in use).",
     ),
+    Family(
+        "issuer_requests_total",
+        "counter",
+        ("issuer", "result"),
+        "How often issuers of JWTs were asked for their keys: fetched, or failed (the known keys stay in use).",
+    ),
+    Family(
+        "issuer_up",
+        "gauge",
+        ("issuer",),
+        "Whether the newest request for the keys of an issuer of JWTs was answered: 1 or 0.",
+        "livemin",
+    ),
+    Family(
+        "issuer_keys_timestamp_seconds",
+        "gauge",
+        ("issuer",),
+        "When the keys of an issuer of JWTs were fetched last, in seconds since the epoch; 0 where they never were.",
+        "livemin",
+    ),
     Family("audit_records_lost_total", "counter", (), "Records of the audit log that could not be written."),
     Family(
         "log_lines_dropped_total",
@@ -259,6 +280,15 @@ class Metrics(Events):
     def file_changed(self, changed: FileChanged) -> None:
         """Counts a file with another content."""
         self._families["file_changes_total"].labels("refused" if changed.problem else "used").inc()
+
+    def keys_fetched(self, fetched: KeysFetched) -> None:
+        """Counts a request for the keys of an issuer."""
+        issuer = fetched.issuer
+        self._families["issuer_requests_total"].labels(issuer, "failed" if fetched.problem else "fetched").inc()
+        self._families["issuer_up"].labels(issuer).set(not fetched.problem)
+        fetched_at = self._families["issuer_keys_timestamp_seconds"].labels(issuer)
+        if not fetched.problem:
+            fetched_at.set(time.time())
 
     def unknown_field(self, message: str, field: str) -> None:
         """Counts a field that the contract does not know."""
