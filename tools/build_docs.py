@@ -23,6 +23,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from proto_reference import ProtoReference
 
 from gateway import __version__
 
-__all__ = ["Site", "broken_references", "foreign_assets", "stage", "tabbed"]
+__all__ = ["Site", "broken_references", "foreign_assets", "outside_code", "stage", "tabbed"]
 
 ROOT = Path(__file__).resolve().parents[1]
 # Zensical finds both below the folder of its configuration, and nowhere else.
@@ -53,7 +54,6 @@ ELSEWHERE = {
 }
 
 _FENCED = re.compile(r"^(`{3,}).*?^\1$", re.DOTALL | re.MULTILINE)
-_CODE = re.compile(r"(`+)[^`].*?\1", re.DOTALL)
 _LINK = re.compile(r"(\]\(|(?:src|href)=\")([^)\s\"]+)")
 _TAB = r"\*\*([^*\n]+)\*\*\n\n(?:<!-- include: .*? -->\n\n)?(```\w*\n.*?^```)(?:\n\n<!-- end of include -->)?\n*"
 _TABS = re.compile(rf"^(?:{_TAB}){{2,}}", re.DOTALL | re.MULTILINE)
@@ -84,7 +84,7 @@ class Site:
         """The part of the navigation that has the services, by package."""
         packages: dict[str, list[Any]] = {}
         for name, (title, _) in sorted(self._protos.items()):
-            package = os.path.dirname(name).replace("/", ".")
+            package = name.rpartition("/")[0].replace("/", ".")
             packages.setdefault(package, []).append({title: f"reference/{name.removesuffix('.proto')}.md"})
         return [{package: pages} for package, pages in packages.items()]
 
@@ -98,17 +98,17 @@ class Site:
             if path.is_dir() and path / "README.md" in self.page_of:
                 path /= "README.md"
             if path in self.page_of:
-                return found[1] + os.path.relpath(self.page_of[path], os.path.dirname(page)) + anchor
+                return found[1] + os.path.relpath(self.page_of[path], Path(page).parent) + anchor
             if path.is_relative_to(ROOT / "docs") or not path.exists():
                 return found[0]
             kind = "tree" if path.is_dir() else "blob"
             return f"{found[1]}{self._repository}/{kind}/main/{path.relative_to(ROOT).as_posix()}{anchor}"
 
         text = source.read_text(encoding="utf-8")
-        return _outside_code(text, lambda prose: _LINK.sub(target, prose))
+        return outside_code(text, lambda prose: _LINK.sub(target, prose))
 
 
-def _outside_code(text: str, change: Any) -> str:
+def outside_code(text: str, change: Callable[[str], str]) -> str:
     """Changes the prose of a document: links may have code in them, code has no links."""
     parts, end = [], 0
     for block in _FENCED.finditer(text):
@@ -226,9 +226,8 @@ def _publish(into: Path) -> None:
     """Lists the versions for the selector, and has the site begin with the newest."""
     named = [path.name for path in into.iterdir() if (path / "index.html").is_file()]
     numbers = sorted(named, key=lambda name: [int(part) for part in re.findall(r"\d+", name)], reverse=True)
-    entries = [
-        {"version": name, "title": name, "aliases": ["latest"] if name == numbers[0] else []} for name in numbers
-    ]
+    entries: list[dict[str, Any]] = [{"version": name, "title": name, "aliases": []} for name in numbers]
+    entries[0]["aliases"] = ["latest"]
     (into / "versions.json").write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     (into / "index.html").write_text(
         '<!doctype html>\n<meta charset="utf-8">\n<title>vCenter gRPC gateway</title>\n'

@@ -122,7 +122,7 @@ def included(name: str, part: str) -> str:
     """The lines of a file that a page includes, as a block of code. Raises SystemExit where there are none."""
     text = (ROOT / name).read_text(encoding="utf-8")
     if part:
-        found = re.findall(rf"^.*\[docs: {part}\]\n(.*?)^.*\[docs: end\]$", text, re.DOTALL | re.MULTILINE)
+        found = re.findall(rf"^[^\n]*\[docs: {part}\]\n(.*?)^[^\n]*\[docs: end\]$", text, re.DOTALL | re.MULTILINE)
         if len(found) != 1:
             sys.exit(f"{name} must have one part between [docs: {part}] and [docs: end]")
         text = found[0]
@@ -135,8 +135,8 @@ def render(page: str, text: str) -> str:
     """The page with its generated parts replaced. Raises SystemExit when it has no place for one of them."""
     for part, make in PARTS.get(page, {}).items():
         begin, end = f"<!-- generated: {part} -->", f"<!-- end of generated: {part} -->"
-        content = f"{begin}\n\n{make()}\n\n{end}"
-        text, count = re.subn(f"{begin}.*?{end}", lambda _, content=content: content, text, flags=re.DOTALL)
+        content = f"{begin}\n\n{make()}\n\n{end}".replace("\\", "\\\\")
+        text, count = re.subn(f"{begin}.*?{end}", content, text, flags=re.DOTALL)
         if count != 1:
             sys.exit(f"docs/{page} must have one part between {begin} and {end}")
     return re.sub(

@@ -121,9 +121,10 @@ class ProtoReference:
                 add(f"{name}.{value.name}", (*path, _VALUE, i), anchor=False)
 
         def add_message(name: str, message: Any, path: tuple[int, ...]) -> None:
-            add(name, path)
             if message.options.map_entry:
                 self._map_entries[name] = message
+                return
+            add(name, path)
             for i, field in enumerate(message.field):
                 add(f"{name}.{field.name}", (*path, _FIELD, i), anchor=False)
             for i, nested in enumerate(message.nested_type):

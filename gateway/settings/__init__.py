@@ -1,9 +1,10 @@
 """What can be configured, and where each value comes from.
 
 One table, the model, gives everything else: the flags of `serve`, the environment variables, the keys of the
-configuration file, the checks, and docs/reference/configuration.md. A flag beats the environment, which beats the file. What a setting is called follows from its place: `vcenter.ca_file` in the file is the flag `--vcenter-ca-file`
-and the variable `GATEWAY_VCENTER_CA_FILE`; the section `server` is left out, and what a section is there for has its
-name alone: `--vcenter`, `--simulator`, `--tracing`. Where values come from is the matter of gateway.configuration.
+configuration file, the checks, and docs/reference/configuration.md. A flag beats the environment, which beats the file.
+What a setting is called follows from its place: `vcenter.ca_file` in the file is the flag `--vcenter-ca-file` and the
+variable `GATEWAY_VCENTER_CA_FILE`; the section `server` is left out, and what a section is there for has its name
+alone: `--vcenter`, `--simulator`, `--tracing`. Where values come from is the matter of gateway.configuration.
 """
 
 from __future__ import annotations

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMED = sorted(
-    set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/explain/reliability.md").read_text("utf-8")))
-)
+PAGE = (ROOT / "docs/explain/reliability.md").read_text("utf-8")
+NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)))
 
 
 def names_in(path: Path) -> set[str]:

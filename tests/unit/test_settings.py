@@ -440,7 +440,7 @@ def test_names_are_distinct_and_described() -> None:
 
 
 def test_document_has_every_setting() -> None:
-    """docs/reference/configuration.md holds the table of all settings as the model has it (gateway.settings.reference_table)."""
+    """docs/reference/configuration.md holds the table of all settings as the model has it."""
     assert reference_table() in DOCUMENT.read_text()
 
 
