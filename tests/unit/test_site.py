@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
+
+from gateway.contract import load_contract
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
@@ -126,3 +129,14 @@ def test_the_reference_has_everything() -> None:
 def test_first_sentences(comment: str, first: str) -> None:
     """Lists show the first sentence of a comment."""
     assert first_sentence(comment) == first
+
+
+def test_the_pages_name_rpcs_that_exist() -> None:
+    """Each `Service/Rpc` in the documentation is one of the contract, by its full name or without the package."""
+    methods = load_contract().methods
+    known = {*methods, *(name.split(".")[-1] for name in methods)}
+    wrong = []
+    for path in sorted((ROOT / "docs").glob("**/*.md")):
+        named = re.findall(r"\b((?:[a-z][a-z_0-9]*\.)*[A-Z][A-Za-z]*Service/[A-Z][A-Za-z]+)\b", path.read_text("utf-8"))
+        wrong += [f"{path.name}: {name}" for name in named if name not in known]
+    assert wrong == []
