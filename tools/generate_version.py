@@ -20,7 +20,7 @@ SOURCE = Path("gateway", "__init__.py")
 _VERSION = r"(\d+\.\d+\.\d+)"
 _NUMBERS = re.compile(_VERSION)
 
-HISTORY = {"CHANGELOG.md", "upgrading.md", "benchmarks", "released"}
+HISTORY = {"CHANGELOG.md", "upgrade.md", "benchmarks", "released"}
 # In manifests: the file, and what stands before the version. All places of a row are changed, and one must be there.
 _MANIFESTS = [
     (str(SOURCE), r'^__version__ = "'),

@@ -196,7 +196,7 @@ FAMILIES = (
 
 
 def metrics_table() -> str:
-    """All metrics as a Markdown table, for docs/operations.md."""
+    """All metrics as a Markdown table, for docs/reference/metrics.md."""
     rows = ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"]
     for family in FAMILIES:
         labels = ", ".join(f"`{label}`" for label in family.labels)

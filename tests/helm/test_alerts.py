@@ -16,7 +16,7 @@ from tests.helm.prometheus import Prometheus, check_rules, dashboard_queries, ru
 from tests.helm.test_objects import metrics_in
 from tests.helm.test_playground import free_ports, run_test, running
 
-OPERATIONS = ROOT / "docs" / "operations.md"
+OPERATIONS = ROOT / "docs" / "reference" / "alerts.md"
 DASHBOARD = json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))
 DAY = 24 * 60
 
@@ -229,9 +229,9 @@ def test_queries_find_the_gateway(tmp_path: Path) -> None:
 
 
 def test_every_alert_is_explained() -> None:
-    """docs/operations.md has a section for each, of the same severity, with what it means and what to do."""
+    """docs/reference/alerts.md has a section for each, of the same severity, with what it means and what to do."""
     text = OPERATIONS.read_text(encoding="utf-8")
-    found = dict(re.findall(r"^### (VCenterGateway\w+)\n\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL))
+    found = dict(re.findall(r"^## (VCenterGateway\w+)\n\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
     rules = {rule["alert"]: rule for group in rules_of_the_chart() for rule in group["rules"]}
     assert list(found) == list(rules)
     for name, section in found.items():
