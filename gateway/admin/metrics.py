@@ -136,6 +136,13 @@ FAMILIES = (
         "Workers whose circuit breaker is in this state: closed (calls reach vCenter), open or half-open.",
     ),
     Family(
+        "vcenter_usable",
+        "gauge",
+        (),
+        "Workers that can call vCenter: their circuit breaker is closed, and vCenter's certificate is trusted. "
+        "The health service `vcenter` says the same.",
+    ),
+    Family(
         "transcoding_failures_total",
         "counter",
         ("reason",),
@@ -236,6 +243,7 @@ class Metrics(Events):
                 "streams_oldest_seconds",
                 "live_hubs",
                 "vcenter_connections",
+                "vcenter_usable",
                 "shared_reads_bytes",
                 "sessions_open",
                 "limiter_places",
@@ -320,6 +328,7 @@ class Metrics(Events):
         self._gauges["streams_oldest_seconds"].set(gateway.streams.oldest_seconds)
         self._gauges["live_hubs"].set(0 if gateway.watching is None else len(gateway.watching.hubs))
         self._advance("log", lambda: self._families["log_lines_dropped_total"], dropped_lines())
+        self._gauges["vcenter_usable"].set(gateway.is_vcenter_usable)
         if gateway.audit is not None:
             self._advance("audit", lambda: self._families["audit_records_lost_total"], gateway.audit.lost)
         if gateway.tls is not None:
