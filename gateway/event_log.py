@@ -37,9 +37,10 @@ class EventLog(Events):
     def call_ended(self, ended: CallEnded) -> None:
         """One line for an rpc: who called, from where, how it ended, and why if that was not the caller's doing."""
         failure = ended.failure
-        fields: dict[str, Any] = {"rpc": ended.rpc, "code": ended.code}
+        fields: dict[str, Any] = {"rpc": ended.method.full_name, "code": "OK"}
         level = logging.INFO
         if failure is not None:
+            fields["code"] = failure.code_name
             if failure.reason:
                 fields["reason"] = failure.reason
             if failure.is_servers_fault:

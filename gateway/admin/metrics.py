@@ -22,7 +22,6 @@ from gateway import __version__
 from gateway.admin.source import Counted
 from gateway.admin.timings import Series, Timings
 from gateway.calls import Call
-from gateway.contract import Streaming
 from gateway.errors import Reason
 from gateway.events import CallEnded, Events, Exchanged, FileChanged, KeysFetched, Retried
 from gateway.log_stream import dropped_lines
@@ -87,6 +86,7 @@ FAMILIES = (
         ("grpc_service", "grpc_method"),
         "How long ended streams were open.",
     ),
+    Family("live_hubs", "gauge", (), "Waits for changes at vCenter, one for each credential that watches."),
     Family(
         "vcenter_calls_total",
         "counter",
@@ -134,6 +134,13 @@ FAMILIES = (
         "gauge",
         ("state",),
         "Workers whose circuit breaker is in this state: closed (calls reach vCenter), open or half-open.",
+    ),
+    Family(
+        "vcenter_usable",
+        "gauge",
+        (),
+        "Workers that can call vCenter: their circuit breaker is closed, and vCenter's certificate is trusted. "
+        "The health service `vcenter` says the same.",
     ),
     Family(
         "transcoding_failures_total",
@@ -196,7 +203,7 @@ FAMILIES = (
 
 
 def metrics_table() -> str:
-    """All metrics as a Markdown table, for docs/operations.md."""
+    """All metrics as a Markdown table, for docs/reference/metrics.md."""
     rows = ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"]
     for family in FAMILIES:
         labels = ", ".join(f"`{label}`" for label in family.labels)
@@ -234,7 +241,9 @@ class Metrics(Events):
                 "rpcs_in_flight",
                 "streams_open",
                 "streams_oldest_seconds",
+                "live_hubs",
                 "vcenter_connections",
+                "vcenter_usable",
                 "shared_reads_bytes",
                 "sessions_open",
                 "limiter_places",
@@ -246,14 +255,14 @@ class Metrics(Events):
 
     def call_ended(self, ended: CallEnded) -> None:
         """Counts an rpc that ended."""
-        rpc = self._rpcs.get(ended.rpc)
+        method, failure = ended.method, ended.failure
+        rpc = self._rpcs.get(method.full_name)
         if rpc is None:
-            method = ended.method
-            kind = "unary" if method.streaming is Streaming.UNARY else "stream"
-            rpc = self._rpcs[ended.rpc] = self._rpc_timings.add(kind, method.service, method.name)
-        rpc.ended(ended.code, ended.seconds)
-        if ended.reason in _TRANSCODING:
-            self._families["transcoding_failures_total"].labels(ended.reason).inc()
+            kind = "unary" if method.is_unary else "stream"
+            rpc = self._rpcs[method.full_name] = self._rpc_timings.add(kind, method.service, method.name)
+        rpc.ended("OK" if failure is None else failure.code_name, ended.seconds)
+        if failure is not None and failure.reason in _TRANSCODING:
+            self._families["transcoding_failures_total"].labels(failure.reason).inc()
 
     def message_sent(self, call: Call) -> None:
         """Counts a message of a stream."""
@@ -317,7 +326,9 @@ class Metrics(Events):
         self._gauges["rpcs_in_flight"].set(gateway.active_calls)
         self._gauges["streams_open"].set(len(gateway.streams))
         self._gauges["streams_oldest_seconds"].set(gateway.streams.oldest_seconds)
+        self._gauges["live_hubs"].set(0 if gateway.watching is None else len(gateway.watching.hubs))
         self._advance("log", lambda: self._families["log_lines_dropped_total"], dropped_lines())
+        self._gauges["vcenter_usable"].set(gateway.is_vcenter_usable)
         if gateway.audit is not None:
             self._advance("audit", lambda: self._families["audit_records_lost_total"], gateway.audit.lost)
         if gateway.tls is not None:

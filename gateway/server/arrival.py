@@ -21,7 +21,6 @@ from gateway.access.callers import Metadata
 from gateway.access.unknown_key import UnknownKeyError
 from gateway.calls import Call, Caller
 from gateway.calls.shared_reads import accepted_age
-from gateway.contract import Streaming
 from gateway.errors import Failure, GatewayError, Reason, status_of
 from gateway.events import CallEnded
 from gateway.printable import is_word
@@ -120,10 +119,9 @@ class Arrival:
     def _deadline(self) -> float:
         remaining = self._context.time_remaining()
         method = self.binding.method
-        is_unary = method.streaming is Streaming.UNARY
-        if remaining is not None and is_unary:
+        if remaining is not None and method.is_unary:
             remaining -= min(_MAX_SECONDS_FOR_THE_ANSWER, _SHARE_FOR_THE_ANSWER * remaining)
-        if method.waits or not is_unary:
+        if method.waits or not method.is_unary:
             seconds = math.inf if remaining is None else remaining
         else:
             seconds = self._door.seconds_for(self.binding.is_read_only, remaining)

@@ -109,6 +109,11 @@ class Gateway(Events):
         """Rpcs under way."""
         return self._drain.active
 
+    @property
+    def is_vcenter_usable(self) -> bool:
+        """What the health service says about vCenter: calls are sent to it, and its certificate is trusted."""
+        return self._is_closed and self._is_trusted
+
     async def start(self) -> int:
         """Starts serving and returns the port. Raises OSError when the address cannot be used."""
         quiet_library()
@@ -194,8 +199,7 @@ class Gateway(Events):
 
     def _tell_of_vcenter(self) -> None:
         status = health_pb2.HealthCheckResponse
-        is_well = self._is_closed and self._is_trusted
-        self._health.set(status.SERVING if is_well else status.NOT_SERVING, (VCENTER_HEALTH,))
+        self._health.set(status.SERVING if self.is_vcenter_usable else status.NOT_SERVING, (VCENTER_HEALTH,))
 
     def _handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
         """The handler of all rpcs."""

@@ -1,10 +1,10 @@
 """What can be configured, and where each value comes from.
 
 One table, the model, gives everything else: the flags of `serve`, the environment variables, the keys of the
-configuration file, the checks, and the reference in docs/configuration.md. A flag beats the environment, which beats
-the file. What a setting is called follows from its place: `vcenter.ca_file` in the file is the flag `--vcenter-ca-file`
-and the variable `GATEWAY_VCENTER_CA_FILE`; the section `server` is left out, and what a section is there for has its
-name alone: `--vcenter`, `--simulator`, `--tracing`. Where values come from is the matter of gateway.configuration.
+configuration file, the checks, and docs/reference/configuration.md. A flag beats the environment, which beats the file.
+What a setting is called follows from its place: `vcenter.ca_file` in the file is the flag `--vcenter-ca-file` and the
+variable `GATEWAY_VCENTER_CA_FILE`; the section `server` is left out, and what a section is there for has its name
+alone: `--vcenter`, `--simulator`, `--tracing`. Where values come from is the matter of gateway.configuration.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def _settings_below(path: str, model: type[BaseModel]) -> Iterator[Setting]:
 
 
 def reference_table() -> str:
-    """All settings as a Markdown table, for docs/configuration.md."""
+    """All settings as a Markdown table, for docs/reference/configuration.md."""
     rows = ["| Flag, variable, key in the file | Takes | Default | Meaning |", "|---|---|---|---|"]
     for setting in all_settings():
         flag = f"--{setting.name}" + (f"` / `--no-{setting.name}" if setting.is_switch else "")
@@ -173,7 +173,7 @@ def reference_table() -> str:
 
 
 def issuers_table() -> str:
-    """What an issuer in `auth.jwt.issuers` has, as a Markdown table, for docs/configuration.md."""
+    """What an issuer in `auth.jwt.issuers` has, as a Markdown table, for docs/reference/configuration.md."""
     rows = ["| Key | Takes | Default | Meaning |", "|---|---|---|---|"]
     for field, info in IssuerSettings.model_fields.items():
         key = Setting("auth.jwt.issuers[]", field, info)

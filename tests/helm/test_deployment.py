@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway import __version__
 from tests.helm.chart import CHART, CONFIG, VALUE_FILES, VCENTER, gateway_yaml, only, render
 
 TLS = {"tls": {"enabled": True, "existingSecret": "certificate"}}
@@ -166,7 +167,7 @@ def test_secrets_of_others_are_used_as_they_are() -> None:
 
 def test_image() -> None:
     """A digest beats a tag, which beats the chart's version."""
-    assert pod()["containers"][0]["image"] == "vcenter-gateway:0.1.0"
+    assert pod()["containers"][0]["image"] == f"vcenter-gateway:{__version__}"
     assert pod(image={"tag": "2"})["containers"][0]["image"] == "vcenter-gateway:2"
     digest = f"sha256:{'0' * 64}"
     assert pod(image={"tag": "2", "digest": digest})["containers"][0]["image"] == f"vcenter-gateway@{digest}"

@@ -52,7 +52,7 @@ def test_callers_are_service_accounts(running: Running) -> None:
 
 
 def test_a_pod_calls(running: Running) -> None:
-    """A pod whose token the kubelet projects makes a call, as docs/kubernetes.md shows it."""
+    """A pod whose token the kubelet projects makes a call, as docs/operate/kubernetes.md shows it."""
     install(running, 1)
     arguments = ["call", "--plaintext", "--target", running.address, "--token-file", "/var/run/gateway/token"]
     source = {"serviceAccountToken": {"audience": AUDIENCE, "path": "token", "expirationSeconds": 3600}}

@@ -5148,7 +5148,7 @@ pub mod watch_service_client {
     ///
     /// The gateway implements this service; it mirrors no service of vCenter. All watchers with the same credentials share one
     /// wait at vCenter. A policy that limits machines hides all others. What every stream promises (heartbeats, limits, the
-    /// end when a replica stops) is in `docs/streams.md`.
+    /// end when a replica stops) is in `docs/guides/streams.md`.
     #[derive(Debug, Clone)]
     pub struct WatchServiceClient<T> {
         inner: tonic::client::Grpc<T>,
