@@ -109,7 +109,7 @@ def static_program(name: str) -> Path:
 
 
 def _sources(version: str, *more: tuple[str, str]) -> Path:
-    """A Go module with the sources of one version of Kubernetes, and of Helm where that is for this version; and more."""
+    """A Go module with the sources of one version of Kubernetes, of Helm where it is for this version, and of more."""
     sources = BUILD / version / "-".join(["module", *(Path(module).name for module, _ in more)])
     shutil.copytree(_PROGRAMS / "kubernetes", sources, dirs_exist_ok=True)
     module = f"k8s.io/kubernetes@v{version}"
