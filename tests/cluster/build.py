@@ -24,6 +24,7 @@ __all__ = [
     "Kubernetes",
     "built",
     "helm4",
+    "kube_router",
     "kubernetes_version",
     "metrics_server",
     "static_program",
@@ -44,6 +45,9 @@ HELM = ("helm.sh/helm/v4", "4.3.2")
 
 METRICS_SERVER = ("sigs.k8s.io/metrics-server", "0.9.0")
 """What tells the autoscaler how much CPU pods use."""
+
+KUBE_ROUTER = ("github.com/cloudnativelabs/kube-router/v2", "2.1.0")
+"""What enforces NetworkPolicies."""
 
 
 class BuildError(Exception):
@@ -88,6 +92,11 @@ def metrics_server() -> Path:
     return _relative(METRICS_SERVER, "metrics-server", "pkg/version.gitVersion", METRICS_SERVER)
 
 
+def kube_router() -> Path:
+    """kube-router, like metrics-server."""
+    return _relative(KUBE_ROUTER, "kube-router", "pkg/version.Version", KUBE_ROUTER)
+
+
 def _relative(which: tuple[str, str], name: str, variable: str, *more: tuple[str, str]) -> Path:
     module, version = which
     target = BUILD / f"{name}-{version}"
@@ -110,7 +119,7 @@ def static_program(name: str) -> Path:
 
 def _sources(version: str, *more: tuple[str, str]) -> Path:
     """A Go module with the sources of one version of Kubernetes, of Helm where it is for this version, and of more."""
-    sources = BUILD / version / "-".join(["module", *(Path(module).name for module, _ in more)])
+    sources = BUILD / version / "-".join(["module", *(module.split("/")[-1] for module, _ in more)])
     shutil.copytree(_PROGRAMS / "kubernetes", sources, dirs_exist_ok=True)
     module = f"k8s.io/kubernetes@v{version}"
     found = json.loads(_go(["mod", "download", "-json", module], BUILD))

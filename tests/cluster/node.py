@@ -1,7 +1,7 @@
 """A node for the control plane: containerd, runc and Debian's network plugins, kubelet and kube-proxy.
 
 Everything runs in the namespaces that node.sh makes; pods reach each other and this machine's bridge, and nothing else.
-The bridge enforces no NetworkPolicy.
+NetworkPolicies are enforced where a test starts what does (running/policies.py).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FOLDER = BUILD / "node"
 _DEBIAN = FOLDER / "debian"
 _PACKAGES = (
     *("containerd", "runc", "containernetworking-plugins", "iptables", "libip4tc2", "libip6tc2", "libxtables12"),
-    *("libnftnl11", "libnfnetlink0", "libnetfilter-conntrack3", "libseccomp2"),
+    *("libnftnl11", "libnfnetlink0", "libnetfilter-conntrack3", "libseccomp2", "ipset", "libipset13", "libmnl0"),
 )
 _SOCKET = FOLDER / "containerd.sock"
 _CGROUP = "vcenter-gateway-node"
@@ -59,7 +59,7 @@ def _has_links() -> bool:
 
 def prepare() -> None:
     """Unpacks Debian's packages; they are not installed."""
-    if (_DEBIAN / "usr" / "bin" / "containerd").exists():
+    if all((_DEBIAN / "usr" / program).exists() for program in ("bin/containerd", "sbin/ipset")):
         return
     shutil.rmtree(_DEBIAN, ignore_errors=True)
     packages = FOLDER / "packages"
