@@ -116,7 +116,7 @@ def parse_jwks(content: bytes) -> Keys:
     for number, entry in enumerate(entries, start=1):
         if isinstance(entry, dict) and _is_private(entry):
             _log.warning(
-                "key %d of the JWKS is a private key, with which whoever reads the file can make tokens: only its "
+                "key %d of the JWKS is a private key, with which anyone who reads the file can make tokens: only its "
                 "public half is used, and only that belongs there",
                 number,
             )

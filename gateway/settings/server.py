@@ -137,7 +137,7 @@ class LogSettings(Section):
     )
     audit_on_failure: Literal["continue", "refuse"] = setting(
         "continue",
-        "What becomes of changes while the audit file cannot be written, for instance on a full disk. `continue`: they "
+        "What happens to changes while the audit file cannot be written, for instance on a full disk. `continue`: they "
         "are made, and the records that are lost are counted. `refuse`: they fail before vCenter is asked.",
         "continue or refuse",
     )

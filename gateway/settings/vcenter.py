@@ -69,7 +69,7 @@ class VCenterSettings(Section):
     )
     thumbprint: str | None = setting(
         None,
-        "Trusts vCenter's certificate by this alone, whoever signed it.",
+        "Trusts vCenter's certificate by this alone, no matter which authority signed it.",
         "a SHA-256 thumbprint: 64 hexadecimal digits, with or without colons",
     )
     verify: bool = setting(
