@@ -2,10 +2,9 @@
 
     check_english.py            names each with its place and what to write, and fails where there is one
 
-The phrases are those of the word list in CONTRIBUTING.md. A phrase is matched as words, whatever their case and however
-the lines break; `...` in it stands for one word or two. What is checked: the Markdown files, the comments of protos and of
-the chart, the texts of the command line, of settings, errors and log lines (all strings in gateway/, without docstrings).
-Quoted code is left alone in Markdown.
+The phrases are those of the word list in CONTRIBUTING.md, matched as words in any case and across line breaks. Checked are
+the Markdown files without their code, the comments of protos and of the chart, and all strings in gateway/ without
+docstrings: the texts of the command line, of settings, errors and log lines.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ def rules(contributing: str) -> list[Rule]:
 
 
 def _pattern(phrase: str) -> re.Pattern[str]:
-    words = (r"\S+(?:\s+\S+)?" if word == "..." else re.escape(word) for word in phrase.split())
+    words = map(re.escape, phrase.split())
     # "There is no error" is as good as "It is no error" is not.
     before = r"(?<!there )" if phrase.startswith(("is no ", "are no ")) else ""
     return re.compile(before + r"\b" + r"\s+".join(words) + r"\b", re.IGNORECASE)
