@@ -2,8 +2,8 @@
 
     check_english.py            names each with its place and what to write, and fails where there is one
 
-The phrases are those of the word list in CONTRIBUTING.md, matched as words in any case and across line breaks. Checked are
-the Markdown files without their code, the comments of protos and of the chart, and all strings in gateway/ without
+The phrases are those of the word list in CONTRIBUTING.md, matched as words in any case and across line breaks. Checked
+are the Markdown files without their code, the comments of protos and of the chart, and all strings in gateway/ without
 docstrings: the texts of the command line, of settings, errors and log lines.
 """
 

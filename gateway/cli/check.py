@@ -52,7 +52,7 @@ Exit codes: 0 all well, 1 another failure, 2 wrong settings, 3 not reachable or 
 @credential_options
 @click.option("--json", "as_json", is_flag=True, help="Prints the steps as JSON.")
 def check(user: str | None, password_file: Path | None, session_id: str | None, as_json: bool, **flags: Any) -> None:
-    """Tests a configuration and the connection to its vCenter step by step.
+    """Tests a configuration and the connection to its vCenter.
 
     The steps are config (everything that `serve` loads), DNS, TCP, TLS, API, login, and a first list. Each that fails
     says what to do.
