@@ -104,7 +104,7 @@ def _files() -> list[str]:
         r"[^/]+\.md|(docs|examples|helm/vcenter-gateway)/.*\.md|clients/[^/]+(/[^/]+)?\.md|protos/.*\.proto"
         r"|gateway/.*\.py|helm/vcenter-gateway/(values\.yaml|templates/.*)"
     )
-    return [name for name in listed.stdout.splitlines() if wanted.fullmatch(name)]
+    return [name for name in dict.fromkeys(listed.stdout.splitlines()) if wanted.fullmatch(name)]
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from proto_reference import ProtoReference
 from gateway.admin.metrics import metrics_table
 from gateway.cli import cli
 from gateway.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, SERVER_FAULTS
-from gateway.settings import reference_table
+from gateway.settings import issuers_table, reference_table
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -107,7 +107,7 @@ def _help(command: click.Command, parent: click.Context | None, name: str) -> It
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "reference/alerts.md": {"alerts": alerts},
     "reference/cli.md": {"command line": command_line},
-    "reference/configuration.md": {"settings": reference_table},
+    "reference/configuration.md": {"settings": reference_table, "issuers": issuers_table},
     "reference/errors.md": {
         "error types": error_types,
         "http statuses": http_statuses,
