@@ -19,8 +19,8 @@ MARGIN = 20.0
 
 
 async def test_deadlines_hold_while_vcenter_is_slow() -> None:
-    """A thousand calls with one second each, for a vCenter that takes minutes: all end by their deadlines, health answers
-    all the while, and no place is lost."""
+    """A thousand calls with one second each, for a vCenter that takes minutes: all end by their deadlines, health
+    answers all the while, and no place is lost."""
     async with running_system(server=MANY) as system:
         await system.client.call(READ, READ_REQUEST)
         system.simulator.faults.add(Fault.latency(300), operation=READ_ID, times=None)
