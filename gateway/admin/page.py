@@ -92,6 +92,12 @@ def _alerts(facts: Facts) -> Iterator[str]:
     if facts.state.reachable is False:
         text = f"<b>vCenter cannot be called.</b> {_words(facts.state.problem)}.<br>{_words(facts.state.remedy)}"
         yield f'<p class="alert bad">{text}</p>'
+    if away := [name for name, up in facts.summary.issuers.items() if not up]:
+        names = ", ".join(f"<code>{escape(name)}</code>" for name in away)
+        yield (
+            f'<p class="alert bad"><b>Keys of JWTs cannot be fetched: {names}.</b> Tokens that were signed with a '
+            "known key are accepted, others are not. The log says why.</p>"
+        )
     if facts.login_refused:
         yield (
             '<p class="alert bad"><b>vCenter refuses the service account.</b> No call can succeed until its name '

@@ -81,7 +81,8 @@ class Gateway(Events):
         self._vcenter_options = vcenter
         self._admission = admission
         self._retries = retries
-        self._events = events or Events()
+        self._events: Events = events or Events()
+        self._told = self._events
         self.audit = audit
         self._tracing = tracing
         self._version = VersionReader(vcenter)
@@ -132,6 +133,9 @@ class Gateway(Events):
         if not self.port:
             await self._close_vcenter()
             raise OSError(f"cannot listen on {self.options.listen}: the address is in use or not one of this machine")
+        if (issuers := self._admission.issuers) is not None:
+            # Before there are calls: each of them would wait for it.
+            await issuers.start(self._told)
         await server.start()
         self._server = server
         services = ("", VCENTER_HEALTH, CLIENTS_HEALTH, *self.contract.services)
@@ -170,6 +174,8 @@ class Gateway(Events):
             await watching.close()
         if self.machines is not None:
             await self.machines.close()
+        if (issuers := self._admission.issuers) is not None:
+            await issuers.close()
         if vcenter is not None:
             await vcenter.close()
         await self._version.close()
@@ -204,9 +210,11 @@ class Gateway(Events):
             self._version,
             self._limits(),
             has_policy=admission.policy is not None,
+            issuers=admission.issuers,
         )
         audit = self.audit
         events = combined(TraceEvents(), self._events, self, service, *([audit] if audit else []))
+        self._told = events
         loop = asyncio.get_running_loop()
 
         def file_changed(path: Path, problem: str) -> None:

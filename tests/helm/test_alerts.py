@@ -16,7 +16,7 @@ from tests.helm.prometheus import Prometheus, check_rules, dashboard_queries, ru
 from tests.helm.test_objects import metrics_in
 from tests.helm.test_playground import free_ports, run_test, running
 
-OPERATIONS = ROOT / "docs" / "operations.md"
+OPERATIONS = ROOT / "docs" / "reference" / "alerts.md"
 DASHBOARD = json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))
 DAY = 24 * 60
 
@@ -101,6 +101,10 @@ CASES = (
           for name in ("gateway", "vcenter")]),
     Case("VCenterGatewayAuditRecordsLost", "none", 5, 0, [series("audit_records_lost_total", "0x10")]),
     Case("VCenterGatewayAuditRecordsLost", "one", 3, 1, [series("audit_records_lost_total", "0 0 1x10")]),
+    Case("VCenterGatewayIssuerAway", "is there", 20, 0, [series("issuer_up", "1x30", issuer="a")]),
+    Case("VCenterGatewayIssuerAway", "away for fourteen minutes", 15, 0, [series("issuer_up", "1 0x30", issuer="a")]),
+    Case("VCenterGatewayIssuerAway", "away for fifteen", 16, 1,
+        [series("issuer_up", "1 0x30", issuer="a"), series("issuer_up", "1x30", issuer="b")]),
     Case("VCenterGatewaySchemaDrift", "none", 5, 0, []),
     Case("VCenterGatewaySchemaDrift", "seen for the first time", 5, 1,
          [series("schema_drift_total", "_ _ 1x20", message="m", field="f")]),
@@ -225,9 +229,9 @@ def test_queries_find_the_gateway(tmp_path: Path) -> None:
 
 
 def test_every_alert_is_explained() -> None:
-    """docs/operations.md has a section for each, of the same severity, with what it means and what to do."""
+    """docs/reference/alerts.md has a section for each, of the same severity, with what it means and what to do."""
     text = OPERATIONS.read_text(encoding="utf-8")
-    found = dict(re.findall(r"^### (VCenterGateway\w+)\n\n(.*?)(?=^##)", text, re.MULTILINE | re.DOTALL))
+    found = dict(re.findall(r"^## (VCenterGateway\w+)\n\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
     rules = {rule["alert"]: rule for group in rules_of_the_chart() for rule in group["rules"]}
     assert list(found) == list(rules)
     for name, section in found.items():

@@ -59,7 +59,7 @@ from tests.integration.processes import Running, run, running
 GET_OPERATION = "GET /api/vcenter/vm/{vm}/power"
 START_OPERATION = "POST /api/vcenter/vm/{vm}/power?action=start"
 LIST_PROCESSES = "vcenter.vm.guest.v1.ProcessesService/ListProcesses"
-DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
 SERVE = ("serve", "--simulator", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
