@@ -50,7 +50,7 @@ class ErrorCase:
     """The vAPI error type, which is the reason of the status."""
     request: Json
     messages: tuple[str, ...]
-    """The ids of the expected messages, all of them in their order; `all_messages` adds the one that needs no writing."""
+    """The ids of the expected messages in their order; `all_messages` adds one where it follows from the others."""
     setup: Setup | None = None
     user: str = ADMINISTRATOR
     id: str = ""
