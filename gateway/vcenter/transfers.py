@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from gateway.outliving import outlived
 from gateway.settings.address import join_address
 from gateway.vcenter.connection import MAX_HEAD_BYTES
 from gateway.vcenter.failures import (
@@ -112,7 +113,7 @@ class FileTransport:
                             break
                         writer.write(chunk)
                         await _in_time(writer.drain(), self._idle)
-                answered = await _in_time(asyncio.shield(answering), self._idle)
+                answered = await _in_time(outlived(answering), self._idle)
             finally:
                 answering.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
