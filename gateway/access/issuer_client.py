@@ -33,6 +33,8 @@ KUBERNETES = "kubernetes"
 
 _DISCOVERY = "/.well-known/openid-configuration"
 _POD = "/var/run/secrets/kubernetes.io/serviceaccount"
+# Kubernetes has no JWKS for whoever accepts JSON alone.
+_ACCEPT = "application/json, application/jwk-set+json, */*;q=0.5"
 _MAX_BYTES = 256 * 1024
 _CHUNK = 16 * 1024
 _MAX_TOKEN = 16 * 1024
@@ -123,7 +125,7 @@ class IssuerClient:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=self._trusted(), force_close=True, use_dns_cache=False),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
+            headers={"User-Agent": USER_AGENT, "Accept": _ACCEPT, "Accept-Encoding": "identity"},
             auto_decompress=False,
             trust_env=False,
             timeout=aiohttp.ClientTimeout(total=None),

@@ -118,7 +118,7 @@ class JwtSettings(Section):
 
     issuers: Annotated[tuple[IssuerSettings, ...], BeforeValidator(_read)] = setting(
         (),
-        "Issuers of JWTs by which callers prove who they are. Each has the keys below.",
+        "Issuers of JWTs by which callers prove who they are. docs/reference/configuration.md has the keys of each.",
         "a list; in flags and variables as JSON or YAML",
     )
     refresh_seconds: float = setting(
