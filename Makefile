@@ -8,8 +8,9 @@ SOURCES := gateway tests tools examples clients/conformance hatch_build.py
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench docs check check-english format generate checkgenerate lock release clients test-clients check-clients \
-    check-helm image-test check-workflows cluster test-cluster release-artifacts test-reproducible clean
+.PHONY: help run test test-fast test-python bench docs check check-english format generate checkgenerate lock clients \
+    test-clients check-clients check-helm check-workflows image-test cluster test-cluster release-artifacts \
+    test-reproducible release clean
 
 # The clients, each in a folder of clients/ with a Makefile of its own: toolchain, tools, generate, build, test.
 LANGUAGES := python go java typescript rust cpp
@@ -39,7 +40,7 @@ SYFT_VERSION := 1.57.1
 CRDS := build/tools/crds
 
 help: ## Shows this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 run: $(DESCRIPTORS) ## Starts the gateway on 127.0.0.1:50051 with the embedded vCenter
 	@$(BIN)/vcenter-gateway serve --simulator $(ARGS)
@@ -48,6 +49,12 @@ test: $(DESCRIPTORS) ## Runs the whole test suite (ARGS="-k cdrom" for a part)
 	@if [ -n "$$CI" ]; then tools/install_debian.sh chromium nginx; fi
 	$(build_tools)
 	$(BIN)/pytest $(ARGS)
+
+test-fast: $(DESCRIPTORS) ## Runs the unit and contract tests, in about a minute: for the everyday loop
+	$(BIN)/pytest -q tests/unit tests/contract $(ARGS)
+
+test-python: ## Runs the tests that take Python alone with another one (VERSION=3.13), by default the newest
+	@tools/python_test.sh $(VERSION)
 
 bench: $(DESCRIPTORS) build/bench-venv/ready ## Measures the gateway beside others, into docs/benchmarks (ARGS="--quick" for a trial)
 	@tests/bench/packages.sh

@@ -4,8 +4,7 @@
     generate_version.py --check    fails where another version stands
     generate_version.py 0.3.0      changes the version, and writes it
 
-Gateway, chart and clients have one version and are released together. What tells of earlier versions keeps them
-(HISTORY).
+Gateway, chart and clients have one version. What tells of earlier versions (HISTORY) keeps them.
 """
 
 from __future__ import annotations
