@@ -7,7 +7,19 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["checked_thumbprint", "checked_url", "is_loopback", "join_address", "reachable", "split_address"]
+__all__ = [
+    "DEFAULT_LISTEN",
+    "checked_thumbprint",
+    "checked_url",
+    "is_loopback",
+    "join_address",
+    "reachable",
+    "split_address",
+]
+
+DEFAULT_LISTEN = "127.0.0.1:50051"
+"""Where a gateway listens, and clients look for it, unless told otherwise."""
+
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]/\s]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognized, not used
