@@ -29,14 +29,17 @@ RUN --mount=type=secret,id=pip,target=/run/secrets/pip \
 COPY requirements/run.txt requirements/
 RUN --mount=type=secret,id=pip,target=/run/secrets/pip \
     PIP_CONFIG_FILE=/run/secrets/pip /build/bin/pip --python /opt/vcenter-gateway/bin/python \
-    install --quiet --require-hashes --only-binary :all: -r requirements/run.txt
+    install --quiet --no-compile --require-hashes --only-binary :all: -r requirements/run.txt
 
 COPY pyproject.toml hatch_build.py README.md LICENSE CHANGELOG.md ./
 COPY tools/compile_protos.py tools/
 COPY protos protos
 COPY gateway gateway
 RUN /build/bin/pip wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir /wheel . && \
-    /build/bin/pip --python /opt/vcenter-gateway/bin/python install --quiet --no-deps --no-index /wheel/*.whl
+    /build/bin/pip --python /opt/vcenter-gateway/bin/python install --quiet --no-compile --no-deps --no-index /wheel/*.whl
+
+# Compiled files that name no times: they stay valid when a build sets all times, and are the same from every build.
+RUN /opt/vcenter-gateway/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/vcenter-gateway/lib
 
 FROM ${BASE}
 ARG BASE

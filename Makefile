@@ -8,8 +8,8 @@ SOURCES := gateway tests tools examples clients/conformance hatch_build.py
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench check format generate checkgenerate lock release clients test-clients check-clients check-helm image-test \
-    cluster test-cluster package clean
+.PHONY: help run test bench docs check format generate checkgenerate lock release clients test-clients check-clients check-helm image-test \
+    check-workflows cluster test-cluster release-artifacts test-reproducible clean
 
 # The clients, each in a folder of clients/ with a Makefile of its own: toolchain, tools, generate, build, test.
 LANGUAGES := python go java typescript rust cpp
@@ -21,7 +21,7 @@ HELM_FLAGS := -s -w -X helm.sh/helm/v3/internal/version.version=v$(HELM_VERSION)
     -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=37
 # What tests and checks of the chart take is built where its toolchain is there; the continuous integration has it all.
 define build_tools
-@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(HELM) $(CRDS) $(VCSIM) $(GOVC); fi
+@if command -v go >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(HELM) $(CRDS) $(VCSIM) $(GOVC) $(ACTIONLINT); fi
 @if command -v apt-get >/dev/null || [ -n "$$CI" ]; then $(MAKE) --silent --no-print-directory $(PROMTOOL); fi
 endef
 # Prometheus itself judges the queries of alerts and dashboard; Debian's package is unpacked, not installed.
@@ -29,6 +29,12 @@ PROMTOOL := build/tools/bin/promtool
 # govmomi's simulator of vCenter, which the tests of the VIM API call, and its command line, which calls the embedded one.
 VCSIM := build/tools/bin/vcsim
 GOVC := build/tools/bin/govc
+# Checks the workflows of the hosted continuous integration.
+ACTIONLINT := build/tools/bin/actionlint
+ACTIONLINT_VERSION := 1.7.12
+# Finds what artifacts are made of, for their bills of materials.
+SYFT := build/tools/bin/syft
+SYFT_VERSION := 1.57.1
 # What cert-manager and the Prometheus operator say that their objects look like.
 CRDS := build/tools/crds
 
@@ -47,7 +53,10 @@ bench: $(DESCRIPTORS) build/bench-venv/ready ## Measures the gateway beside othe
 	@tests/bench/packages.sh
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-check: $(DESCRIPTORS) checkgenerate check-helm ## Checks types, style, protos, chart and what is generated
+docs: $(DESCRIPTORS) build/docs-venv/ready ## Builds the documentation site into build/docs/site; a dead link fails it
+	@$(BIN)/python tools/build_docs.py $(ARGS)
+
+check: $(DESCRIPTORS) checkgenerate check-helm check-workflows docs ## Checks types, style, protos, chart, documents and what is generated
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
@@ -61,8 +70,13 @@ check-helm: .venv/ready ## Checks the Dockerfile and the Helm chart
 	@if [ -x $(HELM) ]; then for file in helm/vcenter-gateway/ci/*.yaml; do \
 	    $(HELM) lint --strict --quiet helm/vcenter-gateway --values $$file || exit 1; done; fi
 
-image-test: ## Builds the image and runs it, without Docker: needs Debian and root
-	@tools/image_test.sh
+check-workflows: ## Checks the workflows in .github
+	$(build_tools)
+	@if [ -x $(ACTIONLINT) ]; then $(ACTIONLINT) -shellcheck= -pyflakes=; \
+	    else echo ".github/: skipped, building actionlint takes Go"; fi
+
+image-test: ## Builds the image and runs it, without Docker: needs Debian and root (ARCH=arm64: emulated)
+	@tools/image_test.sh $(ARCH)
 
 cluster: .venv/ready ## Starts a real Kubernetes control plane on this machine, until Ctrl-C; built once, which takes Go
 	@$(BIN)/python -m tests.cluster $(ARGS)
@@ -79,6 +93,7 @@ generate: .venv/ready ## Compiles the protos, writes the generated parts of docs
 	$(BIN)/python tools/compile_protos.py
 	$(BIN)/python tools/generate_docs.py
 	$(BIN)/python tools/generate_service_config.py
+	$(BIN)/python tools/generate_version.py
 	$(BIN)/python tools/generate_chart.py
 	$(BIN)/python tools/generate_vim_schema.py
 	@$(call with_toolchain,go,$(MAKE) --no-print-directory -C clients/go tools generate)
@@ -87,6 +102,7 @@ generate: .venv/ready ## Compiles the protos, writes the generated parts of docs
 checkgenerate: $(DESCRIPTORS) ## Fails when something generated is not up to date
 	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/python tools/generate_service_config.py --check
+	$(BIN)/python tools/generate_version.py --check
 	$(BIN)/python tools/generate_chart.py --check
 	$(BIN)/python tools/generate_vim_schema.py --check
 	@$(call with_toolchain,go,$(MAKE) --no-print-directory -C clients/go tools checkgenerate)
@@ -119,20 +135,31 @@ lock: ## Pins the requirements anew, to the newest versions that pyproject.toml 
 	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/dev.txt --extra otel --extra keyring --extra test --extra check pyproject.toml requirements/build.in
 	build/lock/bin/uv pip compile $(LOCK) --constraint requirements/dev.txt --output-file requirements/build.txt requirements/build.in
 	build/lock/bin/uv pip compile $(LOCK) --constraint requirements/dev.txt --output-file requirements/bench.txt requirements/bench.in
+	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/docs.txt requirements/docs.in
 	rm -r build/lock
 
-# The image is the one that image-test built; without it, the chart is packaged alone.
-IMAGE := build/image/storage
-package: $(DESCRIPTORS) $(HELM) ## Packages the chart into dist/, with the image's digest, bill of materials and provenance
-	@rm -f dist/image-*.tar && mkdir -p dist
-	@if [ -d $(IMAGE) ]; then buildah --root $(IMAGE) --runroot build/image/run --storage-driver vfs push --quiet \
-	    localhost/vcenter-gateway:test oci-archive:dist/image-$$(uname -m).tar; fi
-	@$(BIN)/python tools/package_release.py $$(ls dist/image-*.tar 2>/dev/null)
+# What a release consists of: everything below dist/. The image for the other architecture takes qemu and some minutes.
+OTHER_ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),amd64,arm64)
+release-artifacts: $(DESCRIPTORS) $(HELM) $(SYFT) ## Makes all that a release has, into dist/ (PARTS="--part chart": some of it)
+	@rm -rf dist && mkdir dist
+ifeq ($(PARTS),)
+	@$(MAKE) --no-print-directory clients $(LANGUAGES:%=materials-%)
+	@$(MAKE) --no-print-directory image-test
+	@$(MAKE) --no-print-directory image-test ARCH=$(OTHER_ARCH) || echo "image: not for $(OTHER_ARCH)"
+endif
+	@$(BIN)/python tools/release_artifacts.py --tag "$(TAG)" $(PARTS)
 
-release: $(DESCRIPTORS) $(HELM) ## Makes the current protos and chart the ones that later changes must not break
+materials-%: $(DESCRIPTORS)
+	@$(call with_toolchain,$*,$(MAKE) --no-print-directory -C clients/$* materials)
+
+test-reproducible: ## Makes a release twice, from two clones, and compares the bytes (PARTS="--part chart": some of it)
+	@tools/reproducible_test.sh $(PARTS)
+
+release: $(DESCRIPTORS) $(HELM) ## Turns the sources into those of version VERSION: make release VERSION=0.3.0
+	$(BIN)/python tools/generate_version.py $(VERSION)
 	$(BIN)/python tools/compile_protos.py --released
-	rm helm/released/*.tgz
-	$(HELM) package helm/vcenter-gateway --destination helm/released
+	$(BIN)/python tools/release_artifacts.py --dirty --no-bills --part chart --target build/released
+	cp build/released/vcenter-gateway-[0-9]*.tgz helm/released/
 
 clean: ## Removes everything that was built
 	rm -rf .venv build dist $(DESCRIPTORS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -153,6 +180,12 @@ build/bench-venv/ready: requirements/bench.txt
 	@build/bench-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
+# Neither is what builds the documentation.
+build/docs-venv/ready: requirements/docs.txt
+	@test -e $@ || $(PYTHON) -m venv --clear build/docs-venv
+	@build/docs-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
+	@touch $@
+
 $(HELM): build/tools/helm-$(HELM_VERSION)
 
 build/tools/helm-$(HELM_VERSION):
@@ -160,6 +193,21 @@ build/tools/helm-$(HELM_VERSION):
 	@echo "Building Helm $(HELM_VERSION); this takes some minutes the first time."
 	@GOBIN=$(CURDIR)/build/tools/bin GOFLAGS=-trimpath go install -ldflags "$(HELM_FLAGS)" helm.sh/helm/v3/cmd/helm@v$(HELM_VERSION)
 	@rm -f build/tools/helm-* && touch $@
+
+$(ACTIONLINT): build/tools/actionlint-$(ACTIONLINT_VERSION)
+
+build/tools/actionlint-$(ACTIONLINT_VERSION):
+	@command -v go >/dev/null || { echo "actionlint is built from its source: Go is missing"; exit 1; }
+	@GOBIN=$(CURDIR)/build/tools/bin GOFLAGS=-trimpath go install github.com/rhysd/actionlint/cmd/actionlint@v$(ACTIONLINT_VERSION)
+	@rm -f build/tools/actionlint-* && touch $@
+
+$(SYFT): build/tools/syft-$(SYFT_VERSION)
+
+build/tools/syft-$(SYFT_VERSION):
+	@command -v go >/dev/null || { echo "syft is built from its source: Go is missing"; exit 1; }
+	@echo "Building syft $(SYFT_VERSION); this takes some minutes the first time."
+	@CGO_ENABLED=0 GOBIN=$(CURDIR)/build/tools/bin GOFLAGS=-trimpath go install github.com/anchore/syft/cmd/syft@v$(SYFT_VERSION)
+	@rm -f build/tools/syft-* && touch $@
 
 $(VCSIM) $(GOVC): build/tools/bin/%: tests/integration/%/go.mod tests/integration/%/go.sum tests/integration/%/main.go
 	@command -v go >/dev/null || { echo "$* is built from its source: Go is missing"; exit 1; }

@@ -2,7 +2,7 @@
 
 __all__ = ["USER_AGENT", "__version__"]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 USER_AGENT = f"vcenter-gateway/{__version__}"
 """What requests of this program say about where they come from."""

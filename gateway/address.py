@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 __all__ = [
     "DEFAULT_LISTEN",
+    "checked_key_url",
     "checked_thumbprint",
     "checked_url",
     "is_loopback",
@@ -74,6 +75,25 @@ def checked_url(url: str) -> str:
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("the vCenter URL is scheme, host and port alone; the gateway adds the path")
     return f"{parts.scheme}://{_authority(parts)}"
+
+
+def checked_key_url(url: str) -> str:
+    """A URL that keys may be fetched from, as it is. Raises ValueError with a sentence: whoever can change the answer
+    on the way can make tokens."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("it is not a URL") from None
+    if not host or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("it is not a URL such as https://issuer.example.com")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("it must not hold a user name or a password")
+    if parts.fragment or "#" in url:
+        raise ValueError("it must not have a fragment")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        raise ValueError("keys are fetched by https alone, or by http from a loopback address")
+    return url
 
 
 def _authority(parts: SplitResult) -> str:

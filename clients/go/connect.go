@@ -20,7 +20,7 @@ import (
 )
 
 // version is that of the module and of the gateway it was made for.
-const version = "0.1.0"
+const version = "0.2.0"
 
 const (
 	defaultTimeout   = time.Minute

@@ -28,6 +28,7 @@ from gateway.calls.identity import CallerIdentity
 from gateway.contract import Method, Rest, Streaming
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import CallEnded, Events
+from gateway.outliving import outlived
 from gateway.tracing.context import trace_fields
 
 __all__ = ["AuditEvent", "AuditLog", "AuditRecord"]
@@ -118,7 +119,7 @@ class AuditLog(Events):
     def call_started(self, call: Call) -> None:
         """Records that a change is about to be carried out, or that a stream that only reads begins."""
         method = call.binding.method
-        if method.is_read_only and method.streaming is _UNARY:
+        if method.is_read_only and method.is_unary:
             return
         trace = call.trace
         record = AuditRecord(
@@ -145,7 +146,7 @@ class AuditLog(Events):
             try:
                 async with asyncio.timeout(RECORD_SECONDS):
                     # Shielded: it is written behind others as soon as that is possible.
-                    writing = await asyncio.shield(asyncio.wrap_future(writing))
+                    writing = await outlived(asyncio.wrap_future(writing))
             except TimeoutError:
                 text = "the audit log takes too long to write"
         if self._must_record and (writing is False or isinstance(writing, Future)):
@@ -158,7 +159,7 @@ class AuditLog(Events):
         """Records how a change or a stream ended, or that it was not let in."""
         method = ended.method
         is_change = not method.is_read_only
-        if not is_change and method.streaming is _UNARY:
+        if not is_change and method.is_unary:
             return
         record = self._started.pop(ended.call, None) if ended.call is not None else None
         how: dict[str, Any] = {

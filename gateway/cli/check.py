@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from cryptography import x509
@@ -26,9 +27,13 @@ from gateway.settings import Settings
 from gateway.vcenter.certificate import described, ends_soon
 from gateway.vcenter.options import VCenterOptions
 
+if TYPE_CHECKING:
+    from gateway.access.fetched_keys import FetchedKeys, Issuers
+
 __all__ = ["run_check"]
 
 _COLOURS = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "red", State.SKIPPED: "bright_black"}
+_MAX_IDS = 300
 _INDENT = " " * 18
 
 _Steps = list[tuple[str, Callable[[], str]]]
@@ -78,11 +83,13 @@ def _steps(settings: Settings, credential: Credential | None) -> Iterator[Step]:
     """Takes the steps of a configuration and its vCenter."""
     options = VCenterOptions.of(settings.vcenter)
     account = credential
+    issuers: Issuers | None = None
 
     def config() -> str:
-        nonlocal account
+        nonlocal account, issuers
         try:
-            policy = load(_without_new_audit_log(settings)).admission.policy
+            admission = load(_without_new_audit_log(settings)).admission
+            policy, issuers = admission.policy, admission.issuers
             if account is None and (file := account_file(settings.auth)):
                 account = file.current()
         except ValueError as error:
@@ -105,7 +112,11 @@ def _steps(settings: Settings, credential: Credential | None) -> Iterator[Step]:
     def skips(name: str) -> str:
         return "no user was given: add --user NAME to test the login too" if name == "login" and account is None else ""
 
-    yield from _taken(steps, vcenter.close, skips)
+    def after(name: str) -> Iterator[Step]:
+        for source in issuers.sources if issuers and name == "config" else ():
+            yield take("issuer", lambda source=source: _issuer(source))  # type: ignore[misc]
+
+    yield from _taken(steps, vcenter.close, skips, after)
 
 
 def _gateway_steps(place: Place) -> tuple[_Steps, Callable[[], None]]:
@@ -116,11 +127,17 @@ def _gateway_steps(place: Place) -> tuple[_Steps, Callable[[], None]]:
     return list(zip(names, (steps.dns, steps.tcp, steps.gateway, steps.vcenter, steps.list), strict=True)), steps.close
 
 
-def _taken(steps: _Steps, close: Callable[[], None], skips: Callable[[str], str] = lambda name: "") -> Iterator[Step]:
+def _taken(
+    steps: _Steps,
+    close: Callable[[], None],
+    skips: Callable[[str], str] = lambda name: "",
+    after: Callable[[str], Iterator[Step]] = lambda name: iter(()),
+) -> Iterator[Step]:
     """Takes the steps one after the other and yields each as soon as it is done.
 
     Every step rests on the one before it, so the first failure is the one to mend and the rest is not tried. `skips`
-    says why a step and those after it are not tried, where there is a reason.
+    says why a step and those after it are not tried, where there is a reason. `after` takes further steps after one,
+    on which nothing rests.
     """
     skip = ""
     try:
@@ -133,8 +150,29 @@ def _taken(steps: _Steps, close: Callable[[], None], skips: Callable[[str], str]
             if taken.state is State.FAILED:
                 skip = f"not tried, since {name} failed"
             yield taken
+            yield from after(name)
     finally:
         close()
+
+
+def _issuer(source: FetchedKeys) -> str:
+    """What an issuer of JWTs publishes. Raises StepError where its keys cannot be fetched."""
+    # Only here, since few configurations have one.
+    from gateway.access.issuer_client import IssuerError
+
+    try:
+        published = asyncio.run(source.client.fetch())
+    except IssuerError as error:
+        raise StepError(
+            f"the keys of {source.name} cannot be fetched: {error}",
+            "`serve` would start, and refuse tokens of this issuer. Check its entry in auth.jwt.issuers, and whether "
+            "this machine may reach it.",
+            Exit.UNREACHABLE,
+        ) from None
+    ids = ", ".join(sorted(map(repr, published.keys)))[:_MAX_IDS]
+    if not published.keys:
+        raise StepError(f"{published.issuer} publishes no key for signatures", "Each of its tokens is refused.")
+    return f"{published.issuer} publishes {len(published.keys)} keys for signatures: {ids}"
 
 
 def _without_new_audit_log(settings: Settings) -> Settings:

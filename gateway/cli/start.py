@@ -86,8 +86,9 @@ Exit codes: 0 all well, 1 another failure, 2 wrong settings, 3 not reachable or 
 def check(place: Place, as_json: bool, **flags: Any) -> None:
     """Tests a configuration, or a running gateway, step by step.
 
-    The steps to a vCenter are config (everything that `serve` loads), DNS, TCP, TLS, API, login, and a first list;
-    those to a gateway are DNS, TCP, gateway, vCenter, and a first list. Each that fails says what to do.
+    The steps to a vCenter are config (everything that `serve` loads), issuer (for each issuer of JWTs whose keys are
+    fetched), DNS, TCP, TLS, API, login, and a first list; those to a gateway are DNS, TCP, gateway, vCenter, and a
+    first list. Each that fails says what to do.
     """
     from gateway.cli.check import run_check
 

@@ -9,6 +9,7 @@ from logging import getLogger
 from typing import Any, TypeVar
 
 from gateway.calls import Call
+from gateway.outliving import outlived
 
 __all__ = ["Endings", "afterwards"]
 
@@ -34,7 +35,7 @@ class Endings:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
+        return await outlived(task)
 
     async def close(self, seconds: float = _SECONDS) -> None:
         """Returns when all has ended; what takes longer is given up."""

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
+from gateway.outliving import outlived
+
 __all__ = ["Newest"]
 
 T = TypeVar("T")
@@ -37,6 +39,6 @@ class Newest(Generic[T]):
                     self._changed = asyncio.get_running_loop().create_future()
                 try:
                     async with asyncio.timeout(quiet_seconds):
-                        await asyncio.shield(self._changed)
+                        await outlived(self._changed)
                 except TimeoutError:
                     yield None

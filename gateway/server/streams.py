@@ -21,6 +21,7 @@ from google.protobuf.message import Message
 from gateway.calls import Call, Kind, Stream
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events
+from gateway.outliving import outlived
 from gateway.server.arrival import REQUEST_ID_HEADER, Arrival, Door, parsed, refuse
 from gateway.server.calls import CANCELLED
 from gateway.server.connections import Places, read, taken, write
@@ -142,7 +143,7 @@ def stream_handler(
         sent = 0
         writing: asyncio.Future[bool] | None = None
         try:
-            call = arrival.call(await _request(context), _further(context, binding) if takes_requests else None)
+            call = await arrival.call(await _request(context), _further(context, binding) if takes_requests else None)
             door.admission.authorize(call)
             events.call_started(call)
 
@@ -155,7 +156,7 @@ def stream_handler(
                         writing = asyncio.ensure_future(write(context, _serialized(message)))
                         # Whoever ends the stream meanwhile does not look at it.
                         writing.add_done_callback(_looked_at)
-                        if not await asyncio.shield(writing):
+                        if not await outlived(writing):
                             raise GatewayError(_NOT_READ)
                         sent += 1
                         events.message_sent(call)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import field_validator
-
+from gateway.settings.jwt import ALGORITHMS, Algorithms, IssuerSettings, JwtSettings
 from gateway.settings.section import SWITCH, ReadableFile, Section, Words, setting
 
 __all__ = ["AuthSettings"]
-
-_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""What may be allowed: asymmetric algorithms. With a shared secret, whoever can check a token can make one."""
 
 
 class AuthSettings(Section):
@@ -42,10 +38,11 @@ class AuthSettings(Section):
     )
     jwt_issuer: str | None = setting(None, "The issuer that a JWT must have.", "the value of the claim iss")
     jwt_audience: str | None = setting(None, "The audience that a JWT must be for.", "a value of the claim aud")
-    jwt_algorithms: Words = setting(
-        ("RS256", "ES256"), "How a JWT may be signed.", f"one or more of {', '.join(_ALGORITHMS)}"
+    jwt_algorithms: Algorithms = setting(
+        ("RS256", "ES256"), "How a JWT may be signed.", f"one or more of {', '.join(ALGORITHMS)}"
     )
     jwt_claim: str = setting("sub", "The claim that is a caller's identity.", "the name of a claim")
+    jwt: JwtSettings = JwtSettings()
     policy_file: ReadableFile | None = setting(
         None,
         "Which identities may call which rpcs on which machines. With a policy, what it does not allow is denied.",
@@ -57,14 +54,21 @@ class AuthSettings(Section):
         SWITCH,
     )
 
-    @field_validator("jwt_algorithms")
-    @classmethod
-    def _check_algorithms(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or (unknown := set(value) - set(_ALGORITHMS)):
-            raise ValueError(f"{', '.join(sorted(unknown))} is not allowed" if value else "it is empty")
-        return value
+    @property
+    def issuers(self) -> tuple[IssuerSettings, ...]:
+        """All issuers of JWTs: that of `jwks_file` is one like the others."""
+        if self.jwks_file is None:
+            return self.jwt.issuers
+        of_file = IssuerSettings.model_construct(
+            issuer=self.jwt_issuer,
+            audience=(self.jwt_audience,) if self.jwt_audience else (),
+            jwks_file=self.jwks_file,
+            algorithms=self.jwt_algorithms,
+            claim=self.jwt_claim,
+        )
+        return (of_file, *self.jwt.issuers)
 
     @property
     def callers_are_known(self) -> bool:
         """Whether there is a way for callers to prove who they are."""
-        return bool(self.certificates or self.tokens_file or self.jwks_file)
+        return bool(self.certificates or self.tokens_file or self.jwks_file or self.jwt.issuers)

@@ -18,6 +18,7 @@ from gateway.calls import Call
 from gateway.calls.credential import Basic
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.events import Events, LoginEnded, SessionEnded
+from gateway.outliving import outlived
 from gateway.vcenter.exchange import Exchange, Send
 from gateway.vcenter.failures import TransportError
 from gateway.vcenter.lockout import LockoutGuard
@@ -218,7 +219,7 @@ class SessionPool:
             entry.login.add_done_callback(self._opening.discard)
             entry.login.add_done_callback(lambda task: _finished(entry, task))
         try:
-            return await asyncio.shield(entry.login)
+            return await outlived(entry.login)
         except GatewayError as error:
             raise GatewayError(as_told(error.failure, call)) from None
 

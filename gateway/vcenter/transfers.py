@@ -20,6 +20,7 @@ import httptools
 
 from gateway import USER_AGENT
 from gateway.address import join_address
+from gateway.outliving import outlived
 from gateway.vcenter.connection import MAX_HEAD_BYTES
 from gateway.vcenter.failures import (
     AnswerTimeoutError,
@@ -113,7 +114,7 @@ class FileTransport:
                             break
                         writer.write(chunk)
                         await _in_time(writer.drain(), self._idle)
-                answered = await _in_time(asyncio.shield(answering), self._idle)
+                answered = await _in_time(outlived(answering), self._idle)
             finally:
                 answering.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):

@@ -16,6 +16,7 @@ import aiohappyeyeballs
 from gateway import USER_AGENT
 from gateway.events import CertificateChanged, Events
 from gateway.files import ReloadedFile
+from gateway.outliving import outlived
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.vcenter.connection import Connection
 from gateway.vcenter.exchange import Exchange
@@ -225,7 +226,7 @@ class Transport:
                 self._resolving = asyncio.ensure_future(self._resolve(loop))
             # Goes on when its caller gives up. Where a name server is dead, an answer may take longer than a call has
             # time; begun anew for each call, it would never come.
-            await asyncio.shield(self._resolving)
+            await outlived(self._resolving)
         return self._addresses
 
     async def _resolve(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -20,6 +20,7 @@ from gateway.calls import Call
 from gateway.calls.credential import Basic, Credential, SessionId
 from gateway.errors import VCENTER_DOMAIN, Failure, GatewayError, Reason
 from gateway.events import Events, Retried
+from gateway.outliving import outlived
 from gateway.transcoding import RestRequest, RestResponse
 from gateway.transcoding.error_response import ErrorReader
 from gateway.vcenter.exchange import Exchange, Send
@@ -254,7 +255,7 @@ class VimClient:
         deadline = self._deadline(seconds + _WAIT_MARGIN)
         waiting = asyncio.ensure_future(self._once(method, request, release, deadline, is_wait=True))
         try:
-            result: Data | None = await asyncio.shield(waiting)
+            result: Data | None = await outlived(waiting)
         except asyncio.CancelledError:
             if not waiting.done():
                 self._vim.finish(self._end_wait(collector, waiting))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import yaml
 from tests.cluster.cluster import Cluster, Helm, Object, eventually
 from tests.helm.chart import CHART, CONFIG, ROOT, VCENTER
 
-[RELEASED] = sorted((ROOT / "helm" / "released").glob("*.tgz"))[-1:]
+RELEASED = sorted((ROOT / "helm" / "released").glob("*.tgz"))
 NAME = "gw-vcenter-gateway"
 
 
@@ -82,10 +83,11 @@ FROM_THE_RELEASED: list[tuple[str, Object]] = [
 ]
 
 
+@pytest.mark.parametrize("chart", RELEASED, ids=[path.stem for path in RELEASED])
 @pytest.mark.parametrize("values", [row[1] for row in FROM_THE_RELEASED], ids=[row[0] for row in FROM_THE_RELEASED])
-def test_from_the_released_chart_and_back(release: Release, values: Object) -> None:
+def test_from_the_released_chart_and_back(release: Release, chart: Path, values: Object) -> None:
     """The Deployment and the services stay the same objects, and a rollback brings back what was there."""
-    release.install(values, chart=RELEASED)
+    release.install(values, chart=chart)
     before = release.deployment()
     services = {item["metadata"]["uid"] for item in release.cluster.items("Service", release.namespace)}
     release.upgrade(values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -14,11 +16,12 @@ from tests.helm.chart import CHART, CONFIG
 pytestmark = pytest.mark.timeout(400)
 
 
-def test_from_the_released_chart(running: Running) -> None:
-    """The upgrade from the chart that is released, with the times that it has by default, loses no call."""
+@pytest.mark.parametrize("chart", RELEASED, ids=[path.stem for path in RELEASED])
+def test_from_the_released_chart(running: Running, chart: Path) -> None:
+    """The upgrade from a chart that is released, with the times that it has by default, loses no call."""
     values = running.values()
     del values["minReadySeconds"], values["config"]["server"]
-    running.install(values, chart=RELEASED)
+    running.install(values, chart=chart)
     with calling(running.headless, BASIC) as seen:
         running.upgrade(values)
         wait(3)

@@ -131,7 +131,8 @@ def test_characters(place: str, character: str) -> None:
         "common name beside": lambda: [good],
         "dns": lambda: [good, DNSName(odd)],
         "uri": lambda: [good, UniformResourceIdentifier(f"x:{odd}")],
-        "email": lambda: [good, RFC822Name(f"a@{odd}")],
+        # Newer releases of Python no longer let such an address be made, so it comes past the check.
+        "email": lambda: [good, RFC822Name._init_without_validation(f"a@{odd}")],
     }
     pem = certificate(odd if place.startswith("common name") else "ci", alternatives=names[place]())
     assert let_in(pem, "ci", "*", "cn:*", "dns:*", "uri:*", "email:*") is None

@@ -2980,8 +2980,8 @@ pub struct EthernetInfo {
     /// When true, `state` can change without any call of this service.
     #[prost(bool, optional, tag = "11")]
     pub allow_guest_control: ::core::option::Option<bool>,
-    /// Whether version 2 of universal pass-through may be used. Relevant only when `type` is `VMXNET3`. From vCenter 9.1
-    /// on.
+    /// Whether version 2 of universal pass-through may be used. Relevant only when `type` is `VMXNET3`. Since vCenter
+    /// 8.0.0.1.
     ///
     /// Unset by releases that do not report it.
     #[prost(bool, optional, tag = "12")]
@@ -3100,8 +3100,8 @@ pub struct EthernetCreateSpec {
     /// When true, `state` can change without any call of this service.
     #[prost(bool, optional, tag = "9")]
     pub allow_guest_control: ::core::option::Option<bool>,
-    /// Whether version 2 of universal pass-through may be used. Relevant only when `type` is `VMXNET3`. From vCenter 9.1
-    /// on.
+    /// Whether version 2 of universal pass-through may be used. Relevant only when `type` is `VMXNET3`. Since vCenter
+    /// 8.0.0.1.
     #[prost(bool, optional, tag = "10")]
     pub upt_v2_compatibility_enabled: ::core::option::Option<bool>,
 }
@@ -3154,7 +3154,8 @@ pub struct EthernetUpdateSpec {
     /// Can be changed in any power state.
     #[prost(bool, optional, tag = "7")]
     pub allow_guest_control: ::core::option::Option<bool>,
-    /// Whether version 2 of universal pass-through may be used. Only for adapters of type `VMXNET3`. From vCenter 9.1 on.
+    /// Whether version 2 of universal pass-through may be used. Only for adapters of type `VMXNET3`. Since vCenter
+    /// 8.0.0.1.
     #[prost(bool, optional, tag = "8")]
     pub upt_v2_compatibility_enabled: ::core::option::Option<bool>,
 }

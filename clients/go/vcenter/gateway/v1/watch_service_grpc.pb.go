@@ -35,7 +35,7 @@ const (
 //
 // The gateway implements this service; it mirrors no service of vCenter. All watchers with the same credentials share one
 // wait at vCenter. A policy that limits machines hides all others. What every stream promises (heartbeats, limits, the
-// end when a replica stops) is in `docs/streams.md`.
+// end when a replica stops) is in `docs/guides/streams.md`.
 type WatchServiceClient interface {
 	// Streams the state of virtual machines and their changes.
 	//
@@ -182,7 +182,7 @@ func (c *watchServiceClient) ListEvents(ctx context.Context, in *ListEventsReque
 //
 // The gateway implements this service; it mirrors no service of vCenter. All watchers with the same credentials share one
 // wait at vCenter. A policy that limits machines hides all others. What every stream promises (heartbeats, limits, the
-// end when a replica stops) is in `docs/streams.md`.
+// end when a replica stops) is in `docs/guides/streams.md`.
 type WatchServiceServer interface {
 	// Streams the state of virtual machines and their changes.
 	//

@@ -972,8 +972,8 @@ type EthernetInfo struct {
 	//
 	// When true, `state` can change without any call of this service.
 	AllowGuestControl *bool `protobuf:"varint,11,opt,name=allow_guest_control,json=allowGuestControl,proto3,oneof" json:"allow_guest_control,omitempty"`
-	// Whether version 2 of universal pass-through may be used. Relevant only when `type` is `VMXNET3`. From vCenter 9.1
-	// on.
+	// Whether version 2 of universal pass-through may be used. Relevant only when `type` is `VMXNET3`. Since vCenter
+	// 8.0.0.1.
 	//
 	// Unset by releases that do not report it.
 	UptV2CompatibilityEnabled *bool `protobuf:"varint,12,opt,name=upt_v2_compatibility_enabled,json=uptV2CompatibilityEnabled,proto3,oneof" json:"upt_v2_compatibility_enabled,omitempty"`
@@ -1266,8 +1266,8 @@ type EthernetCreateSpec struct {
 	//
 	// When true, `state` can change without any call of this service.
 	AllowGuestControl *bool `protobuf:"varint,9,opt,name=allow_guest_control,json=allowGuestControl,proto3,oneof" json:"allow_guest_control,omitempty"`
-	// Whether version 2 of universal pass-through may be used. Relevant only when `type` is `VMXNET3`. From vCenter 9.1
-	// on.
+	// Whether version 2 of universal pass-through may be used. Relevant only when `type` is `VMXNET3`. Since vCenter
+	// 8.0.0.1.
 	UptV2CompatibilityEnabled *bool `protobuf:"varint,10,opt,name=upt_v2_compatibility_enabled,json=uptV2CompatibilityEnabled,proto3,oneof" json:"upt_v2_compatibility_enabled,omitempty"`
 	unknownFields             protoimpl.UnknownFields
 	sizeCache                 protoimpl.SizeCache
@@ -1405,7 +1405,8 @@ type EthernetUpdateSpec struct {
 	//
 	// Can be changed in any power state.
 	AllowGuestControl *bool `protobuf:"varint,7,opt,name=allow_guest_control,json=allowGuestControl,proto3,oneof" json:"allow_guest_control,omitempty"`
-	// Whether version 2 of universal pass-through may be used. Only for adapters of type `VMXNET3`. From vCenter 9.1 on.
+	// Whether version 2 of universal pass-through may be used. Only for adapters of type `VMXNET3`. Since vCenter
+	// 8.0.0.1.
 	UptV2CompatibilityEnabled *bool `protobuf:"varint,8,opt,name=upt_v2_compatibility_enabled,json=uptV2CompatibilityEnabled,proto3,oneof" json:"upt_v2_compatibility_enabled,omitempty"`
 	unknownFields             protoimpl.UnknownFields
 	sizeCache                 protoimpl.SizeCache

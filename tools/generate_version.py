@@ -1,0 +1,106 @@
+"""Writes the gateway's version, which stands in gateway/__init__.py alone, wherever else a file has it.
+
+    generate_version.py            writes it: chart, clients, examples, and the commands in the documents
+    generate_version.py --check    fails where another version stands
+    generate_version.py 0.3.0      changes the version, and writes it
+
+Gateway, chart and clients have one version and are released together. What tells of earlier versions keeps them
+(HISTORY).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+__all__ = ["HISTORY", "changes", "read_version"]
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = Path("gateway", "__init__.py")
+_VERSION = r"(\d+\.\d+\.\d+)"
+_NUMBERS = re.compile(_VERSION)
+
+HISTORY = {"CHANGELOG.md", "upgrade.md", "benchmarks", "released"}
+# In manifests: the file, and what stands before the version. All places of a row are changed, and one must be there.
+_MANIFESTS = [
+    (str(SOURCE), r'^__version__ = "'),
+    ("clients/cpp/CMakeLists.txt", r"^  VERSION "),
+    ("clients/go/connect.go", r'^const version = "'),
+    ("clients/java/*/pom.xml", r"<artifactId>vcenter-gateway-client</artifactId>\s+<version>"),
+    ("clients/java/pom.xml", r"<artifactId>vcenter-gateway-client</artifactId>\s+<version>"),
+    ("clients/python/src/vcenter_gateway_client/__init__.py", r'^__version__ = "'),
+    ("clients/rust/Cargo.toml", r'^version = "'),
+    ("clients/rust/conformance/Cargo.toml", r'(?:^version = "|^vcenter-gateway-client = \{ version = ")'),
+    ("clients/typescript/package.json", r'^  "version": "'),
+    ("clients/typescript/package-lock.json", r'"name": "vcenter-gateway-client",\s+"version": "'),
+    ("examples/provision/go/go.mod", r"vcenter-gateway/clients/go v"),
+    ("helm/vcenter-gateway/Chart.yaml", r'(?:^version: |^appVersion: "|image: vcenter-gateway:)'),
+]
+# In documents, whichever they are: a file or an image that is named by its version, a tag, a dependency.
+_DOCUMENTS = ("README.md", "clients/**/*.md", "docs/**/*.md", "examples/**/*.md", "helm/**/*.md")
+_IN_DOCUMENTS = (
+    r"(?:vcenter-gateway(?:-[a-z]+)*[-:]|vcenter_gateway(?:_client)?-|clients/go(?:@|/)v|"
+    r"--build-arg VERSION=|<artifactId>vcenter-gateway-client</artifactId>\s+<version>)"
+)
+
+
+def read_version(root: Path = ROOT) -> str:
+    """The version of the source tree at `root`."""
+    found = re.search(rf'^__version__ = "{_VERSION}"$', (root / SOURCE).read_text(encoding="utf-8"), re.MULTILINE)
+    if found is None:
+        raise ValueError(f"{SOURCE} has no version of the form X.Y.Z")
+    return found[1]
+
+
+def changes(root: Path, version: str) -> dict[Path, str]:
+    """The files below `root` in which another version stands, with what each would be.
+
+    Raises ValueError for a manifest in which no version is found where one has to be.
+    """
+    found: dict[Path, str] = {}
+    for pattern, before in _MANIFESTS:
+        for path in sorted(root.glob(pattern)):
+            text = path.read_text(encoding="utf-8")
+            new, count = _replaced(text, before, version)
+            if count == 0:
+                raise ValueError(f"{path.relative_to(root)} has no version: {before}")
+            if new != text:
+                found[path] = new
+    for path in _documents(root):
+        text = path.read_text(encoding="utf-8")
+        new, _ = _replaced(text, _IN_DOCUMENTS, version)
+        if new != text:
+            found[path] = new
+    return found
+
+
+def _replaced(text: str, before: str, version: str) -> tuple[str, int]:
+    return re.subn(rf"({before}){_VERSION}(?![\w.]*\d)", rf"\g<1>{version}", text, flags=re.MULTILINE)
+
+
+def _documents(root: Path) -> list[Path]:
+    """The documents, without those that tell of earlier versions, and without what package managers bring."""
+    paths = sorted({path for pattern in _DOCUMENTS for path in root.glob(pattern)})
+    return [path for path in paths if not (HISTORY | {"node_modules"}) & set(path.parts)]
+
+
+def main() -> None:
+    """Writes or checks all of it."""
+    arguments = sys.argv[1:]
+    check = arguments == ["--check"]
+    version = arguments[0] if arguments and not check else read_version()
+    if not _NUMBERS.fullmatch(version):
+        sys.exit(f"{version} is not a version of the form X.Y.Z")
+    changed = changes(ROOT, version)
+    for path, text in changed.items():
+        if check:
+            sys.stderr.write(f"not up to date: {path.relative_to(ROOT)} has another version; run `make generate`\n")
+        else:
+            path.write_text(text, encoding="utf-8")
+    if check and changed:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
