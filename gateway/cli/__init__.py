@@ -47,15 +47,15 @@ _TASKS: Mapping[str, Mapping[str, _Entry]] = {
         "version": _Entry("inspect", "Prints the version of the gateway and of what it runs on."),
     },
     "Set up this command line": {
-        "context": _Entry("context", "Keeps connections to gateways and vCenters under names."),
+        "context": _Entry("context", "Manages connections to gateways and vCenters under names."),
         "completion": _Entry("completion", "Prints a script that completes commands, rpcs and names."),
     },
     "Run a gateway": {
         "serve": _Entry("start", "Serves vCenter's operations over gRPC."),
         "simulate": _Entry("simulate", "Serves the embedded vCenter: its REST and VIM APIs."),
         "check": _Entry("start", "Tests a configuration, or a running gateway, step by step."),
-        "token": _Entry("token", "Makes bearer tokens for callers of a gateway."),
-        "policy": _Entry("policy", "Tells what a policy allows."),
+        "token": _Entry("token", "Creates bearer tokens for callers of a gateway."),
+        "policy": _Entry("policy", "Tests what a policy allows."),
     },
 }
 """The commands by what people want to do. None is loaded before it is used, so that the small ones start fast."""

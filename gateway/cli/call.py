@@ -122,17 +122,17 @@ Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 
     default="json",
     show_default=True,
     envvar="VCENTER_GATEWAY_OUTPUT",
-    help="How to print answers; `name` prints identifiers alone. Also the variable VCENTER_GATEWAY_OUTPUT.",
+    help="Format of the answer; `name` prints only identifiers. Also the variable VCENTER_GATEWAY_OUTPUT.",
 )
 @click.option("--wait", is_flag=True, help="Follows the task that the rpc starts, and prints its final state.")
 @click.option(
     "--lines",
     is_flag=True,
-    help="Calls once for each line of the REQUEST, over one connection; answers come in the same order. Implied for "
-    "files that end in .jsonl or .ndjson. An rpc that streams its requests is called once, with all lines.",
+    help="Makes a call for each line of REQUEST over one connection, and prints the answers in the same order. Implied "
+    "by files that end in .jsonl or .ndjson. An rpc that streams its requests is called once, with all lines.",
 )
-@click.option("--template", is_flag=True, help="Prints a REQUEST in YAML to fill in, with the required fields.")
-@click.option("--full", is_flag=True, help="With --template: all fields, the optional ones as comments.")
+@click.option("--template", is_flag=True, help="Prints a template for REQUEST in YAML, with the required fields.")
+@click.option("--full", is_flag=True, help="With --template: adds the optional fields as comments.")
 @connection_options(to_vcenter=True)
 @click.option(
     "-H",

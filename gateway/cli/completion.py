@@ -69,8 +69,8 @@ Examples:
 def completion(shell: str) -> None:
     """Prints a script that completes commands, rpcs and names.
 
-    What the gateway knows, such as the names of machines, is asked of the gateway of the current context or of the
-    options on the line, and left out where it does not answer within two seconds.
+    To complete names, such as those of machines, the script asks the gateway of the current context or of the options
+    on the line, and waits two seconds at most.
     """
     from gateway.cli import cli
 

@@ -50,7 +50,7 @@ _CONTEXT = click.option(
     metavar="NAME",
     envvar="VCENTER_GATEWAY_CONTEXT",
     shell_complete=complete_context,
-    help="Connects as this context says: see `vcenter-gateway context`. Also the variable VCENTER_GATEWAY_CONTEXT.",
+    help="Context to connect with: see `vcenter-gateway context`. Also the variable VCENTER_GATEWAY_CONTEXT.",
 )
 _TARGET = click.option(
     "--target",

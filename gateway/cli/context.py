@@ -24,9 +24,9 @@ _MAX_SECRET = 64 * 1024
 
 @click.group(
     epilog="""
-The file of the contexts is contexts.yaml in $XDG_CONFIG_HOME/vcenter-gateway, or ~/.config/vcenter-gateway. Passwords
-and tokens are kept in the system's keyring where there is one and the extra `keyring` is installed, else in
-credentials.yaml beside it, which only its owner can read.
+Contexts are stored in contexts.yaml in $XDG_CONFIG_HOME/vcenter-gateway, or in ~/.config/vcenter-gateway. Passwords and
+tokens are stored in the system's keyring if there is one and the extra `keyring` is installed, and otherwise in
+credentials.yaml in the same folder, which only its owner can read.
 
 \b
 Examples:
@@ -37,7 +37,7 @@ Examples:
 """
 )
 def context() -> None:
-    """Keeps connections to gateways and vCenters under names.
+    """Manages connections to gateways and vCenters under names.
 
     `call`, `watch`, `exec`, `cp` and `check` use the current context, unless --target or --vcenter names another
     server.
@@ -54,24 +54,31 @@ Examples:
 """
 )
 @click.argument("name")
-@click.option("--target", metavar="HOST:PORT", help="The gateway.")
-@click.option("--vcenter", metavar="URL", help="A vCenter that `call` calls itself, without a gateway.")
-@click.option("--tls/--plaintext", default=None, help="How to talk to the gateway.")
-@click.option("--ca", type=FILE, metavar="FILE", help="Authorities to trust that the gateway is genuine.")
-@click.option("--cert", type=FILE, metavar="FILE", help="Own certificate, for a gateway that asks for one.")
-@click.option("--key", type=FILE, metavar="FILE", help="Key of the own certificate.")
-@click.option("--vcenter-ca-file", type=FILE, metavar="FILE", help="Authorities to trust that vCenter is genuine.")
-@click.option("--vcenter-thumbprint", metavar="TEXT", help="SHA-256 thumbprint of vCenter's certificate to trust.")
-@click.option("--vcenter-verify/--no-vcenter-verify", default=None, help="Whether vCenter's certificate is checked.")
-@click.option("--vcenter-proxy", metavar="HOST:PORT", help="HTTP proxy through which vCenter is reached.")
-@click.option("--user", metavar="NAME", help="User of vCenter. Asks for the password and keeps it.")
-@click.option("--password-file", type=FILE, metavar="FILE", help="Reads the password to keep here.")
-@click.option("--no-password", is_flag=True, help="Keeps no password: each command asks, or reads VCENTER_PASSWORD.")
-@click.option("--token", "asks_token", is_flag=True, help="Asks for a bearer token, or reads standard input; keeps it.")
-@click.option("--token-file", type=FILE, metavar="FILE", help="File of a bearer token, which is read at each call.")
-@click.option("--store", type=click.Choice([KEYRING, IN_FILE]), help="Where to keep the secret.")
-@click.option("--use", is_flag=True, help="Makes it the current context. The first one always is.")
-@click.option("-f", "--force", is_flag=True, help="Replaces a context of this name.")
+@click.option("--target", metavar="HOST:PORT", help="Address of the gateway.")
+@click.option("--vcenter", metavar="URL", help="URL of a vCenter, which `call` then calls without a gateway.")
+@click.option(
+    "--tls/--plaintext", default=None, help="Whether to use TLS. By default only on addresses that are not loopback."
+)
+@click.option("--ca", type=FILE, metavar="FILE", help="Certificate authorities to trust for the gateway.")
+@click.option("--cert", type=FILE, metavar="FILE", help="Client certificate, for a gateway that requires one.")
+@click.option("--key", type=FILE, metavar="FILE", help="Key of the client certificate.")
+@click.option("--vcenter-ca-file", type=FILE, metavar="FILE", help="Certificate authorities to trust for vCenter.")
+@click.option("--vcenter-thumbprint", metavar="TEXT", help="SHA-256 thumbprint of the vCenter certificate to trust.")
+@click.option("--vcenter-verify/--no-vcenter-verify", default=None, help="Whether to verify the vCenter certificate.")
+@click.option("--vcenter-proxy", metavar="HOST:PORT", help="HTTP proxy to reach vCenter through.")
+@click.option("--user", metavar="NAME", help="vCenter user. Asks for the password and stores it.")
+@click.option("--password-file", type=FILE, metavar="FILE", help="Reads the password from this file.")
+@click.option("--no-password", is_flag=True, help="Stores no password: each command asks, or reads VCENTER_PASSWORD.")
+@click.option(
+    "--token",
+    "asks_token",
+    is_flag=True,
+    help="Reads a bearer token from the terminal or standard input and stores it.",
+)
+@click.option("--token-file", type=FILE, metavar="FILE", help="File with a bearer token, which each call reads.")
+@click.option("--store", type=click.Choice([KEYRING, IN_FILE]), help="Where to store the password or token.")
+@click.option("--use", is_flag=True, help="Makes this the current context, as the first context always is.")
+@click.option("-f", "--force", is_flag=True, help="Replaces an existing context.")
 def add(
     name: str,
     password_file: Path | None,
@@ -173,7 +180,7 @@ def _asked(what: str) -> str:
 @context.command(epilog="\b\nExamples:\n  vcenter-gateway context use lab")
 @click.argument("name", shell_complete=complete_context)
 def use(name: str) -> None:
-    """Makes a context the current one."""
+    """Selects the current context."""
     contexts = load_contexts()
     contexts.get(name)
     contexts.current = name
@@ -184,7 +191,7 @@ def use(name: str) -> None:
 @context.command("list", epilog="\b\nExamples:\n  vcenter-gateway context list\n  vcenter-gateway context list -o name")
 @output_option("table")
 def list_(output: str) -> None:
-    """Lists the contexts; the current one has a star."""
+    """Lists the contexts. A star marks the current one."""
     contexts = load_contexts()
     if output == "name":
         for name in contexts:
@@ -213,7 +220,7 @@ def _row(name: str, contexts: Contexts) -> list[str]:
 @click.argument("name", required=False, shell_complete=complete_context)
 @output_option("yaml")
 def show(name: str | None, output: str) -> None:
-    """Shows a context, the current one unless NAME is given. Secrets are never shown, only where they are kept."""
+    """Shows a context, by default the current one. Passwords and tokens are never shown, only where they are stored."""
     contexts = load_contexts()
     chosen = name or contexts.current
     if chosen is None:
@@ -244,7 +251,7 @@ def _print(content: Any, output: str) -> None:
 @context.command(epilog="\b\nExamples:\n  vcenter-gateway context delete lab")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_context)
 def delete(names: tuple[str, ...]) -> None:
-    """Deletes contexts, with the passwords and tokens kept for them."""
+    """Deletes contexts with their stored passwords and tokens."""
     contexts = load_contexts()
     for name in names:
         contexts.get(name)

@@ -59,8 +59,8 @@ Examples:
 def describe(name: str) -> None:
     """Describes an rpc, a message, an enum or a service.
 
-    The beginning of the name may be left out where the end is unambiguous. Fields are shown with their types, with what
-    must be set, with what identifiers stand for, and with the version of the vSphere API that brought them.
+    You can leave out the beginning of a name if its end is unambiguous. For each field you see its type, whether it is
+    required, what an identifier stands for, and the version of the vSphere API that introduced it.
     """
     contract = load_contract()
     found = _find(name, contract)

@@ -23,7 +23,7 @@ def output_option(default: str) -> Callable[[F], F]:
         type=click.Choice(FORMATS),
         default=default,
         show_default=True,
-        help="How to print; `name` prints names alone.",
+        help="Output format; `name` prints only names.",
     )
 
 

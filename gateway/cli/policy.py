@@ -21,13 +21,13 @@ _MACHINE = "VirtualMachine"
 
 @click.group(epilog="\b\nExamples:\n  vcenter-gateway policy test --policy-file policy.yaml token:ci StartVm vm-1001")
 def policy() -> None:
-    """Tells what a policy allows."""
+    """Tests what a policy allows."""
 
 
 @policy.command(
     epilog="""
 An IDENTITY is a kind and a name, as in the audit log: token:ci, cert:operator, jwt:build, vcenter:me@vsphere.local.
-A RESOURCE is an identifier with its type in front, such as Folder:group-v3; without one it is a machine.
+A RESOURCE is an identifier, with its type in front unless it is a virtual machine: vm-1001, Folder:group-v3.
 
 \b
 Examples:
@@ -51,7 +51,7 @@ Exit codes: 0 allowed, 1 denied, 2 wrong policy or options
     help="The policy. Also the variable GATEWAY_AUTH_POLICY_FILE.",
 )
 def test(identity: str, rpc: str, resources: tuple[str, ...], policy_file: Path) -> None:
-    """Tells whether an identity may call an rpc, with the resources that its request names."""
+    """Tests whether a policy allows an identity to call an rpc on resources."""
     from gateway.access.policy import parse_policy
     from gateway.calls.identity import Kind
     from gateway.contract import load_contract

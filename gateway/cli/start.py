@@ -88,7 +88,7 @@ def check(place: Place, as_json: bool, **flags: Any) -> None:
 
     The steps to a vCenter are config (everything that `serve` loads), issuer (for each issuer of JWTs whose keys are
     fetched), DNS, TCP, TLS, API, login, and a first list; those to a gateway are DNS, TCP, gateway, vCenter, and a
-    first list. Each that fails says what to do.
+    first list. Each step that fails says what to do.
     """
     from gateway.cli.check import run_check
 

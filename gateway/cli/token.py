@@ -23,9 +23,9 @@ _MAX_FILE = 1024 * 1024
     "  vcenter-gateway token new ci --tokens-file tokens.yaml > ci-token"
 )
 def token() -> None:
-    """Makes bearer tokens for callers of a gateway.
+    """Creates bearer tokens for callers of a gateway.
 
-    A gateway with `auth.tokens_file` lets in callers who send a token that the file knows by its hash.
+    A gateway with `auth.tokens_file` accepts the tokens whose hashes are in that file.
     """
 
 
@@ -43,13 +43,13 @@ Examples:
     "--tokens-file",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Adds the entry to this file of tokens, which is made where there is none. A running gateway reads it again.",
+    help="Adds the entry to this file, and creates the file if it does not exist. A running gateway reloads it.",
 )
 def new(identity: str, tokens_file: Path | None) -> None:
-    """Makes a random token for a caller.
+    """Creates a random token for a caller.
 
-    The token goes to standard output, and is kept nowhere. The entry for the file of tokens, which holds the token's
-    SHA-256 hash, goes to standard error or into --tokens-file.
+    The token is printed on standard output and stored nowhere. The entry for the gateway's file of tokens has its
+    SHA-256 hash, and is printed on standard error or added to --tokens-file.
     """
     if not identity or not identity.isprintable():
         raise click.UsageError("IDENTITY must be a text that can be printed")
