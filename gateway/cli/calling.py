@@ -89,6 +89,8 @@ def make_call(
         as_task = f"; {method.task_form} starts it as a task" if method.task_form else ""
         raise click.UsageError(f"{method.full_name} starts no task that could be waited for{as_task}")
     many = lines or is_lines(source)
+    if lines and source == "{}":  # Nothing was given.
+        source = "-"
     try:
         content = {} if many else read_request(source, method.input_type)
         if not many and not flags:

@@ -16,6 +16,7 @@ from gateway.cli.output import echo, print_table
 from gateway.cli.parameter_types import output_option
 from gateway.cli.secret_store import FILE as IN_FILE
 from gateway.cli.secret_store import KEYRING, remove_secret, store_secret
+from gateway.printable import is_printable_ascii
 
 __all__ = ["context"]
 
@@ -156,7 +157,9 @@ def _check(settings: dict[str, Any], asks_token: bool, no_password: bool, passwo
 def _secret(user: str | None, password_file: Path | None, no_password: bool, asks_token: bool) -> tuple[str, str]:
     """The secret to keep, empty where there is none, and what it is. Raises click.UsageError."""
     if asks_token:
-        return _asked("Token"), "token"
+        if not is_printable_ascii(token := _asked("Token")):
+            raise click.UsageError("a token is printable ASCII characters")
+        return token, "token"
     if not user or (no_password and password_file is None):
         return "", ""
     if password_file is None:

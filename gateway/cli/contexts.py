@@ -13,6 +13,7 @@ The file holds no secrets: `password` and `token` say in which store the secret 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -114,8 +115,11 @@ class Contexts:
 
 def load_contexts() -> Contexts:
     """The contexts in the file, none where there is no file. Raises click.UsageError for a file that is wrong."""
-    path = user_folder() / _FILE
-    if not path.exists():
+    try:
+        path = user_folder() / _FILE
+    except click.UsageError:  # Whoever has no home has no contexts either; in a container, for instance.
+        return Contexts({}, None)
+    if not os.path.exists(path):  # noqa: PTH110 - Path.exists fails in a folder that may not be entered
         return Contexts({}, None)
     from gateway.documents import DocumentError, read_bounded, read_yaml
 

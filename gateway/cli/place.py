@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ class Place:
     context: str = ""
     """Name of the context that it comes from, empty where it comes from none."""
     password_file: Path | None = None
-    session_id: str | None = None
+    session_id: str | None = field(default=None, repr=False)
     is_explicit: bool = True
     """Whether somebody named the server, rather than it being the default."""
 

@@ -13,8 +13,11 @@ __all__ = ["replace_file", "user_folder", "write_private"]
 
 
 def user_folder() -> Path:
-    """Where the user's files are."""
-    base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    """Where the user's files are. Raises click.UsageError for a user who has no home directory."""
+    try:
+        base = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    except RuntimeError:
+        raise click.UsageError("this user has no home directory: set XDG_CONFIG_HOME") from None
     return Path(base) / "vcenter-gateway"
 
 

@@ -127,7 +127,7 @@ async def test_names_in_other_commands(system: System) -> None:
 async def test_many_requests(system: System) -> None:
     """Each line is a call over one connection; answers come in order, also of those that fail."""
     requests = '{"vm": "vm-1001"}\n{"vm": "vm-1"}\n\n{"vm": 1}\n{"vm": "vm-1002"}\n'
-    ended = await call(system, "GetPower", "--lines", "-", stdin=requests)
+    ended = await call(system, "GetPower", "--lines", stdin=requests)
     answers = lines_of(ended)
     assert ended.code == Exit.SOME_FAILED
     assert [next(iter(answer)) for answer in answers] == ["power", "error", "error", "power"]

@@ -94,6 +94,7 @@ def test_replacing(add: Invoke, folder: Path) -> None:
         pytest.param(["x", "--target", "a:1", "--no-password"], "need --user", id="no-password"),
         pytest.param(["x", "--target", "a:1", "--user", f"me:{SECRET}"], "must not have a colon", id="colon"),
         pytest.param(["x", "--target", "a:1", "--user", "me"], "standard input is empty", id="no-input"),
+        pytest.param(["x", "--target", "a:1", "--token", "--force"], "Token: standard input is empty", id="no-token"),
         pytest.param(["x", "--target", "a:1", "--token", "--store", "keyring"], "has no keyring", id="no-keyring"),
         pytest.param(["-x y", "--target", "a:1"], "No such option", id="option-as-name"),
         pytest.param(["x y", "--target", "a:1"], "cannot name a context", id="name"),
@@ -142,6 +143,26 @@ def test_secrets_that_others_can_read(add: Invoke, invoke: Invoke, folder: Path)
     told = invoke("call", "ListVms", XDG_CONFIG_HOME=str(folder.parent))
     assert (told.exit_code, "chmod 600" in told.stderr) == (Exit.USAGE, True)
     assert SECRET not in told.output
+
+
+def test_a_user_without_a_home(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has no home directory, as in a container, has no contexts and can call; only keeping one is refused."""
+
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    called = invoke("call", "--target", "127.0.0.1:1", "ListVms", XDG_CONFIG_HOME=None)
+    assert (called.exit_code, "nothing listens" in called.stderr) == (Exit.UNREACHABLE, True), called.stderr
+    added = invoke("context", "add", "lab", "--target", "a:1", XDG_CONFIG_HOME=None)
+    assert (added.exit_code, "set XDG_CONFIG_HOME" in added.stderr) == (Exit.USAGE, True)
+
+
+def test_a_home_that_cannot_be_looked_into(invoke: Invoke) -> None:
+    """Where the system refuses to look for the file, here since its name is too long, there are no contexts."""
+    called = invoke("call", "--target", "127.0.0.1:1", "ListVms", XDG_CONFIG_HOME=f"/{'x' * 300}")
+    assert called.exit_code == Exit.UNREACHABLE
+    assert "there are no contexts" in invoke("context", "list", XDG_CONFIG_HOME=f"/{'x' * 300}").stderr
 
 
 CONTEXTS = """
