@@ -17,9 +17,10 @@ import pytest
 import yaml
 
 from gateway.cli.output import Exit
+from gateway.simulator import Fault
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.guests import ROOT
-from tests.integration.harness import PASSWORD, System, running_system
+from tests.integration.harness import PASSWORD, START, START_ID, System, eventually, running_system
 from tests.integration.processes import COMMAND, Ended, Screen, run, running
 from tests.integration.service_account import TOKEN, guarded, service_settings
 from tests.integration.test_watch_tasks import pass_time
@@ -156,6 +157,17 @@ async def test_many_requests_that_all_fail_the_same_way(tmp_path: Path) -> None:
     ended = await run("call", "--target", "127.0.0.1:1", "GetPower", str(path))
     assert (ended.code, len(lines_of(ended))) == (Exit.UNREACHABLE, 1)
     assert "stopped at line 1; 0 requests were answered before" in ended.stderr
+
+
+async def test_ctrl_c_of_many_requests(system: System, tmp_path: Path) -> None:
+    """Ctrl-C says how many requests were answered, and which one may have been executed."""
+    path = tmp_path / "requests.jsonl"
+    path.write_text('{"vm": "vm-1001"}\n{"vm": "vm-1002"}\n')
+    system.simulator.faults.add(Fault("hang"), operation=START_ID)
+    async with running(tmp_path, *called(system, START, str(path)), variables=ENVIRONMENT) as process:
+        await eventually(lambda: system.simulator.record.of(START_ID), "the first request", 30)
+        assert await process.end(signal.SIGINT) == Exit.INTERRUPTED
+        assert "0 requests were answered, 0 failed; line 1 may have been executed" in process.stderr
 
 
 async def test_requests_that_stream(system: System) -> None:

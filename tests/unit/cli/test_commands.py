@@ -10,6 +10,7 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 
+import click
 import pytest
 from cryptography import x509
 from google.protobuf import descriptor_pb2
@@ -17,6 +18,7 @@ from google.protobuf import descriptor_pb2
 from gateway import __version__
 from gateway.calls.credential import SESSION_HEADER
 from gateway.cli import cli
+from gateway.cli.call import call
 from gateway.cli.output import Exit
 from gateway.contract import load_contract
 from gateway.settings import all_settings
@@ -492,3 +494,11 @@ def test_group_is_complete() -> None:
         command = cli.get_command(context, name)
         assert command is not None
         assert command.name == name
+
+
+def test_options_that_settings_have_too() -> None:
+    """What `call` says of the options for vCenter is what the settings say: it does not load them, to start fast."""
+    said = {option.name: option.help for option in call.params if isinstance(option, click.Option)}
+    described = {setting.name.replace("-", "_"): setting.description for setting in all_settings()}
+    names = ("vcenter_ca_file", "vcenter_thumbprint", "vcenter_verify", "vcenter_proxy")
+    assert {name: said[name] for name in names} == {name: described[name] for name in names}
