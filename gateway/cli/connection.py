@@ -70,7 +70,7 @@ _VCENTER = (
         "https://VCENTER/certs/download.zip. A new content is in use within a second, for new connections.",
     ),
     click.option(
-        "--vcenter-thumbprint", metavar="TEXT", help="Trusts vCenter's certificate by this alone, whoever signed it."
+        "--vcenter-thumbprint", metavar="TEXT", help="Trusts vCenter's certificate by this alone, anyone who signed it."
     ),
     click.option(
         "--vcenter-verify/--no-vcenter-verify",
