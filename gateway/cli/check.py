@@ -57,7 +57,7 @@ Exit codes: 0 all well, 1 another failure, 2 wrong settings, 3 not reachable or 
 @credential_options
 @click.option("--json", "as_json", is_flag=True, help="Prints the steps as JSON.")
 def check(user: str | None, password_file: Path | None, session_id: str | None, as_json: bool, **flags: Any) -> None:
-    """Tests a configuration and the way to its vCenter step by step.
+    """Tests a configuration and the connection to its vCenter.
 
     The steps are config (everything that `serve` loads), issuer (for each issuer of JWTs whose keys are fetched), DNS,
     TCP, TLS, API, login, and a first list. Each that fails says what to do.
@@ -100,9 +100,9 @@ def _steps(settings: Settings, credential: Credential | None) -> Iterator[Step]:
             if account is None and (file := account_file(settings.auth)):
                 account = file.current()
         except ValueError as error:
-            raise StepError(str(error), "`serve` would not start: mend what it says.", Exit.USAGE) from None
+            raise StepError(str(error), "`serve` would not start: fix this first.", Exit.USAGE) from None
         if findings := [*_ending(settings), *(_idle_patterns(policy()) if policy else ())]:
-            raise StepError("; ".join(findings), "`serve` would start: renew the certificates, and mend the patterns.")
+            raise StepError("; ".join(findings), "`serve` would start: renew the certificates, and fix the patterns.")
         return "`serve` can load everything that the settings name"
 
     vcenter = VCenterSteps(options, load_contract())
