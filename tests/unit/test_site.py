@@ -132,7 +132,7 @@ def test_first_sentences(comment: str, first: str) -> None:
 
 
 def test_the_pages_name_rpcs_that_exist() -> None:
-    """Each `Service/Rpc` in the documentation is one of the contract, by its full name or without the package. Pages for
+    """Each `Service/Rpc` in the documentation is one of the contract, with or without its package. Pages for
     contributors add services that do not exist."""
     methods = load_contract().methods
     known = {*methods, *(name.split(".")[-1] for name in methods)}
