@@ -66,7 +66,7 @@ check: $(DESCRIPTORS) checkgenerate check-helm check-workflows check-english doc
 check-english: .venv/ready build/docs-venv/ready ## Checks the spelling and the words of what users read
 	@$(BIN)/python tools/check_english.py
 	@git ls-files '*.md' protos gateway/'*.py' helm/vcenter-gateway tools examples clients/'*.py' | \
-	    xargs build/docs-venv/bin/codespell --ignore-words-list befores
+	    xargs build/docs-venv/bin/codespell --ignore-words-list befores,checkin
 
 check-helm: .venv/ready ## Checks the Dockerfile and the Helm chart
 	$(BIN)/hadolint Dockerfile
