@@ -8,9 +8,9 @@ SOURCES := gateway tests tools examples clients/conformance hatch_build.py
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast test-python bench check format generate checkgenerate lock clients test-clients \
-    check-clients check-helm check-workflows image-test cluster test-cluster release-artifacts test-reproducible release \
-    clean
+.PHONY: help run test test-fast test-python bench docs check check-english format generate checkgenerate lock clients \
+    test-clients check-clients check-helm check-workflows image-test cluster test-cluster release-artifacts \
+    test-reproducible release clean
 
 # The clients, each in a folder of clients/ with a Makefile of its own: toolchain, tools, generate, build, test.
 LANGUAGES := python go java typescript rust cpp
@@ -60,12 +60,20 @@ bench: $(DESCRIPTORS) build/bench-venv/ready ## Measures the gateway beside othe
 	@tests/bench/packages.sh
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-check: $(DESCRIPTORS) checkgenerate check-helm check-workflows ## Checks types, style, protos, chart and what is generated
+docs: $(DESCRIPTORS) build/docs-venv/ready ## Builds the documentation site into build/docs/site; a dead link fails it
+	@$(BIN)/python tools/build_docs.py $(ARGS)
+
+check: $(DESCRIPTORS) checkgenerate check-helm check-workflows check-english docs ## Checks types, style, protos, chart, documents and what is generated
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/buf lint $(DESCRIPTORS) --config buf.yaml
 	$(BIN)/buf breaking $(DESCRIPTORS) --against protos/released.binpb --config buf.yaml
+
+check-english: .venv/ready build/docs-venv/ready ## Checks the spelling and the words of what users read
+	@$(BIN)/python tools/check_english.py
+	@git ls-files '*.md' protos gateway/'*.py' helm/vcenter-gateway tools examples clients/'*.py' | \
+	    xargs build/docs-venv/bin/codespell --ignore-words-list befores
 
 check-helm: .venv/ready ## Checks the Dockerfile and the Helm chart
 	$(BIN)/hadolint Dockerfile
@@ -139,6 +147,7 @@ lock: ## Pins the requirements anew, to the newest versions that pyproject.toml 
 	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/dev.txt --extra otel --extra test --extra check pyproject.toml requirements/build.in
 	build/lock/bin/uv pip compile $(LOCK) --constraint requirements/dev.txt --output-file requirements/build.txt requirements/build.in
 	build/lock/bin/uv pip compile $(LOCK) --constraint requirements/dev.txt --output-file requirements/bench.txt requirements/bench.in
+	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/docs.txt requirements/docs.in
 	rm -r build/lock
 
 # What a release consists of: everything below dist/. The image for the other architecture takes qemu and some minutes.
@@ -181,6 +190,12 @@ clean: ## Removes everything that was built
 build/bench-venv/ready: requirements/bench.txt
 	@test -e $@ || $(PYTHON) -m venv --clear build/bench-venv
 	@build/bench-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
+# Neither is what builds the documentation.
+build/docs-venv/ready: requirements/docs.txt
+	@test -e $@ || $(PYTHON) -m venv --clear build/docs-venv
+	@build/docs-venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/docs.txt
 	@touch $@
 
 $(HELM): build/tools/helm-$(HELM_VERSION)

@@ -14,7 +14,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from gateway.documents import DocumentError, read_bounded, read_yaml
-from gateway.settings import VARIABLE_PREFIX, Settings, all_settings
+from gateway.settings import VARIABLE_PREFIX, Setting, Settings, all_settings
+from gateway.settings.section import Section
 
 __all__ = ["SettingsError", "load_settings"]
 
@@ -84,12 +85,31 @@ def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
             places = [".".join(map(str, entry["loc"][:depth])) for depth in range(len(entry["loc"]), 0, -1)]
             setting = next(by_key[place] for place in places if place in by_key)
             item = given[setting.key]
+            if setting.entries is not None and (inside := entry["loc"][len(setting.key.split(".")) :]):
+                problems.append(f"{item.origin}: {_in_entry(setting.entries, inside, entry)}")
+                continue
             why = f" ({_shown(str(context['error']))})" if entry["type"] == "value_error" else ""
             problems.append(f"{item.origin}: {_shown(repr(item.value))} is not valid{why}; it takes {setting.takes}")
         raise SettingsError(problems) from None
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def _in_entry(model: type[Section], inside: tuple[int | str, ...], entry: Any) -> str:
+    """What is wrong with an entry of a list of sections; `inside` is its place in the list, and the key where it is
+    about one."""
+    number, *keys = inside
+    why = str(entry.get("ctx", {}).get("error", ""))
+    where = f"entry {int(number) + 1}"
+    if not keys:
+        return f"{where}: {_shown(why) or 'it takes keys and values'}"
+    key = str(keys[0])
+    if key not in model.model_fields:
+        return f"{where} has the key {_shown(key)!r}, and there is none{_hint(key, list(model.model_fields))}"
+    takes = Setting("", key, model.model_fields[key]).takes
+    reason = f" ({_shown(why)})" if why else ""
+    return f"{where}, {key}: {_shown(repr(entry['input']))} is not valid{reason}; it takes {takes}"
 
 
 def _shown(text: str) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-from gateway.events import BreakerChanged, CallEnded, CertificateChanged, Events, LoginEnded, Retried
+from gateway.events import BreakerChanged, CallEnded, CertificateChanged, Events, KeysFetched, LoginEnded, Retried
 from gateway.logs import line_writer
 from gateway.tracing.context import trace_fields
 
@@ -31,13 +31,16 @@ class EventLog(Events):
         self._write = line_writer()
         self._unknown: set[tuple[str, str]] = set()
         """What has been said once already."""
+        self._issuers: dict[str, KeysFetched] = {}
+        """What was heard last of each issuer."""
 
     def call_ended(self, ended: CallEnded) -> None:
         """One line for an rpc: who called, from where, how it ended, and why if that was not the caller's doing."""
         failure = ended.failure
-        fields: dict[str, Any] = {"rpc": ended.rpc, "code": ended.code}
+        fields: dict[str, Any] = {"rpc": ended.method.full_name, "code": "OK"}
         level = logging.INFO
         if failure is not None:
+            fields["code"] = failure.code_name
             if failure.reason:
                 fields["reason"] = failure.reason
             if failure.is_servers_fault:
@@ -95,6 +98,21 @@ class EventLog(Events):
         if not changed.is_first:
             thumbprint = hashlib.sha256(changed.certificate).hexdigest()
             _log.info("vCenter shows another certificate than before; its SHA-256 thumbprint is %s", thumbprint)
+
+    def keys_fetched(self, fetched: KeysFetched) -> None:
+        """Says that the keys of an issuer cannot be fetched, or can again, and that they are others: once each time."""
+        before = self._issuers.get(fetched.issuer)
+        self._issuers[fetched.issuer] = fetched
+        fields = {"issuer": fetched.issuer, "keys": len(fetched.key_ids)}
+        if fetched.problem:
+            if before is None or before.problem != fetched.problem:
+                stay = "those that are known stay in use" if fetched.key_ids else "none of its tokens is accepted yet"
+                text = f"the keys of an issuer of JWTs cannot be fetched: {stay}"
+                self._write(logging.WARNING, text, {**fields, "problem": fetched.problem[:_MAX_TEXT]})
+            return
+        if before is None or before.problem or before.key_ids != fetched.key_ids:
+            ids = ", ".join(sorted(map(repr, fetched.key_ids)))[:_MAX_TEXT]
+            self._write(logging.INFO, "the keys of an issuer of JWTs were fetched", {**fields, "key_ids": ids})
 
     def unknown_field(self, message: str, field: str) -> None:
         """Says once that vCenter sends a field that the contract does not know."""

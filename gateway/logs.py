@@ -44,8 +44,8 @@ _NAME_AND_SECRET = re.compile(
 )
 # `token:ci` is who calls; it looks like a secret with its name. A peer is an address that gRPC writes.
 _PLAIN_NAMES = frozenset({"identity", "peer"})
-# In a line per rpc, these are the contract's own names.
-_PLAIN_NAMES_OF_A_LINE = _PLAIN_NAMES | {"rpc", "code"}
+# In a line per rpc, these are the contract's own names and numbers.
+_PLAIN_NAMES_OF_A_LINE = _PLAIN_NAMES | {"rpc", "code", "duration_ms"}
 _MAX_DEPTH = 4
 
 EventDict = structlog.typing.EventDict
@@ -104,11 +104,10 @@ def line_writer() -> Callable[[int, str, dict[str, Any]], None]:
 
     def write_line(level: int, event: str, fields: dict[str, Any]) -> None:
         if name := names.get(level):
-            redacted = {
-                field: _clean_text(value) if type(value) is str and field not in _PLAIN_NAMES_OF_A_LINE else value
-                for field, value in fields.items()
-            }
-            line = {"time": datetime.now(UTC), "level": name, "event": event, **redacted}
+            line = {"time": datetime.now(UTC), "level": name, "event": event, **fields}
+            for field in fields.keys() - _PLAIN_NAMES_OF_A_LINE:
+                if type(value := fields[field]) is str:
+                    line[field] = _clean_text(value)
             try:  # noqa: SIM105 - a context manager would take longer than the rest of the line
                 write(orjson.dumps(line, option=orjson.OPT_UTC_Z).decode())
             except (OSError, ValueError):

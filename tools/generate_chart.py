@@ -105,6 +105,11 @@ _MORE: dict[str, Schema] = {
     "podDisruptionBudget.minAvailable": _PODS,
     "podDisruptionBudget.unhealthyPodEvictionPolicy": {"enum": ["", "AlwaysAllow", "IfHealthyBudget"]},
     "networkPolicy.vcenterCidrs": {"type": "array", "items": {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]+$"}},
+    "networkPolicy.apiServerCidrs": {
+        "type": "array",
+        "items": {"type": "string", "pattern": "^[0-9a-fA-F.:]+/[0-9]+$"},
+    },
+    "networkPolicy.apiServerPorts": {"type": "array", "items": _PORT, "minItems": 1},
     "networkPolicy.vcenterPort": {**_PORT, "type": ["integer", "null"]},
     "metrics.serviceMonitor.sampleLimit": {"type": ["integer", "null"], "minimum": 1},
     "metrics.podMonitor.sampleLimit": {"type": ["integer", "null"], "minimum": 1},
@@ -259,6 +264,15 @@ def _setting_schema(setting: Setting) -> Schema:
     model: Any = Settings
     for section in setting.section.split("."):
         model = model.model_fields[section].annotation
+    if (entries := setting.entries) is not None:
+        fields = {name: Setting(setting.key, name, info) for name, info in entries.model_fields.items()}
+        properties = {name: _schema_in(entries, field) for name, field in fields.items()}
+        items = {"type": "object", "additionalProperties": False, "properties": properties}
+        return {"description": setting.description, "anyOf": [{"type": "array", "items": items}, {"type": "null"}]}
+    return _schema_in(model, setting)
+
+
+def _schema_in(model: Any, setting: Setting) -> Schema:
     found = dict(model.model_json_schema()["properties"][setting.field])
     options = [option for option in found.pop("anyOf", [found]) if option.get("type") != "null"]
     if any(option.get("type") == "array" for option in options):

@@ -1,80 +1,62 @@
-"""Writes the generated parts of docs/: the reference of the services, and the tables of settings and errors.
+"""Writes the generated parts of docs/: lists and tables, the help of the command line, and code from tested files.
 
     generate_docs.py           writes them
     generate_docs.py --check   fails when one of them is not what it would be
 
 A generated part of a page stands between two comments that name it; the rest of the page is written by hand.
+
+    <!-- generated: settings -->                                    <!-- end of generated: settings -->
+    <!-- include: clients/python/examples/cdrom.py connect -->      <!-- end of include -->
+
+An include has the lines of the file between one that ends with `[docs: connect]` and the next that ends with
+`[docs: end]`, less their common indentation; without a name, it has the whole file.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
 
-from google.protobuf import descriptor_pb2
+import click
 from google.rpc import code_pb2
+from proto_reference import ProtoReference
 
 from gateway.admin.metrics import metrics_table
-from gateway.contract import Idempotency, Method, Streaming, load_contract
+from gateway.cli import cli
 from gateway.errors import BY_ERROR_TYPE, BY_HTTP_STATUS, SERVER_FAULTS
-from gateway.settings import reference_table
+from gateway.settings import issuers_table, reference_table
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
 
-# Numbers of fields in google/protobuf/descriptor.proto, of which the paths of comments are made.
-_SERVICE, _OPTIONS = 6, 3
-
-_REPEATABLE = {
-    Idempotency.NO_SIDE_EFFECTS: "reads only",
-    Idempotency.IDEMPOTENT: "may be repeated",
-    Idempotency.UNKNOWN: "changes something",
+_WIDTH = 100
+_LANGUAGES = {
+    ".py": "python",
+    ".go": "go",
+    ".java": "java",
+    ".ts": "typescript",
+    ".rs": "rust",
+    ".cc": "cpp",
+    ".proto": "proto",
+    ".yaml": "yaml",
+    ".sh": "sh",
 }
 
 
 def services() -> str:
-    """Every service with its rpcs: the REST call, the errors, and what the proto says."""
-    contract = load_contract()
-    comments = _comments(contract.descriptor_set)
+    """Every service with its .proto file, by package."""
     lines: list[str] = []
-    for service in sorted(contract.services):
-        lines += [f"## {service}", "", comments[service], ""]
-        for method in contract.methods.values():
-            if method.service == service:
-                lines += [*_method(method, comments[method.full_name]), ""]
+    found = ProtoReference().services.items()
+    for package, members in groupby(found, key=lambda item: item[0].rpartition(".")[0]):
+        lines += [f"### {package}", "", "| Service | What it does |", "|---|---|"]
+        for name, (file, told) in members:
+            lines.append(f"| [{name.rpartition('.')[2]}](../../protos/{file}) | {told} |")
+        lines.append("")
     return "\n".join(lines).rstrip()
-
-
-def _comments(descriptor_set: bytes) -> dict[str, str]:
-    """The comments of services and rpcs by full name."""
-    comments = {}
-    for file in descriptor_pb2.FileDescriptorSet.FromString(descriptor_set).file:
-        for location in file.source_code_info.location:
-            if location.path[:1] != [_SERVICE] or len(location.path) not in (2, 4) or location.path[2:3] == [_OPTIONS]:
-                continue
-            service = file.service[location.path[1]]
-            name = f"{file.package}.{service.name}"
-            if len(location.path) == 4:
-                name += f"/{service.method[location.path[3]].name}"
-            comments[name] = "\n".join(line.strip() for line in location.leading_comments.strip().splitlines())
-    return comments
-
-
-def _method(method: Method, comment: str) -> Iterator[str]:
-    yield f"### {method.name}"
-    yield ""
-    call = f"`{method.operation}`" if method.operation else "Implemented by the gateway"
-    streams = " · streams responses" if method.streaming is Streaming.SERVER else ""
-    since = f" · since vCenter {method.since}" if method.since else ""
-    yield f"{call} · {_REPEATABLE[method.idempotency]}{streams}{since}"
-    yield ""
-    yield comment
-    yield ""
-    yield f"Request `{method.input_type.full_name}`, response `{method.output_type.full_name}`."
-    if method.errors:
-        yield ""
-        yield f"Errors: {', '.join(f'`{error}`' for error in method.errors)}."
 
 
 def error_types() -> str:
@@ -95,40 +77,86 @@ def server_faults() -> str:
     return ", ".join(f"`{name}`" for name in sorted(SERVER_FAULTS))
 
 
+def alerts() -> str:
+    """The chart's alerts, with their severity and how long their condition holds before they fire."""
+    template = (ROOT / "helm/vcenter-gateway/templates/prometheusrule.yaml").read_text(encoding="utf-8")
+    rows = ["| Alert | Severity | Fires after |", "|---|---|---|"]
+    for name, severity, after in re.findall(r'\(dict "name" "(\w+)" "severity" "(\w+)" "for" "(\w+)"', template):
+        rows.append(f"| [{name}](#{name.lower()}) | {severity} | {'no delay' if after == '0m' else after} |")
+    return "\n".join(rows)
+
+
+def command_line() -> str:
+    """The help of every command."""
+    return "\n\n".join(_help(cli, None, "vcenter-gateway"))
+
+
+def _help(command: click.Command, parent: click.Context | None, name: str) -> Iterator[str]:
+    settings = {**command.context_settings, "terminal_width": _WIDTH, "max_content_width": _WIDTH}
+    context = click.Context(command, info_name=name, parent=parent, **settings)
+    with context.scope():
+        text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
+    yield f"## {context.command_path}\n\n```text\n{text}\n```"
+    if isinstance(command, click.Group):
+        for word in command.list_commands(context):
+            below = command.get_command(context, word)
+            if below is not None and not below.hidden:
+                yield from _help(below, context, word)
+
+
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
-    "configuration.md": {"settings": reference_table},
-    "errors.md": {
+    "reference/alerts.md": {"alerts": alerts},
+    "reference/cli.md": {"command line": command_line},
+    "reference/configuration.md": {"settings": reference_table, "issuers": issuers_table},
+    "reference/errors.md": {
         "error types": error_types,
         "http statuses": http_statuses,
         "server faults": server_faults,
     },
-    "operations.md": {"metrics": metrics_table},
-    "services.md": {"services": services},
+    "reference/metrics.md": {"metrics": metrics_table},
+    "reference/services.md": {"services": services},
 }
+
+
+def included(name: str, part: str) -> str:
+    """The lines of a file that a page includes, as a block of code. Raises SystemExit where there are none."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    if part:
+        found = re.findall(rf"^[^\n]*\[docs: {part}\]\n(.*?)^[^\n]*\[docs: end\]$", text, re.DOTALL | re.MULTILINE)
+        if len(found) != 1:
+            sys.exit(f"{name} must have one part between [docs: {part}] and [docs: end]")
+        text = found[0]
+    # Java's and TypeScript's own line length is ours, but a tab of Go's takes a quarter of a phone.
+    code = textwrap.dedent(text).strip("\n").replace("\t", "    ")
+    return f"```{_LANGUAGES.get(Path(name).suffix, '')}\n{code}\n```"
 
 
 def render(page: str, text: str) -> str:
     """The page with its generated parts replaced. Raises SystemExit when it has no place for one of them."""
-    for part, make in PARTS[page].items():
+    for part, make in PARTS.get(page, {}).items():
         begin, end = f"<!-- generated: {part} -->", f"<!-- end of generated: {part} -->"
         content = f"{begin}\n\n{make()}\n\n{end}".replace("\\", "\\\\")
         text, count = re.subn(f"{begin}.*?{end}", content, text, flags=re.DOTALL)
         if count != 1:
             sys.exit(f"docs/{page} must have one part between {begin} and {end}")
-    return text
+    return re.sub(
+        r"(<!-- include: (\S+?)(?: ([\w-]+))? -->).*?(<!-- end of include -->)",
+        lambda found: f"{found[1]}\n\n{included(found[2], found[3] or '')}\n\n{found[4]}",
+        text,
+        flags=re.DOTALL,
+    )
 
 
 def main() -> None:
     """Writes or checks all pages."""
     stale = []
-    for page in PARTS:
-        path = DOCS / page
+    for path in sorted(DOCS.glob("**/*.md")):
         old = path.read_text(encoding="utf-8")
-        new = render(page, old)
+        new = render(path.relative_to(DOCS).as_posix(), old)
         if new == old:
             continue
         if "--check" in sys.argv[1:]:
-            stale.append(f"docs/{page}")
+            stale.append(path.relative_to(ROOT).as_posix())
         else:
             path.write_text(new, encoding="utf-8")
     if stale:

@@ -4,7 +4,8 @@
     generate_version.py --check    fails where another version stands
     generate_version.py 0.3.0      changes the version, and writes it
 
-Gateway, chart and clients have one version. What tells of earlier versions (HISTORY) keeps them.
+Gateway, chart and clients have one version and are released together. What tells of earlier versions keeps them
+(HISTORY).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ SOURCE = Path("gateway", "__init__.py")
 _VERSION = r"(\d+\.\d+\.\d+)"
 _NUMBERS = re.compile(_VERSION)
 
-HISTORY = {"CHANGELOG.md", "upgrading.md", "benchmarks", "released"}
+HISTORY = {"CHANGELOG.md", "upgrade.md", "benchmarks", "released"}
 # In manifests: the file, and what stands before the version. All places of a row are changed, and one must be there.
 _MANIFESTS = [
     (str(SOURCE), r'^__version__ = "'),

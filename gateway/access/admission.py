@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gateway.access.callers import AuthContext, Callers, Metadata
 from gateway.access.policy import Policy
@@ -12,11 +13,14 @@ from gateway.calls import Basic, Call, Caller, SessionId, credential_in
 from gateway.calls.identity import ANONYMOUS, SESSION, CallerIdentity, Kind
 from gateway.errors import Failure, GatewayError, Reason
 
+if TYPE_CHECKING:
+    from gateway.access.fetched_keys import Issuers
+
 __all__ = ["Admission", "Identify", "passthrough", "service_account"]
 
 Identify = Callable[[Metadata, Callable[[], AuthContext], str], Caller]
 """Finds out who calls, from the metadata, what is known of the connection, and the connection's name. Raises
-GatewayError (UNAUTHENTICATED)."""
+GatewayError (UNAUTHENTICATED); one with `refreshed` where a moment later it may be known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class Admission:
 
     identify: Identify
     policy: Callable[[], Policy] | None = None
+    issuers: Issuers | None = None
+    """The issuers of JWTs whose keys are fetched. To be started and closed with the server."""
 
     def authorize(self, call: Call) -> None:
         """Lets the call through, or raises GatewayError (PERMISSION_DENIED, POLICY_DENIED)."""

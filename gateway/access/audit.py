@@ -119,7 +119,7 @@ class AuditLog(Events):
     def call_started(self, call: Call) -> None:
         """Records that a change is about to be carried out, or that a stream that only reads begins."""
         method = call.binding.method
-        if method.is_read_only and method.streaming is _UNARY:
+        if method.is_read_only and method.is_unary:
             return
         trace = call.trace
         record = AuditRecord(
@@ -159,7 +159,7 @@ class AuditLog(Events):
         """Records how a change or a stream ended, or that it was not let in."""
         method = ended.method
         is_change = not method.is_read_only
-        if not is_change and method.streaming is _UNARY:
+        if not is_change and method.is_unary:
             return
         record = self._started.pop(ended.call, None) if ended.call is not None else None
         how: dict[str, Any] = {

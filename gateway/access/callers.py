@@ -2,7 +2,7 @@
 
     certificate   its names are compared with an allow-list, see certificates.py
     static token  its SHA-256 is looked up in a file of hashes; the file holds no token
-    JWT           signature by the keys of a JWKS file, and issuer, audience, expiry and algorithm
+    JWT           issuer, signature by its keys, audience, expiry and algorithm
 
 All that is configured is tried; a caller who shows several proofs is who the token says.
 """

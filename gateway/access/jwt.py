@@ -2,67 +2,84 @@
 
 from __future__ import annotations
 
-import contextlib
+import base64
 import json
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import jwt
 
+from gateway.access.jwks import Keys, parse_jwks
 from gateway.errors import Failure, GatewayError, Reason
 from gateway.files import ReloadedFile
 
-__all__ = ["JwtVerifier", "parse_jwks"]
+__all__ = ["FileKeys", "Issuer", "IssuerKeys", "JwtVerifier"]
 
 _LEEWAY_SECONDS = 30
-# What a key of RSA is good for when it does not say: providers may leave out `alg`, and many do.
-_RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 
-# What a verifier has to know of a key. All else, the private half for instance, is not even kept.
-_PUBLIC_MEMBERS = frozenset({"kty", "kid", "alg", "n", "e", "crv", "x", "y"})
 
-_log = logging.getLogger(__name__)
+class IssuerKeys(Protocol):
+    """The keys of one issuer."""
 
-Keys = Mapping[str, Mapping[str, jwt.PyJWK]]
-"""By their ids, empty for those without, and then by algorithm."""
+    @property
+    def issuer(self) -> str | None:
+        """Whose they are; None for one that is not known yet."""
+
+    @property
+    def keys(self) -> Keys:
+        """The newest ones. It never waits."""
+
+    def unknown(self, key_id: str | None) -> GatewayError:
+        """What a token of this issuer ends in whose key is not among them."""
+
+
+class FileKeys:
+    """The keys in a file, which is read again when it changes. Raises ValueError for a file that cannot be used."""
+
+    def __init__(self, issuer: str, path: str) -> None:
+        self.issuer = issuer
+        self._file = ReloadedFile(path, parse_jwks)
+
+    @property
+    def keys(self) -> Keys:
+        return self._file.current()
+
+    def unknown(self, key_id: str | None) -> GatewayError:
+        return _refused("the token was signed with a key that is not in the JWKS file")
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
-    issuer: str
-    audience: str
-    algorithms: Sequence[str]
-    claim: str
+class Issuer:
+    """One issuer: its keys, and what its tokens must have."""
+
+    source: IssuerKeys
+    audience: Sequence[str]
+    algorithms: Sequence[str] = ("RS256", "ES256")
+    claim: str = "sub"
+    prefix: str = ""
+    """Put in front of the claim."""
+    own_names: str = ""
+    """What its names begin with, and no other issuer's."""
 
 
+@dataclass(frozen=True, slots=True)
 class JwtVerifier:
-    """Accepts JWTs of one issuer for one audience; their identity is the claim `claim`, `sub` unless given.
+    """Accepts the JWTs of some issuers, each by its own keys alone."""
 
-    The keys come from a JWKS file that is read again when it changes. Raises ValueError for a file that cannot be used.
-    """
+    issuers: Sequence[Issuer]
+    _owners: Sequence[Issuer] = field(init=False, repr=False)
+    """The longest names first."""
 
-    def __init__(
-        self, jwks_file: str, *, issuer: str, audience: str, algorithms: Sequence[str], claim: str = "sub"
-    ) -> None:
-        self._keys = ReloadedFile(jwks_file, parse_jwks)
-        self._rules = _Rules(issuer, audience, tuple(algorithms), claim)
+    def __post_init__(self) -> None:
+        owners = sorted(self.issuers, key=lambda issuer: len(issuer.own_names), reverse=True)
+        object.__setattr__(self, "_owners", owners)
 
     def identity(self, token: str) -> str:
-        """Whose token this is. Raises GatewayError (UNAUTHENTICATED) with the reason for one that is not accepted."""
-        rules = self._rules
+        """Whose token this is. Raises GatewayError with the reason for one that is not accepted: UNAUTHENTICATED, or
+        UNAVAILABLE where nobody can tell at the moment; UnknownKeyError where newer keys may help."""
         try:
-            key = self._key(jwt.get_unverified_header(token))
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=list(rules.algorithms),
-                issuer=rules.issuer,
-                audience=rules.audience,
-                leeway=_LEEWAY_SECONDS,
-                options={"require": ["exp", "iss", "aud", rules.claim]},
-            )
+            return self._identity(token)
         except jwt.ExpiredSignatureError:
             raise _refused("the token has expired") from None
         except jwt.ImmatureSignatureError:
@@ -83,78 +100,80 @@ class JwtVerifier:
             # The library's own errors, and whatever of those below it lets through: JSON that is nested too deeply, a
             # time beyond all numbers. Whatever bytes a caller sends, the fault is theirs.
             raise _refused("the bearer token is neither a known one nor a valid JWT") from None
-        identity = claims[rules.claim]
+
+    def _identity(self, token: str) -> str:
+        name = _claimed_issuer(token)
+        issuer = self._issuer(name)
+        header = jwt.get_unverified_header(token)
+        key_id, algorithm = header.get("kid"), header.get("alg")
+        if not isinstance(algorithm, str) or algorithm not in issuer.algorithms:
+            raise jwt.InvalidAlgorithmError
+        of_id = _by_id(issuer.source.keys, key_id)
+        if of_id is None:
+            # Nothing is fetched for a token that would not be accepted anyway.
+            _decode(token, None, name, issuer)
+            raise issuer.source.unknown(key_id if isinstance(key_id, str) else None)
+        if algorithm not in of_id:
+            raise jwt.InvalidAlgorithmError
+        claims = _decode(token, of_id[algorithm], name, issuer)
+        value = claims[issuer.claim]
         # JSON can hold halves of characters, too, with which no line of the audit log could be written.
-        if not isinstance(identity, str) or not identity or not identity.isprintable():
-            raise _refused(f"the token's claim {rules.claim!r} is not a text that can be printed")
+        if not isinstance(value, str) or not value or not value.isprintable():
+            raise _refused(f"the token's claim {issuer.claim!r} is not a text that can be printed")
+        identity = issuer.prefix + value
+        owner = next((each for each in self._owners if identity.startswith(each.own_names)), None)
+        if owner is not issuer:
+            raise _refused(f"the token's claim {issuer.claim!r} is a name that this issuer may not give")
         return identity
 
-    def _key(self, header: Mapping[str, Any]) -> jwt.PyJWK:
-        keys = self._keys.current()
-        key_id, algorithm = header.get("kid"), header.get("alg")
-        if isinstance(key_id, str) and key_id in keys:
-            of_id = keys[key_id]
-        elif key_id is None and len(keys) == 1:
-            of_id = next(iter(keys.values()))
-        else:
-            raise _refused("the token was signed with a key that is not in the JWKS file")
-        if not isinstance(algorithm, str) or algorithm not in of_id:
-            raise jwt.InvalidAlgorithmError
-        return of_id[algorithm]
+    def _issuer(self, name: str) -> Issuer:
+        for issuer in self.issuers:
+            if issuer.source.issuer == name:
+                return issuer
+        for issuer in self.issuers:
+            if issuer.source.issuer is None:  # It may be this one.
+                raise issuer.source.unknown(None)
+        raise jwt.InvalidIssuerError
 
 
-def parse_jwks(content: bytes) -> Keys:
-    """The public keys of a JWKS that are there for signatures: none at all where its issuer has withdrawn them. Raises
-    ValueError with a sentence."""
-    try:
-        entries = json.loads(content)["keys"]
-        if not isinstance(entries, list):
-            raise TypeError
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise ValueError('it takes a JWKS: {"keys": [...]} with public keys') from None
-    keys: dict[str, dict[str, jwt.PyJWK]] = {}
-    for number, entry in enumerate(entries, start=1):
-        if isinstance(entry, dict) and _is_private(entry):
-            _log.warning(
-                "key %d of the JWKS is a private key, with which whoever reads the file can make tokens: only its "
-                "public half is used, and only that belongs there",
-                number,
-            )
-        for key in _usable(entry):
-            of_id = keys.setdefault(key.key_id or "", {})
-            if key.algorithm_name in of_id:
-                raise ValueError("the JWKS has two keys for one algorithm that no `kid` tells apart")
-            of_id[key.algorithm_name] = key
-    if not keys:
-        _log.warning("the JWKS has no public key for signatures: every JWT is refused")
-    return keys
+def _claimed_issuer(token: str) -> str:
+    """Of whom a token says that it is. To be verified."""
+    payload = token.split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    name = claims.get("iss")
+    if name is None:
+        raise jwt.MissingRequiredClaimError("iss")
+    if not isinstance(name, str):
+        raise jwt.InvalidIssuerError
+    return name
 
 
-def _is_private(entry: Mapping[str, Any]) -> bool:
-    return entry.get("kty") != "oct" and "d" in entry
+def _by_id(keys: Keys, key_id: object) -> Mapping[str, jwt.PyJWK] | None:
+    if isinstance(key_id, str):
+        return keys.get(key_id)
+    return next(iter(keys.values())) if key_id is None and len(keys) == 1 else None
 
 
-def _usable(entry: Any) -> Iterator[jwt.PyJWK]:
-    """An entry as the key of each algorithm that it is good for. Keys for other purposes, of kinds that nobody here
-    knows, that are broken or too short (RFC 7518, 3.3) may be in a JWKS as well: they are passed over."""
-    if not isinstance(entry, dict) or entry.get("kty") == "oct" or not _is_for_signatures(entry):
-        return
-    if not isinstance(entry.get("kid", ""), str):
-        return
-    public = {name: value for name, value in entry.items() if name in _PUBLIC_MEMBERS}
-    algorithms = _RSA_ALGORITHMS if entry.get("kty") == "RSA" and not entry.get("alg") else (None,)
-    # The library lets other errors through than its own.
-    with contextlib.suppress(Exception):
-        for algorithm in algorithms:
-            key = jwt.PyJWK(public, algorithm)
-            if key.Algorithm is not None and not key.Algorithm.check_key_length(key.key):
-                yield key
-
-
-def _is_for_signatures(entry: Mapping[str, Any]) -> bool:
-    operations = entry.get("key_ops")
-    fits = operations is None or (isinstance(operations, list) and ("verify" in operations or "sign" in operations))
-    return fits and entry.get("use", "sig") == "sig"
+def _decode(token: str, key: jwt.PyJWK | None, name: str, issuer: Issuer) -> dict[str, Any]:
+    """The claims, as far as they are accepted; without a key, nobody knows yet whether they are true."""
+    return jwt.decode(
+        token,
+        key or "",
+        algorithms=list(issuer.algorithms),
+        issuer=name,
+        audience=list(issuer.audience),
+        leeway=_LEEWAY_SECONDS,
+        options={
+            "require": ["exp", "iss", "aud", issuer.claim],
+            "verify_signature": key is not None,
+            # Said each by itself, since otherwise they would go with the signature.
+            "verify_exp": True,
+            "verify_nbf": True,
+            "verify_iat": True,
+            "verify_aud": True,
+            "verify_iss": True,
+        },
+    )
 
 
 def _refused(message: str) -> GatewayError:

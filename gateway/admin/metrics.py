@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -21,9 +22,8 @@ from gateway import __version__
 from gateway.admin.source import Counted
 from gateway.admin.timings import Series, Timings
 from gateway.calls import Call
-from gateway.contract import Streaming
 from gateway.errors import Reason
-from gateway.events import CallEnded, Events, Exchanged, FileChanged, Retried
+from gateway.events import CallEnded, Events, Exchanged, FileChanged, KeysFetched, Retried
 from gateway.log_stream import dropped_lines
 from gateway.printable import OTHER_NAME
 from gateway.vcenter.breaker import BreakerState
@@ -86,6 +86,7 @@ FAMILIES = (
         ("grpc_service", "grpc_method"),
         "How long ended streams were open.",
     ),
+    Family("live_hubs", "gauge", (), "Waits for changes at vCenter, one for each credential that watches."),
     Family(
         "vcenter_calls_total",
         "counter",
@@ -135,6 +136,13 @@ FAMILIES = (
         "Workers whose circuit breaker is in this state: closed (calls reach vCenter), open or half-open.",
     ),
     Family(
+        "vcenter_usable",
+        "gauge",
+        (),
+        "Workers that can call vCenter: their circuit breaker is closed, and vCenter's certificate is trusted. "
+        "The health service `vcenter` says the same.",
+    ),
+    Family(
         "transcoding_failures_total",
         "counter",
         ("reason",),
@@ -163,6 +171,26 @@ FAMILIES = (
         "Files that changed while the gateway ran (certificates, keys, passwords, tokens, policy): used (the new "
         "content is in use), refused (it cannot be used, and the old one stays in use).",
     ),
+    Family(
+        "issuer_requests_total",
+        "counter",
+        ("issuer", "result"),
+        "How often issuers of JWTs were asked for their keys: fetched, or failed (the known keys stay in use).",
+    ),
+    Family(
+        "issuer_up",
+        "gauge",
+        ("issuer",),
+        "Whether the newest request for the keys of an issuer of JWTs was answered: 1 or 0.",
+        "livemin",
+    ),
+    Family(
+        "issuer_keys_timestamp_seconds",
+        "gauge",
+        ("issuer",),
+        "When the keys of an issuer of JWTs were fetched last, in seconds since the epoch; 0 where they never were.",
+        "livemin",
+    ),
     Family("audit_records_lost_total", "counter", (), "Records of the audit log that could not be written."),
     Family(
         "log_lines_dropped_total",
@@ -175,7 +203,7 @@ FAMILIES = (
 
 
 def metrics_table() -> str:
-    """All metrics as a Markdown table, for docs/operations.md."""
+    """All metrics as a Markdown table, for docs/reference/metrics.md."""
     rows = ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"]
     for family in FAMILIES:
         labels = ", ".join(f"`{label}`" for label in family.labels)
@@ -213,7 +241,9 @@ class Metrics(Events):
                 "rpcs_in_flight",
                 "streams_open",
                 "streams_oldest_seconds",
+                "live_hubs",
                 "vcenter_connections",
+                "vcenter_usable",
                 "shared_reads_bytes",
                 "sessions_open",
                 "limiter_places",
@@ -225,14 +255,14 @@ class Metrics(Events):
 
     def call_ended(self, ended: CallEnded) -> None:
         """Counts an rpc that ended."""
-        rpc = self._rpcs.get(ended.rpc)
+        method, failure = ended.method, ended.failure
+        rpc = self._rpcs.get(method.full_name)
         if rpc is None:
-            method = ended.method
-            kind = "unary" if method.streaming is Streaming.UNARY else "stream"
-            rpc = self._rpcs[ended.rpc] = self._rpc_timings.add(kind, method.service, method.name)
-        rpc.ended(ended.code, ended.seconds)
-        if ended.reason in _TRANSCODING:
-            self._families["transcoding_failures_total"].labels(ended.reason).inc()
+            kind = "unary" if method.is_unary else "stream"
+            rpc = self._rpcs[method.full_name] = self._rpc_timings.add(kind, method.service, method.name)
+        rpc.ended("OK" if failure is None else failure.code_name, ended.seconds)
+        if failure is not None and failure.reason in _TRANSCODING:
+            self._families["transcoding_failures_total"].labels(failure.reason).inc()
 
     def message_sent(self, call: Call) -> None:
         """Counts a message of a stream."""
@@ -258,6 +288,15 @@ class Metrics(Events):
     def file_changed(self, changed: FileChanged) -> None:
         """Counts a file with another content."""
         self._families["file_changes_total"].labels("refused" if changed.problem else "used").inc()
+
+    def keys_fetched(self, fetched: KeysFetched) -> None:
+        """Counts a request for the keys of an issuer."""
+        issuer = fetched.issuer
+        self._families["issuer_requests_total"].labels(issuer, "failed" if fetched.problem else "fetched").inc()
+        self._families["issuer_up"].labels(issuer).set(not fetched.problem)
+        fetched_at = self._families["issuer_keys_timestamp_seconds"].labels(issuer)
+        if not fetched.problem:
+            fetched_at.set(time.time())
 
     def unknown_field(self, message: str, field: str) -> None:
         """Counts a field that the contract does not know."""
@@ -287,7 +326,9 @@ class Metrics(Events):
         self._gauges["rpcs_in_flight"].set(gateway.active_calls)
         self._gauges["streams_open"].set(len(gateway.streams))
         self._gauges["streams_oldest_seconds"].set(gateway.streams.oldest_seconds)
+        self._gauges["live_hubs"].set(0 if gateway.watching is None else len(gateway.watching.hubs))
         self._advance("log", lambda: self._families["log_lines_dropped_total"], dropped_lines())
+        self._gauges["vcenter_usable"].set(gateway.is_vcenter_usable)
         if gateway.audit is not None:
             self._advance("audit", lambda: self._families["audit_records_lost_total"], gateway.audit.lost)
         if gateway.tls is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-a
 """What a browser may load for the page: nothing."""
 
 _MAX_ROWS = 20
+# Words up to this length fit a line on a phone.
+_WHOLE = 24
 _NEARLY_FULL = 0.8
 # The scale of the plot: its ends in seconds, its width in pixels, and what is written at the lines.
 _FASTEST, _SLOWEST, _WIDTH, _MARGIN = 0.001, 60.0, 300.0, 16.0
@@ -87,8 +90,14 @@ def _alerts(facts: Facts) -> Iterator[str]:
     if facts.not_ready:
         yield f'<p class="alert warn">{escape(facts.not_ready.capitalize())}.</p>'
     if facts.state.reachable is False:
-        text = f"<b>vCenter cannot be called.</b> {escape(facts.state.problem)}.<br>{escape(facts.state.remedy)}"
+        text = f"<b>vCenter cannot be called.</b> {_words(facts.state.problem)}.<br>{_words(facts.state.remedy)}"
         yield f'<p class="alert bad">{text}</p>'
+    if away := [name for name, up in facts.summary.issuers.items() if not up]:
+        names = ", ".join(f"<code>{escape(name)}</code>" for name in away)
+        yield (
+            f'<p class="alert bad"><b>Keys of JWTs cannot be fetched: {names}.</b> Tokens that were signed with a '
+            "known key are accepted, others are not. The log says why.</p>"
+        )
     if facts.login_refused:
         yield (
             '<p class="alert bad"><b>vCenter refuses the service account.</b> No call can succeed until its name '
@@ -211,7 +220,7 @@ def _errors(title: str, errors: Sequence[ErrorGroup], now: float) -> Iterator[st
         moment = _moment(error.time)
         # vCenter often says the same as the code.
         reason = f'<br><span class="soft long">{escape(error.reason)}</span>' if error.reason != error.code else ""
-        text = f'<br><span class="soft long">{escape(error.text)}</span>' if error.text else ""
+        text = f'<br><span class="soft long">{_words(error.text)}</span>' if error.text else ""
         machine = f"<code>{escape(error.machine)}</code><br>" if error.machine else ""
         when = moment[11:] if moment[:10] == _moment(now)[:10] else moment
         yield (
@@ -226,6 +235,18 @@ def _rpc(name: str) -> str:
     """A cell with the name of an rpc, which may be broken after its package."""
     package, _, rest = name.rpartition(".")
     return f'<td class="rpc"><code><span class="soft">{escape(package)}.</span><wbr>{escape(rest)}</code></td>'
+
+
+def _words(text: str) -> str:
+    """A sentence that breaks between words. Flags and dates stay whole; long names break after a dot or underscore."""
+    words = []
+    for word in text.split():
+        if len(word) > _WHOLE:
+            parts = [word] if "/" in word else re.split(r"(?<=[._])", word)
+            words.append("<wbr>".join(escape(part) for part in parts))
+        else:
+            words.append(f'<span class="whole">{escape(word)}</span>' if "-" in word else escape(word))
+    return " ".join(words)
 
 
 def _badge(kind: str, text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Protocol
 
 from gateway.access import AuditLog
@@ -20,6 +21,11 @@ class _Streams(Protocol):
     def oldest_seconds(self) -> float: ...
 
 
+class _Watching(Protocol):
+    @property
+    def hubs(self) -> Sized: ...
+
+
 class Counted(Protocol):
     """A gateway."""
 
@@ -33,3 +39,7 @@ class Counted(Protocol):
     def audit(self) -> AuditLog | None: ...
     @property
     def vcenter(self) -> VCenter | None: ...
+    @property
+    def watching(self) -> _Watching | None: ...
+    @property
+    def is_vcenter_usable(self) -> bool: ...

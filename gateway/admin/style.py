@@ -43,7 +43,9 @@ tr:hover td { background: color-mix(in srgb, var(--accent) 6%, transparent); }
 th { font-weight: 600; font-size: 12.5px; color: var(--soft); }
 .r { text-align: right; white-space: nowrap; } .failed { color: var(--bad); font-weight: 600; }
 .long { overflow-wrap: anywhere; } th { white-space: nowrap; } .note { font-size: 13px; margin: 8px 2px 0; }
-.id { width: 300px; } td.plot, th.plot { padding: 0 8px; width: 348px; }
+.whole { white-space: nowrap; } td.plot, th.plot { padding: 0 8px; width: 348px; }
+.errors { table-layout: fixed; } .errors th:nth-child(1) { width: 336px; } .errors th:nth-child(3) { width: 76px; }
+.errors th:nth-child(4) { width: 104px; } .errors th:nth-child(5) { width: 272px; }
 svg { display: block; width: 332px; height: auto; }
 code { font: 12.5px/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 footer { margin-top: 28px; font-size: 13px; color: var(--soft); } a { color: var(--accent); }
@@ -53,22 +55,24 @@ footer { margin-top: 28px; font-size: 13px; color: var(--soft); } a { color: var
 @media (max-width: 1040px) {
   main { padding: 18px 14px 32px; } h2 { margin-top: 26px; }
   .cards.n4 { grid-template-columns: repeat(2, 1fr); }
-  .id { width: auto; } svg { max-width: 100%; } td code { font-size: 11.5px; }
+  svg { max-width: 100%; } td code { font-size: 11.5px; }
   .rpcs, .rpcs :is(tbody, tr, td, th) { display: block; border: 0; padding: 0; width: auto; text-align: left; }
   .rpcs tr { display: grid; grid-template-columns: repeat(5, auto) 332px; align-items: center; gap: 0 10px;
     justify-content: space-between; padding: 8px 14px; border-bottom: 1px solid var(--line); }
   .rpcs tr:last-child { border-bottom: 0; } .rpcs tr.head { padding: 4px 14px; }
   .rpcs th:not(.plot) { display: none; } .rpcs th.plot { grid-column: 6; } .rpcs td.rpc { grid-column: 1 / -1; }
-  .rpcs td { font-size: 12.5px; } .rpcs td[data-is]::before { content: attr(data-is) " "; color: var(--soft); }
+  :is(.rpcs, .errors) td { font-size: 12.5px; } td[data-is]::before { content: attr(data-is) " "; color: var(--soft); }
+  .errors, .errors :is(tbody, tr, td) { display: block; border: 0; padding: 0; }
+  .errors tr { display: grid; grid-template-columns: 1fr auto 240px; gap: 2px 18px; padding: 10px 14px;
+    border-bottom: 1px solid var(--line); }
+  .errors tr:last-child { border-bottom: 0; } .errors tr.head { display: none; }
+  .errors td:nth-child(2) { grid-row: 2; grid-column: 1 / 3; } .errors td.id { grid-row: 2; grid-column: 3; }
 }
 @media (max-width: 700px) {
   .cards, .cards:is(.n4, .n5, .n6) { grid-template-columns: repeat(2, 1fr); gap: 10px; }
   .card:first-child, .card:last-child:nth-child(even) { grid-column: 1 / -1; }
   .rpcs tr { display: flex; flex-wrap: wrap; justify-content: start; } .rpcs :is(td.rpc, .plot) { width: 100%; }
-  .errors, .errors :is(tbody, tr, td) { display: block; border: 0; padding: 0; width: auto; }
-  .errors tr { padding: 10px 14px; border-bottom: 1px solid var(--line); } .errors tr:last-child { border-bottom: 0; }
-  .errors tr.head { display: none; } .errors td { font-size: 12.5px; text-align: left; }
+  .errors tr { display: block; } .errors td { text-align: left; }
   .errors td[data-is] { display: inline-block; margin-right: 10px; }
-  .errors td[data-is]::before { content: attr(data-is) " "; color: var(--soft); }
 }
 """

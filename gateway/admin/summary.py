@@ -38,6 +38,8 @@ class Summary:
     """Workers by the state of their breaker."""
     expiries: dict[str, float] = field(default_factory=dict)
     """Ends of certificates, seconds since the epoch."""
+    issuers: dict[str, float] = field(default_factory=dict)
+    """Whether the keys of each issuer of JWTs could be fetched the last time: 1 or 0."""
     latencies: list[Latency] = field(default_factory=list)
     """Of the rpcs that were called, the most called ones first."""
 
@@ -54,6 +56,8 @@ def summarize(registry: CollectorRegistry) -> Summary:
                 summary.states[labels["state"]] = value
             elif name == "certificate_expiry_timestamp_seconds":
                 summary.expiries[labels["certificate"]] = value
+            elif name == "issuer_up":
+                summary.issuers[labels["issuer"]] = value
             elif name in ("rpcs_total", "rpc_duration_seconds_bucket"):
                 rpc = f"{labels['grpc_service']}/{labels['grpc_method']}"
                 latency = by_rpc.setdefault(rpc, Latency(rpc))

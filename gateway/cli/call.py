@@ -24,7 +24,7 @@ from gateway.cli.options import Seconds, settings_options
 from gateway.cli.output import Exit, echo, echo_json
 from gateway.cli.request_json import RequestError, parse_request
 from gateway.cli.target import Call, Tls, call_gateway, call_vcenter, vcenter_options
-from gateway.contract import Rest, Streaming, load_contract
+from gateway.contract import Rest, load_contract
 from gateway.settings import ServerSettings
 from gateway.transcoding import Binding, compile_bindings
 
@@ -180,7 +180,7 @@ def call(
 def _print(
     make_call: Call, binding: Binding, request: Message, deadline: float | None, as_json: bool, verbose: bool
 ) -> None:
-    is_unary = binding.method.streaming is Streaming.UNARY
+    is_unary = binding.method.is_unary
     if deadline is None and is_unary:
         deadline = _DEADLINE
     try:

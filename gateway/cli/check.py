@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from cryptography import x509
@@ -26,9 +27,13 @@ from gateway.settings import Settings
 from gateway.vcenter.certificate import described, ends_soon
 from gateway.vcenter.options import VCenterOptions
 
+if TYPE_CHECKING:
+    from gateway.access.fetched_keys import FetchedKeys, Issuers
+
 __all__ = ["check"]
 
 _COLOURS = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "red", State.SKIPPED: "bright_black"}
+_MAX_IDS = 300
 _INDENT = " " * 17
 
 
@@ -52,10 +57,10 @@ Exit codes: 0 all well, 1 another failure, 2 wrong settings, 3 not reachable or 
 @credential_options
 @click.option("--json", "as_json", is_flag=True, help="Prints the steps as JSON.")
 def check(user: str | None, password_file: Path | None, session_id: str | None, as_json: bool, **flags: Any) -> None:
-    """Tests a configuration and the way to its vCenter step by step.
+    """Tests a configuration and the connection to its vCenter.
 
-    The steps are config (everything that `serve` loads), DNS, TCP, TLS, API, login, and a first list. Each that fails
-    says what to do.
+    The steps are config (everything that `serve` loads), issuer (for each issuer of JWTs whose keys are fetched), DNS,
+    TCP, TLS, API, login, and a first list. Each that fails says what to do.
     """
     settings = checked_settings(flags)
     if settings.vcenter.url is None:
@@ -81,21 +86,23 @@ def check(user: str | None, password_file: Path | None, session_id: str | None, 
 def _steps(settings: Settings, credential: Credential | None) -> Iterator[Step]:
     """Takes the steps one after the other and yields each as soon as it is done.
 
-    Every step rests on the one before it, so the first failure is the one to mend and the rest is not tried.
+    Every step to vCenter rests on the one before it, so the first failure is the one to mend and the rest is not tried.
     """
     options = VCenterOptions.of(settings.vcenter)
     account = credential
+    issuers: Issuers | None = None
 
     def config() -> str:
-        nonlocal account
+        nonlocal account, issuers
         try:
-            policy = load(_without_new_audit_log(settings)).admission.policy
+            admission = load(_without_new_audit_log(settings)).admission
+            policy, issuers = admission.policy, admission.issuers
             if account is None and (file := account_file(settings.auth)):
                 account = file.current()
         except ValueError as error:
-            raise StepError(str(error), "`serve` would not start: mend what it says.", Exit.USAGE) from None
+            raise StepError(str(error), "`serve` would not start: fix this first.", Exit.USAGE) from None
         if findings := [*_ending(settings), *(_idle_patterns(policy()) if policy else ())]:
-            raise StepError("; ".join(findings), "`serve` would start: renew the certificates, and mend the patterns.")
+            raise StepError("; ".join(findings), "`serve` would start: renew the certificates, and fix the patterns.")
         return "`serve` can load everything that the settings name"
 
     vcenter = VCenterSteps(options, load_contract())
@@ -120,8 +127,30 @@ def _steps(settings: Settings, credential: Credential | None) -> Iterator[Step]:
             if taken.state is State.FAILED:
                 skip = f"not tried, since {name} failed"
             yield taken
+            for source in issuers.sources if issuers and name == "config" else ():
+                yield take("issuer", lambda source=source: _issuer(source))  # type: ignore[misc]
     finally:
         vcenter.close()
+
+
+def _issuer(source: FetchedKeys) -> str:
+    """What an issuer of JWTs publishes. Raises StepError where its keys cannot be fetched."""
+    # Only here, since few configurations have one.
+    from gateway.access.issuer_client import IssuerError
+
+    try:
+        published = asyncio.run(source.client.fetch())
+    except IssuerError as error:
+        raise StepError(
+            f"the keys of {source.name} cannot be fetched: {error}",
+            "`serve` would start, and refuse tokens of this issuer. Check its entry in auth.jwt.issuers, and whether "
+            "this machine may reach it.",
+            Exit.UNREACHABLE,
+        ) from None
+    ids = ", ".join(sorted(map(repr, published.keys)))[:_MAX_IDS]
+    if not published.keys:
+        raise StepError(f"{published.issuer} publishes no key for signatures", "Each of its tokens is refused.")
+    return f"{published.issuer} publishes {len(published.keys)} keys for signatures: {ids}"
 
 
 def _without_new_audit_log(settings: Settings) -> Settings:

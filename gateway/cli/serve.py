@@ -145,7 +145,7 @@ def _options(settings: Settings, host: str) -> str:
         options += " --cert CERT.pem --key KEY.pem"
     if auth.mode == "passthrough":
         options += "" if settings.anonymous_allowed else " --user USER"
-    elif (auth.tokens_file or auth.jwks_file) and not auth.certificates:
+    elif (auth.tokens_file or auth.issuers) and not auth.certificates:
         options += " --token-file TOKEN"
     return options
 

@@ -18,7 +18,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from gateway.calls.credential import SESSION_HEADER, Credential, SessionId
 from gateway.cli.credentials import Bearer
 from gateway.cli.failure import CallError
-from gateway.contract import Contract, Streaming
+from gateway.contract import Contract
 from gateway.errors import GatewayError, Reason, status_of
 from gateway.settings import is_loopback, split_address
 from gateway.transcoding import Binding
@@ -135,7 +135,7 @@ def call_gateway(
     open_channel, metadata = _channel(address, tls), _metadata(credential, further)
 
     def call(binding: Binding, message: Message, timeout: float | None) -> Generator[Answer]:
-        is_unary = binding.method.streaming is Streaming.UNARY
+        is_unary = binding.method.is_unary
         with open_channel() as channel:
             make: Any = channel.unary_unary if is_unary else channel.unary_stream
             rpc = make(

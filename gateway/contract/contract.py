@@ -130,16 +130,17 @@ class Method:
     operation: str = field(init=False)
     """The REST call in vCenter's own words, for logs, metrics and errors; empty for an rpc of the gateway's own. Has no
     identifiers in it."""
+    is_read_only: bool = field(init=False)
+    """Whether the rpc has no side effects, so that it may be sent again."""
+    is_unary: bool = field(init=False)
+    """Whether the rpc has one request and one response."""
 
     def __post_init__(self) -> None:
         rest = self.backing if isinstance(self.backing, Rest) else None
+        object.__setattr__(self, "is_read_only", self.idempotency is Idempotency.NO_SIDE_EFFECTS)
+        object.__setattr__(self, "is_unary", self.streaming is Streaming.UNARY)
         object.__setattr__(self, "full_name", f"{self.service}/{self.name}")
         object.__setattr__(self, "operation", f"{rest.rule.verb} {rest.rule.path}" if rest else "")
-
-    @property
-    def is_read_only(self) -> bool:
-        """Whether the rpc has no side effects, so that it may be sent again."""
-        return self.idempotency is Idempotency.NO_SIDE_EFFECTS
 
     @property
     def starts_task(self) -> bool:
@@ -380,7 +381,7 @@ class _Reader:
         cases: dict[str, UnionCase] = {}
         for case in option.cases:
             if prefix + case.value not in tag.enum_type.values_by_name:
-                raise ContractError(f"{where} {option.tag}: {case.value!r} is no value of {tag.enum_type.full_name}")
+                raise ContractError(f"{where} {option.tag}: {case.value!r} is not a value of {tag.enum_type.full_name}")
             for name in (*case.required, *case.optional):
                 if name not in descriptor.fields_by_name:
                     raise ContractError(f"{where} {option.tag}: there is no field {name!r}")

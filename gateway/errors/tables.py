@@ -47,6 +47,7 @@ class Reason(enum.StrEnum):
     FILE_CHANGED = "FILE_CHANGED"
     PROGRAM_TIMEOUT = "PROGRAM_TIMEOUT"
     PROGRAM_OUTPUT_TOO_LARGE = "PROGRAM_OUTPUT_TOO_LARGE"
+    ISSUER_UNREACHABLE = "ISSUER_UNREACHABLE"
 
 
 BY_REASON: Mapping[Reason, int] = {
@@ -76,6 +77,7 @@ BY_REASON: Mapping[Reason, int] = {
     Reason.FILE_CHANGED: code_pb2.FAILED_PRECONDITION,
     Reason.PROGRAM_TIMEOUT: code_pb2.DEADLINE_EXCEEDED,
     Reason.PROGRAM_OUTPUT_TOO_LARGE: code_pb2.RESOURCE_EXHAUSTED,
+    Reason.ISSUER_UNREACHABLE: code_pb2.UNAVAILABLE,
 }
 """gRPC codes of the gateway's own errors."""
 

@@ -27,6 +27,7 @@ __all__ = [
     "Events",
     "Exchanged",
     "FileChanged",
+    "KeysFetched",
     "LoginEnded",
     "Retried",
     "SessionEnded",
@@ -136,6 +137,18 @@ class FileChanged(NamedTuple):
     """Why the new content cannot be used, and the old one stays in use; empty where the new one is in use."""
 
 
+class KeysFetched(NamedTuple):
+    """The gateway asked an issuer of JWTs for its keys."""
+
+    issuer: str
+    """Its name in the configuration."""
+    problem: str
+    """Why it did not get them, and the old ones stay in use; empty where it did."""
+    key_ids: frozenset[str]
+    """Of the keys that are in use now."""
+    seconds: float
+
+
 class Events:
     """Is told what happens, and by itself does nothing. A subscriber overrides what it wants to know.
 
@@ -172,6 +185,9 @@ class Events:
 
     def file_changed(self, changed: FileChanged) -> None:
         """A file has another content."""
+
+    def keys_fetched(self, fetched: KeysFetched) -> None:
+        """An issuer of JWTs was asked for its keys."""
 
     def unknown_field(self, message: str, field: str) -> None:
         """vCenter sent the field `field` in a message of this full name, which the contract does not know."""

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
 
@@ -20,6 +20,9 @@ from gateway.live.serves import serves
 from gateway.vcenter.client import VCenter
 from gateway.vcenter.version import VCenterVersion, VersionReader
 from gateway.vim.client import SHARED_SESSIONS
+
+if TYPE_CHECKING:
+    from gateway.access.fetched_keys import Issuers
 
 __all__ = ["GatewayService", "Limits"]
 
@@ -67,12 +70,14 @@ class GatewayService(Events):
         limits: Limits,
         *,
         has_policy: bool,
+        issuers: Issuers | None = None,
     ) -> None:
         self._contract = contract
         self._vcenter = vcenter
         self._version = version
         self._limits = limits
         self._has_policy = has_policy
+        self._issuers = issuers
         self._certificate: bytes | None = None
         self._expires: float | None = None
         self._draining = False
@@ -184,13 +189,17 @@ class GatewayService(Events):
         has_session = isinstance(call.caller.credential, SessionId)
         own = "the call brings a session of its own, which the gateway neither opens nor renews" if has_session else ""
         no_policy = "" if self._has_policy else "no policy is configured: every caller may call every rpc"
-        rows = (
+        rows = [
             ("policy", self._has_policy, no_policy),
             ("sessions", not has_session, own),
             ("shared-reads", True, "for reads that send cache-control: max-age=SECONDS in their metadata"),
             ("streams", True, ""),
             ("vim", not polls, old),
-        )
+        ]
+        if self._issuers is not None:
+            away = ", ".join(self._issuers.problems)
+            why = f"keys cannot be fetched, and those that are known stay in use: {away}" if away else ""
+            rows.append(("jwt-issuers", not away, why))
         return [
             self._message("Feature", name=name, available=available, **({"explanation": why} if why else {}))
             for name, available, why in rows

@@ -18,9 +18,9 @@ from google.rpc import error_details_pb2
 
 from gateway.access import Admission
 from gateway.access.callers import Metadata
+from gateway.access.unknown_key import UnknownKeyError
 from gateway.calls import Call, Caller
 from gateway.calls.shared_reads import accepted_age
-from gateway.contract import Streaming
 from gateway.errors import Failure, GatewayError, Reason, status_of
 from gateway.events import CallEnded
 from gateway.printable import is_word
@@ -89,16 +89,25 @@ class Arrival:
             self.trace = tracing.begin(method.full_name, method.operation, self.metadata, self.request_id)
 
     def identify(self) -> Caller:
-        """Who calls. Raises GatewayError (UNAUTHENTICATED)."""
+        """Who calls, as far as that is known now. Raises GatewayError (UNAUTHENTICATED)."""
         return self._door.admission.identify(self.metadata, self._context.auth_context, self.peer)
 
-    def call(self, data: bytes | Failure, requests: AsyncIterator[Message] | None = None) -> Call:
+    async def _identified(self) -> Caller:
+        """Who calls. Waits where an issuer of tokens has to be asked first. Raises GatewayError."""
+        try:
+            return self.identify()
+        except UnknownKeyError as error:
+            refreshed = error.refreshed
+        await refreshed()
+        return self.identify()
+
+    async def call(self, data: bytes | Failure, requests: AsyncIterator[Message] | None = None) -> Call:
         """The call, once it is known who makes it and what is asked by the serialized request; or why there is none.
         `requests` are the messages after the first one. Raises GatewayError."""
         if isinstance(data, Failure):
             raise GatewayError(data)
         binding = self.binding
-        self.caller = caller = self.identify()
+        self.caller = caller = await self._identified()
         self.message = message = parsed(binding, data)
         max_age = None
         if self._cache_control is not None and binding.is_read_only:
@@ -110,10 +119,9 @@ class Arrival:
     def _deadline(self) -> float:
         remaining = self._context.time_remaining()
         method = self.binding.method
-        is_unary = method.streaming is Streaming.UNARY
-        if remaining is not None and is_unary:
+        if remaining is not None and method.is_unary:
             remaining -= min(_MAX_SECONDS_FOR_THE_ANSWER, _SHARE_FOR_THE_ANSWER * remaining)
-        if method.waits or not is_unary:
+        if method.waits or not method.is_unary:
             seconds = math.inf if remaining is None else remaining
         else:
             seconds = self._door.seconds_for(self.binding.is_read_only, remaining)

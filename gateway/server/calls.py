@@ -37,7 +37,7 @@ def unary_handler(
         failure: Failure | None = CANCELLED
         response, age = b"", None
         try:
-            response, age = await unary(arrival.call(data))
+            response, age = await unary(await arrival.call(data))
             if len(response) > max_response_bytes:
                 text = f"the response has {len(response)} bytes; the gateway sends at most {max_response_bytes}"
                 raise GatewayError(arrival.unanswered(Reason.VCENTER_RESPONSE_TOO_LARGE, text))

@@ -81,7 +81,8 @@ class Gateway(Events):
         self._vcenter_options = vcenter
         self._admission = admission
         self._retries = retries
-        self._events = events or Events()
+        self._events: Events = events or Events()
+        self._told = self._events
         self.audit = audit
         self._tracing = tracing
         self._version = VersionReader(vcenter)
@@ -108,6 +109,11 @@ class Gateway(Events):
         """Rpcs under way."""
         return self._drain.active
 
+    @property
+    def is_vcenter_usable(self) -> bool:
+        """What the health service says about vCenter: calls are sent to it, and its certificate is trusted."""
+        return self._is_closed and self._is_trusted
+
     async def start(self) -> int:
         """Starts serving and returns the port. Raises OSError when the address cannot be used."""
         quiet_library()
@@ -127,6 +133,9 @@ class Gateway(Events):
         if not self.port:
             await self._close_vcenter()
             raise OSError(f"cannot listen on {self.options.listen}: the address is in use or not one of this machine")
+        if (issuers := self._admission.issuers) is not None:
+            # Before there are calls: each of them would wait for it.
+            await issuers.start(self._told)
         await server.start()
         self._server = server
         services = ("", VCENTER_HEALTH, CLIENTS_HEALTH, *self.contract.services)
@@ -165,6 +174,8 @@ class Gateway(Events):
             await watching.close()
         if self.machines is not None:
             await self.machines.close()
+        if (issuers := self._admission.issuers) is not None:
+            await issuers.close()
         if vcenter is not None:
             await vcenter.close()
         await self._version.close()
@@ -188,8 +199,7 @@ class Gateway(Events):
 
     def _tell_of_vcenter(self) -> None:
         status = health_pb2.HealthCheckResponse
-        is_well = self._is_closed and self._is_trusted
-        self._health.set(status.SERVING if is_well else status.NOT_SERVING, (VCENTER_HEALTH,))
+        self._health.set(status.SERVING if self.is_vcenter_usable else status.NOT_SERVING, (VCENTER_HEALTH,))
 
     def _handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
         """The handler of all rpcs."""
@@ -200,9 +210,11 @@ class Gateway(Events):
             self._version,
             self._limits(),
             has_policy=admission.policy is not None,
+            issuers=admission.issuers,
         )
         audit = self.audit
         events = combined(TraceEvents(), self._events, self, service, *([audit] if audit else []))
+        self._told = events
         loop = asyncio.get_running_loop()
 
         def file_changed(path: Path, problem: str) -> None:

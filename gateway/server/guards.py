@@ -20,11 +20,12 @@ from gateway.access.tokens import StaticTokens
 from gateway.calls import Basic
 from gateway.files import ReloadedFile, UnusableFileError
 from gateway.logs import audit_writer
-from gateway.settings import AuthSettings, Settings
+from gateway.settings import AuthSettings, IssuerSettings, Settings
 
 if TYPE_CHECKING:
     from gateway.access.certificates import AllowedCertificates
-    from gateway.access.jwt import JwtVerifier
+    from gateway.access.fetched_keys import FetchedKeys, Issuers
+    from gateway.access.jwt import IssuerKeys, JwtVerifier
     from gateway.server.tls import ServerTls
 
 __all__ = ["Guards", "account_file", "make_guards"]
@@ -59,7 +60,8 @@ def make_guards(settings: Settings, simulator: Basic | None = None) -> Guards:
             f"the audit log {settings.log.audit_file} cannot be written: {error.strerror}"
         ) from None
     policy = ReloadedFile(auth.policy_file, parse_policy) if auth.policy_file else None
-    admission = Admission(_identify(settings, simulator), policy.current if policy else None)
+    identify, issuers = _identify(settings, simulator)
+    admission = Admission(identify, policy.current if policy else None, issuers)
     audit = AuditLog(file.write if file else audit_writer(), must_record=settings.log.audit_on_failure == "refuse")
     return Guards(admission, audit, file, server_tls)
 
@@ -75,21 +77,22 @@ def account_file(auth: AuthSettings) -> ReloadedFile[Basic] | None:
     return ReloadedFile(auth.password_file, lambda content: Basic(user, _password(content)))
 
 
-def _identify(settings: Settings, simulator: Basic | None) -> Identify:
+def _identify(settings: Settings, simulator: Basic | None) -> tuple[Identify, Issuers | None]:
     auth = settings.auth
     if auth.mode == "passthrough":
-        return passthrough(simulator if settings.anonymous_allowed else None)
-    callers = _callers(auth) if auth.callers_are_known else None
+        return passthrough(simulator if settings.anonymous_allowed else None), None
+    callers, issuers = _callers(auth) if auth.callers_are_known else (None, None)
     if account := account_file(auth):
-        return service_account(account.current, callers)
+        return service_account(account.current, callers), issuers
     # Without a vCenter of its own, the simulator's account is the service account.
     stand_in = simulator or Basic("nobody", "")
-    return service_account(lambda: stand_in, callers)
+    return service_account(lambda: stand_in, callers), issuers
 
 
-def _callers(auth: AuthSettings) -> Callers:
+def _callers(auth: AuthSettings) -> tuple[Callers, Issuers | None]:
     tokens = StaticTokens(auth.tokens_file) if auth.tokens_file else None
-    return Callers(certificates=_allowed_certificates(auth), tokens=tokens, jwt=_jwt_verifier(auth))
+    verifier, issuers = _jwt_verifier(auth)
+    return Callers(certificates=_allowed_certificates(auth), tokens=tokens, jwt=verifier), issuers
 
 
 def _allowed_certificates(auth: AuthSettings) -> AllowedCertificates | None:
@@ -100,18 +103,33 @@ def _allowed_certificates(auth: AuthSettings) -> AllowedCertificates | None:
     return AllowedCertificates(auth.certificates)
 
 
-def _jwt_verifier(auth: AuthSettings) -> JwtVerifier | None:
-    if auth.jwks_file is None:
-        return None
-    from gateway.access.jwt import JwtVerifier
+def _jwt_verifier(auth: AuthSettings) -> tuple[JwtVerifier | None, Issuers | None]:
+    if not auth.issuers:
+        return None, None
+    from gateway.access.jwt import FileKeys, Issuer, JwtVerifier
 
-    return JwtVerifier(
-        auth.jwks_file,
-        issuer=auth.jwt_issuer or "",
-        audience=auth.jwt_audience or "",
-        algorithms=auth.jwt_algorithms,
-        claim=auth.jwt_claim,
-    )
+    fetched: list[FetchedKeys] = []
+    issuers = []
+    for entry in auth.issuers:
+        if entry.jwks_file:
+            source: IssuerKeys = FileKeys(entry.issuer or "", entry.jwks_file)
+        else:
+            source = _fetched_keys(entry, auth.jwt.refresh_seconds)
+            fetched.append(source)
+        audience = entry.audience or ("vcenter-gateway",)
+        issuers.append(Issuer(source, audience, entry.algorithms, entry.claim, entry.identity_prefix, entry.own_names))
+    if not fetched:
+        return JwtVerifier(issuers), None
+    from gateway.access.fetched_keys import Issuers
+
+    return JwtVerifier(issuers), Issuers(fetched)
+
+
+def _fetched_keys(entry: IssuerSettings, refresh_seconds: float) -> FetchedKeys:
+    from gateway.access.fetched_keys import FetchedKeys
+    from gateway.access.issuer_client import IssuerClient, IssuerOptions
+
+    return FetchedKeys(IssuerClient(IssuerOptions.of(entry)), refresh_seconds)
 
 
 def _password(content: bytes) -> str:

@@ -56,7 +56,7 @@ def rpc_handler(
     handlers: dict[str, Any] = {}
     for name, binding in bindings.items():
         method = binding.method
-        if method.streaming is not Streaming.UNARY:
+        if not method.is_unary:
             answer = _single(local[name]) if method.streaming is Streaming.CLIENT else local[name]
             stream = stream_handler(door, binding, answer, events, streams)
             handlers[f"/{name}"] = grpc.stream_stream_rpc_method_handler(stream)

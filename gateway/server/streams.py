@@ -143,7 +143,7 @@ def stream_handler(
         sent = 0
         writing: asyncio.Future[bool] | None = None
         try:
-            call = arrival.call(await _request(context), _further(context, binding) if takes_requests else None)
+            call = await arrival.call(await _request(context), _further(context, binding) if takes_requests else None)
             door.admission.authorize(call)
             events.call_started(call)
 

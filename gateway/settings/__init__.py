@@ -1,16 +1,17 @@
 """What can be configured, and where each value comes from.
 
 One table, the model, gives everything else: the flags of `serve`, the environment variables, the keys of the
-configuration file, the checks, and the reference in docs/configuration.md. A flag beats the environment, which beats
-the file. What a setting is called follows from its place: `vcenter.ca_file` in the file is the flag `--vcenter-ca-file`
-and the variable `GATEWAY_VCENTER_CA_FILE`; the section `server` is left out, and what a section is there for has its
-name alone: `--vcenter`, `--simulator`, `--tracing`. Where values come from is the matter of gateway.configuration.
+configuration file, the checks, and docs/reference/configuration.md. A flag beats the environment, which beats the file.
+What a setting is called follows from its place: `vcenter.ca_file` in the file is the flag `--vcenter-ca-file` and the
+variable `GATEWAY_VCENTER_CA_FILE`; the section `server` is left out, and what a section is there for has its name
+alone: `--vcenter`, `--simulator`, `--tracing`. Where values come from is the matter of gateway.configuration.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from operator import attrgetter
 from typing import Any, Self, cast
 
 from pydantic import BaseModel, model_validator
@@ -19,6 +20,7 @@ from pydantic_core import PydanticCustomError
 from gateway.settings.access import AuthSettings
 from gateway.settings.address import is_loopback, join_address, split_address
 from gateway.settings.admin import AdminSettings
+from gateway.settings.jwt import IssuerSettings
 from gateway.settings.live import LiveSettings
 from gateway.settings.metrics import MetricsSettings
 from gateway.settings.section import VARIABLE_PREFIX, Section, Setting
@@ -30,6 +32,7 @@ __all__ = [
     "VARIABLE_PREFIX",
     "AdminSettings",
     "AuthSettings",
+    "IssuerSettings",
     "LiveSettings",
     "LogSettings",
     "MetricsSettings",
@@ -42,6 +45,7 @@ __all__ = [
     "VCenterSettings",
     "all_settings",
     "is_loopback",
+    "issuers_table",
     "join_address",
     "reference_table",
     "split_address",
@@ -88,6 +92,8 @@ class Settings(Section):
             yield "names in certificates need authorities to trust: give --tls-client-ca-file", "auth.certificates"
         if auth.jwks_file and not (auth.jwt_issuer and auth.jwt_audience):
             yield "a JWT is checked for its issuer and its audience: give both", "auth.jwks_file"
+        else:
+            yield from self._confusable_issuers()
         if self.metrics.machines and self.admin.listen is None:
             yield "the admin port serves the metrics of machines: give --admin-listen", "metrics.machines"
         if self.metrics.machines and auth.mode == "passthrough" and not self.simulator.enabled:
@@ -97,8 +103,8 @@ class Settings(Section):
         if auth.mode == "passthrough":
             given = [
                 name
-                for name in ("user", "password_file", "certificates", "tokens_file", "jwks_file")
-                if getattr(auth, name)
+                for name in ("user", "password_file", "certificates", "tokens_file", "jwks_file", "jwt.issuers")
+                if attrgetter(name)(auth)
             ]
             if given:
                 text = "callers bring their own vCenter credentials; this needs --auth-mode service-account"
@@ -108,9 +114,25 @@ class Settings(Section):
         elif not (auth.callers_are_known or auth.allow_anyone or self.is_local):
             yield (
                 "anybody who reaches this address could use the service account: give --auth-certificates, "
-                "--auth-tokens-file or --auth-jwks-file, or listen on a loopback address",
+                "--auth-tokens-file, --auth-jwks-file or auth.jwt.issuers, or listen on a loopback address",
                 "auth.mode",
                 "server.listen",
+            )
+
+    def _confusable_issuers(self) -> Iterator[tuple[str, ...]]:
+        """Issuers of which a token, or a name, could be either's."""
+        issuers = self.auth.issuers
+        concerns = ("auth.jwks_file", "auth.jwt.issuers")
+        names = [each.issuer for each in issuers if each.issuer]
+        if len(set(names)) < len(names):
+            yield "two issuers of JWTs have the same name: their tokens could not be told apart", *concerns
+        if sum(each.kubernetes for each in issuers) > 1:
+            yield "the gateway runs in one cluster: one issuer can have kubernetes", *concerns
+        prefixes = [each.own_names for each in issuers]
+        if len(set(prefixes)) < len(prefixes):
+            yield (
+                "two issuers of JWTs could give the same name to different callers: give each another identity_prefix",
+                *concerns,
             )
 
     @property
@@ -139,7 +161,7 @@ def _settings_below(path: str, model: type[BaseModel]) -> Iterator[Setting]:
 
 
 def reference_table() -> str:
-    """All settings as a Markdown table, for docs/configuration.md."""
+    """All settings as a Markdown table, for docs/reference/configuration.md."""
     rows = ["| Flag, variable, key in the file | Takes | Default | Meaning |", "|---|---|---|---|"]
     for setting in all_settings():
         flag = f"--{setting.name}" + (f"` / `--no-{setting.name}" if setting.is_switch else "")
@@ -147,4 +169,14 @@ def reference_table() -> str:
             f"| `{flag}`<br>`{setting.variable}`<br>`{setting.key}` | {setting.takes} "
             f"| {f'`{setting.default}`' if setting.default else ''} | {setting.description} |"
         )
+    return "\n".join(rows)
+
+
+def issuers_table() -> str:
+    """What an issuer in `auth.jwt.issuers` has, as a Markdown table, for docs/reference/configuration.md."""
+    rows = ["| Key | Takes | Default | Meaning |", "|---|---|---|---|"]
+    for field, info in IssuerSettings.model_fields.items():
+        key = Setting("auth.jwt.issuers[]", field, info)
+        default = f"`{key.default}`" if key.default else ""
+        rows.append(f"| `{field}` | {key.takes} | {default} | {key.description} |")
     return "\n".join(rows)

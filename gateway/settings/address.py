@@ -7,7 +7,15 @@ import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["checked_thumbprint", "checked_url", "is_loopback", "join_address", "reachable", "split_address"]
+__all__ = [
+    "checked_key_url",
+    "checked_thumbprint",
+    "checked_url",
+    "is_loopback",
+    "join_address",
+    "reachable",
+    "split_address",
+]
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]/\s]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognized, not used
@@ -62,6 +70,25 @@ def checked_url(url: str) -> str:
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError("the vCenter URL is scheme, host and port alone; the gateway adds the path")
     return f"{parts.scheme}://{_authority(parts)}"
+
+
+def checked_key_url(url: str) -> str:
+    """A URL that keys may be fetched from, as it is. Raises ValueError with a sentence: whoever can change the answer
+    on the way can make tokens."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("it is not a URL") from None
+    if not host or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("it is not a URL such as https://issuer.example.com")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("it must not hold a user name or a password")
+    if parts.fragment or "#" in url:
+        raise ValueError("it must not have a fragment")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        raise ValueError("keys are fetched by https alone, or by http from a loopback address")
+    return url
 
 
 def _authority(parts: SplitResult) -> str:

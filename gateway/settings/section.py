@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, cast, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -95,6 +95,12 @@ class Setting:
     @property
     def is_switch(self) -> bool:
         return self.info.annotation is bool
+
+    @property
+    def entries(self) -> type[Section] | None:
+        """What each entry has of a setting that is a list of sections, else None."""
+        model = next(iter(get_args(self.info.annotation)), None)
+        return model if isinstance(model, type) and issubclass(model, Section) else None
 
     @property
     def takes(self) -> str:

@@ -93,11 +93,11 @@ class Binding:
     _errors: ErrorReader = field(repr=False)
     _token: str | None = field(repr=False)
     """The field that makes a call repeatable, None where no field does."""
+    is_read_only: bool = field(init=False)
+    """Whether the rpc has no side effects, so that it may be sent again."""
 
-    @property
-    def is_read_only(self) -> bool:
-        """Whether the rpc has no side effects, so that it may be sent again."""
-        return self.method.is_read_only
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_read_only", self.method.is_read_only)
 
     def is_repeatable(self, message: Message) -> bool:
         """Whether sending the call again does no harm: it has no side effects, or carries a token by which vCenter

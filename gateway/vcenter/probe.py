@@ -66,7 +66,7 @@ class VCenterProbe:
             found = await asyncio.to_thread(_about_certificate, self._options)
             if found is not None:
                 return found
-        remedy = f"To see where the way ends, run: vcenter-gateway check --vcenter {self._options.url}"
+        remedy = f"To find out where the connection fails, run: vcenter-gateway check --vcenter {self._options.url}"
         return VCenterState(False, version.problem, remedy)
 
 

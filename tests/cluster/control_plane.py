@@ -24,7 +24,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.cluster.build import Kubernetes
 from tests.integration.certificates import Authority
 
-__all__ = ["ISSUER", "SERVICES", "ControlPlane", "StartError", "api_server_flags", "control_plane", "new_signer"]
+__all__ = [
+    "ISSUER",
+    "SERVICES",
+    "ControlPlane",
+    "StartError",
+    "api_server_flags",
+    "control_plane",
+    "new_signer",
+    "wait_until_ready",
+]
 
 ISSUER = "https://kubernetes.default.svc"
 SERVICES = "198.19.0.0/16"
@@ -141,7 +150,9 @@ def api_server_flags(plane: ControlPlane, *signers: str) -> list[str]:
     return [
         *("--etcd-servers", f"http://{plane.address}:{plane.ports['etcd']}"),
         *("--bind-address", plane.address, "--secure-port", str(plane.ports["kube-apiserver"])),
-        *("--endpoint-reconciler-type", "none", "--authorization-mode", "Node,RBAC"),
+        # Pods find the API server by the endpoints of the service `kubernetes`, which cannot be loopback addresses.
+        *("--endpoint-reconciler-type", "none" if plane.address.startswith("127.") else "lease"),
+        *("--authorization-mode", "Node,RBAC"),
         *("--tls-cert-file", str(plane.file("server.crt")), "--tls-private-key-file", str(plane.file("server.key"))),
         *("--client-ca-file", ca, "--kubelet-certificate-authority", ca, *admin),
         *("--kubelet-preferred-address-types", "InternalIP", "--service-cluster-ip-range", SERVICES),
@@ -171,7 +182,7 @@ def _start_all(plane: ControlPlane) -> None:
         ),
     )
     plane.start("kube-apiserver", *api_server_flags(plane, "signer.key"))
-    _wait_until_ready(plane)
+    wait_until_ready(plane)
     plane.start(
         "kube-controller-manager",
         *_controller_flags(plane, plane.ports["kube-controller-manager"]),
@@ -194,7 +205,7 @@ def _controller_flags(plane: ControlPlane, port: int) -> list[str]:
     return [*access, "--bind-address", plane.address, "--secure-port", str(port), "--leader-elect=false"]
 
 
-def _wait_until_ready(plane: ControlPlane, seconds: float = 90) -> None:
+def wait_until_ready(plane: ControlPlane, seconds: float = 90) -> None:
     """Waits for the API server, and for what it makes in the beginning."""
     end = time.monotonic() + seconds
     with plane.session() as session:

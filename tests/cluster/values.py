@@ -37,7 +37,7 @@ def _of_documents() -> list[Example]:
     known = set(yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8")))
     found = []
     # Other pages have blocks of gateway.yaml, whose sections have names that values have too.
-    for path in (ROOT / "docs" / "kubernetes.md", ROOT / "docs" / "operations.md"):
+    for path in (ROOT / "docs" / "operate" / "kubernetes.md", ROOT / "docs" / "operate" / "operations.md"):
         for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", path.read_text(encoding="utf-8"), re.S), 1):
             content = yaml.safe_load(block)
             if isinstance(content, dict) and content and set(content) <= known:

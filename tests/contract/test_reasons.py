@@ -13,7 +13,7 @@ from google.rpc import code_pb2
 from gateway.contract import load_contract
 from gateway.errors import BY_REASON, GATEWAY_DOMAIN, Reason
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "errors.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "errors.md"
 FILE = "vcenter/gateway/v1/reason.proto"
 _PREFIX = "REASON_"
 _EXAMPLE = re.compile(r"^\s*\{.*\}\s*$", re.DOTALL | re.MULTILINE)

@@ -14,16 +14,16 @@ OVERLOADED = ("RESOURCE_EXHAUSTED", "OVERLOADED")
 READONLY = "readonly@vsphere.local"
 MANY = ServerOptions("127.0.0.1:0", max_concurrent_streams=2000)
 """All callers of a test share one connection, on which no call is to wait for a stream."""
-MARGIN = 2.0
+MARGIN = 20.0
 """Seconds by which client, gateway and vCenter, all in one process here, may be late on a busy machine."""
 
 
 async def test_deadlines_hold_while_vcenter_is_slow() -> None:
-    """A thousand calls with one second each, for a vCenter that takes two: all end by their deadlines, health answers
-    all the while, and no place is lost."""
+    """A thousand calls with one second each, for a vCenter that takes minutes: all end by their deadlines, health
+    answers all the while, and no place is lost."""
     async with running_system(server=MANY) as system:
         await system.client.call(READ, READ_REQUEST)
-        system.simulator.faults.add(Fault.latency(2), operation=READ_ID, times=None)
+        system.simulator.faults.add(Fault.latency(300), operation=READ_ID, times=None)
         took: list[float] = []
 
         async def timed() -> object:

@@ -1,4 +1,4 @@
-"""docs/reliability.md names tests that exist, and all tests of this folder."""
+"""docs/explain/reliability.md names tests that exist, and all tests of this folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/reliability.md").read_text("utf-8"))))
+PAGE = (ROOT / "docs/explain/reliability.md").read_text("utf-8")
+NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)))
 
 
 def names_in(path: Path) -> set[str]:

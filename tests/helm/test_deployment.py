@@ -248,3 +248,47 @@ def test_traces_go_to_the_collector() -> None:
     assert file["tracing"] == {"enabled": True}
     assert "tracing" not in gateway_yaml(render(VCENTER))
     assert not [entry for entry in pod()["containers"][0]["env"] if entry["name"].startswith("OTEL_")]
+
+
+KUBERNETES = {
+    "config": {**VCENTER["config"], "auth": {"mode": "service-account", "user": "gateway@vsphere.local"}},
+    "auth": {"kubernetes": {"enabled": True}},
+    "secrets": {"vcenterPassword": {"existingSecret": "vcenter"}},
+}
+POD_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+def test_what_the_keys_of_a_cluster_take() -> None:
+    """The pod gets a token for the API server that Kubernetes renews, and the cluster's authority, in the usual place;
+    whoever may not use the API server otherwise still may not."""
+    found = pod(KUBERNETES)
+    assert found["automountServiceAccountToken"] is False
+    [mount] = [each for each in found["containers"][0]["volumeMounts"] if each["mountPath"] == POD_FOLDER]
+    [volume] = [each for each in found["volumes"] if each["name"] == mount["name"]]
+    token, authority = volume["projected"]["sources"]
+    assert token == {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
+    assert authority["configMap"] == {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+    assert not [each["kind"] for each in render(KUBERNETES) if each["kind"].endswith(("Role", "RoleBinding"))]
+
+
+def test_tokens_that_kubernetes_mounts_itself() -> None:
+    """Where Kubernetes mounts the token, the chart does not."""
+    found = pod(KUBERNETES, automountServiceAccountToken=True)
+    assert POD_FOLDER not in [each["mountPath"] for each in found["containers"][0]["volumeMounts"]]
+
+
+def test_without_callers_of_the_cluster() -> None:
+    """Who does not ask for it gets no token into the pod."""
+    assert "projected" not in str(pod())
+
+
+def test_the_issuers_in_the_configuration() -> None:
+    """The cluster is one issuer beside those of the configuration; its name is that of the API server unless given."""
+    [issuer] = yaml.safe_load(gateway_yaml(render(KUBERNETES)))["auth"]["jwt"]["issuers"]
+    assert issuer == {"kubernetes": True, "audience": ["vcenter-gateway"]}
+    named = {**KUBERNETES, "auth": {"kubernetes": {"enabled": True, "issuer": "https://a", "audience": "b"}}}
+    [issuer] = yaml.safe_load(gateway_yaml(render(named)))["auth"]["jwt"]["issuers"]
+    assert issuer == {"kubernetes": True, "audience": ["b"], "issuer": "https://a"}
+    objects = render({}, CHART / "ci" / "kubernetes-callers-values.yaml")
+    both = yaml.safe_load(gateway_yaml(objects))["auth"]["jwt"]["issuers"]
+    assert [each.get("issuer") for each in both] == ["https://login.example.com", None]

@@ -105,6 +105,25 @@ def test_twice_in_one_release(tmp_path: Path) -> None:
         assert all(f'namespace="apps",job="gw-{ending}"' in rule["expr"] for rule in rules)
 
 
+@pytest.mark.parametrize("monitor", ["ServiceMonitor", "PodMonitor"])
+@pytest.mark.parametrize(
+    ("machines", "paths"),
+    [(["web-*"], ["/metrics", "/metrics/machines"]), ([], ["/metrics"])],
+    ids=["some machines", "none"],
+)
+def test_metrics_of_machines_are_scraped(monitor: str, machines: list[str], paths: list[str]) -> None:
+    """Where the configuration names machines, which takes no further value."""
+    values = {
+        "metrics": {monitor[0].lower() + monitor[1:]: {"enabled": True}},
+        "config": {"metrics": {"machines": machines}},
+    }
+    objects = render(values, CHART / "ci" / "service-account-values.yaml")
+    validate(objects)
+    [spec] = [item["spec"] for item in objects if item["kind"] == monitor]
+    endpoints = spec.get("endpoints") or spec["podMetricsEndpoints"]
+    assert [endpoint["path"] for endpoint in endpoints] == paths
+
+
 def test_custom_resources_are_checked_strictly() -> None:
     """All kinds are among the files of values, and a field that is misspelt is found, however deep."""
     objects = [item for file in VALUE_FILES for item in render({}, file) if item["kind"] in KINDS]

@@ -83,6 +83,19 @@ def test_network_policy() -> None:
     assert vcenter == {"ports": [{"port": 8443, "protocol": "TCP"}], "to": [{"ipBlock": {"cidr": "192.0.2.10/32"}}]}
 
 
+def test_network_policy_for_the_keys_of_a_cluster() -> None:
+    """Where callers are ServiceAccounts, the API server is let out too, at its Service and behind it."""
+    objects = render({}, CHART / "ci" / "kubernetes-callers-values.yaml")
+    rule = only(objects, "NetworkPolicy")["spec"]["egress"][2]
+    assert rule["ports"] == [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]
+    assert rule["to"] == [{"ipBlock": {"cidr": "10.96.0.1/32"}}, {"ipBlock": {"cidr": "192.0.2.30/32"}}]
+    values = {**VCENTER, "networkPolicy": {"enabled": True, "apiServerPorts": [8443]}}
+    values["config"] = {**VCENTER["config"], "auth": {"mode": "service-account", "user": "a"}}
+    values |= {"auth": {"kubernetes": {"enabled": True}}, "secrets": {"vcenterPassword": {"existingSecret": "a"}}}
+    rule = only(render(values), "NetworkPolicy")["spec"]["egress"][2]
+    assert rule == {"ports": [{"port": 8443, "protocol": "TCP"}]}
+
+
 def test_network_policy_without_an_address() -> None:
     """A name in vCenter's URL can be at any address: its port is let out."""
     spec = only(render({**VCENTER, "networkPolicy": {"enabled": True}}), "NetworkPolicy")["spec"]
@@ -165,7 +178,7 @@ def test_labels_are_not_those_of_targets() -> None:
 
 def test_docs_name_metrics_that_exist() -> None:
     """Whoever copies a name from the documentation finds something."""
-    for path in (CHART.parents[1] / "docs").glob("*.md"):
+    for path in (CHART.parents[1] / "docs").glob("**/*.md"):
         named = metrics_in(path.read_text(encoding="utf-8")) - {"vcenter_gateway_client"}
         assert named <= KNOWN, path.name
 
@@ -175,7 +188,7 @@ def test_alerts_name_metrics_that_exist() -> None:
     values = {**deepcopy(VCENTER), "metrics": {"prometheusRule": {"enabled": True}}}
     rules = only(render(values), "PrometheusRule")["spec"]["groups"][0]["rules"]
     names = [rule["alert"] for rule in rules]
-    assert len(names) == len(set(names)) == 11
+    assert len(names) == len(set(names)) == 12
     for rule in rules:
         assert metrics_in(rule["expr"]), rule["alert"]
         assert metrics_in(rule["expr"]) <= KNOWN, rule["alert"]

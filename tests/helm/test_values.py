@@ -56,17 +56,19 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
         "a JWT is checked for its issuer and its audience",
     ),
     (
-        "ServiceAccounts without keys",
-        with_config({"auth": {"kubernetes": {"enabled": True}}, "secrets": PASSWORD}, auth=ACCOUNT),
-        "auth.kubernetes.enabled needs the keys that the cluster signs tokens with",
+        "ServiceAccounts with any audience",
+        with_config({"auth": {"kubernetes": {"enabled": True, "audience": ""}}, "secrets": PASSWORD}, auth=ACCOUNT),
+        "auth.kubernetes.audience is empty",
     ),
     (
-        "ServiceAccounts beside another issuer",
-        with_config(
-            {"auth": {"kubernetes": {"enabled": True}}, "secrets": {**PASSWORD, "jwks": {"value": "{}"}}},
-            auth={**ACCOUNT, "jwt_issuer": "https://issuer.example.com"},
-        ),
-        "come from auth.kubernetes: leave one of them out",
+        "ServiceAccounts past the chart",
+        with_config({"secrets": PASSWORD}, auth={**ACCOUNT, "jwt": {"issuers": [{"kubernetes": True}]}}),
+        "use auth.kubernetes",
+    ),
+    (
+        "issuers in passthrough mode",
+        with_config({}, auth={"jwt": {"issuers": [{"issuer": "https://a.example", "discovery": True}]}}),
+        "config.auth.jwt.issuers, config.auth.user and config.auth.certificates need config.auth.mode=service-account",
     ),
     (
         "ServiceAccounts in passthrough mode",

@@ -59,7 +59,7 @@ from tests.integration.processes import Running, run, running
 GET_OPERATION = "GET /api/vcenter/vm/{vm}/power"
 START_OPERATION = "POST /api/vcenter/vm/{vm}/power?action=start"
 LIST_PROCESSES = "vcenter.vm.guest.v1.ProcessesService/ListProcesses"
-DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
 SERVE = ("serve", "--simulator", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -293,12 +293,14 @@ async def test_breaker(system: System) -> None:
     """The state of the breaker is one of three, and the page says that vCenter does not answer."""
     await system.call(READ, READ_REQUEST)
     assert await system.admin.value("breaker_state", state="closed") == 1
+    assert await system.admin.value("vcenter_usable") == 1
     assert "Answers" in (await system.admin.get("/"))[1]
     await system.simulator.stop()
     for _ in range(10):
         await system.call(START, START_REQUEST)
     assert await system.admin.value("breaker_state", state="open") == 1
     assert await system.admin.value("breaker_state") == 1
+    assert await system.admin.value("vcenter_usable") == 0
     assert await system.admin.value("vcenter_calls_total", status="VCENTER_UNREACHABLE") > 0
     assert "Does not answer" in (await system.admin.get("/"))[1]
     assert (await system.admin.get("/readyz"))[0] == 200, "a gateway without its vCenter still serves"

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from pathlib import Path
 
+import aiohttp
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gateway.server.gateway import VCENTER_HEALTH
 from gateway.simulator import Simulator, SimulatorOptions
 from tests.integration.cases import ADMINISTRATOR
 from tests.integration.processes import running
-from tests.integration.test_serving import READY, SERVE
+from tests.integration.test_serving import READY, SERVE, channel_to
 
 
 async def test_a_certificate_that_nobody_trusts(tmp_path: Path) -> None:
-    """The log says it at the start, once for all workers, with what to do about it."""
+    """The log says it at the start, once for all workers, with what to do about it. Health and metrics of all workers
+    say that vCenter cannot be called, before any caller has tried."""
+    admin = ("--workers", "2", "--admin-listen", "127.0.0.1:0")
     async with (
         Simulator(SimulatorOptions(tls=True)) as simulator,
-        running(tmp_path, *SERVE, "--vcenter", simulator.url, "--workers", "2") as process,
+        running(tmp_path, *SERVE, "--vcenter", simulator.url, *admin) as process,
+        aiohttp.ClientSession() as http,
     ):
         await process.wait_for("certificate is not trusted")
         await process.wait_for(READY)
+        address = (await process.wait_for(r"admin port http://(127\.0\.0\.1:\d+)"))[1]
+        async with asyncio.timeout(30):
+            metrics = ""
+            while "\nvcenter_gateway_vcenter_usable 0.0\n" not in metrics:
+                async with http.get(f"http://{address}/metrics") as response:
+                    metrics = await response.text()
+        async with channel_to(process) as channel:
+            asked = health_pb2.HealthCheckRequest(service=VCENTER_HEALTH)
+            health = await health_pb2_grpc.HealthStub(channel).Check(asked, timeout=20)
+        assert health.status == health_pb2.HealthCheckResponse.NOT_SERVING
         assert await process.end(signal.SIGTERM) == 0
     [line] = [line for line in process.logs() if "not trusted" in line["event"]]
     assert line["level"] == "warning"

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from gateway.access import Admission, Policy, parse_policy, passthrough
+from gateway.admin.metrics import PREFIX, Metrics
 from gateway.live import HubLimits
 from gateway.server import ServerOptions
 from gateway.server.streams import StreamLimits
@@ -59,6 +61,23 @@ async def test_changes(system: System) -> None:
     await followed.until(lambda: OFF not in followed.vms)
     assert len(followed.vms) == count - 1
     assert followed.problems == []
+
+
+async def test_hubs_are_counted() -> None:
+    """One for each credential, whatever the number of its streams."""
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    async with running_system(events=metrics) as system:
+
+        def hubs() -> float | None:
+            metrics.refresh(system.gateway)
+            return registry.get_sample_value(PREFIX + "live_hubs")
+
+        assert hubs() == 0
+        streams = [await follow(system.client) for _ in range(2)]
+        assert hubs() == 1
+        for followed in streams:
+            followed.stream.cancel()
 
 
 async def test_fields_that_nobody_watches(system: System) -> None:

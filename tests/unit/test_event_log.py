@@ -24,7 +24,7 @@ from gateway.transcoding import compile_bindings
 from gateway.vcenter.breaker import BreakerState
 from tests.calls import call_of
 
-PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "operate" / "monitoring.md").read_text()
 START = "vcenter.vm.v1.PowerService/StartVm"
 BINDINGS = compile_bindings(load_contract())
 PEER = "ipv4:192.0.2.7:40312"

@@ -36,7 +36,7 @@ from gateway.vcenter import VCenterOptions
 from gateway.vcenter.retry import RetryPolicy
 
 VCENTER = {"GATEWAY_VCENTER": "https://vc.example.com"}
-DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
 
 
 def problems(flags: dict[str, object], environ: dict[str, str]) -> list[str]:
@@ -440,7 +440,7 @@ def test_names_are_distinct_and_described() -> None:
 
 
 def test_document_has_every_setting() -> None:
-    """docs/configuration.md holds the table of all settings as the model has it (gateway.settings.reference_table)."""
+    """docs/reference/configuration.md holds the table of all settings as the model has it."""
     assert reference_table() in DOCUMENT.read_text()
 
 

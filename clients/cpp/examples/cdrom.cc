@@ -41,34 +41,42 @@ void Connect(hardware::CdromService::Stub& cdroms, const std::string& cdrom) {
   hardware::ConnectCdromRequest request;
   request.set_vm(kVm);
   request.set_cdrom(cdrom);
+  // [docs: error]
   try {
     Call(cdroms, &hardware::CdromService::Stub::ConnectCdrom, request);
     std::cout << cdrom << " is connected\n";
   } catch (const vcenter_gateway::Error& error) {
+  // [docs: end]
     if (error.type != ERROR_TYPE_ALREADY_IN_DESIRED_STATE) throw;
     std::cout << cdrom << " was connected already: " << error.messages.at(0).default_message() << "\n";
   }
 }
 
 void Run() {
+  // [docs: connect]
   vcenter_gateway::ConnectOptions options;
   if (const std::string user = Environment("GATEWAY_USER", ""); !user.empty()) {
     options.credentials = vcenter_gateway::Credentials::Basic(user, Environment("GATEWAY_PASSWORD", ""));
   }
   const auto channel = vcenter_gateway::Connect(Environment("GATEWAY_TARGET", "127.0.0.1:50051"), options);
+  // [docs: end]
 
+  // [docs: list]
   vcenter::v1::VmService::Stub vms(channel);
   const auto list = Call(vms, &vcenter::v1::VmService::Stub::ListVms, vcenter::v1::ListVmsRequest());
   for (const auto& vm : list.vms()) {
     std::cout << vm.vm() << "  " << vm.name() << "  " << vcenter::vm::v1::PowerState_Name(vm.power_state()) << "\n";
   }
+  // [docs: end]
 
   hardware::CdromService::Stub cdroms(channel);
+  // [docs: create]
   hardware::CreateCdromRequest create;
   create.set_vm(kVm);
   create.mutable_spec()->set_type(hardware::CDROM_HOST_BUS_ADAPTER_TYPE_SATA);
   create.mutable_spec()->mutable_backing()->set_type(hardware::CDROM_BACKING_TYPE_CLIENT_DEVICE);
   const std::string cdrom = Call(cdroms, &hardware::CdromService::Stub::CreateCdrom, create).cdrom();
+  // [docs: end]
   std::cout << cdrom << " is new\n";
 
   Connect(cdroms, cdrom);

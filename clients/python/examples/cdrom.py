@@ -28,22 +28,27 @@ def credentials() -> Credentials | None:
 
 def list_machines(channel: grpc.Channel) -> None:
     """Prints all virtual machines."""
+    # [docs: list]
     for vm in VmServiceStub(channel).ListVms(ListVmsRequest()).vms:
         print(vm.vm, vm.name, PowerState.Name(vm.power_state))
+    # [docs: end]
 
 
 def add(cdroms: CdromServiceStub) -> str:
     """Adds a device and returns its identifier."""
+    # [docs: create]
     spec = cdrom_pb2.CdromCreateSpec(
         # IDE devices cannot be added while the machine runs.
         type=cdrom_pb2.CDROM_HOST_BUS_ADAPTER_TYPE_SATA,
         backing=cdrom_pb2.CdromBackingSpec(type=cdrom_pb2.CDROM_BACKING_TYPE_CLIENT_DEVICE),
     )
     return cdroms.CreateCdrom(cdrom_pb2.CreateCdromRequest(vm=VM, spec=spec)).cdrom
+    # [docs: end]
 
 
 def ensure_connected(cdroms: CdromServiceStub, cdrom: str) -> None:
     """Connects a device, unless it is connected."""
+    # [docs: error]
     try:
         cdroms.ConnectCdrom(cdrom_pb2.ConnectCdromRequest(vm=VM, cdrom=cdrom))
         print("connected it")
@@ -51,6 +56,7 @@ def ensure_connected(cdroms: CdromServiceStub, cdrom: str) -> None:
         if error.error_type is not ErrorType.ALREADY_IN_DESIRED_STATE:
             raise
         print("it is connected already, says vCenter:", error.message)
+    # [docs: end]
 
 
 def remove(cdroms: CdromServiceStub, cdrom: str) -> None:
@@ -64,8 +70,10 @@ def remove(cdroms: CdromServiceStub, cdrom: str) -> None:
 
 def main() -> None:
     """Runs the example."""
+    # [docs: connect]
     target = os.environ.get("GATEWAY_TARGET", "127.0.0.1:50051")
     with connect(target, credentials=credentials()) as channel:
+        # [docs: end]
         list_machines(channel)
         cdroms = CdromServiceStub(channel)
         cdrom = add(cdroms)

@@ -21,12 +21,14 @@ const VM: &str = "vm-1001";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    // [docs: connect]
     let target = env::var("GATEWAY_TARGET").unwrap_or_else(|_| "127.0.0.1:50051".to_owned());
     let mut gateway = Gateway::builder(target);
     if let (Ok(user), Ok(password)) = (env::var("GATEWAY_USER"), env::var("GATEWAY_PASSWORD")) {
         gateway = gateway.credentials(Credentials::basic(user, password));
     }
     let gateway = gateway.connect().await?;
+    // [docs: end]
 
     list_machines(&gateway).await?;
 
@@ -40,15 +42,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn list_machines(gateway: &Gateway) -> Result<(), VCenterError> {
+    // [docs: list]
     let mut machines = VmServiceClient::new(gateway.clone());
     let response = machines.list_vms(ListVmsRequest::default()).await?.into_inner();
     for machine in response.vms {
         println!("{} {} {:?}", machine.vm(), machine.name(), machine.power_state());
     }
+    // [docs: end]
     Ok(())
 }
 
 async fn add(cdroms: &mut CdromServiceClient<Gateway>) -> Result<String, VCenterError> {
+    // [docs: create]
     let spec = CdromCreateSpec {
         // IDE devices cannot be added while the machine runs.
         r#type: Some(CdromHostBusAdapterType::Sata.into()),
@@ -63,6 +68,7 @@ async fn add(cdroms: &mut CdromServiceClient<Gateway>) -> Result<String, VCenter
         spec: Some(spec),
     };
     Ok(cdroms.create_cdrom(request).await?.into_inner().cdrom().to_owned())
+    // [docs: end]
 }
 
 async fn connect_twice(cdroms: &mut CdromServiceClient<Gateway>, cdrom: &str) -> Result<(), VCenterError> {
@@ -71,6 +77,7 @@ async fn connect_twice(cdroms: &mut CdromServiceClient<Gateway>, cdrom: &str) ->
             vm: VM.to_owned(),
             cdrom: cdrom.to_owned(),
         };
+        // [docs: error]
         match cdroms.connect_cdrom(request).await.map_err(VCenterError::from) {
             Ok(_) => println!("connected it"),
             Err(error) if error.error_type() == ErrorType::AlreadyInDesiredState => {
@@ -78,6 +85,7 @@ async fn connect_twice(cdroms: &mut CdromServiceClient<Gateway>, cdrom: &str) ->
             }
             Err(error) => return Err(error),
         }
+        // [docs: end]
     }
     Ok(())
 }

@@ -36,7 +36,7 @@ func (a account) credentials() *guestv1.Credentials {
 // web says how to reach the URLs of transfers, which lead past the gateway to the hosts.
 type web struct {
 	host   string // takes the place of a host whose name is "*"
-	caFile  string // authorities to trust instead of the system's
+	caFile string // authorities to trust instead of the system's
 }
 
 // waitForAddress waits until the guest is customized and has an address, and returns the address. Before the
@@ -62,6 +62,8 @@ func (c *client) waitForAddress(ctx context.Context, vm string) (string, error) 
 	})
 }
 
+// [docs: program]
+
 // runProgram runs a program in the guest and waits for its end. It fails unless the program exits with 0.
 func (c *client) runProgram(ctx context.Context, vm string, account account, path string) error {
 	processes := guestv1.NewProcessesServiceClient(c.conn)
@@ -84,6 +86,8 @@ func (c *client) runProgram(ctx context.Context, vm string, account account, pat
 	}
 	return err
 }
+
+// [docs: end]
 
 // upload copies a file into the guest. It replaces none that is there.
 func (c *client) upload(

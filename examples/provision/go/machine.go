@@ -98,6 +98,8 @@ func (c *client) followTask(ctx context.Context, task string) (string, error) {
 	return "", fmt.Errorf("the task failed: %s:%s", failed.Type, text.String())
 }
 
+// [docs: task]
+
 func (c *client) endOfTask(
 	ctx context.Context, task string, show func(*cisv1.TaskProgress),
 ) (*cisv1.TaskInfo, error) {
@@ -116,6 +118,8 @@ func (c *client) endOfTask(
 		}
 	})
 }
+
+// [docs: end]
 
 // abandon cancels the task, and removes the machine if it was too late for that.
 func (c *client) abandon(ctx context.Context, task string) error {
@@ -178,6 +182,8 @@ func (c *client) attachTag(ctx context.Context, vm, tag string) error {
 	return err
 }
 
+// [docs: hardware]
+
 // addDisk adds an empty disk of so many bytes, and returns its identifier.
 func (c *client) addDisk(ctx context.Context, vm string, capacity int64) (string, error) {
 	spec := &hardwarev1.DiskCreateSpec{NewVmdk: &hardwarev1.DiskVmdkCreateSpec{Capacity: &capacity}}
@@ -199,6 +205,8 @@ func (c *client) powerOn(ctx context.Context, vm string) error {
 	_, err := whileBusy(ctx, c, vmv1.NewPowerServiceClient(c.conn).StartVm, &vmv1.StartVmRequest{Vm: vm})
 	return err
 }
+
+// [docs: end]
 
 // remove powers a machine off and deletes it with its disks.
 func (c *client) remove(ctx context.Context, vm string) error {

@@ -128,6 +128,7 @@ func provision(ctx context.Context, c *client, want *wanted) (err error) {
 	fmt.Printf("%s is %s; its clone goes to %s, %s, %s\n",
 		want.template, source.vm, place.cluster, place.folder, place.datastore)
 
+	// [docs: story]
 	if err := c.storeSpec(ctx, spec, source.cards); err != nil {
 		return err
 	}
@@ -169,6 +170,7 @@ func provision(ctx context.Context, c *client, want *wanted) (err error) {
 	}
 	fmt.Println("powered on")
 	return use(ctx, c, vm, want)
+	// [docs: end]
 }
 
 // use works in the guest of the machine that runs.

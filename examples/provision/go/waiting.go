@@ -40,6 +40,8 @@ func until[T any](ctx context.Context, c *client, what string, ask func() (answe
 // An rpc is a method of a stub.
 type rpc[Request, Response any] func(context.Context, Request, ...grpc.CallOption) (Response, error)
 
+// [docs: busy]
+
 // whileBusy makes a call that changes something, and repeats it while the machine is busy. vCenter has not begun the
 // work when it answers RESOURCE_BUSY, so that nothing happens twice.
 func whileBusy[Request, Response any](
@@ -47,6 +49,8 @@ func whileBusy[Request, Response any](
 ) (Response, error) {
 	return repeat(ctx, c, call, request, isBusy)
 }
+
+// [docs: end]
 
 // insist makes a call that removes something, and repeats it also when its outcome is unknown. It is for calls that do no
 // harm when they run twice: the second time, there is nothing left to remove.

@@ -78,6 +78,7 @@ def wait_for_address(channel: grpc.Channel, patience: Patience, vm: str) -> str:
     return patience.until("the guest's address", address)
 
 
+# [docs: program]
 def run_program(channel: grpc.Channel, patience: Patience, vm: str, account: Account, path: str) -> None:
     """Runs a program in the guest and waits for its end. Raises Problem unless it exits with 0."""
     processes = ProcessesServiceStub(channel)
@@ -93,6 +94,9 @@ def run_program(channel: grpc.Channel, patience: Patience, vm: str, account: Acc
     code = patience.until(path, ended).exit_code
     if code != 0:
         raise Problem(f"{path} exited with {code}")
+
+
+# [docs: end]
 
 
 def upload(

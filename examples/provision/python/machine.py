@@ -102,6 +102,7 @@ def attach_tag(channel: grpc.Channel, vm: str, tag: str) -> None:
     TagAssociationServiceStub(channel).AttachTag(AttachTagRequest(tag_id=tag, object_id=target))
 
 
+# [docs: hardware]
 def add_disk(channel: grpc.Channel, patience: Patience, vm: str, capacity: int) -> str:
     """Adds an empty disk of so many bytes, and returns its identifier."""
     spec = disk_pb2.DiskCreateSpec(new_vmdk=disk_pb2.DiskVmdkCreateSpec(capacity=capacity))
@@ -121,6 +122,10 @@ def power_on(channel: grpc.Channel, patience: Patience, vm: str) -> None:
     patience.while_busy(PowerServiceStub(channel).StartVm, StartVmRequest(vm=vm))
 
 
+# [docs: end]
+
+
+# [docs: task]
 def _end_of_task(channel: grpc.Channel, patience: Patience, task: str, *, show: bool = False) -> task_pb2.TaskInfo:
     tasks = TaskServiceStub(channel)
 
@@ -131,6 +136,9 @@ def _end_of_task(channel: grpc.Channel, patience: Patience, task: str, *, show: 
         return info if info.status in _ENDED else None
 
     return patience.until("the task", ask)
+
+
+# [docs: end]
 
 
 def _abandon(channel: grpc.Channel, patience: Patience, task: str) -> None:

@@ -39,6 +39,7 @@ def provision(channel: grpc.Channel, wanted: argparse.Namespace) -> None:
     require_free_names(channel, place.folder, wanted.name, spec_name)
     print(f"{wanted.template} is {template.vm}; its clone goes to {place.cluster}, {place.folder}, {place.datastore}")
 
+    # [docs: story]
     with stored_spec(channel, patience, spec_name, template.cards) as spec:
         print(f"stored the customization spec {spec}")
         clone = VmCloneSpec(
@@ -61,6 +62,7 @@ def provision(channel: grpc.Channel, wanted: argparse.Namespace) -> None:
             report = download(channel, web, vm, account, _REPORT).decode()
             print(f"the guest says: {report.strip()}")
     print("nothing is left")
+    # [docs: end]
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

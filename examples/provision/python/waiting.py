@@ -62,12 +62,15 @@ class Patience:
             time.sleep(self.poll)
         return answer
 
+    # [docs: busy]
     def while_busy(self, call: Callable[[Request], T], request: Request) -> T:
         """Makes a call that changes something, and repeats it while the machine is busy.
 
         vCenter has not begun the work when it answers RESOURCE_BUSY, so that nothing happens twice.
         """
         return self._repeat(call, request, lambda error: error.error_type is ErrorType.RESOURCE_BUSY)
+
+    # [docs: end]
 
     def insist(self, call: Callable[[Request], T], request: Request) -> T:
         """Makes a call that removes something, and repeats it also when its outcome is unknown.

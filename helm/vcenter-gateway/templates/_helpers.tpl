@@ -112,7 +112,7 @@ annotations:
 {{- end }}
 
 {{- /* An image: (dict "context" $ "image" MAP "tag" DEFAULT). A registry that a parent chart names for all its charts
-takes the place of the repository's own, if it has one. */}}
+replaces the repository's own, if it has one. */}}
 {{- define "vcenter-gateway.imageName" -}}
 {{- $repository := .image.repository }}
 {{- $registry := get (default (dict) .context.Values.global) "imageRegistry" }}
@@ -191,6 +191,16 @@ imagePullSecrets:
 {{- toJson $files }}
 {{- end }}
 
+{{- /* Where pods have the token and the authority of their cluster. */}}
+{{- define "vcenter-gateway.clusterFolder" -}}
+/var/run/secrets/kubernetes.io/serviceaccount
+{{- end }}
+
+{{- /* Whether the chart mounts them itself: nothing else needs them, so that Kubernetes is told not to. */}}
+{{- define "vcenter-gateway.mountsCluster" -}}
+{{- if and .Values.auth.kubernetes.enabled (not .Values.automountServiceAccountToken) }}true{{ end }}
+{{- end }}
+
 {{- /* gateway.yaml, as JSON: the user's configuration and the files of the chart. */}}
 {{- define "vcenter-gateway.config" -}}
 {{- $config := deepCopy .Values.config }}
@@ -205,7 +215,14 @@ imagePullSecrets:
 {{- end }}
 {{- with .Values.auth.kubernetes }}
 {{- if .enabled }}
-{{- $auth := merge (dict "jwt_issuer" .issuer "jwt_audience" .audience) (default (dict) $config.auth) }}
+{{- $auth := deepCopy (default (dict) $config.auth) }}
+{{- $jwt := default (dict) $auth.jwt }}
+{{- $issuer := dict "kubernetes" true "audience" (list .audience) }}
+{{- with .issuer }}
+{{- $_ := set $issuer "issuer" . }}
+{{- end }}
+{{- $_ := set $jwt "issuers" (append (default (list) $jwt.issuers) $issuer) }}
+{{- $_ := set $auth "jwt" $jwt }}
 {{- $_ := set $config "auth" $auth }}
 {{- end }}
 {{- end }}

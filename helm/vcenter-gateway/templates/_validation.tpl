@@ -91,28 +91,32 @@
 {{- $hasPassword := or $files.vcenterPassword $auth.password_file }}
 {{- $hasTokens := or $files.tokens $auth.tokens_file }}
 {{- $hasJwks := or $files.jwks $auth.jwks_file }}
+{{- $issuers := default (list) (get (default (dict) $auth.jwt) "issuers") }}
+{{- $hasIssuers := or $hasJwks $issuers $v.auth.kubernetes.enabled }}
 {{- if eq (default "passthrough" $auth.mode) "service-account" }}
-{{- if not (or $hasTokens $hasJwks $auth.certificates $auth.allow_anyone) }}
-{{- $problems = append $problems "anybody who reaches the gateway could use the service account: set secrets.tokens, secrets.jwks or config.auth.certificates" }}
+{{- if not (or $hasTokens $hasIssuers $auth.certificates $auth.allow_anyone) }}
+{{- $problems = append $problems "anybody who reaches the gateway could use the service account: set auth.kubernetes, secrets.tokens, secrets.jwks, config.auth.jwt.issuers or config.auth.certificates" }}
 {{- end }}
 {{- if not (or $v.simulator.enabled (and $auth.user $hasPassword)) }}
 {{- $problems = append $problems "a service account has a name and a password: set config.auth.user and secrets.vcenterPassword" }}
 {{- end }}
-{{- else if or $hasPassword $hasTokens $hasJwks $auth.certificates $auth.user }}
-{{- $problems = append $problems "callers bring their own vCenter identity: secrets.vcenterPassword, secrets.tokens, secrets.jwks, config.auth.user and config.auth.certificates need config.auth.mode=service-account" }}
+{{- else if or $hasPassword $hasTokens $hasJwks $issuers $auth.certificates $auth.user }}
+{{- $problems = append $problems "callers bring their own vCenter identity: secrets.vcenterPassword, secrets.tokens, secrets.jwks, config.auth.jwt.issuers, config.auth.user and config.auth.certificates need config.auth.mode=service-account" }}
 {{- end }}
 {{- if $v.auth.kubernetes.enabled }}
-{{- if not $hasJwks }}
-{{- $problems = append $problems "auth.kubernetes.enabled needs the keys that the cluster signs tokens with: set secrets.jwks, from kubectl get --raw /openid/v1/jwks" }}
-{{- end }}
-{{- if or $auth.jwt_issuer $auth.jwt_audience }}
-{{- $problems = append $problems "config.auth.jwt_issuer and jwt_audience come from auth.kubernetes: leave one of them out" }}
+{{- if not $v.auth.kubernetes.audience }}
+{{- $problems = append $problems "auth.kubernetes.audience is empty: tokens for the API server itself, which every pod has, must not be good here" }}
 {{- end }}
 {{- if ne (default "passthrough" $auth.mode) "service-account" }}
 {{- $problems = append $problems "auth.kubernetes.enabled is for callers of a service account: set config.auth.mode=service-account" }}
 {{- end }}
 {{- end }}
-{{- if and $hasJwks (not (or $v.auth.kubernetes.enabled (and $auth.jwt_issuer $auth.jwt_audience))) }}
+{{- range $issuers }}
+{{- if .kubernetes }}
+{{- $problems = append $problems "config.auth.jwt.issuers with kubernetes is the chart's, which mounts what it needs: use auth.kubernetes" }}
+{{- end }}
+{{- end }}
+{{- if and $hasJwks (not (and $auth.jwt_issuer $auth.jwt_audience)) }}
 {{- $problems = append $problems "a JWT is checked for its issuer and its audience: set config.auth.jwt_issuer and config.auth.jwt_audience" }}
 {{- end }}
 
@@ -153,8 +157,8 @@
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if and $v.tests.tokenSecret (not (and (eq (default "passthrough" $auth.mode) "service-account") (or $hasTokens $hasJwks))) }}
-{{- $problems = append $problems "tests.tokenSecret has the token of a caller: it needs secrets.tokens or secrets.jwks, and config.auth.mode=service-account" }}
+{{- if and $v.tests.tokenSecret (not (and (eq (default "passthrough" $auth.mode) "service-account") (or $hasTokens $hasIssuers))) }}
+{{- $problems = append $problems "tests.tokenSecret has the token of a caller: it needs secrets.tokens or issuers of JWTs, and config.auth.mode=service-account" }}
 {{- end }}
 {{- if and $v.metrics.serviceMonitor.enabled $v.metrics.podMonitor.enabled }}
 {{- $problems = append $problems "metrics.serviceMonitor and metrics.podMonitor would scrape everything twice: keep one of them" }}

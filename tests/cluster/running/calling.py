@@ -56,14 +56,17 @@ def call(target: str, *metadata: tuple[str, str]) -> tuple[str, int]:
 
 
 @contextmanager
-def calling(target: str, *metadata: tuple[str, str], ca: Path | None = None, watches: bool = True) -> Iterator[Seen]:
-    """Callers that call while the block runs. Where one address stands for all pods, they do not watch its health."""
+def calling(
+    target: str, *metadata: tuple[str, str], ca: Path | None = None, watches: bool = True, token: Path | None = None
+) -> Iterator[Seen]:
+    """Callers that call while the block runs. Where one address stands for all pods, they do not watch its health.
+    `token` is a file with a bearer token that is renewed."""
     command = [
         sys.executable,
         "-m",
         "tests.cluster.running.load",
         target,
-        json.dumps({"metadata": metadata, "watches": watches}),
+        json.dumps({"metadata": metadata, "watches": watches, "token": str(token) if token else ""}),
         *([str(ca)] if ca else []),
     ]
     seen = Seen()

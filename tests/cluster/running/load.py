@@ -31,8 +31,10 @@ _CHANGE = (
 class Load:
     """What the callers saw."""
 
-    def __init__(self, target: str, metadata: list[tuple[str, str]], watches: bool, ca: bytes | None) -> None:
-        self._target, self._metadata, self._watches, self._ca = target, metadata, watches, ca
+    def __init__(
+        self, target: str, metadata: list[tuple[str, str]], watches: bool, ca: bytes | None, token: Path | None
+    ) -> None:
+        self._target, self._metadata, self._watches, self._ca, self._token = target, metadata, watches, ca, token
         bindings = compile_bindings(load_contract())
         self._requests = {
             name: json_format.ParseDict(body, bindings[name].request_class()).SerializeToString()
@@ -75,8 +77,11 @@ class Load:
 
     async def _call(self, stubs: dict[str, Any], name: str) -> None:
         begin = time.monotonic()
+        metadata = self._metadata
+        if self._token:  # Read with each call, as the clients do: the kubelet renews it.
+            metadata = [*metadata, ("authorization", f"Bearer {self._token.read_text(encoding='ascii')}")]
         try:
-            await stubs[name](self._requests[name], metadata=self._metadata, timeout=10)
+            await stubs[name](self._requests[name], metadata=metadata, timeout=10)
             self.codes["OK"] += 1
         except grpc.aio.AioRpcError as error:
             self.codes[error.code().name] += 1
@@ -91,7 +96,8 @@ def _as_is(data: bytes) -> bytes:
 async def _main(target: str, options: str, ca: str = "") -> None:
     given = json.loads(options)
     pairs = [(name, value) for name, value in given["metadata"]]
-    load = Load(target, pairs, given["watches"], Path(ca).read_bytes() if ca else None)  # noqa: ASYNC240 (nothing runs yet)
+    token = Path(given["token"]) if given["token"] else None
+    load = Load(target, pairs, given["watches"], Path(ca).read_bytes() if ca else None, token)  # noqa: ASYNC240 (nothing runs yet)
     calling = asyncio.create_task(load.call_all())
     for _ in range(CALLERS):
         await load.begun.get()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from gateway.access import Callers
-from gateway.access.jwt import JwtVerifier, parse_jwks
+from gateway.access.jwks import parse_jwks
+from gateway.access.jwt import FileKeys, Issuer, JwtVerifier
 from gateway.errors import GatewayError
 from tests.unit.access.proofs import bearer, refusal, who
 
@@ -36,10 +38,12 @@ def jwks_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def with_jwt(jwks_file: Path) -> Callers:
-    verifier = JwtVerifier(
-        str(jwks_file), issuer="https://issuer.example", audience="gateway", algorithms=["RS256", "ES256"]
-    )
-    return Callers(jwt=verifier)
+    return Callers(jwt=by_file(jwks_file))
+
+
+def by_file(path: Path, algorithms: Sequence[str] = ("RS256", "ES256")) -> JwtVerifier:
+    """Accepts the tokens of one issuer, by the keys in a file."""
+    return JwtVerifier([Issuer(FileKeys("https://issuer.example", str(path)), ["gateway"], algorithms)])
 
 
 def public(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> dict[str, Any]:
@@ -72,7 +76,7 @@ def test_keys_that_state_no_algorithm(tmp_path: Path, algorithm: str) -> None:
     path = tmp_path / "jwks.json"
     for stated, accepted in ((None, True), (algorithm, True), ("RS384" if algorithm == "RS256" else "RS256", False)):
         path.write_text(json.dumps({"keys": [{**public(RSA_KEY), "kid": "r", **({"alg": stated} if stated else {})}]}))
-        callers = Callers(jwt=JwtVerifier(str(path), issuer=GOOD["iss"], audience="gateway", algorithms=[algorithm]))
+        callers = Callers(jwt=by_file(path, [algorithm]))
         if accepted:
             assert who(callers, bearer(signed(GOOD, algorithm=algorithm))) == "jwt:build"
         else:
@@ -83,7 +87,7 @@ def test_keys_without_ids(tmp_path: Path) -> None:
     """Keys that are told apart by their algorithms need no ids."""
     path = tmp_path / "jwks.json"
     path.write_text(json.dumps({"keys": [public(RSA_KEY), public(EC_KEY)]}))
-    verifier = JwtVerifier(str(path), issuer=GOOD["iss"], audience="gateway", algorithms=["RS256", "ES256"])
+    verifier = by_file(path)
     for key, algorithm in ((RSA_KEY, "RS256"), (EC_KEY, "ES256")):
         assert verifier.identity(signed(GOOD, key=key, algorithm=algorithm, kid=None)) == "build"
 
@@ -179,7 +183,7 @@ def test_the_issuer_withdraws_its_keys(
     assert who(with_jwt, bearer(signed(GOOD))) == "jwt:build"
     jwks_file.write_text(json.dumps({"keys": keys}))
     assert with_jwt.jwt is not None
-    with_jwt.jwt._keys.look()
+    with_jwt.jwt.issuers[0].source._file.look()  # type: ignore[attr-defined]
     assert "not in the JWKS" in refusal(with_jwt, bearer(signed(GOOD))).message
     assert "every JWT is refused" in caplog.text
 
@@ -198,12 +202,12 @@ def test_private_keys(
     """Of a private key the public half is used, and the mistake is reported without the key."""
     path = tmp_path / "jwks.json"
     path.write_text(json.dumps({"keys": [{**jwk, "kid": "p"}]}))
-    verifier = JwtVerifier(str(path), issuer=GOOD["iss"], audience="gateway", algorithms=[algorithm])
+    verifier = by_file(path, [algorithm])
     assert verifier.identity(signed(GOOD, key=key, algorithm=algorithm, kid="p")) == "build"
     assert "key 1 of the JWKS is a private key" in caplog.text
     assert jwk["d"] not in caplog.text
     assert jwk["d"] not in repr(
-        [[vars(known) for known in of_id.values()] for of_id in verifier._keys.current().values()]
+        [[vars(known) for known in of_id.values()] for of_id in verifier.issuers[0].source.keys.values()]
     )
 
 
@@ -238,7 +242,7 @@ def test_keys_that_cannot_be_used(tmp_path: Path, entry: Any) -> None:
     odd = {**entry, "kid": "odd"} if entry else entry
     path.write_text(json.dumps({"keys": [odd, {**public(RSA_KEY), "kid": "r"}]}))
     algorithms = ["RS256", "ES256", "EdDSA"]
-    callers = Callers(jwt=JwtVerifier(str(path), issuer=GOOD["iss"], audience="gateway", algorithms=algorithms))
+    callers = Callers(jwt=by_file(path, algorithms))
     assert who(callers, bearer(signed(GOOD))) == "jwt:build"
     assert "not in the JWKS" in refusal(callers, bearer(signed(GOOD, kid="odd"))).message
 

@@ -57,8 +57,7 @@ def test_spans_are_errors(code: str) -> None:
 
 def test_they_are_documented_once() -> None:
     """One page lists them, from the table; the others lead there and cannot say something else."""
-    [listed] = re.findall(
-        r"generated: server faults -->\s*(.*?)\s*<!--", (ROOT / "docs" / "errors.md").read_text(), re.DOTALL
-    )
+    page = (ROOT / "docs" / "reference" / "errors.md").read_text()
+    [listed] = re.findall(r"generated: server faults -->\s*(.*?)\s*<!--", page, re.DOTALL)
     assert listed == ", ".join(f"`{code}`" for code in sorted(SERVER_FAULTS))
-    assert "DATA_LOSS" not in (ROOT / "docs" / "operations.md").read_text()
+    assert "DATA_LOSS" not in (ROOT / "docs" / "operate" / "operations.md").read_text()

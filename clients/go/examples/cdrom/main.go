@@ -31,6 +31,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	// [docs: connect]
 	var options []vcentergateway.Option
 	if user := os.Getenv("GATEWAY_USER"); user != "" {
 		basic := vcentergateway.Basic(user, os.Getenv("GATEWAY_PASSWORD"))
@@ -41,11 +42,14 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
+	// [docs: end]
 
+	// [docs: list]
 	machines, err := vcenterv1.NewVmServiceClient(conn).ListVms(ctx, &vcenterv1.ListVmsRequest{})
 	if err != nil {
 		return fmt.Errorf("listing the machines: %w", err)
 	}
+	// [docs: end]
 	for _, machine := range machines.GetVms() {
 		fmt.Println(machine.GetVm(), machine.GetName(), machine.GetPowerState())
 	}
@@ -54,6 +58,7 @@ func run(ctx context.Context) error {
 
 // useCdrom adds a drive and removes it again, whatever happens in between.
 func useCdrom(ctx context.Context, cdroms hardwarev1.CdromServiceClient) (err error) {
+	// [docs: create]
 	created, err := cdroms.CreateCdrom(ctx, &hardwarev1.CreateCdromRequest{
 		Vm: vm,
 		Spec: &hardwarev1.CdromCreateSpec{
@@ -67,6 +72,7 @@ func useCdrom(ctx context.Context, cdroms hardwarev1.CdromServiceClient) (err er
 		return fmt.Errorf("adding a drive: %w", err)
 	}
 	cdrom := created.GetCdrom()
+	// [docs: end]
 	fmt.Println(cdrom, "is new")
 	defer func() {
 		_, removeErr := cdroms.DeleteCdrom(context.WithoutCancel(ctx), &hardwarev1.DeleteCdromRequest{Vm: vm, Cdrom: cdrom})
@@ -91,6 +97,7 @@ func useCdrom(ctx context.Context, cdroms hardwarev1.CdromServiceClient) (err er
 
 // connect connects a drive, and is content when it is connected.
 func connect(ctx context.Context, cdroms hardwarev1.CdromServiceClient, cdrom string) error {
+	// [docs: error]
 	_, err := cdroms.ConnectCdrom(ctx, &hardwarev1.ConnectCdromRequest{Vm: vm, Cdrom: cdrom})
 	var failed *vcentergateway.Error
 	switch {
@@ -103,4 +110,5 @@ func connect(ctx context.Context, cdroms hardwarev1.CdromServiceClient, cdrom st
 	default:
 		return err
 	}
+	// [docs: end]
 }

@@ -403,7 +403,7 @@ var (
 	// optional bool optional_result = 50114;
 	E_OptionalResult = &file_vapi_v1_options_proto_extTypes[2]
 	// The gateway leaves out of the answers what its policy hides from the caller. Where a rule of the policy limits
-	// resources, the request need not name any: see `docs/access.md`.
+	// resources, the request need not name any: see `docs/guides/access.md`.
 	//
 	// optional bool filtered = 50117;
 	E_Filtered = &file_vapi_v1_options_proto_extTypes[3]

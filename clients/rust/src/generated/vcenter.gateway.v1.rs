@@ -2594,6 +2594,14 @@ pub enum Reason {
     /// {"reason": "PROGRAM_OUTPUT_TOO_LARGE", "domain": "vcenter-gateway", "metadata": {"pid": "2101"}}
     /// ```
     ProgramOutputTooLarge = 34,
+    /// The gateway cannot check the caller's JWT: it does not know the key that signed it, and cannot fetch the keys of the
+    /// JWT's issuer at the moment. It did not call vCenter. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says
+    /// when the gateway tries again.
+    ///
+    /// ```json
+    /// {"reason": "ISSUER_UNREACHABLE", "domain": "vcenter-gateway", "metadata": {}}
+    /// ```
+    IssuerUnreachable = 40,
 }
 impl Reason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2629,6 +2637,7 @@ impl Reason {
             Self::FileChanged => "REASON_FILE_CHANGED",
             Self::ProgramTimeout => "REASON_PROGRAM_TIMEOUT",
             Self::ProgramOutputTooLarge => "REASON_PROGRAM_OUTPUT_TOO_LARGE",
+            Self::IssuerUnreachable => "REASON_ISSUER_UNREACHABLE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2661,6 +2670,7 @@ impl Reason {
             "REASON_FILE_CHANGED" => Some(Self::FileChanged),
             "REASON_PROGRAM_TIMEOUT" => Some(Self::ProgramTimeout),
             "REASON_PROGRAM_OUTPUT_TOO_LARGE" => Some(Self::ProgramOutputTooLarge),
+            "REASON_ISSUER_UNREACHABLE" => Some(Self::IssuerUnreachable),
             _ => None,
         }
     }
@@ -5138,7 +5148,7 @@ pub mod watch_service_client {
     ///
     /// The gateway implements this service; it mirrors no service of vCenter. All watchers with the same credentials share one
     /// wait at vCenter. A policy that limits machines hides all others. What every stream promises (heartbeats, limits, the
-    /// end when a replica stops) is in `docs/streams.md`.
+    /// end when a replica stops) is in `docs/guides/streams.md`.
     #[derive(Debug, Clone)]
     pub struct WatchServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -5247,8 +5257,8 @@ pub mod watch_service_client {
         /// Waits until a virtual machine is in a certain condition, and returns its state.
         ///
         /// Answers at once when it is already. Any number of waiting calls cost vCenter one wait.
-        /// - `DEADLINE_EXCEEDED` with reason `CONDITION_NOT_MET`: `timeout` is over. The message names what is missing, for
-        ///   instance that VMware Tools do not run.
+        /// - `DEADLINE_EXCEEDED` with reason `CONDITION_NOT_MET`: the `timeout` has expired. The message names what is missing,
+        ///   for instance that VMware Tools do not run.
         /// - `NOT_FOUND`: the machine does not exist, or was removed while the call waited for another condition.
         pub async fn wait_for_vm(
             &mut self,

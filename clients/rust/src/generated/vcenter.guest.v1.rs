@@ -181,7 +181,7 @@ pub struct Domain {
     #[prost(string, optional, tag = "5")]
     pub domain_password: ::core::option::Option<::prost::alloc::string::String>,
     /// Organizational unit to which the computer is added, for instance `OU=Servers,DC=corp,DC=example,DC=com`. Relevant
-    /// only when `type` is `DOMAIN`. From vCenter 9.1 on.
+    /// only when `type` is `DOMAIN`. Since vCenter 8.0.2.0.
     ///
     /// The domain's default when unset.
     #[prost(string, optional, tag = "6")]
@@ -251,7 +251,8 @@ pub struct LinuxConfiguration {
     /// 1500 bytes with vCenter 7.0 to 65536 with the newest.
     #[prost(string, optional, tag = "4")]
     pub script_text: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the customization method to stay compatible with. The guest's default when unset. From vCenter 9.1 on.
+    /// Name of the customization method to stay compatible with. The guest's default when unset. Since
+    /// vCenter 8.0.3.0.
     #[prost(string, optional, tag = "5")]
     pub compatible_customization_method: ::core::option::Option<
         ::prost::alloc::string::String,
@@ -638,7 +639,7 @@ pub enum Ipv4Type {
     Static = 2,
     /// It has to be asked for; not possible through this API alone.
     UserInputRequired = 3,
-    /// None: IPv4 is switched off. From vCenter 9.1 on.
+    /// None: IPv4 is switched off. Since vCenter 9.1.
     Disabled = 4,
 }
 impl Ipv4Type {

@@ -164,6 +164,12 @@ const (
 	//
 	//	{"reason": "PROGRAM_OUTPUT_TOO_LARGE", "domain": "vcenter-gateway", "metadata": {"pid": "2101"}}
 	Reason_REASON_PROGRAM_OUTPUT_TOO_LARGE Reason = 34
+	// The gateway cannot check the caller's JWT: it does not know the key that signed it, and cannot fetch the keys of the
+	// JWT's issuer at the moment. It did not call vCenter. The gRPC code is `UNAVAILABLE`; the `google.rpc.RetryInfo` says
+	// when the gateway tries again.
+	//
+	//	{"reason": "ISSUER_UNREACHABLE", "domain": "vcenter-gateway", "metadata": {}}
+	Reason_REASON_ISSUER_UNREACHABLE Reason = 40
 )
 
 // Enum value maps for Reason.
@@ -196,6 +202,7 @@ var (
 		32: "REASON_FILE_CHANGED",
 		33: "REASON_PROGRAM_TIMEOUT",
 		34: "REASON_PROGRAM_OUTPUT_TOO_LARGE",
+		40: "REASON_ISSUER_UNREACHABLE",
 	}
 	Reason_value = map[string]int32{
 		"REASON_UNSPECIFIED":                 0,
@@ -225,6 +232,7 @@ var (
 		"REASON_FILE_CHANGED":                32,
 		"REASON_PROGRAM_TIMEOUT":             33,
 		"REASON_PROGRAM_OUTPUT_TOO_LARGE":    34,
+		"REASON_ISSUER_UNREACHABLE":          40,
 	}
 )
 
@@ -259,7 +267,7 @@ var File_vcenter_gateway_v1_reason_proto protoreflect.FileDescriptor
 
 const file_vcenter_gateway_v1_reason_proto_rawDesc = "" +
 	"\n" +
-	"\x1fvcenter/gateway/v1/reason.proto\x12\x12vcenter.gateway.v1*\xc3\x06\n" +
+	"\x1fvcenter/gateway/v1/reason.proto\x12\x12vcenter.gateway.v1*\xe2\x06\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16REASON_REQUEST_INVALID\x10\x01\x12\x1e\n" +
@@ -288,7 +296,8 @@ const file_vcenter_gateway_v1_reason_proto_rawDesc = "" +
 	"\x14REASON_FILE_MISMATCH\x10\x1f\x12\x17\n" +
 	"\x13REASON_FILE_CHANGED\x10 \x12\x1a\n" +
 	"\x16REASON_PROGRAM_TIMEOUT\x10!\x12#\n" +
-	"\x1fREASON_PROGRAM_OUTPUT_TOO_LARGE\x10\"B\xe3\x01\n" +
+	"\x1fREASON_PROGRAM_OUTPUT_TOO_LARGE\x10\"\x12\x1d\n" +
+	"\x19REASON_ISSUER_UNREACHABLE\x10(B\xe3\x01\n" +
 	"\x16com.vcenter.gateway.v1B\vReasonProtoP\x01ZRgithub.com/vcenter-gateway/vcenter-gateway/clients/go/vcenter/gateway/v1;gatewayv1\xa2\x02\x03VGX\xaa\x02\x12Vcenter.Gateway.V1\xca\x02\x12Vcenter\\Gateway\\V1\xe2\x02\x1eVcenter\\Gateway\\V1\\GPBMetadata\xea\x02\x14Vcenter::Gateway::V1b\x06proto3"
 
 var (

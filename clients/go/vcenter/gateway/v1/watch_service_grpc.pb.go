@@ -35,7 +35,7 @@ const (
 //
 // The gateway implements this service; it mirrors no service of vCenter. All watchers with the same credentials share one
 // wait at vCenter. A policy that limits machines hides all others. What every stream promises (heartbeats, limits, the
-// end when a replica stops) is in `docs/streams.md`.
+// end when a replica stops) is in `docs/guides/streams.md`.
 type WatchServiceClient interface {
 	// Streams the state of virtual machines and their changes.
 	//
@@ -51,8 +51,8 @@ type WatchServiceClient interface {
 	// Waits until a virtual machine is in a certain condition, and returns its state.
 	//
 	// Answers at once when it is already. Any number of waiting calls cost vCenter one wait.
-	//   - `DEADLINE_EXCEEDED` with reason `CONDITION_NOT_MET`: `timeout` is over. The message names what is missing, for
-	//     instance that VMware Tools do not run.
+	//   - `DEADLINE_EXCEEDED` with reason `CONDITION_NOT_MET`: the `timeout` has expired. The message names what is missing,
+	//     for instance that VMware Tools do not run.
 	//   - `NOT_FOUND`: the machine does not exist, or was removed while the call waited for another condition.
 	WaitForVm(ctx context.Context, in *WaitForVmRequest, opts ...grpc.CallOption) (*WaitForVmResponse, error)
 	// Streams the state of a task to its end.
@@ -182,7 +182,7 @@ func (c *watchServiceClient) ListEvents(ctx context.Context, in *ListEventsReque
 //
 // The gateway implements this service; it mirrors no service of vCenter. All watchers with the same credentials share one
 // wait at vCenter. A policy that limits machines hides all others. What every stream promises (heartbeats, limits, the
-// end when a replica stops) is in `docs/streams.md`.
+// end when a replica stops) is in `docs/guides/streams.md`.
 type WatchServiceServer interface {
 	// Streams the state of virtual machines and their changes.
 	//
@@ -198,8 +198,8 @@ type WatchServiceServer interface {
 	// Waits until a virtual machine is in a certain condition, and returns its state.
 	//
 	// Answers at once when it is already. Any number of waiting calls cost vCenter one wait.
-	//   - `DEADLINE_EXCEEDED` with reason `CONDITION_NOT_MET`: `timeout` is over. The message names what is missing, for
-	//     instance that VMware Tools do not run.
+	//   - `DEADLINE_EXCEEDED` with reason `CONDITION_NOT_MET`: the `timeout` has expired. The message names what is missing,
+	//     for instance that VMware Tools do not run.
 	//   - `NOT_FOUND`: the machine does not exist, or was removed while the call waited for another condition.
 	WaitForVm(context.Context, *WaitForVmRequest) (*WaitForVmResponse, error)
 	// Streams the state of a task to its end.

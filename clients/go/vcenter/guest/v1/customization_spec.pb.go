@@ -257,7 +257,7 @@ const (
 	Ipv4Type_IPV4_TYPE_STATIC Ipv4Type = 2
 	// It has to be asked for; not possible through this API alone.
 	Ipv4Type_IPV4_TYPE_USER_INPUT_REQUIRED Ipv4Type = 3
-	// None: IPv4 is switched off. From vCenter 9.1 on.
+	// None: IPv4 is switched off. Since vCenter 9.1.
 	Ipv4Type_IPV4_TYPE_DISABLED Ipv4Type = 4
 )
 
@@ -851,7 +851,7 @@ type Domain struct {
 	// Password of that account, a secret. Relevant only when `type` is `DOMAIN`, and needed then.
 	DomainPassword *string `protobuf:"bytes,5,opt,name=domain_password,json=domainPassword,proto3,oneof" json:"domain_password,omitempty"`
 	// Organizational unit to which the computer is added, for instance `OU=Servers,DC=corp,DC=example,DC=com`. Relevant
-	// only when `type` is `DOMAIN`. From vCenter 9.1 on.
+	// only when `type` is `DOMAIN`. Since vCenter 8.0.2.0.
 	//
 	// The domain's default when unset.
 	DomainOu      *string `protobuf:"bytes,6,opt,name=domain_ou,json=domain_OU,proto3,oneof" json:"domain_ou,omitempty"`
@@ -1027,7 +1027,8 @@ type LinuxConfiguration struct {
 	// Its first line names the interpreter, for instance `#!/bin/sh`. How long it may be depends on the release: from
 	// 1500 bytes with vCenter 7.0 to 65536 with the newest.
 	ScriptText *string `protobuf:"bytes,4,opt,name=script_text,json=scriptText,proto3,oneof" json:"script_text,omitempty"`
-	// Name of the customization method to stay compatible with. The guest's default when unset. From vCenter 9.1 on.
+	// Name of the customization method to stay compatible with. The guest's default when unset. Since
+	// vCenter 8.0.3.0.
 	CompatibleCustomizationMethod *string `protobuf:"bytes,5,opt,name=compatible_customization_method,json=compatibleCustomizationMethod,proto3,oneof" json:"compatible_customization_method,omitempty"`
 	unknownFields                 protoimpl.UnknownFields
 	sizeCache                     protoimpl.SizeCache

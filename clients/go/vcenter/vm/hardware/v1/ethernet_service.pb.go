@@ -961,7 +961,7 @@ type EthernetInfo struct {
 	Backing *EthernetBackingInfo `protobuf:"bytes,8,opt,name=backing,proto3" json:"backing,omitempty"`
 	// Whether the adapter is connected to its network.
 	//
-	// The result of the last connecting or disconnecting, whoever asked for it: this service, power-on or the guest. The
+	// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest. The
 	// guest sees it as a cable that is plugged in or not.
 	State *ConnectionState `protobuf:"varint,9,opt,name=state,proto3,enum=vcenter.vm.hardware.v1.ConnectionState,oneof" json:"state,omitempty"`
 	// Whether the adapter connects whenever the machine is powered on.
@@ -972,8 +972,8 @@ type EthernetInfo struct {
 	//
 	// When true, `state` can change without any call of this service.
 	AllowGuestControl *bool `protobuf:"varint,11,opt,name=allow_guest_control,json=allowGuestControl,proto3,oneof" json:"allow_guest_control,omitempty"`
-	// Whether version 2 of universal pass-through may be used. Relevant only when `type` is `VMXNET3`. From vCenter 9.1
-	// on.
+	// Whether version 2 of universal pass-through may be used. Relevant only when `type` is `VMXNET3`. Since vCenter
+	// 8.0.0.1.
 	//
 	// Unset by releases that do not report it.
 	UptV2CompatibilityEnabled *bool `protobuf:"varint,12,opt,name=upt_v2_compatibility_enabled,json=uptV2CompatibilityEnabled,proto3,oneof" json:"upt_v2_compatibility_enabled,omitempty"`
@@ -1127,7 +1127,7 @@ type EthernetBackingInfo struct {
 	// Type of the opaque network. Relevant only when `type` is `OPAQUE_NETWORK`. Other systems choose it, for instance
 	// `nsx.LogicalSwitch`.
 	OpaqueNetworkType *string `protobuf:"bytes,8,opt,name=opaque_network_type,json=opaqueNetworkType,proto3,oneof" json:"opaque_network_type,omitempty"`
-	// Identifier of the opaque network at whoever manages it. Relevant only when `type` is `OPAQUE_NETWORK`.
+	// Identifier of the opaque network in the system that manages it. Relevant only when `type` is `OPAQUE_NETWORK`.
 	//
 	// `network` is vCenter's own identifier for the same network.
 	OpaqueNetworkId *string `protobuf:"bytes,9,opt,name=opaque_network_id,json=opaqueNetworkId,proto3,oneof" json:"opaque_network_id,omitempty"`
@@ -1266,8 +1266,8 @@ type EthernetCreateSpec struct {
 	//
 	// When true, `state` can change without any call of this service.
 	AllowGuestControl *bool `protobuf:"varint,9,opt,name=allow_guest_control,json=allowGuestControl,proto3,oneof" json:"allow_guest_control,omitempty"`
-	// Whether version 2 of universal pass-through may be used. Relevant only when `type` is `VMXNET3`. From vCenter 9.1
-	// on.
+	// Whether version 2 of universal pass-through may be used. Relevant only when `type` is `VMXNET3`. Since vCenter
+	// 8.0.0.1.
 	UptV2CompatibilityEnabled *bool `protobuf:"varint,10,opt,name=upt_v2_compatibility_enabled,json=uptV2CompatibilityEnabled,proto3,oneof" json:"upt_v2_compatibility_enabled,omitempty"`
 	unknownFields             protoimpl.UnknownFields
 	sizeCache                 protoimpl.SizeCache
@@ -1405,7 +1405,8 @@ type EthernetUpdateSpec struct {
 	//
 	// Can be changed in any power state.
 	AllowGuestControl *bool `protobuf:"varint,7,opt,name=allow_guest_control,json=allowGuestControl,proto3,oneof" json:"allow_guest_control,omitempty"`
-	// Whether version 2 of universal pass-through may be used. Only for adapters of type `VMXNET3`. From vCenter 9.1 on.
+	// Whether version 2 of universal pass-through may be used. Only for adapters of type `VMXNET3`. Since vCenter
+	// 8.0.0.1.
 	UptV2CompatibilityEnabled *bool `protobuf:"varint,8,opt,name=upt_v2_compatibility_enabled,json=uptV2CompatibilityEnabled,proto3,oneof" json:"upt_v2_compatibility_enabled,omitempty"`
 	unknownFields             protoimpl.UnknownFields
 	sizeCache                 protoimpl.SizeCache

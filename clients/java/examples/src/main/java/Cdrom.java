@@ -30,6 +30,7 @@ public final class Cdrom {
   private Cdrom() {}
 
   public static void main(String[] arguments) {
+    // [docs: connect]
     String target = System.getenv().getOrDefault("GATEWAY_TARGET", "127.0.0.1:50051");
     String user = System.getenv("GATEWAY_USER");
     VCenterGateway.Builder builder =
@@ -38,6 +39,7 @@ public final class Cdrom {
       builder.credentials(GatewayCredentials.basic(user, System.getenv("GATEWAY_PASSWORD")));
     }
     try (VCenterGateway gateway = builder.connect()) {
+    // [docs: end]
       run(gateway);
     } catch (StatusRuntimeException e) {
       System.err.println(VCenterException.from(e).getMessage());
@@ -46,12 +48,15 @@ public final class Cdrom {
   }
 
   private static void run(VCenterGateway gateway) {
+    // [docs: list]
     ListVmsRequest all = ListVmsRequest.getDefaultInstance();
     for (VmSummary vm : VmServiceGrpc.newBlockingStub(gateway).listVms(all).getVmsList()) {
       System.out.println(vm.getVm() + "  " + vm.getName() + "  " + vm.getPowerState());
     }
+    // [docs: end]
 
     CdromServiceBlockingStub cdroms = CdromServiceGrpc.newBlockingStub(gateway);
+    // [docs: create]
     CdromCreateSpec spec =
         CdromCreateSpec.newBuilder()
             .setType(CdromHostBusAdapterType.CDROM_HOST_BUS_ADAPTER_TYPE_SATA)
@@ -63,6 +68,7 @@ public final class Cdrom {
         cdroms
             .createCdrom(CreateCdromRequest.newBuilder().setVm(VM).setSpec(spec).build())
             .getCdrom();
+    // [docs: end]
     System.out.println(cdrom + " is new");
 
     connect(cdroms, cdrom);
@@ -74,6 +80,7 @@ public final class Cdrom {
   }
 
   private static void connect(CdromServiceBlockingStub cdroms, String cdrom) {
+    // [docs: error]
     try {
       cdroms.connectCdrom(ConnectCdromRequest.newBuilder().setVm(VM).setCdrom(cdrom).build());
       System.out.println(cdrom + " is connected");
@@ -84,5 +91,6 @@ public final class Cdrom {
       }
       System.out.println(cdrom + " was connected already: " + error.getDescription());
     }
+    // [docs: end]
   }
 }

@@ -1,0 +1,248 @@
+"""Fetches the keys that an issuer of JWTs publishes, by OpenID Connect discovery or from a known address.
+
+Whoever can change the answer can make tokens. So only HTTPS is spoken, no redirect is followed, the document must name
+the very issuer that is configured, and the bearer token for the requests goes to no other host than the first one. All
+that comes is bounded, in size and in time. Nothing of vCenter's, neither credentials nor connections, is used here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from gateway.access.jwks import Keys, parse_published_jwks
+from gateway.files import ReloadedFile
+from gateway.settings import IssuerSettings, join_address
+from gateway.settings.address import checked_key_url
+from gateway.vcenter.failures import os_text
+from gateway.vcenter.options import USER_AGENT
+
+__all__ = ["KUBERNETES", "IssuerClient", "IssuerError", "IssuerOptions", "Published"]
+
+KUBERNETES = "kubernetes"
+"""What the issuer of the cluster is called where no other name is configured."""
+
+_DISCOVERY = "/.well-known/openid-configuration"
+_POD = "/var/run/secrets/kubernetes.io/serviceaccount"
+_MAX_BYTES = 256 * 1024
+_CHUNK = 16 * 1024
+_MAX_TOKEN = 16 * 1024
+_MAX_SHOWN = 200
+
+
+class IssuerError(Exception):
+    """The keys cannot be had. The text is a sentence without a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerOptions:
+    """Where the keys of one issuer are."""
+
+    name: str
+    """What log, metrics and pages call the issuer."""
+    issuer: str | None
+    """None for one that is what the document says."""
+    discovery_url: str | None = None
+    """The document; without one, `jwks_url` has the keys of `issuer`."""
+    jwks_url: str | None = None
+    """The keys; None for where the document says that they are."""
+    ca_file: str | None = None
+    token_file: str | None = None
+    proxy: str | None = None
+    timeout: float = 10.0
+    """Seconds for everything."""
+
+    @classmethod
+    def of(cls, settings: IssuerSettings) -> IssuerOptions:
+        """The options of an issuer whose keys are fetched. Raises ValueError outside a cluster for one that is the
+        cluster's."""
+        options = cls(
+            settings.issuer or KUBERNETES,
+            settings.issuer,
+            settings.discovery_url,
+            settings.jwks_url,
+            settings.ca_file,
+            settings.token_file,
+            settings.proxy,
+        )
+        if settings.kubernetes:
+            server = _api_server()
+            return replace(
+                options,
+                discovery_url=server + _DISCOVERY,
+                # Not `jwks_uri`, by which the document names an address for others, outside the cluster.
+                jwks_url=f"{server}/openid/v1/jwks",
+                ca_file=settings.ca_file or f"{_POD}/ca.crt",
+                token_file=settings.token_file or f"{_POD}/token",
+            )
+        if settings.discovery and not settings.discovery_url:
+            return replace(options, discovery_url=(settings.issuer or "").rstrip("/") + _DISCOVERY)
+        return options
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What an issuer publishes."""
+
+    issuer: str
+    keys: Keys
+
+
+class IssuerClient:
+    """Fetches the keys of one issuer. Raises ValueError for a file that cannot be used."""
+
+    def __init__(self, options: IssuerOptions) -> None:
+        self.options = options
+        self._trusted = _trusted(options.ca_file)
+        self._token = ReloadedFile(options.token_file, _token).current if options.token_file else None
+
+    async def fetch(self) -> Published:
+        """Fetches the keys once. Raises IssuerError."""
+        options = self.options
+        try:
+            async with asyncio.timeout(options.timeout), self._session() as session:
+                return await self._fetch(session)
+        except TimeoutError as error:
+            # The network's own has a number.
+            text = os_text(error) if error.errno else f"no complete answer within {options.timeout:g} seconds"
+            raise IssuerError(text) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise IssuerError(_why(error)) from None
+
+    def _session(self) -> aiohttp.ClientSession:
+        # A connection for each time: there are minutes between them, and authorities may have changed.
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._trusted(), force_close=True, use_dns_cache=False),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
+            auto_decompress=False,
+            trust_env=False,
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+
+    async def _fetch(self, session: aiohttp.ClientSession) -> Published:
+        options = self.options
+        issuer, jwks_url = options.issuer, options.jwks_url
+        first = options.discovery_url or jwks_url or ""
+        if options.discovery_url is not None:
+            document = _document(await self._get(session, options.discovery_url, first))
+            issuer = document.get("issuer")
+            if not isinstance(issuer, str) or not issuer or issuer != (options.issuer or issuer):
+                raise IssuerError(f"the document at {_shown(first)} is of another issuer: {_shown(repr(issuer))}")
+            jwks_url = jwks_url or _address_in(document, first)
+        content = await self._get(session, jwks_url or "", first)
+        # Not in the event loop: a hundred keys take some time.
+        keys = await asyncio.to_thread(parse_published_jwks, content, options.name)
+        return Published(issuer or "", keys)
+
+    async def _get(self, session: aiohttp.ClientSession, url: str, first: str) -> bytes:
+        headers = {}
+        if self._token is not None and _origin(url) == _origin(first):
+            headers["Authorization"] = f"Bearer {self._token()}"
+        proxy = f"http://{self.options.proxy}" if self.options.proxy else None
+        async with session.get(URL(url, encoded=True), headers=headers, proxy=proxy, allow_redirects=False) as response:
+            if response.status != 200:
+                why = ", and redirects are not followed" if 300 <= response.status < 400 else ""
+                raise IssuerError(f"{_shown(url)} answers with HTTP {response.status}{why}")
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(_CHUNK):
+                body += chunk
+                if len(body) > _MAX_BYTES:
+                    raise IssuerError(f"the answer of {_shown(url)} is larger than {_MAX_BYTES} bytes")
+            return bytes(body)
+
+
+def _api_server() -> str:
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT")
+    if not (host and port and port.isdecimal()):
+        raise ValueError(
+            "auth.jwt.issuers: `kubernetes` is for a gateway in a pod, where Kubernetes sets KUBERNETES_SERVICE_HOST "
+            "and KUBERNETES_SERVICE_PORT; elsewhere, use discovery with the cluster's issuer"
+        )
+    return checked_key_url(f"https://{join_address(host, int(port))}")
+
+
+def _trusted(ca_file: str | None) -> Callable[[], ssl.SSLContext]:
+    if ca_file is None:
+        context = ssl.create_default_context()  # Reads the system's authorities, which takes its time.
+        return lambda: context
+
+    def context_of_file(content: bytes) -> ssl.SSLContext:
+        # OpenSSL reads the file by itself, and takes more forms of it than of a text.
+        try:
+            return ssl.create_default_context(cafile=ca_file)
+        except OSError:
+            raise ValueError("it holds no certificate in PEM form") from None
+
+    return ReloadedFile(ca_file, context_of_file).current
+
+
+def _token(content: bytes) -> str:
+    """The token in a file."""
+    token = content.strip()
+    if not token or len(token) > _MAX_TOKEN or not token.isascii() or not token.decode().isprintable():
+        raise ValueError("it holds no bearer token")
+    return token.decode()
+
+
+def _document(content: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise IssuerError("the discovery document is not a JSON object")
+    return document
+
+
+def _address_in(document: dict[str, Any], first: str) -> str:
+    """Where the keys are, as the document says. Another host is usual; what is less safe than the document's is not."""
+    url = document.get("jwks_uri")
+    if not isinstance(url, str):
+        raise IssuerError("the discovery document has no jwks_uri")
+    try:
+        checked_key_url(url)
+    except ValueError as error:
+        raise IssuerError(f"the jwks_uri of the discovery document cannot be used: {error}") from None
+    if urlsplit(first).scheme == "https" != urlsplit(url).scheme:
+        raise IssuerError("the jwks_uri of the discovery document cannot be used: it is not https")
+    return url
+
+
+def _origin(url: str) -> tuple[str, str | None, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _shown(text: str) -> str:
+    text = text.partition("?")[0]
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            why = getattr(error.certificate_error, "verify_message", "") or "it is not trusted"
+            return f"the certificate of {error.host} was refused: {why}"
+        case aiohttp.ClientConnectorDNSError():
+            return f"the name {error.host} is not known"
+        case aiohttp.ClientConnectorError():
+            return f"{error.host} cannot be reached: {os_text(error.os_error)}"
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy answers with HTTP {error.status}"
+        case aiohttp.ClientResponseError():
+            return "the answer is not HTTP"
+        case aiohttp.ClientError():
+            return "the connection broke"
+        case OSError():
+            return os_text(error)
+    return str(error)

@@ -1,0 +1,110 @@
+"""The public keys of a JWKS (RFC 7517), by which signatures of JWTs are checked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jwt
+
+__all__ = ["MAX_KEYS", "Keys", "parse_jwks", "parse_published_jwks"]
+
+MAX_KEYS = 100
+"""Entries of a JWKS that was fetched."""
+
+# What a key of RSA is good for when it does not say: providers may leave out `alg`, and many do.
+_RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+
+# What a verifier has to know of a key. All else, the private half for instance, is not even kept.
+_PUBLIC_MEMBERS = frozenset({"kty", "kid", "alg", "n", "e", "crv", "x", "y"})
+
+_log = logging.getLogger(__name__)
+
+Keys = Mapping[str, Mapping[str, jwt.PyJWK]]
+"""By their ids, empty for those without, and then by algorithm."""
+
+
+def parse_jwks(content: bytes) -> Keys:
+    """The public keys of a JWKS that are there for signatures: none at all where its issuer has withdrawn them. Raises
+    ValueError with a sentence."""
+    keys = _parsed(_entries(content), "the JWKS")
+    if not keys:
+        _log.warning("the JWKS has no public key for signatures: every JWT is refused")
+    return keys
+
+
+def parse_published_jwks(content: bytes, issuer: str) -> Keys:
+    """The same of a JWKS that the issuer publishes. A key whose private half is there for all to read proves nothing,
+    and is left out. Raises ValueError with a sentence."""
+    entries = _entries(content)
+    if len(entries) > MAX_KEYS:
+        raise ValueError(f"the JWKS has more than {MAX_KEYS} keys")
+    private = [entry for entry in entries if isinstance(entry, dict) and _is_private(entry)]
+    if private:
+        _log.error(
+            "%s publishes %d private keys, with which everybody can make tokens: they are not used",
+            issuer,
+            len(private),
+        )
+    keys = _parsed([entry for entry in entries if entry not in private], f"the JWKS of {issuer}")
+    if not keys:
+        _log.warning("the JWKS of %s has no public key for signatures: each of its JWTs is refused", issuer)
+    return keys
+
+
+def _entries(content: bytes) -> list[Any]:
+    try:
+        entries = json.loads(content)["keys"]
+        if not isinstance(entries, list):
+            raise TypeError
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise ValueError('it takes a JWKS: {"keys": [...]} with public keys') from None
+    return entries
+
+
+def _parsed(entries: list[Any], what: str) -> dict[str, dict[str, jwt.PyJWK]]:
+    keys: dict[str, dict[str, jwt.PyJWK]] = {}
+    for number, entry in enumerate(entries, start=1):
+        if isinstance(entry, dict) and _is_private(entry):
+            _log.warning(
+                "key %d of %s is a private key, with which anyone who reads the file can make tokens: only its "
+                "public half is used, and only that belongs there",
+                number,
+                what,
+            )
+        for key in _usable(entry):
+            of_id = keys.setdefault(key.key_id or "", {})
+            if key.algorithm_name in of_id:
+                raise ValueError("the JWKS has two keys for one algorithm that no `kid` tells apart")
+            of_id[key.algorithm_name] = key
+    return keys
+
+
+def _is_private(entry: Mapping[str, Any]) -> bool:
+    return entry.get("kty") != "oct" and "d" in entry
+
+
+def _usable(entry: Any) -> Iterator[jwt.PyJWK]:
+    """An entry as the key of each algorithm that it is good for. Keys for other purposes, of kinds that nobody here
+    knows, that are broken or too short (RFC 7518, 3.3) may be in a JWKS as well: they are passed over."""
+    if not isinstance(entry, dict) or entry.get("kty") == "oct" or not _is_for_signatures(entry):
+        return
+    if not isinstance(entry.get("kid", ""), str):
+        return
+    public = {name: value for name, value in entry.items() if name in _PUBLIC_MEMBERS}
+    algorithms = _RSA_ALGORITHMS if entry.get("kty") == "RSA" and not entry.get("alg") else (None,)
+    # The library lets other errors through than its own.
+    with contextlib.suppress(Exception):
+        for algorithm in algorithms:
+            key = jwt.PyJWK(public, algorithm)
+            if key.Algorithm is not None and not key.Algorithm.check_key_length(key.key):
+                yield key
+
+
+def _is_for_signatures(entry: Mapping[str, Any]) -> bool:
+    operations = entry.get("key_ops")
+    fits = operations is None or (isinstance(operations, list) and ("verify" in operations or "sign" in operations))
+    return fits and entry.get("use", "sig") == "sig"

@@ -1,0 +1,131 @@
+"""Settings about the issuers of callers' JWTs: whose tokens are accepted, and where the keys come from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BeforeValidator, model_validator
+
+from gateway.documents import read_yaml
+from gateway.settings.address import checked_key_url
+from gateway.settings.section import SECONDS, SWITCH, Address, ReadableFile, Section, Words, setting
+
+__all__ = ["ALGORITHMS", "Algorithms", "IssuerSettings", "JwtSettings"]
+
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""What may be allowed: asymmetric algorithms. With a shared secret, whoever can check a token can make one."""
+_ONE_OF = "one of discovery, kubernetes, jwks_url and jwks_file"
+
+
+def _check_algorithms(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value or (unknown := set(value) - set(ALGORITHMS)):
+        raise ValueError(f"{', '.join(sorted(unknown))} is not allowed" if value else "it is empty")
+    return value
+
+
+def _read(value: Any) -> Any:
+    return read_yaml(value) if isinstance(value, str) else value
+
+
+Algorithms = Annotated[Words, AfterValidator(_check_algorithms)]
+"""One or more of `ALGORITHMS`."""
+KeyUrl = Annotated[str, AfterValidator(checked_key_url)]
+"""Where keys may be fetched from: by HTTPS, or on this machine."""
+
+
+class IssuerSettings(Section):
+    """One issuer of JWTs."""
+
+    issuer: str | None = setting(
+        None,
+        "The issuer: a token's claim `iss` must be exactly this. With `kubernetes`, the default is what the cluster "
+        "reports.",
+        "the value of the claim iss",
+    )
+    audience: Words = setting(
+        (),
+        "Accepted audiences: a token must be for one of them. With `kubernetes`, the default is `vcenter-gateway`.",
+        "one or more values of the claim aud",
+    )
+    discovery: bool = setting(
+        False,
+        "Finds the keys by OpenID Connect discovery: in the document at `ISSUER/.well-known/openid-configuration`, "
+        "which must name the same issuer, and at its `jwks_uri`.",
+        SWITCH,
+    )
+    kubernetes: bool = setting(
+        False,
+        "The issuer is the Kubernetes cluster that the gateway runs in, and callers are its ServiceAccounts. The keys "
+        "come from the API server, which is asked with the pod's own token.",
+        SWITCH,
+    )
+    jwks_url: KeyUrl | None = setting(None, "The keys are here; there is no discovery.", "an https URL")
+    jwks_file: ReadableFile | None = setting(None, "The keys are in this file, and nothing is fetched.", "a JWKS file")
+    discovery_url: KeyUrl | None = setting(
+        None, "The document of `discovery` is here rather than below the issuer.", "an https URL"
+    )
+    ca_file: ReadableFile | None = setting(
+        None,
+        "Authorities to trust instead of the system's. With `kubernetes`, the default is the cluster's own.",
+        "a file with certificates in PEM form",
+    )
+    token_file: ReadableFile | None = setting(
+        None,
+        "A bearer token that is sent with each request for keys, but only to the first host. With `kubernetes`, the "
+        "default is the pod's own.",
+        "a file with the token alone",
+    )
+    proxy: Address | None = setting(
+        None,
+        "An HTTP proxy through which the keys are fetched. When unset, they are fetched directly; proxies in the "
+        "environment are ignored.",
+        "HOST:PORT",
+    )
+    algorithms: Algorithms = setting(
+        ("RS256", "ES256"), "How a token may be signed.", f"one or more of {', '.join(ALGORITHMS)}"
+    )
+    claim: str = setting("sub", "Claim with the caller's name.", "the name of a claim")
+    identity_prefix: str = setting(
+        "",
+        "Put in front of the name, so that issuers cannot assign each other's names. Each issuer needs a different "
+        "one.",
+        "a text, for instance `corp:`",
+    )
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        ways = [self.discovery, self.kubernetes, bool(self.jwks_url), bool(self.jwks_file)]
+        if sum(ways) != 1:
+            raise ValueError(f"an issuer's keys come from {_ONE_OF}")
+        if not self.kubernetes and not (self.issuer and self.audience):
+            raise ValueError("a JWT is checked for its issuer and its audience: give both")
+        if self.discovery_url and not self.discovery:
+            raise ValueError("discovery_url is for an issuer with discovery")
+        if self.discovery and not self.discovery_url:
+            checked_key_url(self.issuer or "")
+        if self.jwks_file and (self.ca_file or self.token_file or self.proxy):
+            raise ValueError("ca_file, token_file and proxy are for keys that are fetched, and jwks_file is read")
+        return self
+
+    @property
+    def own_names(self) -> str:
+        """What all names begin with that this issuer gives, and that no other issuer may give."""
+        return self.identity_prefix + ("system:serviceaccount:" if self.kubernetes else "")
+
+
+class JwtSettings(Section):
+    """The issuers, beside the one of `auth.jwks_file`."""
+
+    issuers: Annotated[tuple[IssuerSettings, ...], BeforeValidator(_read)] = setting(
+        (),
+        "Issuers of JWTs by which callers prove who they are. Each has the keys below.",
+        "a list; in flags and variables as JSON or YAML",
+    )
+    refresh_seconds: float = setting(
+        300.0,
+        "How often the keys of issuers are fetched anew. A token that was signed with an unknown key has them fetched "
+        "at once, at most once a minute.",
+        f"{SECONDS}; 60 or more",
+        ge=60,
+        le=86400,
+    )
