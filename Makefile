@@ -8,8 +8,8 @@ SOURCES := gateway tests tools examples clients/conformance hatch_build.py
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench docs check format generate checkgenerate lock release clients test-clients check-clients check-helm image-test \
-    check-workflows cluster test-cluster release-artifacts test-reproducible clean
+.PHONY: help run test bench docs check check-english format generate checkgenerate lock release clients test-clients check-clients \
+    check-helm image-test check-workflows cluster test-cluster release-artifacts test-reproducible clean
 
 # The clients, each in a folder of clients/ with a Makefile of its own: toolchain, tools, generate, build, test.
 LANGUAGES := python go java typescript rust cpp
@@ -56,12 +56,17 @@ bench: $(DESCRIPTORS) build/bench-venv/ready ## Measures the gateway beside othe
 docs: $(DESCRIPTORS) build/docs-venv/ready ## Builds the documentation site into build/docs/site; a dead link fails it
 	@$(BIN)/python tools/build_docs.py $(ARGS)
 
-check: $(DESCRIPTORS) checkgenerate check-helm check-workflows docs ## Checks types, style, protos, chart, documents and what is generated
+check: $(DESCRIPTORS) checkgenerate check-helm check-workflows check-english docs ## Checks types, style, protos, chart, documents and what is generated
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/buf lint $(DESCRIPTORS) --config buf.yaml
 	$(BIN)/buf breaking $(DESCRIPTORS) --against protos/released.binpb --config buf.yaml
+
+check-english: .venv/ready build/docs-venv/ready ## Checks the spelling and the words of what users read
+	@$(BIN)/python tools/check_english.py
+	@git ls-files '*.md' protos gateway/'*.py' helm/vcenter-gateway tools examples clients/'*.py' | \
+	    xargs build/docs-venv/bin/codespell --ignore-words-list befores
 
 check-helm: .venv/ready ## Checks the Dockerfile and the Helm chart
 	$(BIN)/hadolint Dockerfile

@@ -200,7 +200,7 @@ def _document(content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise IssuerError("the discovery document is no JSON object")
+        raise IssuerError("the discovery document is not a JSON object")
     return document
 
 

@@ -70,7 +70,7 @@ def _parsed(entries: list[Any], what: str) -> dict[str, dict[str, jwt.PyJWK]]:
     for number, entry in enumerate(entries, start=1):
         if isinstance(entry, dict) and _is_private(entry):
             _log.warning(
-                "key %d of %s is a private key, with which whoever reads the file can make tokens: only its "
+                "key %d of %s is a private key, with which anyone who reads the file can make tokens: only its "
                 "public half is used, and only that belongs there",
                 number,
                 what,

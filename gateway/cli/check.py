@@ -93,9 +93,9 @@ def _steps(settings: Settings, credential: Credential | None) -> Iterator[Step]:
             if account is None and (file := account_file(settings.auth)):
                 account = file.current()
         except ValueError as error:
-            raise StepError(str(error), "`serve` would not start: mend what it says.", Exit.USAGE) from None
+            raise StepError(str(error), "`serve` would not start: fix this first.", Exit.USAGE) from None
         if findings := [*_ending(settings), *(_idle_patterns(policy()) if policy else ())]:
-            raise StepError("; ".join(findings), "`serve` would start: renew the certificates, and mend the patterns.")
+            raise StepError("; ".join(findings), "`serve` would start: renew the certificates, and fix the patterns.")
         return "`serve` can load everything that the settings name"
 
     vcenter = VCenterSteps(options, load_contract())

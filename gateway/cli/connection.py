@@ -66,22 +66,24 @@ _VCENTER = (
     click.option(
         "--vcenter-ca-file",
         metavar="FILE",
-        help="Authorities to trust in place of the system's. vCenter offers its own at "
-        "https://VCENTER/certs/download.zip. A new content is in use within a second, for new connections.",
+        help="Authorities to trust instead of the system's. vCenter offers its own at "
+        "https://VCENTER/certs/download.zip. A changed file is reloaded within a second, for new connections.",
     ),
     click.option(
-        "--vcenter-thumbprint", metavar="TEXT", help="Trusts vCenter's certificate by this alone, whoever signed it."
+        "--vcenter-thumbprint",
+        metavar="TEXT",
+        help="Trusts vCenter's certificate by this alone, no matter which authority signed it.",
     ),
     click.option(
         "--vcenter-verify/--no-vcenter-verify",
         default=None,
-        help="Off, no certificate is checked: anybody on the way can read passwords. For experiments.",
+        help="Verifies vCenter's certificate. If off, anyone on the network can read passwords. For experiments.",
     ),
     click.option(
         "--vcenter-proxy",
         metavar="HOST:PORT",
         help="An HTTP proxy through which vCenter is reached, by a tunnel (CONNECT). It gets no credentials. When "
-        "unset, vCenter is called directly, whatever the environment says.",
+        "unset, vCenter is called directly; proxies in the environment are ignored.",
     ),
     click.option("--thumbprint", hidden=True),  # As it was called before it was called as everywhere else.
     click.option("--no-verify", is_flag=True, default=None, hidden=True),

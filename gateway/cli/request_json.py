@@ -82,7 +82,7 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constants(name: str) -> NoReturn:
-    raise RequestError(f"the request is not valid JSON: {name} is no JSON value")
+    raise RequestError(f"the request is not valid JSON: {name} is not a JSON value")
 
 
 class _Reader:

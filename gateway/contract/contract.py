@@ -400,7 +400,7 @@ class _Reader:
         cases: dict[str, UnionCase] = {}
         for case in option.cases:
             if prefix + case.value not in tag.enum_type.values_by_name:
-                raise ContractError(f"{where} {option.tag}: {case.value!r} is no value of {tag.enum_type.full_name}")
+                raise ContractError(f"{where} {option.tag}: {case.value!r} is not a value of {tag.enum_type.full_name}")
             for name in (*case.required, *case.optional):
                 if name not in descriptor.fields_by_name:
                     raise ContractError(f"{where} {option.tag}: there is no field {name!r}")

@@ -15,33 +15,38 @@ class AuthSettings(Section):
 
     mode: Literal["passthrough", "service-account"] = setting(
         "passthrough",
-        "Whose identity vCenter sees. `passthrough`: each call brings the caller's own. `service-account`: that of "
-        "`auth.user`, and callers prove to the gateway who they are.",
+        "Whose identity vCenter sees. `passthrough`: each call carries the caller's own credentials. "
+        "`service-account`: that of `auth.user`, and callers prove their identity to the gateway.",
         "passthrough or service-account",
     )
     user: str | None = setting(None, "User name of the service account at vCenter.", "a user name")
     password_file: ReadableFile | None = setting(
-        None, "Its password. A new content is in use within a second.", "a file with the password alone"
+        None,
+        "Password of the service account. A changed file is reloaded within a second.",
+        "a file with the password alone",
     )
     certificates: Words = setting(
         (),
-        "Callers with a client certificate that has one of these names; `*` stands for any text. `dns:`, `uri:`, "
-        "`email:`, `ip:` and `cn:` ask for names of one type; without it, DNS names, URIs such as SPIFFE ids and the "
-        "common name are meant. The common name counts only where there is no subjectAltName.",
+        "Accepts callers with a client certificate that has one of these names; `*` matches any text. `dns:`, `uri:`, "
+        "`email:`, `ip:` and `cn:` restrict a pattern to one type of name; without it, a pattern matches DNS names, "
+        "URIs such as SPIFFE ids, and the common name. The common name counts only in certificates without a "
+        "subjectAltName.",
         "names with commas between them",
     )
     tokens_file: ReadableFile | None = setting(
-        None, "Callers with a bearer token whose SHA-256 is in this file.", "a YAML file of identities and hashes"
+        None,
+        "Accepts callers with a bearer token whose SHA-256 is in this file.",
+        "a YAML file of identities and hashes",
     )
     jwks_file: ReadableFile | None = setting(
-        None, "Callers with a JWT that was signed by one of these keys.", "a JWKS file"
+        None, "Accepts callers with a JWT signed by one of these keys.", "a JWKS file"
     )
-    jwt_issuer: str | None = setting(None, "The issuer that a JWT must have.", "the value of the claim iss")
-    jwt_audience: str | None = setting(None, "The audience that a JWT must be for.", "a value of the claim aud")
+    jwt_issuer: str | None = setting(None, "Issuer that a JWT must have.", "the value of the claim iss")
+    jwt_audience: str | None = setting(None, "Audience that a JWT must have.", "a value of the claim aud")
     jwt_algorithms: Algorithms = setting(
-        ("RS256", "ES256"), "How a JWT may be signed.", f"one or more of {', '.join(ALGORITHMS)}"
+        ("RS256", "ES256"), "Accepted signature algorithms of JWTs.", f"one or more of {', '.join(ALGORITHMS)}"
     )
-    jwt_claim: str = setting("sub", "The claim that is a caller's identity.", "the name of a claim")
+    jwt_claim: str = setting("sub", "Claim with the caller's identity.", "the name of a claim")
     jwt: JwtSettings = JwtSettings()
     policy_file: ReadableFile | None = setting(
         None,
@@ -50,7 +55,7 @@ class AuthSettings(Section):
     )
     allow_anyone: bool = setting(
         False,
-        "Lets callers use the service account from other machines without proving who they are. For experiments.",
+        "Lets callers on other machines use the service account without proof of identity. For experiments.",
         SWITCH,
     )
 

@@ -12,7 +12,7 @@ class AdminSettings(Section):
 
     listen: Address | None = setting(
         None,
-        "Address that serves /healthz, /readyz, /metrics and a status page over plain HTTP, to anybody who reaches it. "
-        "None is served when unset; port 0 takes a free one.",
+        "Address that serves /healthz, /readyz, /metrics and a status page over plain HTTP, without authentication. "
+        "Off when unset; port 0 picks a free port.",
         "HOST:PORT, for instance 127.0.0.1:9090",
     )

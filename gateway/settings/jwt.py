@@ -38,13 +38,13 @@ class IssuerSettings(Section):
 
     issuer: str | None = setting(
         None,
-        "The issuer: a token's claim `iss` must be exactly this. With `kubernetes` it is what the cluster says it is, "
-        "unless set.",
+        "The issuer: a token's claim `iss` must be exactly this. With `kubernetes`, the default is what the cluster "
+        "reports.",
         "the value of the claim iss",
     )
     audience: Words = setting(
         (),
-        "The audiences of which a token must be for one. With `kubernetes`, `vcenter-gateway` unless set.",
+        "Accepted audiences: a token must be for one of them. With `kubernetes`, the default is `vcenter-gateway`.",
         "one or more values of the claim aud",
     )
     discovery: bool = setting(
@@ -66,27 +66,29 @@ class IssuerSettings(Section):
     )
     ca_file: ReadableFile | None = setting(
         None,
-        "Authorities to trust in place of the system's. With `kubernetes`, the cluster's own unless set.",
+        "Authorities to trust instead of the system's. With `kubernetes`, the default is the cluster's own.",
         "a file with certificates in PEM form",
     )
     token_file: ReadableFile | None = setting(
         None,
-        "A bearer token that is sent with each request for keys, but never to another host than the first one's. With "
-        "`kubernetes`, the pod's own unless set.",
+        "A bearer token that is sent with each request for keys, but only to the first host. With `kubernetes`, the "
+        "default is the pod's own.",
         "a file with the token alone",
     )
     proxy: Address | None = setting(
         None,
-        "An HTTP proxy through which the keys are fetched. None is used when unset, whatever the environment says.",
+        "An HTTP proxy through which the keys are fetched. When unset, they are fetched directly; proxies in the "
+        "environment are ignored.",
         "HOST:PORT",
     )
     algorithms: Algorithms = setting(
         ("RS256", "ES256"), "How a token may be signed.", f"one or more of {', '.join(ALGORITHMS)}"
     )
-    claim: str = setting("sub", "The claim that is a caller's name.", "the name of a claim")
+    claim: str = setting("sub", "Claim with the caller's name.", "the name of a claim")
     identity_prefix: str = setting(
         "",
-        "Put in front of the name, so that issuers cannot give each other's names. Each issuer has another one.",
+        "Put in front of the name, so that issuers cannot assign each other's names. Each issuer needs a different "
+        "one.",
         "a text, for instance `corp:`",
     )
 

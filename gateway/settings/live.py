@@ -12,15 +12,15 @@ class LiveSettings(Section):
 
     max_hubs: int = setting(
         32,
-        "Credentials for which one worker watches vCenter at once. Each costs vCenter one wait, however many callers "
-        "watch with it. Further ones are refused with TOO_MANY_STREAMS.",
+        "Credentials with which one worker watches vCenter at a time. Each costs vCenter one wait, however many "
+        "callers watch with it. Further ones are refused with TOO_MANY_STREAMS.",
         "a whole number from 1 to 1000",
         ge=1,
         le=1000,
     )
     poll_seconds: float = setting(
         10.0,
-        "How often machines are read where vCenter's VIM API cannot be used, which tells of changes by itself.",
+        "How often machines are polled if vCenter's VIM API, which reports changes, cannot be used.",
         f"{SECONDS}; 1 or more",
         ge=1,
         le=3600,

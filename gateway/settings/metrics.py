@@ -28,12 +28,13 @@ class MetricsSettings(Section):
             "net.transmitted.average",
             "sys.uptime.latest",
         ),
-        "What is read of each of these machines.",
+        "Counters that are read for each of these machines.",
         "names of vCenter's counters with commas between them, as MetricsService/ListMetrics has them",
     )
     max_machines: int = setting(
         500,
-        "How many machines there may be. Of more, those with the smallest identifiers are read, and the log says so.",
+        "Largest number of these machines. If there are more, those with the smallest identifiers are read, and the "
+        "log says so.",
         "a whole number from 1 to 5000",
         ge=1,
         le=5000,

@@ -18,38 +18,36 @@ class RetrySettings(Section):
 
     tries: int = setting(
         3,
-        "How often a call is sent, the first time included. 1 switches retries off.",
+        "How often a call is sent, including the first time. 1 turns retries off.",
         "a whole number from 1 to 10",
         ge=1,
         le=10,
     )
     backoff_seconds: float = setting(
         0.2,
-        "The longest wait before the second try; it doubles with each further one. The wait is random, up to this.",
+        "Longest wait before the second try; it doubles with each further try. The wait is random, up to this value.",
         f"{SECONDS}; more than 0",
         gt=0,
         le=60,
     )
-    max_backoff_seconds: float = setting(
-        2.0, "The longest wait before any try.", f"{SECONDS}; more than 0", gt=0, le=600
-    )
+    max_backoff_seconds: float = setting(2.0, "Longest wait before any try.", f"{SECONDS}; more than 0", gt=0, le=600)
     budget_ratio: float = setting(
         0.1,
-        "The share of an operation's calls that may be sent again, beside a reserve of ten calls.",
+        "Share of an operation's calls that may be retried, in addition to a reserve of ten calls.",
         "a number from 0 to 1",
         ge=0,
         le=1,
     )
     login_backoff_seconds: float = setting(
         1.0,
-        "How long no login is tried after one that failed for another reason than the password. It doubles with each "
-        "further failure; the wait is drawn at random from its upper half.",
+        "Wait before the next login after one that failed for another reason than the password. It doubles with each "
+        "further failure; the actual wait is random, between half of it and all of it.",
         f"{SECONDS}; more than 0",
         gt=0,
         le=60,
     )
     max_login_backoff_seconds: float = setting(
-        30.0, "The longest wait between two logins.", f"{SECONDS}; more than 0", gt=0, le=600
+        30.0, "Longest wait between two logins.", f"{SECONDS}; more than 0", gt=0, le=600
     )
 
 
@@ -63,81 +61,83 @@ class VCenterSettings(Section):
     )
     ca_file: ReadableFile | None = setting(
         None,
-        "Authorities to trust in place of the system's. vCenter offers its own at https://VCENTER/certs/download.zip. "
-        "A new content is in use within a second, for new connections.",
+        "Authorities to trust instead of the system's. vCenter offers its own at https://VCENTER/certs/download.zip. A "
+        "changed file is reloaded within a second, for new connections.",
         "a file with certificates in PEM form",
     )
     thumbprint: str | None = setting(
         None,
-        "Trusts vCenter's certificate by this alone, whoever signed it.",
+        "Trusts vCenter's certificate by this alone, no matter which authority signed it.",
         "a SHA-256 thumbprint: 64 hexadecimal digits, with or without colons",
     )
     verify: bool = setting(
-        True, "Off, no certificate is checked: anybody on the way can read passwords. For experiments.", SWITCH
+        True,
+        "Verifies vCenter's certificate. If off, anyone on the network can read passwords. For experiments.",
+        SWITCH,
     )
     proxy: Address | None = setting(
         None,
         "An HTTP proxy through which vCenter is reached, by a tunnel (CONNECT). It gets no credentials. When unset, "
-        "vCenter is called directly, whatever the environment says.",
+        "vCenter is called directly; proxies in the environment are ignored.",
         "HOST:PORT, for instance proxy.example.com:3128",
     )
     connect_timeout_seconds: float = setting(
-        10.0, "How long opening a connection may take.", f"{SECONDS}; more than 0", gt=0, le=600
+        10.0, "Timeout for opening a connection.", f"{SECONDS}; more than 0", gt=0, le=600
     )
     read_timeout_seconds: float = setting(
         60.0,
-        "How long a call without side effects may take whose caller set no deadline.",
+        "Timeout of a read whose caller set no deadline.",
         f"{SECONDS}; more than 0",
         gt=0,
         le=86400,
     )
     change_timeout_seconds: float = setting(
         120.0,
-        "How long a call that changes something may take whose caller set no deadline.",
+        "Timeout of a change whose caller set no deadline.",
         f"{SECONDS}; more than 0",
         gt=0,
         le=86400,
     )
     max_timeout_seconds: float = setting(
         600.0,
-        "The longest that any call may take, whatever deadline its caller set.",
+        "Longest time for any call, even if its caller set a longer deadline.",
         f"{SECONDS}; more than 0",
         gt=0,
         le=86400,
     )
     max_concurrent_calls: int = setting(
         64,
-        "Calls of one worker that are with vCenter at once; further ones wait for their turn within their deadline.",
+        "Concurrent calls of one worker to vCenter. Further calls wait for their turn within their deadline.",
         "a whole number from 1 to 10000",
         ge=1,
         le=10000,
     )
     max_waiting_calls: int = setting(
         4096,
-        "Calls of one worker that wait for their turn; further ones are refused at once.",
+        "Calls of one worker that wait for their turn. Further calls are refused immediately.",
         "a whole number from 0 to 100000",
         ge=0,
         le=100_000,
     )
     max_transfers: int = setting(
         32,
-        "Files that one worker copies to and from guests at once; further ones are refused. Each takes a connection "
-        "and up to 8 MiB of memory.",
+        "Files that one worker copies to and from guests at a time. Further transfers are refused. Each uses a "
+        "connection and up to 8 MiB of memory.",
         "a whole number from 1 to 1000",
         ge=1,
         le=1000,
     )
     max_concurrent_logins: int = setting(
         8,
-        "Logins of one worker that are with vCenter at once, and other calls about sessions. They have places of their "
-        "own, so that calls of open sessions never wait behind them.",
+        "Concurrent logins of one worker to vCenter, and other calls about sessions. They are limited separately, so "
+        "that calls with an open session never wait behind them.",
         "a whole number from 1 to 1000",
         ge=1,
         le=1000,
     )
     max_waiting_logins: int = setting(
         512,
-        "Logins of one worker that wait for their turn; further ones are refused at once.",
+        "Logins of one worker that wait for their turn. Further logins are refused immediately.",
         "a whole number from 0 to 100000",
         ge=0,
         le=100_000,
@@ -171,8 +171,10 @@ class VCenterSettings(Section):
 class SimulatorSettings(Section):
     """The embedded vCenter."""
 
-    enabled: bool = setting(False, "Serves the embedded vCenter simulator in place of a vCenter.", SWITCH)
-    vms: int = setting(20, "Virtual machines it has.", "a whole number from 0 to 100000", ge=0, le=100_000)
+    enabled: bool = setting(False, "Serves the embedded vCenter simulator instead of a vCenter.", SWITCH)
+    vms: int = setting(
+        20, "Number of virtual machines of the simulator.", "a whole number from 0 to 100000", ge=0, le=100_000
+    )
     release: Literal["7.0.3", "8.0.2", "9.1"] = setting(
-        "9.1", "Release of vCenter it is. What came later is not there.", "7.0.3, 8.0.2 or 9.1"
+        "9.1", "Release of vCenter that the simulator is. What came later is missing.", "7.0.3, 8.0.2 or 9.1"
     )

@@ -66,6 +66,9 @@ class Message:
         return {"id": self.id, "default_message": self.default_message, "args": list(self.args)}
 
 
+_FAILED = Message("com.vmware.api.vcenter.error", "An error has occurred while invoking the operation.")
+
+
 def http_status(error_type: str) -> int:
     """The HTTP status vCenter answers with for a standard error; 500 for a type outside the 25."""
     documented = load().error_statuses.get(error_type)
@@ -73,7 +76,10 @@ def http_status(error_type: str) -> int:
 
 
 class VapiError(Exception):
-    """A standard error of vCenter: its type, messages, and for some types a data structure or a challenge."""
+    """A standard error of vCenter: its type, messages, and for some types a data structure or a challenge.
+
+    An ERROR whose reason is a fault of the VIM API (`vmsg.`) has a message before it that says no more than that.
+    """
 
     def __init__(
         self,
@@ -85,7 +91,8 @@ class VapiError(Exception):
     ) -> None:
         super().__init__(f"{error_type}: {'; '.join(message.default_message for message in messages)}")
         self.error_type = error_type
-        self.messages = list(messages)
+        is_fault = error_type == "ERROR" and messages[0].id.startswith("vmsg.")
+        self.messages = [_FAILED, *messages] if is_fault else list(messages)
         self.data = data
         self.challenge = challenge
 

@@ -52,6 +52,7 @@ from gateway.simulator.storage_policies import KNOWN, StoragePolicies
 from gateway.simulator.tagging import Tagging
 from gateway.simulator.tasks import Tasks
 from gateway.simulator.transfers import Transfers
+from gateway.simulator.usage import Usage
 
 __all__ = [
     "BUSY",
@@ -146,6 +147,7 @@ class Inventory:
         self.changes = Changes(self.machines, self.schedule, started)
         """What changed; whatever changes a machine tells it."""
         self.machines.on_change = lambda vm: self.changes.touched("VirtualMachine", vm)
+        self.usage = Usage(self.machines, self.changes)
         self.tasks = Tasks(self.schedule, self.changes.touched)
         for datastore in self.places.datastores.values():
             datastore.capacity = max(datastore.capacity, 2 * datastore.used)
@@ -170,14 +172,6 @@ class Inventory:
             needed[machine.placement.host] += machine.memory.size_mib
         return {host: max(_HOST_MEMORY_MIB, 2 * needed[host]) for host in self.places.hosts}
 
-    def memory_in_use_mib(self, host: str) -> int:
-        """The memory of the machines that are on."""
-        return sum(
-            machine.memory.size_mib
-            for machine in self.machines.values()
-            if machine.placement.host == host and machine.power_state == "POWERED_ON"
-        )
-
     def next_number(self) -> int:
         """The position of the next new machine in the inventory: 20 for what becomes `vm-1021`."""
         return next(self._numbers)
@@ -200,15 +194,6 @@ class Inventory:
         number = next(self._macs)
         return f"00:50:56:{0x80 + (number >> 16 & 0x3F):02x}:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
 
-    def owners(self, vmdk_file: str) -> list[VirtualMachine]:
-        """The machines a disk file is attached to; none has the same file twice."""
-        return [
-            machine
-            for machine in self.machines.values()
-            for disk in machine.disks.values()
-            if disk.vmdk_file == vmdk_file
-        ]
-
     def schedule(self, due: datetime, action: Callable[[], None]) -> None:
         """Has the action carried out as soon as the clock has reached the time; nothing runs in the background."""
         heapq.heappush(self._agenda, (due, next(self._agenda_order), action))
@@ -224,6 +209,7 @@ class Inventory:
         self.changes.now = now
         while self._agenda and self._agenda[0][0] <= now:
             heapq.heappop(self._agenda)[2]()
+        self.usage.settled()
 
 
 def _build(inventory: Inventory, index: int, total: int, rng: Random, started: datetime) -> VirtualMachine:

@@ -246,7 +246,7 @@ def _answer(response: Response, body: Mapping[str, Any]) -> Response:
 
 
 def _no_message() -> errors.VapiError:
-    return errors.of_type("INVALID_REQUEST", "com.vmware.vapi.rpc.malformed", "The request is no JSON-RPC message.")
+    return errors.of_type("INVALID_REQUEST", "com.vmware.vapi.rpc.malformed", "The request is not a JSON-RPC message.")
 
 
 def _no_operation(message: _Message) -> errors.VapiError:

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 _MESSAGES = "com.vmware.vdcs.ovf-main"
+_UTIL = "com.vmware.vdcs.util"
 
 EXPORT_FLAGS = {
     "EXTRA_CONFIG": "Include extra configuration in the exported package.",
@@ -101,10 +102,25 @@ def nothing_to_report() -> dict[str, Any]:
 
 def failed(failure: errors.VapiError) -> dict[str, Any]:
     """A failure as a result reports it: an error of the server, or of what was given in `name` of its data."""
+    failure.messages = [_reworded(message) for message in failure.messages]
     error: dict[str, Any] = {"category": "SERVER", "error": failure.to_json()}
     if failure.data is not None and {"name", "value"} <= failure.data.keys():
         error = {"category": "INPUT", **failure.data, "message": failure.messages[0].to_json()}
     return {**nothing_to_report(), "errors": [error]}
+
+
+def _reworded(message: errors.Message) -> errors.Message:
+    """A fault of the VIM API in the words of the OVF service."""
+    match message.id:
+        case "vmsg.DuplicateName.summary":
+            (name,) = message.args
+            text = f'An object of type "VirtualMachine" named "{name}" already exists.'
+            return errors.Message(f"{_UTIL}.duplicate_name", text, ("VirtualMachine", name))
+        case "vmsg.NoDiskSpace.summary":
+            text, reason = "The operation failed due to {0}", message.default_message
+            return errors.Message(f"{_UTIL}.unable_to_allocate_resource", text.format(reason), (reason,))
+        case _:
+            return message
 
 
 def _largest(inventory: Inventory, datacenter: str) -> Datastore:

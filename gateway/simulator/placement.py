@@ -81,7 +81,7 @@ def require_room(
     inventory: Inventory, host: str, memory_mib: int, error_type: str = "UNABLE_TO_ALLOCATE_RESOURCE"
 ) -> None:
     """An error of that type when the host has less memory left than a machine needs to run."""
-    if memory_mib > inventory.host_memory_mib[host] - inventory.memory_in_use_mib(host):
+    if memory_mib > inventory.host_memory_mib[host] - inventory.usage.memory_mib(host):
         raise errors.of_type(
             error_type,
             "vmsg.InsufficientMemoryResourcesFault.summary",

@@ -139,7 +139,7 @@ def make_running_copy(
 def delete(inventory: Inventory, machine: VirtualMachine) -> None:
     """Takes a machine out of the inventory, with its files: those of its disks unless another machine has them, too."""
     for disk in machine.disks.values():
-        if disk.vmdk_file in inventory.disk_files and inventory.owners(disk.vmdk_file) == [machine]:
+        if disk.vmdk_file in inventory.disk_files and inventory.usage.owners(disk.vmdk_file) == [machine]:
             del inventory.disk_files[disk.vmdk_file]
     unregister(inventory, machine)
     inventory.machines.directories.pop(machine.directory, None)
@@ -186,7 +186,7 @@ def move(inventory: Inventory, machine: VirtualMachine, site: Site, elsewhere: M
     for disk, place in moving:
         file = _new_file(inventory, machine, place)
         inventory.disk_files[file] = disk.capacity
-        if inventory.owners(disk.vmdk_file) == [machine]:
+        if inventory.usage.owners(disk.vmdk_file) == [machine]:
             del inventory.disk_files[disk.vmdk_file]
         disk.vmdk_file = file
 

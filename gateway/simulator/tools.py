@@ -62,20 +62,20 @@ class Tools:
     def stopped(self) -> None:
         """The guest went down; an upgrade that was running has failed."""
         if self.upgrade_ends is not None:
-            self._fail("The virtual machine was powered off before the upgrade of VMware Tools was complete.")
+            self._fail()
 
     def advance(self, now: datetime) -> None:
         """Ends the upgrade when its time has come."""
         if self.upgrade_ends is None or self.upgrade_ends > now:
             return
         if self.upgrades_fail:
-            self._fail("The installer of VMware Tools failed in the guest operating system.")
+            self._fail()
             return
         self.upgrade_ends, self.version = None, NEWEST
 
-    def _fail(self, text: str) -> None:
+    def _fail(self) -> None:
         self.upgrade_ends = None
-        self.error = errors.error("vmsg.ToolsUpgradeFailed.summary", text)
+        self.error = errors.error("vmsg.VmToolsUpgradeFault.summary", "Error upgrading VMware Tools.")
 
 
 def tools_for(family: Family) -> Tools:

@@ -18,6 +18,11 @@ _INT64 = range(-(2**63), 2**63)
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _INTEGER = re.compile(r"-?\d{1,19}")
 _STRINGS = frozenset({"string", "uri", "password"})
+# vCenter takes this value, which only the enumerations of deployments have: govc sends it with each template it makes.
+_ALSO_ACCEPTED = {
+    f"VcenterVmTemplateLibraryItemsCreateSpec{storage}StoragePolicyType": "USE_SOURCE_POLICY"
+    for storage in ("Disk", "VmHome")
+}
 
 
 class Mismatch(Exception):  # noqa: N818 - it is the finding, what it leads to is decided by the caller
@@ -189,7 +194,7 @@ class Validator:
     def _enumeration(self, kind: str, value: Any, path: str) -> None:
         if not isinstance(value, str):
             raise _mismatch(path, "ENUMERATION", value)
-        if value not in self._enumerations[kind].values:
+        if value not in self._enumerations[kind].values and value != _ALSO_ACCEPTED.get(kind):
             text = f"Value {value} is not one of the values of the enumeration {kind}."
             raise Mismatch(path, errors.Message("vapi.bindings.typeconverter.enum.unknown.value", text, (value, kind)))
 

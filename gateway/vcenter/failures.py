@@ -124,8 +124,10 @@ class AnswerTooLargeError(TransportError):
 
 def os_text(error: BaseException) -> str:
     """What the operating system or OpenSSL says; asyncio and urllib3 put words of their own in the place of those."""
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return error.reason.replace("_", " ").lower()
+    if isinstance(error, ssl.SSLError):
+        # Its numbers are not those of the system. Without a reason it has a text, which ends in a place in C.
+        reason = getattr(error, "reason", None)
+        return reason.replace("_", " ").lower() if reason else (error.strerror or str(error)).partition(" (_ssl.c")[0]
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return getattr(error, "strerror", None) or str(error)

@@ -125,7 +125,7 @@ def as_told(failure: Failure, call: Call | None) -> Failure:
     """The failure of a login as the caller of `call` reads it, who has to know whose password was refused."""
     if failure.reason != Reason.CREDENTIALS_REJECTED or call is None or call.caller.identity.kind is Kind.VCENTER:
         return failure
-    text = "not your fault: the gateway's own account cannot log in, which its operator has to mend; " + failure.message
+    text = "not your fault: the gateway's own account cannot log in, which its operator has to fix; " + failure.message
     code = BY_REASON[Reason.SERVICE_ACCOUNT_REJECTED]
     return failure.with_(code=code, reason=Reason.SERVICE_ACCOUNT_REJECTED, message=text, is_lasting=True)
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from gateway.simulator import Simulator
 
-__all__ = ["ADMINISTRATOR", "ErrorCase", "Json", "Setup", "Success"]
+__all__ = ["ADMINISTRATOR", "FAILED", "ErrorCase", "Json", "Setup", "Success"]
 
 ADMINISTRATOR = "administrator@vsphere.local"
+FAILED = "com.vmware.api.vcenter.error"
 
 Json = Mapping[str, Any]
 """A message in JSON form with the field names of the protos, as `call` takes and prints it."""
@@ -49,10 +50,16 @@ class ErrorCase:
     """The vAPI error type, which is the reason of the status."""
     request: Json
     messages: tuple[str, ...]
-    """The ids of the expected messages, all of them in their order."""
+    """The ids of the expected messages in their order; `all_messages` adds one where it follows from the others."""
     setup: Setup | None = None
     user: str = ADMINISTRATOR
     id: str = ""
     """Tells cases of the same rpc and error apart."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """Expected typed details by full name of the message, in JSON form (`vcenter.vm...ProcessErrorDetails`)."""
+
+    @property
+    def all_messages(self) -> tuple[str, ...]:
+        """With the message that vCenter puts before a fault of the VIM API where that has no error type of its own."""
+        is_fault = self.error == "ERROR" and self.messages[0].startswith("vmsg.")
+        return (FAILED, *self.messages) if is_fault else self.messages

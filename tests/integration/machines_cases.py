@@ -496,7 +496,7 @@ POWER_SUCCESSES = (
         rpc=START,
         request={"vm": OFF},
         setup=lambda simulator: memory(
-            OFF, simulator.inventory.host_memory_mib["host-13"] - simulator.inventory.memory_in_use_mib("host-13")
+            OFF, simulator.inventory.host_memory_mib["host-13"] - simulator.inventory.usage.memory_mib("host-13")
         )(simulator),
         check=state_is(OFF, "POWERED_ON"),
     ),

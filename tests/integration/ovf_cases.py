@@ -97,6 +97,13 @@ def refused_by_result(**error: Any) -> Any:
     return check
 
 
+def refused_by_server(error_type: str, message_id: str, text: str, arguments: list[str]) -> Any:
+    """The result has an error of the server, in the words of the OVF service."""
+    message = {"id": message_id, "default_message": text, "args": arguments}
+    error = {"error_type": error_type, "messages": [message]}
+    return refused_by_result(category="OVF_MESSAGE_CATEGORY_SERVER", error=error)
+
+
 def on_network(network: str) -> Any:
     def check(response: Any, simulator: Simulator) -> None:
         [nic] = machine(simulator, NEW).nics.values()
@@ -216,14 +223,24 @@ SUCCESSES = (
         id="name taken",
         rpc=DEPLOY,
         request=deploy(name="web-0001"),
-        check=refused_by_result(category="OVF_MESSAGE_CATEGORY_SERVER"),
+        check=refused_by_server(
+            "ALREADY_EXISTS",
+            "com.vmware.vdcs.util.duplicate_name",
+            'An object of type "VirtualMachine" named "web-0001" already exists.',
+            ["VirtualMachine", "web-0001"],
+        ),
     ),
     Success(
         id="no space",
         rpc=DEPLOY,
         request=deploy(default_datastore_id="datastore-11"),
         setup=full("datastore-11"),
-        check=refused_by_result(category="OVF_MESSAGE_CATEGORY_SERVER"),
+        check=refused_by_server(
+            "UNABLE_TO_ALLOCATE_RESOURCE",
+            "com.vmware.vdcs.util.unable_to_allocate_resource",
+            "The operation failed due to Insufficient disk space on datastore 'datastore1'.",
+            ["Insufficient disk space on datastore 'datastore1'."],
+        ),
     ),
     Success(
         id="to a new item",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -79,6 +80,19 @@ async def test_one_session_for_all_calls(simulator: Simulator) -> None:
     asked = [call.operation or f"{call.method} {call.target}" for call in simulator.record]
     assert asked == ["POST /api/session", START_ID, READ_ID, "DELETE /api/session"]
     assert simulator.sessions.counts()["open"] == 0
+
+
+async def test_the_environment_changes_nothing(
+    simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a proxy that the environment names nor the password of a .netrc file is used."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password hunter2\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert "POWERED_ON" in str(await with_client(simulator.url, read))
 
 
 async def test_a_session_of_the_callers_own(simulator: Simulator) -> None:

@@ -408,6 +408,8 @@ async def test_the_other_protocol(simulated: Simulated, served: Served) -> None:
         run("call", "--vcenter", plain, "--session-id", "x", READ, VM),
         run("call", "--vcenter", secure, "--session-id", "x", READ, VM),
     )
+    usable = await run("check", "--vcenter", served.simulator)
+    assert "not used: the URL is http (" in usable.words, "a vCenter without TLS that the URL says so of"
     assert to_tls.code == to_plain.code == Exit.UNREACHABLE
     assert "speaks TLS, and the URL says http (" in to_tls.words
     assert f"-> Use {simulated.url}." in to_tls.words

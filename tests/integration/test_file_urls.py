@@ -204,11 +204,12 @@ async def test_a_slow_reader_slows_the_sender() -> None:
     assert total == size
 
 
-async def test_a_sender_that_does_nothing() -> None:
+@pytest.mark.parametrize("sent", [0, 10, 1000], ids=["nothing", "half-a-head", "half-a-file"])
+async def test_a_sender_that_does_nothing(sent: int) -> None:
     """A transfer in which nothing moves ends."""
 
     async def serve(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(ok(CONTENT)[:1000])
+        writer.write(ok(CONTENT)[:sent])
         await reader.read()
 
     async with host(serve) as server:

@@ -33,6 +33,17 @@ class Govc:
 
     async def __call__(self, *command: str) -> str:
         """What the command prints; it has to succeed."""
+        code, output, errors = await self._run(*command)
+        assert code == 0, errors
+        return output
+
+    async def fails(self, told: str, *command: str) -> None:
+        """The command has to fail, and to tell why."""
+        code, _, errors = await self._run(*command)
+        assert code != 0
+        assert told in errors
+
+    async def _run(self, *command: str) -> tuple[int | None, str, str]:
         process = await asyncio.create_subprocess_exec(
             _GOVC, *command, env=self._environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
@@ -42,8 +53,7 @@ class Govc:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        assert process.returncode == 0, errors.decode()
-        return output.decode()
+        return process.returncode, output.decode(), errors.decode()
 
     async def json(self, *command: str) -> Any:
         """What the command prints as JSON."""
@@ -128,3 +138,97 @@ async def test_tasks(govc: Govc) -> None:
     shown = await govc("tasks", "/DC0/vm/web-0001")
     assert "PowerOffVM" in shown
     assert "success" in shown
+
+
+async def test_resource_pools(govc: Govc) -> None:
+    """A pool is made in another one, changed, shown and removed."""
+    pools = govc.simulator.inventory.places.resource_pools
+    await govc("pool.create", "-cpu.limit", "2000", "*/Resources/limited")
+    [pool] = [pool for pool in pools.values() if pool.name == "limited"]
+    assert (pool.parent, pool.cpu.limit) == ("resgroup-9", 2000)
+    await govc("pool.change", "-mem.limit", "5000", "-mem.shares", "high", "*/Resources/limited")
+    assert (pool.memory.limit, pool.memory.level) == (5000, "HIGH")
+    assert "5000MB" in await govc("pool.info", "*/Resources/limited")
+    await govc("pool.change", "-name", "renamed", "*/Resources/limited")
+    await govc("pool.destroy", "*/Resources/renamed")
+    assert "renamed" not in {pool.name for pool in pools.values()}
+
+
+async def test_datacenters_and_folders(govc: Govc) -> None:
+    """Datacenters and folders are made, moved, renamed and destroyed."""
+    await govc("datacenter.create", "DC9")
+    await govc("folder.create", "/DC9/vm/a")
+    await govc("folder.create", "/DC9/vm/a/b")
+    await govc("object.mv", "/DC9/vm/a/b", "/DC9/vm")
+    await govc("object.rename", "/DC9/vm/b", "c")
+    assert (await govc("find", "/DC9/vm")).split() == ["/DC9/vm", "/DC9/vm/a", "/DC9/vm/c"]
+    await govc("object.destroy", "/DC9")
+    assert (await govc("ls", "/")).split() == ["/DC0", "/DC1"]
+
+
+async def test_clone_and_destroy(govc: Govc) -> None:
+    """A machine is copied to where the command says, as a template too, and destroyed; its source stays."""
+    machines = govc.simulator.inventory.machines
+    place = ("-ds", "datastore2", "-pool", "*/Resources")
+    await govc("vm.clone", "-vm", "web-0001", "-on=false", "-folder", "Production", *place, "copy")
+    [copy] = machines.named("copy")
+    assert (copy.placement.folder, copy.datastore, copy.power_state) == ("group-v31", "datastore2", "POWERED_OFF")
+    await govc("vm.clone", "-vm", "copy", "-template", "-on=false", *place, "golden")
+    await govc("vm.clone", "-vm", "golden", "-on=true", *place, "started")
+    [golden], [started] = machines.named("golden"), machines.named("started")
+    assert (golden.template, started.template, started.power_state) == (True, False, "POWERED_ON")
+    await govc("vm.destroy", "copy", "started")
+    assert not machines.named("copy") + machines.named("started")
+    assert machines["vm-1001"].power_state == "POWERED_ON"
+
+
+async def test_migrate_and_maintenance(govc: Govc) -> None:
+    """A machine moves to another host and datastore; a host that enters maintenance gives its machines away."""
+    machine, hosts = govc.simulator.inventory.machines["vm-1001"], govc.simulator.inventory.places.hosts
+    await govc("vm.migrate", "-host", "esx-13.vsphere.local", "web-0001")
+    await govc("vm.migrate", "-ds", "datastore2", "web-0001")
+    assert (machine.placement.host, machine.datastore, machine.power_state) == ("host-13", "datastore2", "POWERED_ON")
+    await govc("host.maintenance.enter", "esx-13.vsphere.local")
+    assert (machine.placement.host, hosts["host-13"].in_maintenance) == ("host-10", True)
+    await govc.fails("maintenance mode", "vm.migrate", "-host", "esx-13.vsphere.local", "web-0001")
+    await govc("host.maintenance.exit", "esx-13.vsphere.local")
+    assert not hosts["host-13"].in_maintenance
+    await govc.fails("timed out", "host.maintenance.enter", "-dc", "DC1", "esx-29.vsphere.local")
+
+
+async def test_tags(govc: Govc) -> None:
+    """Categories and tags are made, changed, attached, listed by either end, and removed."""
+    await govc("tags.category.create", "-d", "Who pays", "-t", "VirtualMachine", "Owner")
+    await govc("tags.create", "-c", "Owner", "alice")
+    await govc("tags.create", "-c", "Owner", "bob")
+    await govc("tags.attach", "alice", "/DC0/vm/web-0001")
+    await govc.fails("cis.tagging.cardinalityViolation.error", "tags.attach", "bob", "/DC0/vm/web-0001")
+    assert (await govc("tags.attached.ls", "alice")).split() == ["VirtualMachine:vm-1001"]
+    assert (await govc("tags.attached.ls", "-r", "/DC0/vm/web-0001")).split() == ["production", "alice"]
+    await govc("tags.update", "-n", "carol", "alice")
+    await govc("tags.detach", "carol", "/DC0/vm/web-0001")
+    for tag in ("carol", "bob"):
+        await govc("tags.rm", tag)
+    await govc("tags.category.rm", "Owner")
+    assert (await govc("tags.category.ls")).split() == ["Environment", "Role"]
+
+
+async def test_libraries(govc: Govc) -> None:
+    """Machines are deployed from packages and templates, captured as both, checked out and in."""
+    compute = ("-pool", "*/Resources", "-folder", "vm")
+    place = (*compute, "-ds", "datastore1")
+    machines, libraries = govc.simulator.inventory.machines, govc.simulator.inventory.libraries
+    await govc("library.deploy", *place, "/templates/photon-5", "of-a-package")
+    await govc("library.deploy", *place, "/templates/golden-image", "of-a-template")
+    assert machines.named("of-a-package")
+    assert machines.named("of-a-template")
+    await govc("library.clone", "-vm", "of-a-package", "-ovf", "templates", "package")
+    await govc("library.clone", "-vm", "of-a-package", *place, "templates", "template")
+    assert "/templates/template" in (await govc("library.ls", "*/*")).split()
+    assert "Guest OS" in await govc("library.vmtx.info", "/templates/template")
+    await govc("library.checkout", *compute, "/templates/template", "change")
+    await govc("library.checkin", "-vm", "change", "-m", "changed", "/templates/template")
+    [item] = [item for item in libraries.items.values() if item.name == "template"]
+    assert int(item.content_version) > 1
+    await govc("library.rm", "/templates/package")
+    assert "/templates/package" not in (await govc("library.ls", "*/*")).split()

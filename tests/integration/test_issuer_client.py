@@ -86,7 +86,7 @@ async def test_garbage(issuer: OidcIssuer, content: str) -> None:
     issuer.instead[JWKS] = answering(content)
     assert "it takes a JWKS" in await problem(issuer)
     issuer.instead[DISCOVERY] = answering(content)
-    assert "the discovery document is no JSON object" in await problem(issuer)
+    assert "the discovery document is not a JSON object" in await problem(issuer)
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ async def test_error(system: System, case: ErrorCase) -> None:
         await system.client.call(case.rpc, case.request, user=case.user)
     failure = caught.value
     assert (failure.code, failure.reason) == (code_pb2.Code.Name(BY_ERROR_TYPE[case.error]), case.error)
-    assert failure.message_ids == case.messages
+    assert failure.message_ids == case.all_messages
     assert failure.domain == "vcenter.vmware.com"
     assert failure.metadata["operation"] == METHODS[case.rpc].operation
     for name, expected in case.details.items():

@@ -102,6 +102,20 @@ async def test_how_many_requests_may_be_late(count: int, refused: int) -> None:
             assert b"have not arrived" not in await peer.end_of(stream)
 
 
+async def test_requests_that_are_not_late_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many requests are on their way, those that have just begun are not refused."""
+    monkeypatch.setattr(peers, "_LATE_SECONDS", 30.0)
+    async with running_system() as system, connection(system.address) as peer:
+        streams = [2 * number + 1 for number in range(12)]
+        for stream in streams:
+            await peer.send(frame(HEADERS, END_HEADERS, stream, HEAD), frame(DATA, 0, stream, WHOLE[:7]))
+        await eventually(lambda: len(system.gateway._peers._requests) == len(streams), "the requests")
+        system.gateway._peers._look()
+        for stream in streams:
+            await peer.send(frame(DATA, END_STREAM, stream, WHOLE[7:]))
+            assert b"have not arrived" not in await peer.end_of(stream)
+
+
 async def test_requests_that_hold_up_others() -> None:
     """A connection has few requests read at once. Late ones are refused when others wait for their turn, and all that
     are complete are answered."""

@@ -7,6 +7,7 @@ import asyncio
 import fcntl
 import functools
 import hashlib
+import json
 import os
 import pty
 import re
@@ -21,9 +22,10 @@ import pytest
 import requests
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gateway.calls import Basic
 from gateway.simulator import Fault, Simulator
 from tests.integration.cases import ADMINISTRATOR
-from tests.integration.harness import PASSWORD, READ, READ_ID, eventually
+from tests.integration.harness import PASSWORD, READ, READ_ID, START, START_ID, eventually
 from tests.integration.processes import COMMAND, alive, running
 from tests.integration.test_serving import READY, SERVE, call, channel_to, is_served, more_serve, workers
 
@@ -149,6 +151,26 @@ async def test_a_stop_with_a_stuck_worker(tmp_path: Path) -> None:
         os.kill(workers(process)[0], signal.SIGSTOP)
         assert await process.end(signal.SIGTERM) == 0
         assert "worker 1 has not answered" in process.stderr
+
+
+async def test_a_worker_that_is_killed_during_a_change(tmp_path: Path) -> None:
+    """The audit log has the change that was under way, who made it and on what, and no end of it."""
+    audit = tmp_path / "audit.log"
+    async with Simulator() as simulator:
+        simulator.faults.add(Fault.latency(60), operation=START_ID)
+        arguments = ("--vcenter", simulator.url, "--workers", "2", "--log-audit-file", str(audit))
+        async with running(tmp_path, *SERVE, *arguments) as process, channel_to(process) as channel:
+            credentials = ("authorization", Basic(ADMINISTRATOR, PASSWORD).header)
+            change = asyncio.ensure_future(call(channel, START, {"vm": "vm-1002"}, credentials))
+            await eventually(lambda: simulator.record.of(START_ID), "the change")
+            for pid in workers(process):
+                os.kill(pid, signal.SIGKILL)
+            assert await change == "UNAVAILABLE"
+            [record] = [json.loads(line) for line in audit.read_text().splitlines()]
+            assert record["event"] == "change_started"
+            assert (record["rpc"], record["target"]) == (START, {"vm": "vm-1002"})
+            assert record["identity"] == f"vcenter:{ADMINISTRATOR}"
+            await eventually(functools.partial(more_serve, process, 2), "new workers", 60)
 
 
 async def test_a_full_disk(tmp_path: Path) -> None:

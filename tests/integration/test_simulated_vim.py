@@ -459,6 +459,8 @@ async def test_tasks_of_both(both: Both) -> None:
     assert (await both.ended(task))["error"].type == "InvalidPowerState"
     shown = await both.rest("GET", f"cis/tasks/{task.value}")
     assert (shown["status"], shown["error"]["error_type"]) == ("FAILED", "NOT_ALLOWED_IN_CURRENT_STATE")
+    [message] = shown["error"]["messages"]
+    assert message["default_message"].endswith("in the current state (Powered on).")
     spec = {"source": "vm-1002", "name": "copy", "placement": {"folder": "group-v4"}}
     started = await both.rest("POST", "vcenter/vm?action=clone&vmw-task=true", spec)
     info = await both.ended(Ref("Task", started))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -73,9 +74,9 @@ async def health_changes(channel: grpc.aio.Channel, service: str = "") -> AsyncI
         yield reply.status
 
 
-async def test_graceful_stop() -> None:
+async def test_graceful_stop(caplog: pytest.LogCaptureFixture) -> None:
     """First health says NOT_SERVING while calls are still taken; then new ones are refused while those under way
-    finish; then the sessions with vCenter are closed."""
+    finish; then the sessions with vCenter are closed. The log has nothing to complain of."""
     async with running_system(server=ServerOptions(LISTEN, settle_seconds=0.3)) as system:
         changes = health_changes(system.client.channel)
         assert await anext(changes) == SERVING
@@ -98,6 +99,7 @@ async def test_graceful_stop() -> None:
         assert await under_way
         await stopping
         assert system.simulator.sessions.counts()["open"] == 0
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_clients_are_told_last() -> None:

@@ -138,7 +138,7 @@ def _existing_file(
         raise errors.error("vmsg.InvalidDatastorePath.summary", "Invalid datastore path '{0}'.", file)
     if file not in inventory.disk_files:
         raise errors.error("vmsg.FileNotFound.summary", "File {0} was not found", file)
-    if any(owner is machine or owner.power_state == "POWERED_ON" for owner in inventory.owners(file)):
+    if any(owner is machine or owner.power_state == "POWERED_ON" for owner in inventory.usage.owners(file)):
         raise in_use("vmsg.FileLocked.summary", "Unable to access file {0} since it is locked", file)
     return file
 

@@ -83,7 +83,7 @@ def _require_powered_on(machine: VirtualMachine) -> None:
 def _require_free_disks(inventory: Inventory, machine: VirtualMachine) -> None:
     """RESOURCE_IN_USE when a running machine holds the lock on one of the disk files."""
     for disk in machine.disks.values():
-        for owner in inventory.owners(disk.vmdk_file):
+        for owner in inventory.usage.owners(disk.vmdk_file):
             if owner is not machine and owner.power_state == "POWERED_ON":
                 raise errors.resource_in_use(
                     "vmsg.FileLocked.summary", "Unable to access file {0} since it is locked", disk.vmdk_file

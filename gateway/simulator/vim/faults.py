@@ -67,13 +67,15 @@ def fault_of(error: VapiError) -> VimError:
     """The fault that an error is in this API."""
     if isinstance(error, VimError):
         return error
-    found = (_SUMMARY.fullmatch(message.id) for message in error.messages)
-    name = next((match[1] for match in found if match), _BY_TYPE.get(error.error_type, "SystemError"))
+    # The message that tells the most: that of a fault is not the first where others stand before it.
+    told = next((message for message in error.messages if _SUMMARY.fullmatch(message.id)), error.messages[0])
+    found = _SUMMARY.fullmatch(told.id)
+    name = found[1] if found else _BY_TYPE.get(error.error_type, "SystemError")
     name = _RENAMED.get(name, name)
-    members: dict[str, Any] = {"reason": error.messages[0].default_message} if name == "SystemError" else {}
+    members: dict[str, Any] = {"reason": told.default_message} if name == "SystemError" else {}
     if name == "InvalidArgument":
         members = {"invalidProperty": "spec"}
-    return VimError(name, error.messages[0].default_message, **members)
+    return VimError(name, told.default_message, **members)
 
 
 def invalid_argument(name: str, text: str = "") -> VimError:
@@ -100,9 +102,10 @@ def no_permission(ref: Ref, privilege: str = "System.Read") -> VimError:
 
 def invalid_power_state(requested: str, existing: str) -> VimError:
     """InvalidPowerState, with the states as this API writes them (`poweredOn`)."""
+    name = re.sub(r"([A-Z])", lambda letter: f" {letter[1].lower()}", existing).capitalize()
     return VimError(
         "InvalidPowerState",
-        "The attempted operation cannot be performed in the current state.",
+        f"The attempted operation cannot be performed in the current state ({name}).",
         requestedState=requested,
         existingState=existing,
     )

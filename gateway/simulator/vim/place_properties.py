@@ -192,7 +192,7 @@ HOST = _entity(
                 {
                     "overallCpuUsage": constant("xsd:int", 2400),
                     "overallMemoryUsage": Member(
-                        "xsd:int", lambda host, world: world.inventory.memory_in_use_mib(host.host)
+                        "xsd:int", lambda host, world: world.inventory.usage.memory_mib(host.host)
                     ),
                     "uptime": Member("xsd:int", lambda host, world: int((world.now - world.started).total_seconds())),
                 },

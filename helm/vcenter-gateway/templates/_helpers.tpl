@@ -112,7 +112,7 @@ annotations:
 {{- end }}
 
 {{- /* An image: (dict "context" $ "image" MAP "tag" DEFAULT). A registry that a parent chart names for all its charts
-takes the place of the repository's own, if it has one. */}}
+replaces the repository's own, if it has one. */}}
 {{- define "vcenter-gateway.imageName" -}}
 {{- $repository := .image.repository }}
 {{- $registry := get (default (dict) .context.Values.global) "imageRegistry" }}

@@ -113,7 +113,7 @@
 {{- end }}
 {{- range $issuers }}
 {{- if .kubernetes }}
-{{- $problems = append $problems "config.auth.jwt.issuers with kubernetes is the chart's, which mounts what it takes: use auth.kubernetes" }}
+{{- $problems = append $problems "config.auth.jwt.issuers with kubernetes is the chart's, which mounts what it needs: use auth.kubernetes" }}
 {{- end }}
 {{- end }}
 {{- if and $hasJwks (not (and $auth.jwt_issuer $auth.jwt_audience)) }}

@@ -38,8 +38,8 @@ def measure(lab: Lab) -> Section:
         "workers",
         "Two workers on two cores",
         f"GetCdrom, {shape.calls} calls a round on {shape.connections} connections, "
-        f"{shape.connections * shape.streams} at once. The generator and nginx need the same two cores: what they "
-        "take, two workers cannot have.",
+        f"{shape.connections * shape.streams} at once. The generator and nginx need the same two cores, "
+        "and leave less for two workers.",
         "calls/s",
         [Series(f"{workers} worker{'s' * (workers > 1)}", values) for workers, values in rates.items()],
         [

@@ -60,7 +60,7 @@ def test_long_numbers() -> None:
     [
         pytest.param("{", "line 1, column 2", id="json"),
         pytest.param('{\n  "vm": "a",\n  "spec": [}\n', "line 3, column 12", id="json-position"),
-        pytest.param('{"vm": NaN}', "NaN is no JSON value", id="nan"),
+        pytest.param('{"vm": NaN}', "NaN is not a JSON value", id="nan"),
         pytest.param("[" * 100_000, "nested too deeply", id="depth"),
         pytest.param("[]", 'the request must be a JSON object, such as {"vm": "..."}', id="list"),
         pytest.param('{"vm": "a", "vm": "b"}', "the request has 'vm' twice in one object", id="twice"),

@@ -195,12 +195,12 @@ def test_rpcs(tmp_path: Path, text: str, sentence: str) -> None:
         pytest.param(union('tag: "size"'), "union: the tag 'size' is not an enum field", id="tag-that-is-no-enum"),
         pytest.param(
             union('tag: "kind" cases: {value: "SMALL"}'),
-            "union kind: 'SMALL' is no value of lab.v1.Kind",
+            "union kind: 'SMALL' is not a value of lab.v1.Kind",
             id="case-that-is-no-value",
         ),
         pytest.param(
             union('tag: "kind" cases: {value: "KIND_BIG"}'),
-            "union kind: 'KIND_BIG' is no value of lab.v1.Kind",
+            "union kind: 'KIND_BIG' is not a value of lab.v1.Kind",
             id="case-with-prefix",
         ),
         pytest.param(

@@ -70,15 +70,15 @@ def test_the_suspended_machine_of_the_inventory_resumes_with_its_nic(api: Api) -
 def test_memory_is_taken_at_the_start_and_given_back_at_the_stop(api: Api, machine: VirtualMachine) -> None:
     """Two machines that do not fit beside each other run one after the other."""
     host = machine.placement.host
-    free = api.inventory.host_memory_mib[host] - api.inventory.memory_in_use_mib(host)
+    free = api.inventory.host_memory_mib[host] - api.inventory.usage.memory_mib(host)
     power(api, "stop")
     machine.memory.size_mib += free + 1
     assert api("POST", f"{VM}/power?action=start").error_type == "UNABLE_TO_ALLOCATE_RESOURCE"
     machine.memory.size_mib -= 1
     assert power(api, "start") == 204
-    assert api.inventory.memory_in_use_mib(host) == api.inventory.host_memory_mib[host]
+    assert api.inventory.usage.memory_mib(host) == api.inventory.host_memory_mib[host]
     power(api, "suspend")
-    assert api.inventory.memory_in_use_mib(host) < api.inventory.host_memory_mib[host]
+    assert api.inventory.usage.memory_mib(host) < api.inventory.host_memory_mib[host]
 
 
 def test_every_machine_of_a_large_inventory_can_be_started(clock: ManualClock) -> None:

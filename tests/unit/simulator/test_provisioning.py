@@ -125,7 +125,7 @@ def test_names_are_unique_within_a_folder_only(api: Api) -> None:
     assert api.inventory.machines[second].directory == "[datastore1] twin_1"
     assert {item["vm"] for item in api("GET", f"{VM}?names=twin").json} == {first, second}
     moved = api("POST", f"{VM}/{second}?action=relocate", {"placement": {"folder": "group-v4"}})
-    assert moved.message_ids == ["vmsg.DuplicateName.summary"]
+    assert moved.message_ids == ["com.vmware.api.vcenter.error", "vmsg.DuplicateName.summary"]
 
 
 def test_a_name_is_free_again_after_its_machine(api: Api) -> None:

@@ -191,6 +191,18 @@ def test_a_template_goes_to_the_storage_of_its_library(api: Api) -> None:
     assert api("POST", f"{ITEMS}/{item}?action=deploy", {"name": "web-0100", "placement": PLACE}).status == 200
 
 
+def test_a_template_as_govc_asks_for_it(api: Api) -> None:
+    """It sends a value that only deployments have, which is taken; others are not."""
+    storage: dict[str, Any] = {"datastore": "datastore-12", "storage_policy": {"type": "USE_SOURCE_POLICY"}}
+    spec = {"name": "golden", "source_vm": "vm-1002", "library": TEMPLATES, "placement": PLACE}
+    answer = api("POST", ITEMS, {**spec, "vm_home_storage": storage, "disk_storage": storage})
+    assert answer.status == 201
+    assert api("GET", f"{ITEMS}/{answer.json}").json["vm_home_storage"] == {"datastore": "datastore-12"}
+    storage["storage_policy"] = {"type": "USE_DEFAULT_POLICY"}
+    answer = api("POST", ITEMS, {**spec, "name": "other", "vm_home_storage": storage})
+    assert answer.message_ids[-1] == "vapi.bindings.typeconverter.enum.unknown.value"
+
+
 def test_a_checked_out_machine_knows_its_item(api: Api, clock: ManualClock) -> None:
     """Until it is checked in."""
     vm = check_out(api).json

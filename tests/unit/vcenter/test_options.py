@@ -34,6 +34,26 @@ def test_defaults_within_the_cap() -> None:
 
 
 @pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param("0f" * 32, id="as-openssl-digests"),
+        pytest.param("0F" * 32, id="capitals"),
+        pytest.param(":".join(["0F"] * 32), id="as-vcenter-shows-it"),
+    ],
+)
+def test_thumbprints(given: str) -> None:
+    """A thumbprint counts in every spelling: with it, each connection is compared."""
+    assert VCenterOptions("https://vcenter", thumbprint=given).thumbprint == "0f" * 32
+
+
+@pytest.mark.parametrize("given", ["0f" * 31, "0f" * 33, "0g" * 32, ""])
+def test_what_is_no_thumbprint(given: str) -> None:
+    """Anything else is refused."""
+    with pytest.raises(ValueError, match="SHA-256"):
+        VCenterOptions("https://vcenter", thumbprint=given)
+
+
+@pytest.mark.parametrize(
     ("given", "url"),
     [
         pytest.param("https://vcenter.example.com", "https://vcenter.example.com", id="name"),

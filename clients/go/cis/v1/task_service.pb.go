@@ -391,7 +391,7 @@ func (x *ListTasksResponse) GetTasks() map[string]*TaskInfo {
 	return nil
 }
 
-// How far a task is, and what came of it.
+// How far a task is, and its result.
 //
 // `status` decides which of the other fields can be set. Unset by vCenter: whatever the operation does not report.
 type TaskInfo struct {

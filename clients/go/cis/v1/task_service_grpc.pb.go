@@ -31,8 +31,8 @@ const (
 // Follows the tasks that stand for long operations, and cancels them.
 //
 // The rpcs whose names end in `Task`, for instance `CloneVmTask`, return the identifier of a task immediately and do
-// their work afterwards. `GetTask` tells how far it is and, at the end, what came of it. vCenter forgets a task some
-// time after it has ended.
+// their work afterwards. `GetTask` tells how far it is and, at the end, what its result is. vCenter forgets a task
+// some time after it has ended.
 //
 // Besides what the operations say about themselves, all of them can fail with
 // - `RESOURCE_INACCESSIBLE`: the state of the task cannot be read at present.
@@ -53,8 +53,8 @@ type TaskServiceClient interface {
 	CancelTask(ctx context.Context, in *CancelTaskRequest, opts ...grpc.CallOption) (*CancelTaskResponse, error)
 	// Returns how far a task is, or how it ended. Mirrors `get`.
 	//
-	// Ask again, with pauses of a second or more, until `status` is `SUCCEEDED` or `FAILED`. That the task failed is no
-	// error of this rpc: it is in the field `error`.
+	// Ask again, with pauses of a second or more, until `status` is `SUCCEEDED` or `FAILED`. The failure of a task is
+	// not an error of this rpc: it is in the field `error`.
 	// - `NOT_FOUND`: vCenter does not know the task, or no longer.
 	GetTask(ctx context.Context, in *GetTaskRequest, opts ...grpc.CallOption) (*GetTaskResponse, error)
 	// Returns the tasks that match a filter, at most 1000, as a map by identifier. Mirrors `list`.
@@ -110,8 +110,8 @@ func (c *taskServiceClient) ListTasks(ctx context.Context, in *ListTasksRequest,
 // Follows the tasks that stand for long operations, and cancels them.
 //
 // The rpcs whose names end in `Task`, for instance `CloneVmTask`, return the identifier of a task immediately and do
-// their work afterwards. `GetTask` tells how far it is and, at the end, what came of it. vCenter forgets a task some
-// time after it has ended.
+// their work afterwards. `GetTask` tells how far it is and, at the end, what its result is. vCenter forgets a task
+// some time after it has ended.
 //
 // Besides what the operations say about themselves, all of them can fail with
 // - `RESOURCE_INACCESSIBLE`: the state of the task cannot be read at present.
@@ -132,8 +132,8 @@ type TaskServiceServer interface {
 	CancelTask(context.Context, *CancelTaskRequest) (*CancelTaskResponse, error)
 	// Returns how far a task is, or how it ended. Mirrors `get`.
 	//
-	// Ask again, with pauses of a second or more, until `status` is `SUCCEEDED` or `FAILED`. That the task failed is no
-	// error of this rpc: it is in the field `error`.
+	// Ask again, with pauses of a second or more, until `status` is `SUCCEEDED` or `FAILED`. The failure of a task is
+	// not an error of this rpc: it is in the field `error`.
 	// - `NOT_FOUND`: vCenter does not know the task, or no longer.
 	GetTask(context.Context, *GetTaskRequest) (*GetTaskResponse, error)
 	// Returns the tasks that match a filter, at most 1000, as a map by identifier. Mirrors `list`.

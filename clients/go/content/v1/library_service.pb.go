@@ -1865,7 +1865,7 @@ type LibraryStateInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// State of the library, `ACTIVE` when it is created.
 	State *LibraryStateInfoState `protobuf:"varint,1,opt,name=state,proto3,enum=content.v1.LibraryStateInfoState,oneof" json:"state,omitempty"`
-	// Why the library came into its state, in words for people. Unset when vCenter keeps no reason.
+	// Why the library came into its state, as a text for people. Unset when vCenter keeps no reason.
 	//
 	// Since vCenter 9.1.0.0.
 	Message       *string `protobuf:"bytes,2,opt,name=message,proto3,oneof" json:"message,omitempty"`

@@ -48,7 +48,7 @@ type ClusterServiceClient interface {
 	// Lists the clusters that match all given filters, at most 1000. Mirrors `list`.
 	//
 	// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-	// nothing matches nothing and is no error. There are no pages: all clusters come in one answer.
+	// nothing matches nothing and is not an error. There are no pages: all clusters come in one answer.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 clusters match. Narrow the filters.
 	ListClusters(ctx context.Context, in *ListClustersRequest, opts ...grpc.CallOption) (*ListClustersResponse, error)
 }
@@ -106,7 +106,7 @@ type ClusterServiceServer interface {
 	// Lists the clusters that match all given filters, at most 1000. Mirrors `list`.
 	//
 	// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-	// nothing matches nothing and is no error. There are no pages: all clusters come in one answer.
+	// nothing matches nothing and is not an error. There are no pages: all clusters come in one answer.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 clusters match. Narrow the filters.
 	ListClusters(context.Context, *ListClustersRequest) (*ListClustersResponse, error)
 	mustEmbedUnimplementedClusterServiceServer()

@@ -62,7 +62,7 @@ type DatacenterServiceClient interface {
 	// Lists the datacenters that match all given filters, at most 1000. Mirrors `list`.
 	//
 	// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-	// nothing matches nothing and is no error. There are no pages: all datacenters come in one answer.
+	// nothing matches nothing and is not an error. There are no pages: all datacenters come in one answer.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 datacenters match. Narrow the filters.
 	ListDatacenters(ctx context.Context, in *ListDatacentersRequest, opts ...grpc.CallOption) (*ListDatacentersResponse, error)
 }
@@ -152,7 +152,7 @@ type DatacenterServiceServer interface {
 	// Lists the datacenters that match all given filters, at most 1000. Mirrors `list`.
 	//
 	// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-	// nothing matches nothing and is no error. There are no pages: all datacenters come in one answer.
+	// nothing matches nothing and is not an error. There are no pages: all datacenters come in one answer.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 datacenters match. Narrow the filters.
 	ListDatacenters(context.Context, *ListDatacentersRequest) (*ListDatacentersResponse, error)
 	mustEmbedUnimplementedDatacenterServiceServer()

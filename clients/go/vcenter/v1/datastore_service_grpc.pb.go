@@ -48,7 +48,7 @@ type DatastoreServiceClient interface {
 	// `list`.
 	//
 	// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-	// that does not exist matches nothing and is no error. There are no pages: all datastores come in one answer.
+	// that does not exist matches nothing and is not an error. There are no pages: all datastores come in one answer.
 	// - `INVALID_ARGUMENT`: `types` has a value that this vCenter does not know.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 2500 datastores match. Narrow the filters.
 	ListDatastores(ctx context.Context, in *ListDatastoresRequest, opts ...grpc.CallOption) (*ListDatastoresResponse, error)
@@ -107,7 +107,7 @@ type DatastoreServiceServer interface {
 	// `list`.
 	//
 	// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-	// that does not exist matches nothing and is no error. There are no pages: all datastores come in one answer.
+	// that does not exist matches nothing and is not an error. There are no pages: all datastores come in one answer.
 	// - `INVALID_ARGUMENT`: `types` has a value that this vCenter does not know.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 2500 datastores match. Narrow the filters.
 	ListDatastores(context.Context, *ListDatastoresRequest) (*ListDatastoresResponse, error)

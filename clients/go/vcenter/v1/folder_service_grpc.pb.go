@@ -42,7 +42,7 @@ type FolderServiceClient interface {
 	// Lists the folders that match all given filters, at most 1000. Mirrors `list`.
 	//
 	// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-	// that does not exist matches nothing and is no error. Folders that the caller may not read are left out. There are
+	// that does not exist matches nothing and is not an error. Folders that the caller may not read are left out. There are
 	// no pages: all folders come in one answer.
 	//
 	// To walk the tree, start from a root folder of `DatacenterService.GetDatacenter` and list with `parent_folders`.
@@ -87,7 +87,7 @@ type FolderServiceServer interface {
 	// Lists the folders that match all given filters, at most 1000. Mirrors `list`.
 	//
 	// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-	// that does not exist matches nothing and is no error. Folders that the caller may not read are left out. There are
+	// that does not exist matches nothing and is not an error. Folders that the caller may not read are left out. There are
 	// no pages: all folders come in one answer.
 	//
 	// To walk the tree, start from a root folder of `DatacenterService.GetDatacenter` and list with `parent_folders`.

@@ -86,7 +86,7 @@ type HostCreateSpecThumbprintVerification int32
 const (
 	// Not set, or a value that this contract does not know.
 	HostCreateSpecThumbprintVerification_HOST_CREATE_SPEC_THUMBPRINT_VERIFICATION_UNSPECIFIED HostCreateSpecThumbprintVerification = 0
-	// Not at all: any certificate is accepted. Whoever controls the network can pose as the host and read the password.
+	// Not at all: any certificate is accepted. Anyone who controls the network can pose as the host and read the password.
 	HostCreateSpecThumbprintVerification_HOST_CREATE_SPEC_THUMBPRINT_VERIFICATION_NONE HostCreateSpecThumbprintVerification = 1
 	// The certificate must have the SHA-1 thumbprint that is given.
 	HostCreateSpecThumbprintVerification_HOST_CREATE_SPEC_THUMBPRINT_VERIFICATION_THUMBPRINT HostCreateSpecThumbprintVerification = 2

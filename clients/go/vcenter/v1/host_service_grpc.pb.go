@@ -81,7 +81,7 @@ type HostServiceClient interface {
 	// Lists the hosts that match all given filters, at most 2500. Mirrors `list`.
 	//
 	// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-	// that does not exist matches nothing and is no error. Hosts that the caller may not read are left out. There are no
+	// that does not exist matches nothing and is not an error. Hosts that the caller may not read are left out. There are no
 	// pages: all hosts come in one answer.
 	// - `INVALID_ARGUMENT`: `connection_states` has a value that this vCenter does not know.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 2500 hosts match. Narrow the filters.
@@ -201,7 +201,7 @@ type HostServiceServer interface {
 	// Lists the hosts that match all given filters, at most 2500. Mirrors `list`.
 	//
 	// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-	// that does not exist matches nothing and is no error. Hosts that the caller may not read are left out. There are no
+	// that does not exist matches nothing and is not an error. Hosts that the caller may not read are left out. There are no
 	// pages: all hosts come in one answer.
 	// - `INVALID_ARGUMENT`: `connection_states` has a value that this vCenter does not know.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 2500 hosts match. Narrow the filters.

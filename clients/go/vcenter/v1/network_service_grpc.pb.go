@@ -43,7 +43,7 @@ type NetworkServiceClient interface {
 	// Lists the networks that match all given filters, at most 1000. Mirrors `list`.
 	//
 	// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-	// that does not exist matches nothing and is no error. Networks that the caller may not read are left out. There are
+	// that does not exist matches nothing and is not an error. Networks that the caller may not read are left out. There are
 	// no pages: all networks come in one answer.
 	ListNetworks(ctx context.Context, in *ListNetworksRequest, opts ...grpc.CallOption) (*ListNetworksResponse, error)
 }
@@ -87,7 +87,7 @@ type NetworkServiceServer interface {
 	// Lists the networks that match all given filters, at most 1000. Mirrors `list`.
 	//
 	// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-	// that does not exist matches nothing and is no error. Networks that the caller may not read are left out. There are
+	// that does not exist matches nothing and is not an error. Networks that the caller may not read are left out. There are
 	// no pages: all networks come in one answer.
 	ListNetworks(context.Context, *ListNetworksRequest) (*ListNetworksResponse, error)
 	mustEmbedUnimplementedNetworkServiceServer()

@@ -68,7 +68,7 @@ type ResourcePoolServiceClient interface {
 	// Lists the resource pools that match all given filters, at most 1000. Mirrors `list`.
 	//
 	// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-	// nothing matches nothing and is no error. There are no pages: all resource pools come in one answer.
+	// nothing matches nothing and is not an error. There are no pages: all resource pools come in one answer.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 resource pools match. Narrow the filters.
 	ListResourcePools(ctx context.Context, in *ListResourcePoolsRequest, opts ...grpc.CallOption) (*ListResourcePoolsResponse, error)
 	// Changes the name and the allocations of a resource pool. Mirrors `update`.
@@ -181,7 +181,7 @@ type ResourcePoolServiceServer interface {
 	// Lists the resource pools that match all given filters, at most 1000. Mirrors `list`.
 	//
 	// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-	// nothing matches nothing and is no error. There are no pages: all resource pools come in one answer.
+	// nothing matches nothing and is not an error. There are no pages: all resource pools come in one answer.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 resource pools match. Narrow the filters.
 	ListResourcePools(context.Context, *ListResourcePoolsRequest) (*ListResourcePoolsResponse, error)
 	// Changes the name and the allocations of a resource pool. Mirrors `update`.

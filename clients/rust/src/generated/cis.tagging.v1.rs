@@ -532,7 +532,7 @@ pub mod category_service_client {
         }
         /// Notes that somebody uses a category: adds a name to its `used_by`. Mirrors `add_to_used_by`.
         ///
-        /// Idempotent in effect: a name that is there already is no error. vCenter does not act on the names. Needs the
+        /// Idempotent in effect: a name that is there already is not an error. vCenter does not act on the names. Needs the
         /// privilege `InventoryService.Tagging.ModifyUsedByForCategory` on the category.
         pub async fn add_category_to_used_by(
             &mut self,
@@ -1406,7 +1406,7 @@ pub mod tag_association_service_client {
         }
         /// Attaches a tag to an object. Mirrors `attach`.
         ///
-        /// Idempotent in effect: a tag that is attached already is no error. Needs the privileges
+        /// Idempotent in effect: a tag that is attached already is not an error. Needs the privileges
         /// `InventoryService.Tagging.AttachTag` on the tag and `System.Read` on the object.
         /// - `NOT_FOUND`: the tag does not exist.
         /// - `INVALID_ARGUMENT`: the object does not exist, the category does not allow its type, or the object has another
@@ -1508,7 +1508,7 @@ pub mod tag_association_service_client {
         }
         /// Detaches a tag from an object. Mirrors `detach`.
         ///
-        /// Idempotent in effect: a tag that is not attached is no error. Needs the privileges
+        /// Idempotent in effect: a tag that is not attached is not an error. Needs the privileges
         /// `InventoryService.Tagging.AttachTag` on the tag and `System.Read` on the object.
         /// - `NOT_FOUND`: the tag does not exist.
         pub async fn detach_tag(
@@ -2285,7 +2285,7 @@ pub mod tag_service_client {
         }
         /// Notes that somebody uses a tag: adds a name to its `used_by`. Mirrors `add_to_used_by`.
         ///
-        /// Idempotent in effect: a name that is there already is no error. vCenter does not act on the names. Needs the
+        /// Idempotent in effect: a name that is there already is not an error. vCenter does not act on the names. Needs the
         /// privilege `InventoryService.Tagging.ModifyUsedByForTag` on the tag.
         pub async fn add_tag_to_used_by(
             &mut self,

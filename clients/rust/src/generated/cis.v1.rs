@@ -113,7 +113,7 @@ impl ::prost::Name for ListTasksResponse {
         "/cis.v1.ListTasksResponse".into()
     }
 }
-/// How far a task is, and what came of it.
+/// How far a task is, and its result.
 ///
 /// `status` decides which of the other fields can be set. Unset by vCenter: whatever the operation does not report.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -326,8 +326,8 @@ pub mod task_service_client {
     /// Follows the tasks that stand for long operations, and cancels them.
     ///
     /// The rpcs whose names end in `Task`, for instance `CloneVmTask`, return the identifier of a task immediately and do
-    /// their work afterwards. `GetTask` tells how far it is and, at the end, what came of it. vCenter forgets a task some
-    /// time after it has ended.
+    /// their work afterwards. `GetTask` tells how far it is and, at the end, what its result is. vCenter forgets a task
+    /// some time after it has ended.
     ///
     /// Besides what the operations say about themselves, all of them can fail with
     /// - `RESOURCE_INACCESSIBLE`: the state of the task cannot be read at present.
@@ -441,8 +441,8 @@ pub mod task_service_client {
         }
         /// Returns how far a task is, or how it ended. Mirrors `get`.
         ///
-        /// Ask again, with pauses of a second or more, until `status` is `SUCCEEDED` or `FAILED`. That the task failed is no
-        /// error of this rpc: it is in the field `error`.
+        /// Ask again, with pauses of a second or more, until `status` is `SUCCEEDED` or `FAILED`. The failure of a task is
+        /// not an error of this rpc: it is in the field `error`.
         /// - `NOT_FOUND`: vCenter does not know the task, or no longer.
         pub async fn get_task(
             &mut self,

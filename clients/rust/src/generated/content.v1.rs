@@ -589,7 +589,7 @@ pub struct LibraryStateInfo {
     /// State of the library, `ACTIVE` when it is created.
     #[prost(enumeration = "LibraryStateInfoState", optional, tag = "1")]
     pub state: ::core::option::Option<i32>,
-    /// Why the library came into its state, in words for people. Unset when vCenter keeps no reason.
+    /// Why the library came into its state, as a text for people. Unset when vCenter keeps no reason.
     ///
     /// Since vCenter 9.1.0.0.
     #[prost(string, optional, tag = "2")]

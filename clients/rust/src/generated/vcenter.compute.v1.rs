@@ -98,7 +98,7 @@ impl ::prost::Name for CreateTagsAndPoliciesRequest {
 /// Response of `CreateTagsAndPolicies`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateTagsAndPoliciesResponse {
-    /// What became of each policy.
+    /// The result for each policy.
     #[prost(message, optional, tag = "1")]
     pub result: ::core::option::Option<PoliciesCreateResult>,
 }
@@ -294,7 +294,7 @@ impl ::prost::Name for PoliciesCreateItem {
         "/vcenter.compute.v1.PoliciesCreateItem".into()
     }
 }
-/// What became of the policies that `CreateTagsAndPolicies` should create.
+/// The results for the policies that `CreateTagsAndPolicies` creates.
 ///
 /// Since vCenter 9.1.1.0.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -477,7 +477,7 @@ impl ::prost::Name for PoliciesUpdateSpec {
 pub enum PoliciesManagedByEntity {
     /// Not set, or a value that this contract does not know.
     Unspecified = 0,
-    /// Nothing: whoever has the privilege manages the policy.
+    /// Nothing: anyone who has the privilege can manage the policy.
     None = 1,
     /// A Supervisor of vSphere's Kubernetes service.
     Supervisor = 2,

@@ -5257,8 +5257,8 @@ pub mod watch_service_client {
         /// Waits until a virtual machine is in a certain condition, and returns its state.
         ///
         /// Answers at once when it is already. Any number of waiting calls cost vCenter one wait.
-        /// - `DEADLINE_EXCEEDED` with reason `CONDITION_NOT_MET`: `timeout` is over. The message names what is missing, for
-        ///   instance that VMware Tools do not run.
+        /// - `DEADLINE_EXCEEDED` with reason `CONDITION_NOT_MET`: the `timeout` has expired. The message names what is missing,
+        ///   for instance that VMware Tools do not run.
         /// - `NOT_FOUND`: the machine does not exist, or was removed while the call waited for another condition.
         pub async fn wait_for_vm(
             &mut self,

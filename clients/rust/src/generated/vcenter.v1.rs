@@ -250,7 +250,7 @@ pub mod cluster_service_client {
         /// Lists the clusters that match all given filters, at most 1000. Mirrors `list`.
         ///
         /// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-        /// nothing matches nothing and is no error. There are no pages: all clusters come in one answer.
+        /// nothing matches nothing and is not an error. There are no pages: all clusters come in one answer.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 clusters match. Narrow the filters.
         pub async fn list_clusters(
             &mut self,
@@ -684,7 +684,7 @@ pub mod datacenter_service_client {
         /// Lists the datacenters that match all given filters, at most 1000. Mirrors `list`.
         ///
         /// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-        /// nothing matches nothing and is no error. There are no pages: all datacenters come in one answer.
+        /// nothing matches nothing and is not an error. There are no pages: all datacenters come in one answer.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 datacenters match. Narrow the filters.
         pub async fn list_datacenters(
             &mut self,
@@ -1037,7 +1037,7 @@ pub mod datastore_service_client {
         /// `list`.
         ///
         /// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-        /// that does not exist matches nothing and is no error. There are no pages: all datastores come in one answer.
+        /// that does not exist matches nothing and is not an error. There are no pages: all datastores come in one answer.
         /// - `INVALID_ARGUMENT`: `types` has a value that this vCenter does not know.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 2500 datastores match. Narrow the filters.
         pub async fn list_datastores(
@@ -1703,7 +1703,7 @@ pub mod folder_service_client {
         /// Lists the folders that match all given filters, at most 1000. Mirrors `list`.
         ///
         /// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-        /// that does not exist matches nothing and is no error. Folders that the caller may not read are left out. There are
+        /// that does not exist matches nothing and is not an error. Folders that the caller may not read are left out. There are
         /// no pages: all folders come in one answer.
         ///
         /// To walk the tree, start from a root folder of `DatacenterService.GetDatacenter` and list with `parent_folders`.
@@ -2043,7 +2043,7 @@ impl HostConnectionState {
 pub enum HostCreateSpecThumbprintVerification {
     /// Not set, or a value that this contract does not know.
     Unspecified = 0,
-    /// Not at all: any certificate is accepted. Whoever controls the network can pose as the host and read the password.
+    /// Not at all: any certificate is accepted. Anyone who controls the network can pose as the host and read the password.
     None = 1,
     /// The certificate must have the SHA-1 thumbprint that is given.
     Thumbprint = 2,
@@ -2344,7 +2344,7 @@ pub mod host_service_client {
         /// Lists the hosts that match all given filters, at most 2500. Mirrors `list`.
         ///
         /// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-        /// that does not exist matches nothing and is no error. Hosts that the caller may not read are left out. There are no
+        /// that does not exist matches nothing and is not an error. Hosts that the caller may not read are left out. There are no
         /// pages: all hosts come in one answer.
         /// - `INVALID_ARGUMENT`: `connection_states` has a value that this vCenter does not know.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 2500 hosts match. Narrow the filters.
@@ -2584,7 +2584,7 @@ pub mod network_service_client {
         /// Lists the networks that match all given filters, at most 1000. Mirrors `list`.
         ///
         /// A filter that is empty matches everything; several values within a filter are alternatives. An identifier or name
-        /// that does not exist matches nothing and is no error. Networks that the caller may not read are left out. There are
+        /// that does not exist matches nothing and is not an error. Networks that the caller may not read are left out. There are
         /// no pages: all networks come in one answer.
         pub async fn list_networks(
             &mut self,
@@ -3613,7 +3613,7 @@ pub mod resource_pool_service_client {
         /// Lists the resource pools that match all given filters, at most 1000. Mirrors `list`.
         ///
         /// A filter that is empty matches everything; several values within a filter are alternatives. A value that names
-        /// nothing matches nothing and is no error. There are no pages: all resource pools come in one answer.
+        /// nothing matches nothing and is not an error. There are no pages: all resource pools come in one answer.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1000 resource pools match. Narrow the filters.
         pub async fn list_resource_pools(
             &mut self,

@@ -62,7 +62,7 @@ impl ::prost::Name for TicketsCreateSpec {
 pub struct TicketsSummary {
     /// URI that opens the console, for instance `vmrc://` or `wss://` followed by a host and the secret part.
     ///
-    /// A one-time secret: whoever holds it can use it, once, within 30 minutes.
+    /// A one-time secret: anyone who holds it can use it, once, within 30 minutes.
     #[prost(string, optional, tag = "1")]
     pub ticket: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -126,7 +126,7 @@ pub mod tickets_service_client {
     use tonic::codegen::http::Uri;
     /// Hands out tickets for the console of a virtual machine.
     ///
-    /// A ticket is a secret for one use: whoever holds it gets the console without any further proof of identity. It should
+    /// A ticket is a secret for one use: anyone who holds it gets the console without any further proof of identity. It should
     /// be passed on only over protected connections, and neither logged nor stored.
     ///
     /// Mirrors `com.vmware.vcenter.vm.console.tickets`.

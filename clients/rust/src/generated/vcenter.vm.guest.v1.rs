@@ -2209,8 +2209,8 @@ pub mod power_service_client {
     /// Changes the power state of a virtual machine by asking its guest operating system.
     ///
     /// The guest does the work, through VMware Tools, so that services stop in order and nothing is lost. Each operation
-    /// returns as soon as the guest has been asked; `GetGuestPower` and `vcenter.vm.v1.PowerService` tell what became of it.
-    /// What has to happen at once, or without tools, is there too.
+    /// returns as soon as the guest has been asked; `GetGuestPower` and `vcenter.vm.v1.PowerService` tell the result.
+    /// What has to happen immediately, or without tools, is there too.
     ///
     /// Besides what the operations say about themselves, all of them can fail with
     /// - `NOT_FOUND`: the machine does not exist.

@@ -1002,7 +1002,7 @@ pub struct CdromInfo {
     pub backing: ::core::option::Option<CdromBackingInfo>,
     /// Whether the device is connected to its backing.
     ///
-    /// The result of the last connecting or disconnecting, whoever asked for it: this service, power-on or the guest.
+    /// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest.
     #[prost(enumeration = "ConnectionState", optional, tag = "6")]
     pub state: ::core::option::Option<i32>,
     /// Whether the device connects whenever the machine is powered on.
@@ -2966,7 +2966,7 @@ pub struct EthernetInfo {
     pub backing: ::core::option::Option<EthernetBackingInfo>,
     /// Whether the adapter is connected to its network.
     ///
-    /// The result of the last connecting or disconnecting, whoever asked for it: this service, power-on or the guest. The
+    /// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest. The
     /// guest sees it as a cable that is plugged in or not.
     #[prost(enumeration = "ConnectionState", optional, tag = "9")]
     pub state: ::core::option::Option<i32>,
@@ -3037,7 +3037,7 @@ pub struct EthernetBackingInfo {
     /// `nsx.LogicalSwitch`.
     #[prost(string, optional, tag = "8")]
     pub opaque_network_type: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of the opaque network at whoever manages it. Relevant only when `type` is `OPAQUE_NETWORK`.
+    /// Identifier of the opaque network in the system that manages it. Relevant only when `type` is `OPAQUE_NETWORK`.
     ///
     /// `network` is vCenter's own identifier for the same network.
     #[prost(string, optional, tag = "9")]
@@ -3956,7 +3956,7 @@ pub struct FloppyInfo {
     pub backing: ::core::option::Option<FloppyBackingInfo>,
     /// Whether the drive is connected to its backing.
     ///
-    /// The result of the last connecting or disconnecting, whoever asked for it: this service, power-on or the guest.
+    /// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest.
     #[prost(enumeration = "ConnectionState", optional, tag = "3")]
     pub state: ::core::option::Option<i32>,
     /// Whether the drive connects whenever the machine is powered on.
@@ -5175,7 +5175,7 @@ pub struct ParallelInfo {
     pub backing: ::core::option::Option<ParallelBackingInfo>,
     /// Whether the port is connected to its backing.
     ///
-    /// The result of the last connecting or disconnecting, whoever asked for it: this service, power-on or the guest.
+    /// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest.
     #[prost(enumeration = "ConnectionState", optional, tag = "3")]
     pub state: ::core::option::Option<i32>,
     /// Whether the port connects whenever the machine is powered on.
@@ -5986,7 +5986,7 @@ pub struct SerialInfo {
     pub backing: ::core::option::Option<SerialBackingInfo>,
     /// Whether the port is connected to its backing.
     ///
-    /// The result of the last connecting or disconnecting, whoever asked for it: this service, power-on or the guest.
+    /// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest.
     #[prost(enumeration = "ConnectionState", optional, tag = "4")]
     pub state: ::core::option::Option<i32>,
     /// Whether the port connects whenever the machine is powered on.

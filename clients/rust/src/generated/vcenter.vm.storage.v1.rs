@@ -329,7 +329,7 @@ pub mod policy_service_client {
         }
         /// Returns the storage policies of a virtual machine's home directory and disks. Mirrors `get`.
         ///
-        /// Only identifiers are returned. What follows no policy is left out, which is no error.
+        /// Only identifiers are returned. What follows no policy is left out; this is not an error.
         /// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read at present.
         pub async fn get_policy(
             &mut self,

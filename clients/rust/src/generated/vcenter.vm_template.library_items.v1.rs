@@ -202,7 +202,7 @@ impl ::prost::Name for ListCheckOutsResponse {
 /// vCenter shows the message in the history of the library item.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckOutsCheckInSpec {
-    /// What has been changed, in words for people.
+    /// What has been changed, as a text for people.
     #[prost(string, optional, tag = "1")]
     pub message: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -774,7 +774,7 @@ impl ::prost::Name for VersionsInfo {
 /// vCenter shows the message in the history of the library item.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VersionsRollbackSpec {
-    /// Why the template is rolled back, in words for people.
+    /// Why the template is rolled back, as a text for people.
     #[prost(string, optional, tag = "1")]
     pub message: ::core::option::Option<::prost::alloc::string::String>,
 }

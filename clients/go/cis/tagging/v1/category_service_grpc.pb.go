@@ -49,7 +49,7 @@ const (
 type CategoryServiceClient interface {
 	// Notes that somebody uses a category: adds a name to its `used_by`. Mirrors `add_to_used_by`.
 	//
-	// Idempotent in effect: a name that is there already is no error. vCenter does not act on the names. Needs the
+	// Idempotent in effect: a name that is there already is not an error. vCenter does not act on the names. Needs the
 	// privilege `InventoryService.Tagging.ModifyUsedByForCategory` on the category.
 	AddCategoryToUsedBy(ctx context.Context, in *AddCategoryToUsedByRequest, opts ...grpc.CallOption) (*AddCategoryToUsedByResponse, error)
 	// Creates a category without tags, and returns its identifier. Mirrors `create`.
@@ -216,7 +216,7 @@ func (c *categoryServiceClient) UpdateCategory(ctx context.Context, in *UpdateCa
 type CategoryServiceServer interface {
 	// Notes that somebody uses a category: adds a name to its `used_by`. Mirrors `add_to_used_by`.
 	//
-	// Idempotent in effect: a name that is there already is no error. vCenter does not act on the names. Needs the
+	// Idempotent in effect: a name that is there already is not an error. vCenter does not act on the names. Needs the
 	// privilege `InventoryService.Tagging.ModifyUsedByForCategory` on the category.
 	AddCategoryToUsedBy(context.Context, *AddCategoryToUsedByRequest) (*AddCategoryToUsedByResponse, error)
 	// Creates a category without tags, and returns its identifier. Mirrors `create`.

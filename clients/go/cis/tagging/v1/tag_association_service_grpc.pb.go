@@ -54,7 +54,7 @@ const (
 type TagAssociationServiceClient interface {
 	// Attaches a tag to an object. Mirrors `attach`.
 	//
-	// Idempotent in effect: a tag that is attached already is no error. Needs the privileges
+	// Idempotent in effect: a tag that is attached already is not an error. Needs the privileges
 	// `InventoryService.Tagging.AttachTag` on the tag and `System.Read` on the object.
 	//   - `NOT_FOUND`: the tag does not exist.
 	//   - `INVALID_ARGUMENT`: the object does not exist, the category does not allow its type, or the object has another
@@ -75,7 +75,7 @@ type TagAssociationServiceClient interface {
 	AttachTagToMultipleObjects(ctx context.Context, in *AttachTagToMultipleObjectsRequest, opts ...grpc.CallOption) (*AttachTagToMultipleObjectsResponse, error)
 	// Detaches a tag from an object. Mirrors `detach`.
 	//
-	// Idempotent in effect: a tag that is not attached is no error. Needs the privileges
+	// Idempotent in effect: a tag that is not attached is not an error. Needs the privileges
 	// `InventoryService.Tagging.AttachTag` on the tag and `System.Read` on the object.
 	// - `NOT_FOUND`: the tag does not exist.
 	DetachTag(ctx context.Context, in *DetachTagRequest, opts ...grpc.CallOption) (*DetachTagResponse, error)
@@ -258,7 +258,7 @@ func (c *tagAssociationServiceClient) ListAttachedTagsOnObjects(ctx context.Cont
 type TagAssociationServiceServer interface {
 	// Attaches a tag to an object. Mirrors `attach`.
 	//
-	// Idempotent in effect: a tag that is attached already is no error. Needs the privileges
+	// Idempotent in effect: a tag that is attached already is not an error. Needs the privileges
 	// `InventoryService.Tagging.AttachTag` on the tag and `System.Read` on the object.
 	//   - `NOT_FOUND`: the tag does not exist.
 	//   - `INVALID_ARGUMENT`: the object does not exist, the category does not allow its type, or the object has another
@@ -279,7 +279,7 @@ type TagAssociationServiceServer interface {
 	AttachTagToMultipleObjects(context.Context, *AttachTagToMultipleObjectsRequest) (*AttachTagToMultipleObjectsResponse, error)
 	// Detaches a tag from an object. Mirrors `detach`.
 	//
-	// Idempotent in effect: a tag that is not attached is no error. Needs the privileges
+	// Idempotent in effect: a tag that is not attached is not an error. Needs the privileges
 	// `InventoryService.Tagging.AttachTag` on the tag and `System.Read` on the object.
 	// - `NOT_FOUND`: the tag does not exist.
 	DetachTag(context.Context, *DetachTagRequest) (*DetachTagResponse, error)

@@ -51,7 +51,7 @@ const (
 type TagServiceClient interface {
 	// Notes that somebody uses a tag: adds a name to its `used_by`. Mirrors `add_to_used_by`.
 	//
-	// Idempotent in effect: a name that is there already is no error. vCenter does not act on the names. Needs the
+	// Idempotent in effect: a name that is there already is not an error. vCenter does not act on the names. Needs the
 	// privilege `InventoryService.Tagging.ModifyUsedByForTag` on the tag.
 	AddTagToUsedBy(ctx context.Context, in *AddTagToUsedByRequest, opts ...grpc.CallOption) (*AddTagToUsedByResponse, error)
 	// Creates a tag in a category, and returns its identifier. Mirrors `create`.
@@ -232,7 +232,7 @@ func (c *tagServiceClient) UpdateTag(ctx context.Context, in *UpdateTagRequest, 
 type TagServiceServer interface {
 	// Notes that somebody uses a tag: adds a name to its `used_by`. Mirrors `add_to_used_by`.
 	//
-	// Idempotent in effect: a name that is there already is no error. vCenter does not act on the names. Needs the
+	// Idempotent in effect: a name that is there already is not an error. vCenter does not act on the names. Needs the
 	// privilege `InventoryService.Tagging.ModifyUsedByForTag` on the tag.
 	AddTagToUsedBy(context.Context, *AddTagToUsedByRequest) (*AddTagToUsedByResponse, error)
 	// Creates a tag in a category, and returns its identifier. Mirrors `create`.

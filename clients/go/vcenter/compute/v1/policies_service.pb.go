@@ -31,7 +31,7 @@ type PoliciesManagedByEntity int32
 const (
 	// Not set, or a value that this contract does not know.
 	PoliciesManagedByEntity_POLICIES_MANAGED_BY_ENTITY_UNSPECIFIED PoliciesManagedByEntity = 0
-	// Nothing: whoever has the privilege manages the policy.
+	// Nothing: anyone who has the privilege can manage the policy.
 	PoliciesManagedByEntity_POLICIES_MANAGED_BY_ENTITY_NONE PoliciesManagedByEntity = 1
 	// A Supervisor of vSphere's Kubernetes service.
 	PoliciesManagedByEntity_POLICIES_MANAGED_BY_ENTITY_SUPERVISOR PoliciesManagedByEntity = 2
@@ -222,7 +222,7 @@ func (x *CreateTagsAndPoliciesRequest) GetSpec() *PoliciesCreateTagsAndPoliciesS
 // Response of `CreateTagsAndPolicies`.
 type CreateTagsAndPoliciesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What became of each policy.
+	// The result for each policy.
 	Result        *PoliciesCreateResult `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -757,7 +757,7 @@ func (x *PoliciesCreateItem) GetSpec() *structpb.Struct {
 	return nil
 }
 
-// What became of the policies that `CreateTagsAndPolicies` should create.
+// The results for the policies that `CreateTagsAndPolicies` creates.
 //
 // Since vCenter 9.1.1.0.
 type PoliciesCreateResult struct {

@@ -234,7 +234,7 @@ type TicketsSummary struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// URI that opens the console, for instance `vmrc://` or `wss://` followed by a host and the secret part.
 	//
-	// A one-time secret: whoever holds it can use it, once, within 30 minutes.
+	// A one-time secret: anyone who holds it can use it, once, within 30 minutes.
 	Ticket        *string `protobuf:"bytes,1,opt,name=ticket,proto3,oneof" json:"ticket,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -28,7 +28,7 @@ const (
 //
 // Hands out tickets for the console of a virtual machine.
 //
-// A ticket is a secret for one use: whoever holds it gets the console without any further proof of identity. It should
+// A ticket is a secret for one use: anyone who holds it gets the console without any further proof of identity. It should
 // be passed on only over protected connections, and neither logged nor stored.
 //
 // Mirrors `com.vmware.vcenter.vm.console.tickets`.
@@ -71,7 +71,7 @@ func (c *ticketsServiceClient) CreateTicket(ctx context.Context, in *CreateTicke
 //
 // Hands out tickets for the console of a virtual machine.
 //
-// A ticket is a secret for one use: whoever holds it gets the console without any further proof of identity. It should
+// A ticket is a secret for one use: anyone who holds it gets the console without any further proof of identity. It should
 // be passed on only over protected connections, and neither logged nor stored.
 //
 // Mirrors `com.vmware.vcenter.vm.console.tickets`.

@@ -929,7 +929,7 @@ type CdromInfo struct {
 	Backing *CdromBackingInfo `protobuf:"bytes,5,opt,name=backing,proto3" json:"backing,omitempty"`
 	// Whether the device is connected to its backing.
 	//
-	// The result of the last connecting or disconnecting, whoever asked for it: this service, power-on or the guest.
+	// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest.
 	State *ConnectionState `protobuf:"varint,6,opt,name=state,proto3,enum=vcenter.vm.hardware.v1.ConnectionState,oneof" json:"state,omitempty"`
 	// Whether the device connects whenever the machine is powered on.
 	//

@@ -961,7 +961,7 @@ type EthernetInfo struct {
 	Backing *EthernetBackingInfo `protobuf:"bytes,8,opt,name=backing,proto3" json:"backing,omitempty"`
 	// Whether the adapter is connected to its network.
 	//
-	// The result of the last connecting or disconnecting, whoever asked for it: this service, power-on or the guest. The
+	// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest. The
 	// guest sees it as a cable that is plugged in or not.
 	State *ConnectionState `protobuf:"varint,9,opt,name=state,proto3,enum=vcenter.vm.hardware.v1.ConnectionState,oneof" json:"state,omitempty"`
 	// Whether the adapter connects whenever the machine is powered on.
@@ -1127,7 +1127,7 @@ type EthernetBackingInfo struct {
 	// Type of the opaque network. Relevant only when `type` is `OPAQUE_NETWORK`. Other systems choose it, for instance
 	// `nsx.LogicalSwitch`.
 	OpaqueNetworkType *string `protobuf:"bytes,8,opt,name=opaque_network_type,json=opaqueNetworkType,proto3,oneof" json:"opaque_network_type,omitempty"`
-	// Identifier of the opaque network at whoever manages it. Relevant only when `type` is `OPAQUE_NETWORK`.
+	// Identifier of the opaque network in the system that manages it. Relevant only when `type` is `OPAQUE_NETWORK`.
 	//
 	// `network` is vCenter's own identifier for the same network.
 	OpaqueNetworkId *string `protobuf:"bytes,9,opt,name=opaque_network_id,json=opaqueNetworkId,proto3,oneof" json:"opaque_network_id,omitempty"`

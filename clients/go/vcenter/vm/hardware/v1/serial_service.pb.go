@@ -828,7 +828,7 @@ type SerialInfo struct {
 	Backing *SerialBackingInfo `protobuf:"bytes,3,opt,name=backing,proto3" json:"backing,omitempty"`
 	// Whether the port is connected to its backing.
 	//
-	// The result of the last connecting or disconnecting, whoever asked for it: this service, power-on or the guest.
+	// The result of the last attempt to connect or disconnect, whether requested by this service, power-on or the guest.
 	State *ConnectionState `protobuf:"varint,4,opt,name=state,proto3,enum=vcenter.vm.hardware.v1.ConnectionState,oneof" json:"state,omitempty"`
 	// Whether the port connects whenever the machine is powered on.
 	//

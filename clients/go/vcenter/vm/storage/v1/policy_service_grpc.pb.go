@@ -42,7 +42,7 @@ const (
 type PolicyServiceClient interface {
 	// Returns the storage policies of a virtual machine's home directory and disks. Mirrors `get`.
 	//
-	// Only identifiers are returned. What follows no policy is left out, which is no error.
+	// Only identifiers are returned. What follows no policy is left out; this is not an error.
 	// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read at present.
 	GetPolicy(ctx context.Context, in *GetPolicyRequest, opts ...grpc.CallOption) (*GetPolicyResponse, error)
 	// Changes the storage policies of a virtual machine's home directory and disks. Mirrors `update`.
@@ -101,7 +101,7 @@ func (c *policyServiceClient) UpdatePolicy(ctx context.Context, in *UpdatePolicy
 type PolicyServiceServer interface {
 	// Returns the storage policies of a virtual machine's home directory and disks. Mirrors `get`.
 	//
-	// Only identifiers are returned. What follows no policy is left out, which is no error.
+	// Only identifiers are returned. What follows no policy is left out; this is not an error.
 	// - `RESOURCE_INACCESSIBLE`: the configuration of the machine cannot be read at present.
 	GetPolicy(context.Context, *GetPolicyRequest) (*GetPolicyResponse, error)
 	// Changes the storage policies of a virtual machine's home directory and disks. Mirrors `update`.

@@ -541,7 +541,7 @@ func (x *ListCheckOutsResponse) GetCheckOuts() []*CheckOutsSummary {
 // vCenter shows the message in the history of the library item.
 type CheckOutsCheckInSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What has been changed, in words for people.
+	// What has been changed, as a text for people.
 	Message       *string `protobuf:"bytes,1,opt,name=message,proto3,oneof" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -484,7 +484,7 @@ func (x *VersionsInfo) GetVmTemplate() string {
 // vCenter shows the message in the history of the library item.
 type VersionsRollbackSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Why the template is rolled back, in words for people.
+	// Why the template is rolled back, as a text for people.
 	Message       *string `protobuf:"bytes,1,opt,name=message,proto3,oneof" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

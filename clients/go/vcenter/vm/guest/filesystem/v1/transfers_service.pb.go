@@ -92,8 +92,8 @@ func (x *CreateTransferRequest) GetSpec() *TransfersCreateSpec {
 // Response of `CreateTransfer`.
 type CreateTransferResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// URL for one HTTP request, for instance `https://esx-1.example.com/guestFile?id=...&token=...`. Whoever has it needs
-	// no further credentials: treat it as a secret.
+	// URL for one HTTP request, for instance `https://esx-1.example.com/guestFile?id=...&token=...`. Anyone who has it
+	// needs no further credentials: treat it as a secret.
 	//
 	// It is valid for 10 minutes, for one request that succeeds, and no longer than the machine runs on its host. Where
 	// the host's name is `*`, put the name or address under which you reach vCenter in its place. Over HTTPS, the peer

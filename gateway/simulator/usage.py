@@ -1,0 +1,79 @@
+"""What machines use: which of them have a disk file, and how much memory those that run take of each host.
+
+With many machines it would take too long to look at all of them for each that starts or goes. What is known is brought
+up to date by the machines that were touched since, once it is asked for: see `Changes`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from gateway.simulator.changes import Changes
+from gateway.simulator.machine import VirtualMachine
+
+__all__ = ["Usage"]
+
+
+class _Used(NamedTuple):
+    """What one machine uses."""
+
+    files: frozenset[str]
+    host: str
+    memory_mib: int
+
+    @classmethod
+    def by(cls, machine: VirtualMachine) -> "_Used":
+        memory = machine.memory.size_mib if machine.power_state == "POWERED_ON" else 0
+        return cls(frozenset(disk.vmdk_file for disk in machine.disks.values()), machine.placement.host, memory)
+
+
+class Usage:
+    """The disk files and the memory that machines use."""
+
+    def __init__(self, machines: Mapping[str, VirtualMachine], changes: Changes) -> None:
+        self._machines = machines
+        self._changes = changes
+        self._used: dict[str, _Used] = {}
+        self._owners: dict[str, set[str]] = {}
+        self._memory_mib: Counter[str] = Counter()
+        self._settled = 0
+        self._known: int | None = None
+
+    def owners(self, vmdk_file: str) -> list[VirtualMachine]:
+        """The machines that a disk file is attached to."""
+        self._follow()
+        return [self._machines[vm] for vm in sorted(self._owners.get(vmdk_file, ()))]
+
+    def memory_mib(self, host: str) -> int:
+        """The memory of the host's machines that are on."""
+        self._follow()
+        return self._memory_mib[host]
+
+    def settled(self) -> None:
+        """Nothing is half done: what is touched later may still change after its touch, what was touched before not."""
+        self._settled = self._changes.revision
+
+    def _follow(self) -> None:
+        touched = None if self._known is None else self._changes.since(self._known)
+        if touched is None:
+            machines: Iterable[str] = {*self._used, *self._machines}
+        else:
+            machines = [key.id for key in touched if key.type == "VirtualMachine"]
+        for vm in machines:
+            self._look_at(vm)
+        self._known = self._settled
+
+    def _look_at(self, vm: str) -> None:
+        machine = self._machines.get(vm)
+        before, now = self._used.pop(vm, None), None if machine is None else _Used.by(machine)
+        if before is not None:
+            self._memory_mib[before.host] -= before.memory_mib
+            for file in before.files:
+                self._owners[file].discard(vm)
+                if not self._owners[file]:
+                    del self._owners[file]
+        if now is not None:
+            self._used[vm] = now
+            self._memory_mib[now.host] += now.memory_mib
+            for file in now.files:
+                self._owners.setdefault(file, set()).add(vm)
