@@ -8,8 +8,9 @@ SOURCES := gateway tests tools examples clients/conformance hatch_build.py
 LOCK := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench docs check check-english format generate checkgenerate lock release clients test-clients check-clients \
-    check-helm image-test check-workflows cluster test-cluster release-artifacts test-reproducible clean
+.PHONY: help run test test-fast test-python bench docs check check-english format generate checkgenerate lock clients \
+    test-clients check-clients check-helm check-workflows image-test cluster test-cluster release-artifacts \
+    test-reproducible release clean
 
 # The clients, each in a folder of clients/ with a Makefile of its own: toolchain, tools, generate, build, test.
 LANGUAGES := python go java typescript rust cpp
@@ -39,15 +40,21 @@ SYFT_VERSION := 1.57.1
 CRDS := build/tools/crds
 
 help: ## Shows this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 run: $(DESCRIPTORS) ## Starts the gateway on 127.0.0.1:50051 with the embedded vCenter
 	@$(BIN)/vcenter-gateway serve --simulator $(ARGS)
 
 test: $(DESCRIPTORS) ## Runs the whole test suite (ARGS="-k cdrom" for a part)
-	@if [ -n "$$CI" ]; then tools/install_debian.sh chromium nginx; fi
+	@if [ -n "$$CI" ]; then tools/install_debian.sh chromium nginx zsh fish dbus-daemon gnome-keyring; fi
 	$(build_tools)
 	$(BIN)/pytest $(ARGS)
+
+test-fast: $(DESCRIPTORS) ## Runs the unit and contract tests, in about a minute: for the everyday loop
+	$(BIN)/pytest -q tests/unit tests/contract $(ARGS)
+
+test-python: ## Runs the tests that take Python alone with another one (VERSION=3.13), by default the newest
+	@tools/python_test.sh $(VERSION)
 
 bench: $(DESCRIPTORS) build/bench-venv/ready ## Measures the gateway beside others, into docs/benchmarks (ARGS="--quick" for a trial)
 	@tests/bench/packages.sh
@@ -66,7 +73,7 @@ check: $(DESCRIPTORS) checkgenerate check-helm check-workflows check-english doc
 check-english: .venv/ready build/docs-venv/ready ## Checks the spelling and the words of what users read
 	@$(BIN)/python tools/check_english.py
 	@git ls-files '*.md' protos gateway/'*.py' helm/vcenter-gateway tools examples clients/'*.py' | \
-	    xargs build/docs-venv/bin/codespell --ignore-words-list befores
+	    xargs build/docs-venv/bin/codespell --ignore-words-list befores,checkin
 
 check-helm: .venv/ready ## Checks the Dockerfile and the Helm chart
 	$(BIN)/hadolint Dockerfile
@@ -137,7 +144,7 @@ lock: ## Pins the requirements anew, to the newest versions that pyproject.toml 
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet uv==0.13.9
 	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/run.txt --extra otel pyproject.toml
-	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/dev.txt --extra otel --extra test --extra check pyproject.toml requirements/build.in
+	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/dev.txt --extra otel --extra keyring --extra test --extra check pyproject.toml requirements/build.in
 	build/lock/bin/uv pip compile $(LOCK) --constraint requirements/dev.txt --output-file requirements/build.txt requirements/build.in
 	build/lock/bin/uv pip compile $(LOCK) --constraint requirements/dev.txt --output-file requirements/bench.txt requirements/bench.in
 	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/docs.txt requirements/docs.in

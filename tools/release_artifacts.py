@@ -114,22 +114,28 @@ class Release:
 
     def bills(self) -> None:
         """A bill of materials for each artifact, and one for the image of each architecture."""
-        syft = str(_TOOLS / "syft")
         for path in self.artifacts():
             name = path.relative_to(self.target).as_posix()
-            hashes = [{"alg": "SHA-256", "content": sha256(path)}]
-            product = {"bom-ref": name, "type": "file", "name": name, "version": self.version, "hashes": hashes}
-            if path.name.startswith("vcenter-gateway-image-"):
+            if name.startswith("vcenter-gateway-image-"):
                 for architecture, layout in self.images.items():
-                    bill = bill_of_materials(syft, f"oci-dir:{layout}", product | {"type": "container"}, self.epoch)
-                    _write_json(path.with_name(f"{path.name}.{architecture}.cdx.json"), bill)
+                    self._bill(path, f"{name}.{architecture}", f"oci-dir:{layout}", "container")
                 continue
+            about = name
+            if name.startswith("go/"):
+                # The module is in the one file that is packed. A module proxy has only files of its own kind.
+                if path.suffix != ".zip":
+                    continue
+                about = f"vcenter-gateway-client-go-{self.version}"
             with tempfile.TemporaryDirectory() as folder:
-                found = [folder for pattern, folder in _MATERIALS.items() if fnmatch(name, pattern)]
-                source = f"dir:{_materials(found[0], Path(folder))}" if found else None
-                _write_json(
-                    path.with_name(f"{path.name}.cdx.json"), bill_of_materials(syft, source, product, self.epoch)
-                )
+                found = [client for pattern, client in _MATERIALS.items() if fnmatch(name, pattern)]
+                self._bill(path, about, f"dir:{_materials(found[0], Path(folder))}" if found else None)
+
+    def _bill(self, path: Path, about: str, source: str | None, kind: str = "file") -> None:
+        name = path.relative_to(self.target).as_posix()
+        hashes = [{"alg": "SHA-256", "content": sha256(path)}]
+        product = {"bom-ref": name, "type": kind, "name": name, "version": self.version, "hashes": hashes}
+        bill = bill_of_materials(str(_TOOLS / "syft"), source, product, self.epoch)
+        _write_json(self.target / f"{about}.cdx.json", bill)
 
     def statement(self) -> None:
         """The statement of provenance."""

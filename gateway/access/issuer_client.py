@@ -19,12 +19,12 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from gateway import USER_AGENT
 from gateway.access.jwks import Keys, parse_published_jwks
+from gateway.address import checked_key_url
 from gateway.files import ReloadedFile
 from gateway.settings import IssuerSettings, join_address
-from gateway.settings.address import checked_key_url
 from gateway.vcenter.failures import os_text
-from gateway.vcenter.options import USER_AGENT
 
 __all__ = ["KUBERNETES", "IssuerClient", "IssuerError", "IssuerOptions", "Published"]
 

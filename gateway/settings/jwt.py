@@ -6,8 +6,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
+from gateway.address import checked_key_url
 from gateway.documents import read_yaml
-from gateway.settings.address import checked_key_url
 from gateway.settings.section import SECONDS, SWITCH, Address, ReadableFile, Section, Words, setting
 
 __all__ = ["ALGORITHMS", "Algorithms", "IssuerSettings", "JwtSettings"]
