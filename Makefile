@@ -46,7 +46,7 @@ run: $(DESCRIPTORS) ## Starts the gateway on 127.0.0.1:50051 with the embedded v
 	@$(BIN)/vcenter-gateway serve --simulator $(ARGS)
 
 test: $(DESCRIPTORS) ## Runs the whole test suite (ARGS="-k cdrom" for a part)
-	@if [ -n "$$CI" ]; then tools/install_debian.sh chromium nginx; fi
+	@if [ -n "$$CI" ]; then tools/install_debian.sh chromium nginx zsh fish dbus-daemon gnome-keyring; fi
 	$(build_tools)
 	$(BIN)/pytest $(ARGS)
 
@@ -73,7 +73,7 @@ check: $(DESCRIPTORS) checkgenerate check-helm check-workflows check-english doc
 check-english: .venv/ready build/docs-venv/ready ## Checks the spelling and the words of what users read
 	@$(BIN)/python tools/check_english.py
 	@git ls-files '*.md' protos gateway/'*.py' helm/vcenter-gateway tools examples clients/'*.py' | \
-	    xargs build/docs-venv/bin/codespell --ignore-words-list befores
+	    xargs build/docs-venv/bin/codespell --ignore-words-list befores,checkin
 
 check-helm: .venv/ready ## Checks the Dockerfile and the Helm chart
 	$(BIN)/hadolint Dockerfile
@@ -144,7 +144,7 @@ lock: ## Pins the requirements anew, to the newest versions that pyproject.toml 
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet uv==0.13.9
 	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/run.txt --extra otel pyproject.toml
-	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/dev.txt --extra otel --extra test --extra check pyproject.toml requirements/build.in
+	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/dev.txt --extra otel --extra keyring --extra test --extra check pyproject.toml requirements/build.in
 	build/lock/bin/uv pip compile $(LOCK) --constraint requirements/dev.txt --output-file requirements/build.txt requirements/build.in
 	build/lock/bin/uv pip compile $(LOCK) --constraint requirements/dev.txt --output-file requirements/bench.txt requirements/bench.in
 	build/lock/bin/uv pip compile $(LOCK) --output-file requirements/docs.txt requirements/docs.in

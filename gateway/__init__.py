@@ -1,5 +1,8 @@
 """The vCenter gRPC gateway: typed gRPC services in front of vCenter's virtual machine REST API."""
 
-__all__ = ["__version__"]
+__all__ = ["USER_AGENT", "__version__"]
 
 __version__ = "0.2.0"
+
+USER_AGENT = f"vcenter-gateway/{__version__}"
+"""What requests of this program say about where they come from."""

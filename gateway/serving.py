@@ -112,7 +112,9 @@ async def run(
             hubs=HubLimits(settings.live.max_hubs, poll_seconds=settings.live.poll_seconds),
         )
         stopping = stop_event()
-        reload = _reload([look_at_files, *([guards.audit_file.reopen] if guards.audit_file else [])])
+        issuers = guards.admission.issuers
+        parts: list[Callable[[], object]] = [look_at_files, *([issuers.refresh] if issuers else [])]
+        reload = _reload([*parts, *([guards.audit_file.reopen] if guards.audit_file else [])])
         if worker is None:
             on_hangup(reload, stopping.set)
         else:

@@ -4,8 +4,7 @@
     generate_version.py --check    fails where another version stands
     generate_version.py 0.3.0      changes the version, and writes it
 
-Gateway, chart and clients have one version and are released together. What tells of earlier versions keeps them
-(HISTORY).
+Gateway, chart and clients have one version. What tells of earlier versions (HISTORY) keeps them.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ __all__ = ["HISTORY", "changes", "read_version"]
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = Path("gateway", "__init__.py")
 _VERSION = r"(\d+\.\d+\.\d+)"
+_MINOR = r"(\d+\.\d+)"
 _NUMBERS = re.compile(_VERSION)
 
 HISTORY = {"CHANGELOG.md", "upgrade.md", "benchmarks", "released"}
@@ -31,11 +31,17 @@ _MANIFESTS = [
     ("clients/java/pom.xml", r"<artifactId>vcenter-gateway-client</artifactId>\s+<version>"),
     ("clients/python/src/vcenter_gateway_client/__init__.py", r'^__version__ = "'),
     ("clients/rust/Cargo.toml", r'^version = "'),
-    ("clients/rust/conformance/Cargo.toml", r'(?:^version = "|^vcenter-gateway-client = \{ version = ")'),
+    ("clients/rust/conformance/Cargo.toml", r'^version = "'),
     ("clients/typescript/package.json", r'^  "version": "'),
     ("clients/typescript/package-lock.json", r'"name": "vcenter-gateway-client",\s+"version": "'),
     ("examples/provision/go/go.mod", r"vcenter-gateway/clients/go v"),
     ("helm/vcenter-gateway/Chart.yaml", r'(?:^version: |^appVersion: "|image: vcenter-gateway:)'),
+]
+# Who uses a client says which minor versions will do.
+_USERS = [
+    ("clients/cpp/[ce]*/CMakeLists.txt", r"find_package\(vcenter_gateway_client "),
+    ("clients/cpp/README.md", r"find_package\(vcenter_gateway_client "),
+    ("clients/rust/conformance/Cargo.toml", r'^vcenter-gateway-client = \{ version = "'),
 ]
 # In documents, whichever they are: a file or an image that is named by its version, a tag, a dependency.
 _DOCUMENTS = ("README.md", "clients/**/*.md", "docs/**/*.md", "examples/**/*.md", "helm/**/*.md")
@@ -59,24 +65,26 @@ def changes(root: Path, version: str) -> dict[Path, str]:
     Raises ValueError for a manifest in which no version is found where one has to be.
     """
     found: dict[Path, str] = {}
-    for pattern, before in _MANIFESTS:
+    minor = version.rpartition(".")[0]
+    rows = [*((*row, _VERSION, version) for row in _MANIFESTS), *((*row, _MINOR, minor) for row in _USERS)]
+    for pattern, before, number, wanted in rows:
         for path in sorted(root.glob(pattern)):
-            text = path.read_text(encoding="utf-8")
-            new, count = _replaced(text, before, version)
+            text = found.get(path) or path.read_text(encoding="utf-8")
+            new, count = _replaced(text, before, number, wanted)
             if count == 0:
                 raise ValueError(f"{path.relative_to(root)} has no version: {before}")
             if new != text:
                 found[path] = new
     for path in _documents(root):
-        text = path.read_text(encoding="utf-8")
-        new, _ = _replaced(text, _IN_DOCUMENTS, version)
+        text = found.get(path) or path.read_text(encoding="utf-8")
+        new, _ = _replaced(text, _IN_DOCUMENTS, _VERSION, version)
         if new != text:
             found[path] = new
     return found
 
 
-def _replaced(text: str, before: str, version: str) -> tuple[str, int]:
-    return re.subn(rf"({before}){_VERSION}(?![\w.]*\d)", rf"\g<1>{version}", text, flags=re.MULTILINE)
+def _replaced(text: str, before: str, number: str, wanted: str) -> tuple[str, int]:
+    return re.subn(rf"({before}){number}(?![\w.]*\d)", rf"\g<1>{wanted}", text, flags=re.MULTILINE)
 
 
 def _documents(root: Path) -> list[Path]:

@@ -64,6 +64,11 @@ class FetchedKeys:
         self._events, self._is_open = events, True
         await asyncio.wait((self._fetch(),))
 
+    def refresh(self) -> None:
+        """Fetches the keys now, and returns at once."""
+        if self._is_open:
+            self._fetch()
+
     async def close(self) -> None:
         """Fetches no more."""
         self._is_open = False
@@ -163,6 +168,11 @@ class Issuers:
     async def start(self, events: Events) -> None:
         """Fetches the keys of all. Returns when the first requests have ended, well or not."""
         await asyncio.gather(*(source.start(events) for source in self.sources))
+
+    def refresh(self) -> None:
+        """Fetches the keys of all now, and returns at once."""
+        for source in self.sources:
+            source.refresh()
 
     async def close(self) -> None:
         """Fetches no more."""

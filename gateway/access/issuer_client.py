@@ -19,12 +19,12 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from gateway import USER_AGENT
 from gateway.access.jwks import Keys, parse_published_jwks
+from gateway.address import checked_key_url
 from gateway.files import ReloadedFile
 from gateway.settings import IssuerSettings, join_address
-from gateway.settings.address import checked_key_url
 from gateway.vcenter.failures import os_text
-from gateway.vcenter.options import USER_AGENT
 
 __all__ = ["KUBERNETES", "IssuerClient", "IssuerError", "IssuerOptions", "Published"]
 
@@ -33,6 +33,8 @@ KUBERNETES = "kubernetes"
 
 _DISCOVERY = "/.well-known/openid-configuration"
 _POD = "/var/run/secrets/kubernetes.io/serviceaccount"
+# Kubernetes has no JWKS for whoever accepts JSON alone.
+_ACCEPT = "application/json, application/jwk-set+json, */*;q=0.5"
 _MAX_BYTES = 256 * 1024
 _CHUNK = 16 * 1024
 _MAX_TOKEN = 16 * 1024
@@ -123,7 +125,7 @@ class IssuerClient:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=self._trusted(), force_close=True, use_dns_cache=False),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
+            headers={"User-Agent": USER_AGENT, "Accept": _ACCEPT, "Accept-Encoding": "identity"},
             auto_decompress=False,
             trust_env=False,
             timeout=aiohttp.ClientTimeout(total=None),

@@ -99,6 +99,16 @@ class Policy(BaseModel):
                 reasons.append(reason)
         return reasons[0] if reasons else ""
 
+    def allowing(self, identity: str, rpc: str, named: Iterable[Named], *, is_filtered: bool = False) -> int | None:
+        """The number of the first rule, from 1, that allows a call, None where none does."""
+        named = tuple(named)
+        for number, rule in enumerate(self.rules, start=1):
+            if not (identity_fits(identity, rule.identities) and fits(rpc, rule.rpcs)):
+                continue
+            if is_filtered or not rule.limits or rule.denial(named) is None:
+                return number
+        return None
+
     def scope(self, identity: str, rpc: str) -> Scope | None:
         """What `identity` may see of the answers of an rpc that are filtered, None where they may not call it."""
         fitting = [rule for rule in self.rules if identity_fits(identity, rule.identities) and fits(rpc, rule.rpcs)]

@@ -8,54 +8,101 @@ import io
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from gateway import __version__
 from gateway.cli.output import Exit, echo
 
 __all__ = ["cli", "main"]
 
-_MODULES: Mapping[str, str] = {
-    "serve": "gateway.cli.serve",
-    "simulate": "gateway.cli.simulate",
-    "call": "gateway.cli.call",
-    "watch": "gateway.cli.watch",
-    "exec": "gateway.cli.guest_exec",
-    "cp": "gateway.cli.guest_copy",
-    "check": "gateway.cli.check",
-    "routes": "gateway.cli.inspect",
-    "descriptors": "gateway.cli.inspect",
-    "version": "gateway.cli.inspect",
-    "completion": "gateway.cli.inspect",
-    "worker": "gateway.cli.serve",
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A command, as far as it is known without loading it."""
+
+    module: str
+    text: str
+    """What the overview says about it: the first sentence of its help."""
+    function: str = ""
+    """Its function, where that cannot have the name of the command."""
+
+
+_TASKS: Mapping[str, Mapping[str, _Entry]] = {
+    "Call a gateway": {
+        "call": _Entry("call", "Calls one RPC and prints what it answers."),
+        "watch": _Entry("watch", "Prints machines, a task or events as they change."),
+    },
+    "Work in guests": {
+        "exec": _Entry("guest_exec", "Runs a program in a guest, with its output and exit code.", "exec_"),
+        "cp": _Entry("guest_copy", "Copies a file to a guest, or from one."),
+    },
+    "Look up what there is": {
+        "routes": _Entry("inspect", "Lists every rpc with the REST call it becomes."),
+        "describe": _Entry("describe", "Describes an rpc, a message, an enum or a service."),
+        "descriptors": _Entry("inspect", "Writes the compiled protos as a FileDescriptorSet."),
+        "version": _Entry("inspect", "Prints the version of the gateway and of what it runs on."),
+    },
+    "Set up this command line": {
+        "context": _Entry("context", "Manages connections to gateways and vCenters under names."),
+        "completion": _Entry("completion", "Prints a script that completes commands, rpcs and names."),
+    },
+    "Run a gateway": {
+        "serve": _Entry("start", "Serves vCenter's operations over gRPC."),
+        "simulate": _Entry("simulate", "Serves the embedded vCenter: its REST and VIM APIs."),
+        "check": _Entry("start", "Tests a configuration, or a running gateway, step by step."),
+        "token": _Entry("token", "Creates bearer tokens for callers of a gateway."),
+        "policy": _Entry("policy", "Tests what a policy allows."),
+    },
 }
+"""The commands by what people want to do. None is loaded before it is used, so that the small ones start fast."""
 
-
-_FUNCTIONS = {"exec": "exec_"}
-"""Functions that cannot have the name of their command."""
+_COMMANDS = {name: entry for entries in _TASKS.values() for name, entry in entries.items()}
+_HIDDEN = {"worker": _Entry("start", "")}
 
 
 class _LazyGroup(click.Group):
-    """Subcommands by name of their module, in the order in which a person needs them."""
+    """Subcommands that are loaded when they are used, listed by task."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_MODULES)
+        return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = _MODULES.get(cmd_name)
-        if module is None:
+        entry = _COMMANDS.get(cmd_name) or _HIDDEN.get(cmd_name)
+        if entry is None:
             return None
-        command: click.Command = getattr(importlib.import_module(module), _FUNCTIONS.get(cmd_name, cmd_name))
+        module = importlib.import_module(f"gateway.cli.{entry.module}")
+        command: click.Command = getattr(module, entry.function or cmd_name)
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _MODULES:
-            close = difflib.get_close_matches(args[0], _MODULES, n=1)
+        if args and args[0] not in _COMMANDS and args[0] not in _HIDDEN:
+            close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
             ctx.fail(f"there is no command {args[0]!r}" + (f"; did you mean {close[0]}?" if close else ""))
         return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, _COMMANDS))
+        for task, entries in _TASKS.items():
+            with formatter.section(task):
+                formatter.write_dl([(name.ljust(width), entry.text) for name, entry in entries.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        found = [CompletionItem(name, help=entry.text) for name, entry in _COMMANDS.items()]
+        return [*(item for item in found if item.value.startswith(incomplete)), *self._options(ctx, incomplete)]
+
+    def _options(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        return click.Command.shell_complete(self, ctx, incomplete)
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        if "_VCENTER_GATEWAY_COMPLETE" in os.environ:
+            importlib.import_module("gateway.cli.completion")  # Makes the shells known.
+        return super().main(*args, **more)
 
 
 @click.group(
@@ -70,6 +117,7 @@ Exit codes:
   3  gateway or vCenter cannot be reached; nothing was executed
   4  no credentials were given, or they were refused
   5  there was no answer within the deadline
+  6  some of many requests failed
   130  interrupted by Ctrl-C
 """,
 )
@@ -77,11 +125,11 @@ Exit codes:
 def cli() -> None:
     """Typed gRPC services in front of vCenter's virtual machine REST API.
 
-      \b
-      Start with the embedded vCenter, and call it from a second shell:
-        vcenter-gateway serve --simulator
-        vcenter-gateway call vcenter.v1.VmService/ListVms '{}'
-    vcenter-gateway watch vms
+    \b
+    Start with the embedded vCenter, and call it from a second shell:
+      vcenter-gateway serve --simulator
+      vcenter-gateway call ListVms -o table
+      vcenter-gateway watch vms
     """
 
 

@@ -1,11 +1,11 @@
-"""`check`: tests a configuration, and the way to its vCenter, step by step; says what is wrong with each."""
+"""`check`: tests a configuration and its vCenter, or a running gateway, step by step; says what is wrong with each."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,9 @@ from cryptography import x509
 from gateway.access import Policy
 from gateway.access.patterns import fits
 from gateway.calls import Credential
-from gateway.cli.credentials import credential_options, read_credential
-from gateway.cli.options import SettingsCommand, checked_settings, config_option, settings_options
+from gateway.cli.options import checked_settings
 from gateway.cli.output import Exit, echo, echo_json, wrapped
+from gateway.cli.place import Place
 from gateway.cli.serve import load
 from gateway.cli.steps import State, Step, StepError, VCenterSteps, take
 from gateway.contract import load_contract
@@ -30,46 +30,42 @@ from gateway.vcenter.options import VCenterOptions
 if TYPE_CHECKING:
     from gateway.access.fetched_keys import FetchedKeys, Issuers
 
-__all__ = ["check"]
+__all__ = ["run_check"]
 
 _COLOURS = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "red", State.SKIPPED: "bright_black"}
 _MAX_IDS = 300
-_INDENT = " " * 17
+_INDENT = " " * 18
+
+_Steps = list[tuple[str, Callable[[], str]]]
 
 
-@click.command(
-    cls=SettingsCommand,
-    epilog="""
-The settings come from flags, environment and file, as for `serve`. The login is that of --user, or of the service
-account in the settings; without either it is not tested.
+def run_check(place: Place, flags: Mapping[str, Any] | None, as_json: bool) -> None:
+    """Tests the gateway at a place where `flags` is None, else the configuration that the flags are part of. Ends the
+    process as the steps went."""
+    if flags is None:
+        what, end = f"the gateway {place.target}", "The gateway can be used."
+        steps = _taken(*_gateway_steps(place))
+    else:
+        settings = checked_settings({**flags, **_of_context(place)})
+        if settings.vcenter.url is None:
+            raise click.UsageError("the configuration serves the simulator; there is no vCenter to test")
+        what, end = settings.vcenter.url, "The gateway can work with this vCenter."
+        steps = _steps(settings, place.credential())
+    _report(what, steps, end, as_json)
 
-\b
-Examples:
-  vcenter-gateway check --vcenter https://vcenter.example.com
-  vcenter-gateway check --config gateway.yaml --user administrator@vsphere.local
 
-\b
-Exit codes: 0 all well, 1 another failure, 2 wrong settings, 3 not reachable or not trusted, 4 login refused, 5 timeout
-""",
-)
-@settings_options(lambda setting: setting.section == "vcenter")
-@config_option
-@credential_options
-@click.option("--json", "as_json", is_flag=True, help="Prints the steps as JSON.")
-def check(user: str | None, password_file: Path | None, session_id: str | None, as_json: bool, **flags: Any) -> None:
-    """Tests a configuration and the connection to its vCenter.
+def _of_context(place: Place) -> dict[str, Any]:
+    """The settings of a context that is a vCenter."""
+    known = place.settings.to_dict()
+    return {name: value for name, value in known.items() if name.startswith("vcenter")}
 
-    The steps are config (everything that `serve` loads), issuer (for each issuer of JWTs whose keys are fetched), DNS,
-    TCP, TLS, API, login, and a first list. Each that fails says what to do.
-    """
-    settings = checked_settings(flags)
-    if settings.vcenter.url is None:
-        raise click.UsageError("the configuration serves the simulator; there is no vCenter to test")
-    credential = read_credential(user, password_file, session_id)
+
+def _report(what: str, taken: Iterator[Step], end: str, as_json: bool) -> None:
+    """Prints the steps as they are taken, and ends the process as they went."""
     if not as_json:
-        echo(f"Checking {settings.vcenter.url}\n")
+        echo(f"Checking {what}\n")
     steps = []
-    for step in _steps(settings, credential):
+    for step in taken:
         steps.append(step)
         if not as_json:
             _print(step)
@@ -79,15 +75,12 @@ def check(user: str | None, password_file: Path | None, session_id: str | None, 
     elif failed:
         echo(f"\n{failed[0].name} failed.")
     else:
-        echo("\nThe gateway can work with this vCenter.")
+        echo(f"\n{end}")
     sys.exit(failed[0].exit if failed else Exit.OK)
 
 
 def _steps(settings: Settings, credential: Credential | None) -> Iterator[Step]:
-    """Takes the steps one after the other and yields each as soon as it is done.
-
-    Every step to vCenter rests on the one before it, so the first failure is the one to mend and the rest is not tried.
-    """
+    """Takes the steps of a configuration and its vCenter."""
     options = VCenterOptions.of(settings.vcenter)
     account = credential
     issuers: Issuers | None = None
@@ -106,7 +99,7 @@ def _steps(settings: Settings, credential: Credential | None) -> Iterator[Step]:
         return "`serve` can load everything that the settings name"
 
     vcenter = VCenterSteps(options, load_contract())
-    steps: list[tuple[str, Callable[[], str]]] = [
+    steps: _Steps = [
         ("config", config),
         ("DNS", vcenter.dns),
         ("TCP", vcenter.tcp),
@@ -115,11 +108,41 @@ def _steps(settings: Settings, credential: Credential | None) -> Iterator[Step]:
         ("login", lambda: vcenter.login(account)),
         ("list", vcenter.list),
     ]
+
+    def skips(name: str) -> str:
+        return "no user was given: add --user NAME to test the login too" if name == "login" and account is None else ""
+
+    def after(name: str) -> Iterator[Step]:
+        for source in issuers.sources if issuers and name == "config" else ():
+            yield take("issuer", lambda source=source: _issuer(source))  # type: ignore[misc]
+
+    yield from _taken(steps, vcenter.close, skips, after)
+
+
+def _gateway_steps(place: Place) -> tuple[_Steps, Callable[[], None]]:
+    from gateway.cli.gateway_steps import GatewaySteps
+
+    steps = GatewaySteps(place, load_contract())
+    names = ("DNS", "TCP", "gateway", "vCenter", "list")
+    return list(zip(names, (steps.dns, steps.tcp, steps.gateway, steps.vcenter, steps.list), strict=True)), steps.close
+
+
+def _taken(
+    steps: _Steps,
+    close: Callable[[], None],
+    skips: Callable[[str], str] = lambda name: "",
+    after: Callable[[str], Iterator[Step]] = lambda name: iter(()),
+) -> Iterator[Step]:
+    """Takes the steps one after the other and yields each as soon as it is done.
+
+    Every step rests on the one before it, so the first failure is the one to mend and the rest is not tried. `skips`
+    says why a step and those after it are not tried, where there is a reason. `after` takes further steps after one,
+    on which nothing rests.
+    """
     skip = ""
     try:
         for name, step in steps:
-            if name == "login" and account is None and not skip:
-                skip = "no user was given: add --user NAME to test the login too"
+            skip = skip or skips(name)
             if skip:
                 yield Step(name, State.SKIPPED, skip)
                 continue
@@ -127,10 +150,9 @@ def _steps(settings: Settings, credential: Credential | None) -> Iterator[Step]:
             if taken.state is State.FAILED:
                 skip = f"not tried, since {name} failed"
             yield taken
-            for source in issuers.sources if issuers and name == "config" else ():
-                yield take("issuer", lambda source=source: _issuer(source))  # type: ignore[misc]
+            yield from after(name)
     finally:
-        vcenter.close()
+        close()
 
 
 def _issuer(source: FetchedKeys) -> str:
@@ -195,7 +217,7 @@ def _idle_patterns(policy: Policy) -> Iterator[str]:
 def _print(step: Step) -> None:
     state = click.style(f"{step.state:7}", fg=_COLOURS[step.state])
     duration = "" if step.state is State.SKIPPED else f" ({step.seconds * 1000:.0f} ms)"
-    echo(f"  {step.name:6}  {wrapped(step.text + duration, _INDENT, _INDENT).lstrip()}", styled=state)
+    echo(f"  {step.name:7}  {wrapped(step.text + duration, _INDENT, _INDENT).lstrip()}", styled=state)
     if step.advice:
         echo(wrapped(step.advice, f"{_INDENT}-> ", _INDENT + "   "))
 

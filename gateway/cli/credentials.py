@@ -8,45 +8,20 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import click
 
 from gateway.calls.credential import SESSION_HEADER, Basic, Credential, SessionId, is_session_id
+from gateway.cli.secret_file import read_secret_file
 from gateway.printable import is_printable_ascii
 
-__all__ = ["Bearer", "credential_options", "read_credential", "read_guest_password", "read_metadata", "read_token"]
+__all__ = ["Bearer", "read_credential", "read_guest_password", "read_metadata", "read_token"]
 
 _PASSWORD_VARIABLE = "VCENTER_PASSWORD"  # noqa: S105 - the name of it
 _GUEST_PASSWORD_VARIABLE = "VCENTER_GUEST_PASSWORD"  # noqa: S105 - the name of it
-_MAX_SECRET = 64 * 1024
 # What gRPC takes, less what is gRPC's own (grpc-...) and what is no text (...-bin).
 _NAME = re.compile(r"(?!grpc-)[a-z0-9_.-]+(?<!-bin)")
 _INSTEAD = {"authorization": "--user or --token-file", SESSION_HEADER: "the variable VCENTER_SESSION_ID"}
-
-
-def credential_options(function: Any) -> Any:
-    """Adds --user, --password-file and --session-id to a command."""
-    for option in (
-        click.option(
-            "--session-id",
-            envvar="VCENTER_SESSION_ID",
-            metavar="ID",
-            help="Calls with this open session of vCenter. Better given as the variable VCENTER_SESSION_ID: other "
-            "users of this machine can see the command line.",
-        ),
-        click.option(
-            "--password-file",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            metavar="FILE",
-            help=f"Reads the password of --user here, instead of from {_PASSWORD_VARIABLE} or the terminal.",
-        ),
-        click.option(
-            "--user", envvar="VCENTER_USER", metavar="NAME", help="User of vCenter. Also the variable VCENTER_USER."
-        ),
-    ):
-        function = option(function)
-    return function
 
 
 def read_guest_password(user: str, password_file: Path | None) -> str:
@@ -83,7 +58,7 @@ class Bearer:
 
 def read_token(path: Path) -> Bearer:
     """The token in a file. Raises click.UsageError."""
-    token = _content(path).strip()
+    token = read_secret_file(path).strip()
     if not token or not is_printable_ascii(token):
         raise click.UsageError(f"{path} does not hold a token")
     return Bearer(token)
@@ -97,7 +72,7 @@ def _password(
     where: str = "",
 ) -> str:
     if password_file is not None:
-        if not (password := _content(password_file)):
+        if not (password := read_secret_file(password_file)):
             raise click.UsageError(f"{password_file} does not hold a password")
         return password
     if from_environment := os.environ.get(variable):
@@ -106,16 +81,6 @@ def _password(
     if not sys.stdin.isatty():
         raise click.UsageError(f"there is no password for {whose}: set {variable} or give {option}")
     return str(click.prompt(f"Password for {whose}", hide_input=True, err=True))
-
-
-def _content(path: Path) -> str:
-    """The line in a file that holds one secret, empty where there is none."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(_MAX_SECRET + 1)
-        return content.decode().rstrip("\r\n") if len(content) <= _MAX_SECRET else ""
-    except (OSError, UnicodeDecodeError):
-        return ""
 
 
 def read_metadata(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:

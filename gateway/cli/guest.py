@@ -6,19 +6,20 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gateway.cli.credentials import credential_options, read_credential, read_guest_password, read_token
-from gateway.cli.target import Talk, Tls, talking_to_gateway
-from gateway.contract import load_contract
-from gateway.settings import ServerSettings
-from gateway.transcoding import Binding, compile_bindings
+from gateway.cli.connection import FILE, connection_options
+from gateway.cli.name_completion import MACHINE
+from gateway.cli.place import Place
+
+if TYPE_CHECKING:
+    from gateway.cli.target import Connection
+    from gateway.contract import Contract, Method
 
 __all__ = ["Session", "guest_options", "opened"]
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _SERVICE = "vcenter.gateway.v1.GuestService"
 
 
@@ -26,51 +27,34 @@ _SERVICE = "vcenter.gateway.v1.GuestService"
 class Session:
     """A connection to a gateway, and an account of a guest."""
 
-    talk: Talk
+    connection: Connection
+    contract: Contract
     credentials: dict[str, Any]
+    vm: str
+    """Identifier of the machine."""
 
     def messages(self, rpc: str, requests: Iterable[Any]) -> Iterator[Any]:
         """The responses of an rpc of `GuestService`. Raises CallError."""
-        return self.talk(self.binding(rpc), requests, None)
+        with contextlib.closing(self.connection(self._method(rpc), requests)) as answers:
+            for answer in answers:
+                if answer.message is not None:
+                    yield answer.message
 
     def request(self, rpc: str, **fields: Any) -> Any:
         """A request of the rpc."""
-        return self.binding(rpc).request_class(**fields)
+        return self.contract.message_class(self._method(rpc).input_type)(**fields)
 
-    @staticmethod
-    def binding(rpc: str) -> Binding:
-        return compile_bindings(load_contract())[f"{_SERVICE}/{rpc}"]
+    def _method(self, rpc: str) -> Method:
+        return self.contract.methods[f"{_SERVICE}/{rpc}"]
 
 
 def guest_options(function: Any) -> Any:
     """Adds the options that tell the gateway, who calls it, and the account of the guest."""
     for option in (
-        click.option("--key", type=_FILE, metavar="FILE", help="Key of the own certificate."),
-        click.option("--cert", type=_FILE, metavar="FILE", help="Own certificate, for a gateway that asks for one."),
-        click.option("--ca", type=_FILE, metavar="FILE", help="Authorities to trust that a gateway is genuine."),
-        click.option(
-            "--tls/--plaintext",
-            default=None,
-            help="How to talk to the gateway. Plain text on a loopback address, else TLS.",
-        ),
-        click.option(
-            "--token-file",
-            type=_FILE,
-            metavar="FILE",
-            help="Proves to a gateway with a service account who calls, by the bearer token in this file.",
-        ),
-        credential_options,
-        click.option(
-            "--target",
-            metavar="HOST:PORT",
-            default=ServerSettings().listen,
-            show_default=True,
-            envvar="VCENTER_GATEWAY",
-            help="The gateway. Also the variable VCENTER_GATEWAY.",
-        ),
+        connection_options(),
         click.option(
             "--guest-password-file",
-            type=_FILE,
+            type=FILE,
             metavar="FILE",
             help="Reads the password of --guest-user here, instead of from VCENTER_GUEST_PASSWORD or the terminal.",
         ),
@@ -87,31 +71,19 @@ def guest_options(function: Any) -> Any:
 
 
 @contextlib.contextmanager
-def opened(
-    *,
-    guest_user: str,
-    guest_password_file: Path | None,
-    target: str,
-    user: str | None,
-    password_file: Path | None,
-    session_id: str | None,
-    token_file: Path | None,
-    tls: bool | None,
-    ca: Path | None,
-    cert: Path | None,
-    key: Path | None,
-) -> Iterator[Session]:
-    """The connection that the options describe. Raises click.UsageError."""
-    credential = read_credential(user, password_file, session_id)
-    if token_file and credential is not None:
-        raise click.UsageError("--token-file, --user and --session-id exclude each other")
-    caller = read_token(token_file) if token_file else credential
-    chosen = Tls.choose(target, tls, ca, cert, key)
+def opened(vm: str, place: Place, guest_user: str, guest_password_file: Path | None) -> Iterator[Session]:
+    """The connection that the options describe, to the machine with a name or an identifier. Raises click.UsageError
+    and CallError."""
+    from gateway.cli.credentials import read_guest_password
+    from gateway.cli.lookup import Lookup
+    from gateway.contract import load_contract
+
     credentials = {
         "interactive_session": False,
         "type": "CREDENTIALS_TYPE_USERNAME_PASSWORD",
         "user_name": guest_user,
         "password": read_guest_password(guest_user, guest_password_file),
     }
-    with talking_to_gateway(target, chosen, caller, load_contract()) as talk:
-        yield Session(talk, credentials)
+    contract = load_contract()
+    with place.opened() as connection:
+        yield Session(connection, contract, credentials, Lookup(connection, contract).identifier(vm, MACHINE, "VM"))

@@ -14,18 +14,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
-from google.rpc import code_pb2
 
-from gateway.cli.failure import CallError
+from gateway.cli.connection import ConnectionCommand
 from gateway.cli.guest import Session, guest_options, opened
+from gateway.cli.name_completion import complete_file
 from gateway.cli.output import Exit, echo
+from gateway.cli.progress import Progress
 
 __all__ = ["cp"]
 
 _PIECE = 256 * 1024
-_GUEST_PATH = re.compile(r"(?P<vm>[A-Za-z0-9-]{2,}):(?P<path>.+)", re.DOTALL)
+_GUEST_PATH = re.compile(r"(?P<vm>[^:/\\]{2,}):(?P<path>.+)", re.DOTALL)
 _TRIES = 5
 _MAX_PAUSE = 8.0
+_PATIENCE = 5.0
+"""Seconds after which a copy tells how far it is."""
 
 
 class _Place(NamedTuple):
@@ -36,6 +39,7 @@ class _Place(NamedTuple):
 
 
 @click.command(
+    cls=ConnectionCommand,
     epilog="""
 A file in a guest is VM:PATH, for instance vm-1001:/tmp/report.txt or vm-1017:C:\\\\Temp\\\\report.txt; a path that ends
 in a slash, or here is a directory, takes the file under its own name. The file appears when it is complete, and its
@@ -49,26 +53,31 @@ Examples:
 \b
 Exit codes: 0 copied, 1 error, 2 wrong options, 3 not reachable, 4 credentials missing or refused, 5 timeout,
 130 interrupted
-"""
+""",
 )
-@click.argument("source")
-@click.argument("target_file", metavar="TARGET")
+@click.argument("source", shell_complete=complete_file)
+@click.argument("target_file", metavar="TARGET", shell_complete=complete_file)
 @click.option("-f", "--force", is_flag=True, help="Replaces a file that is there.")
 @click.option("--mode", metavar="OCTAL", help="Permissions of the file in a Linux guest, for instance 0600.")
 @guest_options
 def cp(source: str, target_file: str, force: bool, mode: str | None, **connection: Any) -> None:
     """Copies a file to a guest, or from one."""
+    from gateway.cli.failure import CallError
+
     origin, goal = _place(source), _place(target_file)
     if bool(origin.vm) == bool(goal.vm):
         raise click.UsageError("one of SOURCE and TARGET is in a guest, as VM:PATH, and the other one is here")
     if mode is not None and (origin.vm or not re.fullmatch("[0-7]{3,4}", mode)):
         raise click.UsageError("--mode takes octal digits, for a file that goes to a guest")
     try:
-        with opened(**connection) as session:
+        with opened(origin.vm or goal.vm, **connection) as session:
             if goal.vm:
                 _upload(session, Path(origin.path), goal, force, mode)
             else:
                 _download(session, origin, Path(goal.path), force)
+    except KeyboardInterrupt:
+        echo(f"\n{target_file} was not written: a file appears when it is complete", err=True)
+        raise
     except CallError as error:
         echo("\n".join(error.lines()), err=True)
         sys.exit(error.exit)
@@ -88,17 +97,22 @@ def _upload(session: Session, file: Path, goal: _Place, force: bool, mode: str |
         digest = hashlib.file_digest(content, "sha256").hexdigest()
         content.seek(0)
         path = f"{goal.path}{file.name}" if goal.path.endswith(("/", "\\")) else goal.path
-        start = {"vm": goal.vm, "credentials": session.credentials, "path": path, "size": size, "sha256": digest}
+        start = {"vm": session.vm, "credentials": session.credentials, "path": path, "size": size, "sha256": digest}
         start["overwrite"] = force
         if mode is not None:
             start["attributes"] = {"mode": int(mode, 8)}
 
         def requests() -> Iterator[Any]:
             yield session.request("UploadFile", start=start)
+            sent = 0
             while piece := content.read(_PIECE):
                 yield session.request("UploadFile", chunk=piece)
+                sent += len(piece)
+                progress.show(sent / size if size else None)
 
-        for response in session.messages("UploadFile", requests()):
+        with Progress(file.name, patience=_PATIENCE) as progress:
+            responses = list(session.messages("UploadFile", requests()))
+        for response in responses:
             if response.left_over:
                 echo(f"{response.left_over} could not be removed from the guest", err=True)
 
@@ -110,21 +124,24 @@ def _download(session: Session, origin: _Place, goal: Path, force: bool) -> None
         raise click.UsageError(f"{file} exists; give --force to replace it")
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as content:
-            _fetch(session, origin, content)
+        with part.open("wb") as content, Progress(file.name, patience=_PATIENCE) as progress:
+            _fetch(session, origin, content, progress)
         part.replace(file)
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
 
 
-def _fetch(session: Session, origin: _Place, content: Any) -> None:
+def _fetch(session: Session, origin: _Place, content: Any, progress: Progress) -> None:
     """Reads the file, and goes on where it was after a lost connection."""
+    from gateway.cli.failure import CallError
+
+    size = 0
     for tries_left in reversed(range(_TRIES)):
         offset, digest = content.tell(), hashlib.sha256()
         request = session.request(
             "DownloadFile",
-            vm=origin.vm,
+            vm=session.vm,
             credentials=session.credentials,
             path=origin.path,
             offset=offset,
@@ -135,12 +152,15 @@ def _fetch(session: Session, origin: _Place, content: Any) -> None:
                 if response.chunk:
                     content.write(response.chunk)
                     digest.update(response.chunk)
+                    progress.show(content.tell() / size if size else None)
+                elif response.HasField("started"):
+                    size = response.started.size
                 elif response.HasField("ended"):
                     if response.ended.sha256 != digest.hexdigest():
                         raise OSError("what came has another checksum than what was sent")
                     return
         except CallError as error:
-            if not tries_left or error.status.code != code_pb2.UNAVAILABLE or error.exit is Exit.UNREACHABLE:
+            if not tries_left or error.code != "UNAVAILABLE" or error.exit is Exit.UNREACHABLE:
                 raise
         pause = min(_MAX_PAUSE, 2.0 ** (_TRIES - tries_left - 1))
         time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - no secret

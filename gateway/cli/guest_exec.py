@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
-from gateway.cli.failure import CallError
+from gateway.cli.connection import ConnectionCommand
 from gateway.cli.guest import Session, guest_options, opened
-from gateway.cli.options import Seconds
+from gateway.cli.name_completion import MACHINE, complete_names
 from gateway.cli.output import Exit, echo
+from gateway.cli.parameter_types import Seconds
 
 __all__ = ["exec_"]
 
@@ -24,6 +25,7 @@ _PIECE = 256 * 1024
 
 @click.command(
     "exec",
+    cls=ConnectionCommand,
     epilog="""
 Output and error output come as the program writes them, about once a second. The program is found as the guest's shell
 finds it. Ctrl-C stops it, unless --keep-running is given. What may be secret stands on no command line in the guest.
@@ -38,7 +40,7 @@ Examples:
 Exit codes: that of the program; 2 wrong options, 125 the program could not be run or followed, 130 interrupted
 """,
 )
-@click.argument("vm")
+@click.argument("vm", shell_complete=complete_names(MACHINE))
 @click.argument("command", nargs=-1, required=True)
 @click.option("--shell", is_flag=True, help="Takes COMMAND as a command line for the guest's shell.")
 @click.option("-i", "--interactive", is_flag=True, help="Passes standard input on, up to 1 MiB.")
@@ -65,14 +67,20 @@ def exec_(
     **connection: Any,
 ) -> None:
     """Runs a program in a guest, with its output and exit code."""
-    start: dict[str, Any] = {"vm": vm, "stop_on_disconnect": not keep_running, "environment": _environment(env)}
+    from gateway.cli.failure import CallError
+
+    start: dict[str, Any] = {"stop_on_disconnect": not keep_running, "environment": _environment(env)}
     start |= {"shell_command": " ".join(command)} if shell else {"path": command[0], "arguments": command[1:]}
     if workdir:
         start["working_directory"] = workdir
     content = _input() if interactive else b""
-    with opened(**connection) as session:
-        start["credentials"] = session.credentials
-        sys.exit(_run(session, start, content, timeout))
+    try:
+        with opened(vm, **connection) as session:
+            start |= {"vm": session.vm, "credentials": session.credentials}
+            sys.exit(_run(session, start, content, timeout))
+    except CallError as error:
+        echo("\n".join(error.lines()), err=True)
+        sys.exit(Exit.USAGE if error.exit is Exit.USAGE else _FAILED)
 
 
 def _run(session: Session, start: dict[str, Any], content: bytes, timeout: float | None) -> int:
@@ -86,6 +94,7 @@ def _run(session: Session, start: dict[str, Any], content: bytes, timeout: float
         for begin in range(0, len(content), _PIECE):
             yield session.request(_RPC, input=content[begin : begin + _PIECE])
 
+    process = 0
     responses = session.messages(_RPC, requests())
     try:
         for response in responses:
@@ -94,13 +103,16 @@ def _run(session: Session, start: dict[str, Any], content: bytes, timeout: float
                 for path in response.exited.left_over:
                     echo(f"{path} could not be removed from the guest", err=True)
                 return int(response.exited.exit_code)
-            if event in ("output", "error_output"):
+            if event == "started":
+                process = response.started.pid
+            elif event in ("output", "error_output"):
                 stream = sys.stdout.buffer if event == "output" else sys.stderr.buffer
                 stream.write(getattr(response, event))
                 stream.flush()
-    except CallError as error:
-        echo("\n".join(error.lines()), err=True)
-        return Exit.USAGE if error.exit is Exit.USAGE else _FAILED
+    except KeyboardInterrupt:
+        if process and not start["stop_on_disconnect"]:
+            echo(f"\nthe program still runs on {session.vm}, as process {process}", err=True)
+        raise
     finally:
         responses.close()  # type: ignore[attr-defined] # a generator's
     echo("the gateway did not say how the program ended", err=True)

@@ -1,24 +1,20 @@
-"""`routes`, `descriptors`, `version` and `completion`: what this program offers, without calling anything."""
+"""`routes`, `descriptors` and `version`: what this program offers, without calling anything."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import platform
 import sys
 from pathlib import Path
 
 import click
-import grpc
-from click.shell_completion import get_completion_class
 
 from gateway import __version__
-from gateway.cli import cli
 from gateway.cli.output import Exit, echo
 from gateway.contract import load_contract
 
-__all__ = ["completion", "descriptors", "routes", "version"]
-
-_COMPLETE_VARIABLE = "_VCENTER_GATEWAY_COMPLETE"
+__all__ = ["descriptors", "routes", "version"]
 
 _OWN = "the gateway itself"
 
@@ -105,24 +101,5 @@ def version() -> None:
     """Prints the version of the gateway and of what it runs on."""
     contract = load_contract()
     click.echo(f"vcenter-gateway {__version__} ({len(contract.services)} services, {len(contract.methods)} rpcs)")
-    click.echo(
-        f"Python {platform.python_version()}, grpcio {grpc.__version__}, {platform.system()} {platform.machine()}"
-    )
-
-
-@click.command(
-    epilog="""
-\b
-Examples:
-  echo 'eval "$(vcenter-gateway completion bash)"' >> ~/.bashrc
-  echo 'eval "$(vcenter-gateway completion zsh)"' >> ~/.zshrc
-  vcenter-gateway completion fish > ~/.config/fish/completions/vcenter-gateway.fish
-"""
-)
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
-    """Prints a script that completes commands, options and rpcs."""
-    completer = get_completion_class(shell)
-    if completer is None:
-        raise click.UsageError(f"there is no completion for {shell}")
-    click.echo(completer(cli, {}, "vcenter-gateway", _COMPLETE_VARIABLE).source())
+    grpcio = importlib.metadata.version("grpcio")
+    click.echo(f"Python {platform.python_version()}, grpcio {grpcio}, {platform.system()} {platform.machine()}")

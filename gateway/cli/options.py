@@ -1,19 +1,20 @@
-"""Options that several commands have: the flags of the settings, and lengths of time."""
+"""The flags of the settings, for the commands that have them."""
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
+from gateway.cli.name_completion import complete_file
 from gateway.cli.output import Exit, echo
 from gateway.configuration import SettingsError, load_settings
 from gateway.settings import Setting, Settings, all_settings
 
-__all__ = ["Seconds", "SettingsCommand", "checked_settings", "config_option", "settings_options"]
+__all__ = ["SettingsCommand", "checked_settings", "config_option", "settings_options"]
 
 _TITLES = {
     "server": "Server",
@@ -27,7 +28,6 @@ _TITLES = {
     "metrics": "Metrics",
     "tracing": "Tracing",
 }
-_YEAR = 366 * 86400.0
 _MAIN = ("listen", "vcenter", "simulator", "workers", "config")
 
 
@@ -66,7 +66,13 @@ def settings_options(choose: Callable[[Setting], bool] = lambda setting: True) -
     return decorate
 
 
-config_option = click.option("--config", metavar="FILE", help="Reads the settings of a YAML file.", show_default=False)
+config_option = click.option(
+    "--config",
+    metavar="FILE",
+    help="Reads the settings of a YAML file.",
+    show_default=False,
+    shell_complete=complete_file,
+)
 """Adds `--config` to a command."""
 
 
@@ -80,7 +86,18 @@ def _option(setting: Setting) -> click.Option:
     text = f"{setting.description}{default}"
     if setting.is_switch:
         return click.Option([f"--{name}/--no-{name}"], default=None, help=text)
-    return click.Option([f"--{name}"], metavar=_metavar(setting), help=text)
+    return click.Option(
+        [f"--{name}"],
+        metavar=_metavar(setting),
+        help=text,
+        shell_complete=lambda _ctx, _parameter, incomplete: _completions(setting, incomplete),
+    )
+
+
+def _completions(setting: Setting, incomplete: str) -> list[CompletionItem]:
+    if _metavar(setting) == "FILE":
+        return [CompletionItem(incomplete, type="file")]
+    return [CompletionItem(choice) for choice in _choices(setting) if choice.startswith(incomplete)]
 
 
 def _metavar(setting: Setting) -> str:
@@ -105,21 +122,3 @@ def checked_settings(parameters: dict[str, Any]) -> Settings:
         for problem in error.problems:
             echo(f"error: {problem}", err=True)
         sys.exit(Exit.USAGE)
-
-
-class Seconds(click.FloatRange):
-    """A number of seconds up to a year: infinity and what is no number would end a wait at once, or never."""
-
-    name = "number of seconds"
-
-    def __init__(self, *, more_than_0: bool = False) -> None:
-        super().__init__(min=0, max=_YEAR, min_open=more_than_0)
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        return "SECONDS"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        seconds: float = super().convert(value, param, ctx)
-        if math.isnan(seconds):
-            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
-        return seconds

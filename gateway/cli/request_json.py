@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from gateway.contract import Contract
 from gateway.contract.contract import enum_prefix
 
-__all__ = ["RequestError", "parse_request"]
+__all__ = ["RequestError", "checked_object", "read_json", "request_message"]
 
 _MAX_LISTED = 12
 
@@ -40,8 +40,8 @@ class RequestError(Exception):
     """The text is no request of the rpc; says where and why."""
 
 
-def parse_request(text: str, descriptor: Descriptor, contract: Contract) -> Message:
-    """The request message for a JSON object. Raises RequestError."""
+def read_json(text: str, descriptor: Descriptor) -> dict[str, Any]:
+    """The fields of a request that is a JSON object. Raises RequestError."""
     try:
         content = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constants)
     except json.JSONDecodeError as error:
@@ -50,8 +50,18 @@ def parse_request(text: str, descriptor: Descriptor, contract: Contract) -> Mess
         ) from None
     except RecursionError:
         raise RequestError("the request is nested too deeply") from None
+    return checked_object(content, descriptor)
+
+
+def checked_object(content: Any, descriptor: Descriptor) -> dict[str, Any]:
+    """The fields of a request. Raises RequestError for what is no object."""
     if not isinstance(content, dict):
         raise RequestError(f"the request must be a JSON object, such as {_example(descriptor)}")
+    return content
+
+
+def request_message(content: dict[str, Any], descriptor: Descriptor, contract: Contract) -> Message:
+    """The request message for the fields of a request. Raises RequestError."""
     message = contract.message_class(descriptor)()
     try:
         json_format.ParseDict(

@@ -1,4 +1,4 @@
-"""`serve`: the gateway itself, what it loads first and what it says then; and `worker`, which the supervisor starts."""
+"""Runs the gateway in the process of `serve` or `worker`: what is loaded first, and what is said then."""
 
 from __future__ import annotations
 
@@ -11,52 +11,31 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, NoReturn
 
-import click
 import structlog
 import uvloop
 
 from gateway import __version__
-from gateway.cli.options import SettingsCommand, checked_settings, config_option, settings_options
+from gateway.address import DEFAULT_LISTEN, is_loopback, join_address, reachable, split_address
+from gateway.cli.options import checked_settings
 from gateway.cli.output import Exit, echo
 from gateway.contract import ContractError
 from gateway.files import UnusableFileError
 from gateway.logs import configure_logs
 from gateway.server.guards import Guards, make_guards
 from gateway.serving import ServerEndedError, run
-from gateway.settings import ServerSettings, Settings, is_loopback, join_address, split_address
-from gateway.settings.address import reachable
+from gateway.settings import Settings
 from gateway.signals import ignore_hangups
 from gateway.supervisor import SupervisorError, WorkerTask, supervise
 from gateway.tracing import TracingError, check_tracing
 from gateway.worker_link import WorkerLink
 
-__all__ = ["how_to_call", "load", "serve", "worker"]
+__all__ = ["how_to_call", "load", "run_gateway", "run_worker"]
 
 _NAME = "vcenter-gateway"
 
 
-@click.command(
-    cls=SettingsCommand,
-    epilog="""
-Each flag is also an environment variable, GATEWAY_ and the flag in capitals (GATEWAY_VCENTER_CA_FILE), and a key of the
-configuration file. A flag beats the environment, which beats the file.
-
-\b
-Examples:
-  vcenter-gateway serve --simulator
-  vcenter-gateway serve --vcenter https://vcenter.example.com --listen 0.0.0.0:50051 --workers 2
-  vcenter-gateway serve --config gateway.yaml --log-level warning
-""",
-)
-@settings_options()
-@config_option
-def serve(**flags: Any) -> None:
-    """Serves vCenter's operations over gRPC.
-
-    Needs a vCenter (--vcenter) or the embedded one (--simulator). Callers bring their credentials with each call; only
-    with --simulator on a loopback address they need none. It stops at SIGTERM or Ctrl-C, when calls
-    under way have ended. SIGHUP makes it read its files again.
-    """
+def run_gateway(flags: dict[str, Any]) -> None:
+    """Serves until it is told to stop. Ends the process where that is not possible."""
     ignore_hangups()
     settings = checked_settings(flags)
     configure_logs(settings.log)
@@ -87,9 +66,8 @@ def load(settings: Settings) -> Guards:
     return make_guards(settings)
 
 
-@click.command(hidden=True)
-def worker() -> None:
-    """Serves as one of several processes; started by `serve --workers`."""
+def run_worker() -> None:
+    """Serves as one of several processes, as the first line of standard input says."""
     ignore_hangups()
     commands = FileIO(sys.stdin.fileno(), closefd=False)
     try:
@@ -119,7 +97,7 @@ def how_to_call(settings: Settings, port: int) -> list[str]:
     """The lines of a gateway that has just started: what it serves, and what to type to call it."""
     host = reachable(split_address(settings.server.listen)[0])
     address = join_address(host, port)
-    target = "" if address == ServerSettings().listen else f" --target {address}"
+    target = "" if address == DEFAULT_LISTEN else f" --target {address}"
     vcenter = settings.vcenter.url or f"the embedded vCenter with {settings.simulator.vms} virtual machines"
     lines = [
         f"vcenter-gateway {__version__} serves {vcenter} on {address}. From another shell:",

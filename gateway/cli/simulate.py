@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.options import Seconds
+from gateway.address import split_address
 from gateway.cli.output import Exit, echo
+from gateway.cli.parameter_types import Seconds
 from gateway.logs import configure_logs
-from gateway.settings import LogSettings, split_address
+from gateway.settings import LogSettings
 from gateway.signals import stop_event
 from gateway.simulator import RELEASES, SessionLimits, Simulator, SimulatorOptions
 

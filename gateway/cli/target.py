@@ -1,53 +1,51 @@
-"""Makes one call, unary or streaming: to a gateway over gRPC, or straight to a vCenter. Failures of either leave as
-`CallError`."""
+"""A connection to a gateway: calls of every kind over one channel. Failures leave as `CallError`."""
 
 from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
+from gateway import USER_AGENT
+from gateway.address import is_loopback, split_address
 from gateway.calls.credential import SESSION_HEADER, Credential, SessionId
 from gateway.cli.credentials import Bearer
 from gateway.cli.failure import CallError
-from gateway.contract import Contract
-from gateway.errors import GatewayError, Reason, status_of
-from gateway.settings import is_loopback, split_address
-from gateway.transcoding import Binding
-from gateway.vcenter.blocking import BlockingVCenter
-from gateway.vcenter.options import USER_AGENT, VCenterOptions
+from gateway.contract import Contract, Method, Streaming
 
-__all__ = ["Answer", "Call", "Talk", "Tls", "call_gateway", "call_vcenter", "talking_to_gateway", "vcenter_options"]
+__all__ = ["Answer", "Connection", "Tls", "check_authorities", "connected"]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a call brought: one answer, or a message of a stream."""
 
-    message: Message | None
+    message: Any
     """None at the end of a stream."""
     metadata: tuple[tuple[str, str], ...] = ()
     """What the gateway says beside it: the request id, the age of a shared read."""
 
 
-Call = Callable[[Binding, Message, float | None], Generator[Answer]]
-"""Makes one call within so many seconds; it is cancelled when the iterator is closed. Raises CallError."""
+class Connection(Protocol):
+    """Makes calls of a gateway or of a vCenter, one after the other or several at once."""
 
-Talk = Callable[[Binding, Iterable[Message], float | None], Iterator[Any]]
-"""Streams requests, and gives the responses as they come. Ends the call when it is closed. Raises CallError."""
+    def __call__(self, method: Method, requests: Iterable[Message], timeout: float | None = None) -> Generator[Answer]:
+        """Makes one call within `timeout` seconds, None for no limit. The call is canceled when the iterator is closed.
+
+        `requests` holds one message unless the rpc streams its requests. Raises CallError.
+        """
+
 
 _STATUS = "grpc-status-details-bin"
 _REQUEST_ID = "x-request-id"
-_CHECKED = frozenset({Reason.VCENTER_UNREACHABLE, Reason.VCENTER_CERTIFICATE_INVALID, Reason.VCENTER_CONNECTION_LOST})
-"""Why a vCenter that is called without a gateway may give no answer, and `check` tells more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class Tls:
             raise click.UsageError("--cert and --key belong together")
         # gRPC would say of files that it cannot use no more than that there is no connection.
         if self.ca:
-            _check_authorities(str(self.ca))
+            check_authorities(str(self.ca))
         if self.cert:
             try:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(self.cert, self.key, password="")
@@ -96,26 +94,8 @@ class Tls:
         return cls(ca, cert, key) if wanted else None
 
 
-def vcenter_options(
-    url: str, ca_file: str | None, thumbprint: str | None, verify: bool, proxy: str | None = None
-) -> VCenterOptions:
-    """How to reach a vCenter. Raises click.UsageError."""
-    if ca_file:
-        _check_authorities(ca_file)
-    try:
-        if proxy:
-            split_address(proxy)
-    except ValueError:
-        raise click.UsageError(f"--vcenter-proxy takes HOST:PORT, not {proxy!r}") from None
-    try:
-        return VCenterOptions(url, ca_file, thumbprint, verify, proxy)
-    except ValueError as error:
-        # What stands before an @ may be a password.
-        text = "--vcenter takes scheme, host and port alone; say who you are with --user"
-        raise click.UsageError(text if "@" in url else str(error)) from None
-
-
-def _check_authorities(path: str) -> None:
+def check_authorities(path: str) -> None:
+    """Raises click.UsageError for a file of authorities that cannot be used."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError:
@@ -124,73 +104,63 @@ def _check_authorities(path: str) -> None:
         raise click.UsageError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def call_gateway(
+@contextlib.contextmanager
+def connected(
     address: str,
     tls: Tls | None,
-    credential: Credential | Bearer | None,
+    caller: Credential | Bearer | None,
     contract: Contract,
     further: tuple[tuple[str, str], ...] = (),
-) -> Call:
-    """Calls through the gateway at `address`, in plain text without `tls`, with `further` metadata."""
-    open_channel, metadata = _channel(address, tls), _metadata(credential, further)
+) -> Iterator[Connection]:
+    """A connection to the gateway at `address`, in plain text without `tls`, with `further` metadata in each call."""
+    metadata = _metadata(caller, further)
+    with _channel(address, tls) as channel:
 
-    def call(binding: Binding, message: Message, timeout: float | None) -> Generator[Answer]:
-        is_unary = binding.method.is_unary
-        with open_channel() as channel:
-            make: Any = channel.unary_unary if is_unary else channel.unary_stream
-            rpc = make(
-                f"/{binding.method.full_name}",
-                request_serializer=lambda request: request.SerializeToString(),
-                response_deserializer=binding.response_class.FromString,
-            )
+        def call(method: Method, requests: Iterable[Message], timeout: float | None = None) -> Generator[Answer]:
+            rpc = _stub(channel, method, contract)
             try:
-                if is_unary:
-                    response, ended = rpc.with_call(message, timeout=timeout, metadata=metadata)
+                if method.streaming is Streaming.UNARY:
+                    (request,) = requests
+                    response, ended = rpc.with_call(request, timeout=timeout, metadata=metadata)
                     yield Answer(response, (*_texts(ended.initial_metadata()), *_texts(ended.trailing_metadata())))
-                    return
-                stream = rpc(message, timeout=timeout, metadata=metadata)
-                said = _texts(stream.initial_metadata())
-                for response in stream:
-                    yield Answer(response, said)
-                    said = ()
-                yield Answer(None, (*said, *_texts(stream.trailing_metadata())))
+                else:
+                    sent: Any = iter(requests) if method.streams_requests else next(iter(requests))
+                    yield from _messages(rpc(sent, timeout=timeout, metadata=metadata))
             except grpc.RpcError as error:
                 raise _from_rpc(error, address, tls, contract) from None
 
-    return call
+        yield call
+
+
+def _stub(channel: Any, method: Method, contract: Contract) -> Any:
+    if method.streaming is Streaming.UNARY:
+        make = channel.unary_unary
+    else:
+        # On the wire, one response is a stream of one.
+        make = channel.stream_stream if method.streams_requests else channel.unary_stream
+    return make(
+        f"/{method.full_name}",
+        request_serializer=lambda request: request.SerializeToString(),
+        response_deserializer=contract.message_class(method.output_type).FromString,
+    )
+
+
+def _messages(stream: Any) -> Generator[Answer]:
+    try:
+        said = _texts(stream.initial_metadata())
+        for response in stream:
+            yield Answer(response, said)
+            said = ()
+        yield Answer(None, (*said, *_texts(stream.trailing_metadata())))
+    finally:
+        stream.cancel()
 
 
 def _texts(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in metadata if isinstance(value, str))
 
 
-@contextlib.contextmanager
-def talking_to_gateway(
-    address: str, tls: Tls | None, credential: Credential | Bearer | None, contract: Contract
-) -> Iterator[Talk]:
-    """Streams through the gateway at `address`, on one connection."""
-    open_channel, metadata = _channel(address, tls), _metadata(credential, ())
-    with open_channel() as channel:
-
-        def talk(binding: Binding, requests: Iterable[Message], timeout: float | None) -> Iterator[Any]:
-            rpc: Any = channel.stream_stream(
-                f"/{binding.method.full_name}",
-                request_serializer=lambda request: request.SerializeToString(),
-                response_deserializer=binding.response_class.FromString,
-            )
-            responses = rpc(iter(requests), timeout=timeout, metadata=metadata)
-            try:
-                yield from responses
-            except grpc.RpcError as error:
-                raise _from_rpc(error, address, tls, contract) from None
-            finally:
-                responses.cancel()
-
-        yield talk
-
-
-def _channel(address: str, tls: Tls | None) -> Callable[[], Any]:
-    credentials = tls.credentials() if tls else None
+def _channel(address: str, tls: Tls | None) -> Any:
     options = [
         ("grpc.primary_user_agent", USER_AGENT),
         ("grpc.max_receive_message_length", -1),
@@ -198,9 +168,9 @@ def _channel(address: str, tls: Tls | None) -> Callable[[], Any]:
         # A proxy of the environment is for the web, not for a gateway that stands next to its callers.
         ("grpc.enable_http_proxy", 0),
     ]
-    if credentials is not None:
-        return lambda: grpc.secure_channel(address, credentials, options=options)
-    return lambda: grpc.insecure_channel(address, options=options)
+    if tls is not None:
+        return grpc.secure_channel(address, tls.credentials(), options=options)
+    return grpc.insecure_channel(address, options=options)
 
 
 def _metadata(
@@ -209,22 +179,6 @@ def _metadata(
     if isinstance(credential, SessionId):
         return (*further, (SESSION_HEADER, credential.value))
     return further if credential is None else (*further, ("authorization", credential.header))
-
-
-def call_vcenter(options: VCenterOptions, credential: Credential, contract: Contract) -> Call:
-    """Calls vCenter itself, with the gateway's translation but no gateway."""
-
-    def call(binding: Binding, message: Message, timeout: float | None) -> Generator[Answer]:
-        try:
-            with BlockingVCenter(options, credential, contract) as vcenter:
-                yield Answer(vcenter.call(binding, message, timeout))
-        except GatewayError as error:
-            hint = ""
-            if error.failure.reason in _CHECKED:
-                hint = f"`vcenter-gateway check --vcenter {options.url}` tells what is wrong"
-            raise CallError(status_of(error.failure), contract, hint=hint) from None
-
-    return call
 
 
 def _from_rpc(error: Any, address: str, tls: Tls | None, contract: Contract) -> CallError:

@@ -1,41 +1,24 @@
-"""How streams look: lines of JSON for scripts, and for people a table that is drawn anew when something changes."""
+"""How streams look to people: a table that is drawn anew when something changes, and lines."""
 
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import click
-from google.protobuf import json_format
 
 from gateway.cli.output import echo
-from gateway.contract import Contract
-from gateway.printable import escaped, escaped_json
+from gateway.printable import escaped
 
-__all__ = ["EventLines", "JsonLines", "TaskLine", "View", "VmTable"]
+__all__ = ["EventLines", "TaskLine", "View", "VmTable"]
 
 _REDRAW_SECONDS = 0.1
 _HOME, _CLEAR_BELOW, _CLEAR_LINE = "\x1b[H", "\x1b[J", "\r\x1b[K"
 
 View = Callable[[Any], None]
 """Shows one message of a stream."""
-
-
-class JsonLines:
-    """One line of JSON for each message."""
-
-    def __init__(self, contract: Contract) -> None:
-        self._pool = contract.pool
-
-    def __call__(self, message: Any) -> None:
-        text = json_format.MessageToJson(
-            message, preserving_proto_field_name=True, indent=None, descriptor_pool=self._pool
-        )
-        click.echo(escaped_json(text))
-        sys.stdout.flush()
 
 
 class VmTable:

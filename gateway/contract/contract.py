@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -14,7 +14,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import DecodeError, Message
 
 from gateway.contract.http_rule import HttpRule, HttpRuleError, parse_http_rule
-from gateway.contract.resources import NamedResources, ResourceError, Resources
+from gateway.contract.resources import NamedResources, Resource, ResourceError, Resources
 
 __all__ = [
     "Contract",
@@ -143,6 +143,11 @@ class Method:
         object.__setattr__(self, "operation", f"{rest.rule.verb} {rest.rule.path}" if rest else "")
 
     @property
+    def streams_requests(self) -> bool:
+        """Whether the rpc takes any number of requests."""
+        return self.streaming.value[0]
+
+    @property
     def starts_task(self) -> bool:
         """Whether the rpc returns the identifier of a task at once, which does the work."""
         return isinstance(self.backing, Rest) and "vmw-task=true" in self.backing.rule.query
@@ -165,11 +170,17 @@ class Contract:
     methods: Mapping[str, Method]
     messages: Mapping[str, Descriptor] = field(repr=False)
     """Every message of the set by full name, nested ones included."""
+    enums: Mapping[str, EnumDescriptor] = field(repr=False)
+    """Every enum of the set by full name, nested ones included."""
     _unions: Mapping[str, tuple[Union, ...]] = field(repr=False)
     _required: Mapping[str, frozenset[str]] = field(repr=False)
     _error_data: frozenset[str] = field(repr=False)
     json_texts: frozenset[str] = field(repr=False)
     """Full names of the fields that hold JSON as text."""
+    identifiers: Mapping[str, Resource] = field(repr=False)
+    """What the identifiers in a field stand for, by the field's full name: its value, its items or its map's values."""
+    key_identifiers: Mapping[str, Resource] = field(repr=False)
+    """The same of the keys of maps."""
     resource_types: frozenset[str] = field(repr=False)
     """All types of resources that identifiers stand for, as vAPI spells them."""
     moved: Mapping[str, Moved] = field(repr=False)
@@ -235,7 +246,7 @@ def load_contract() -> Contract:
 
     Raises ContractError when a rule or an option is wrong, naming the rpc or the message.
     """
-    compiled = resources.files("gateway.contract").joinpath("descriptors.binpb")
+    compiled = Path(__file__).with_name("descriptors.binpb")
     if not compiled.is_file():
         raise ContractError("the compiled protos are missing from the package: run `make generate`")
     return build_contract(compiled.read_bytes())
@@ -265,10 +276,13 @@ def build_contract(descriptor_set: bytes) -> Contract:
         services=reader.services,
         methods=reader.methods,
         messages=reader.messages,
+        enums=reader.enums,
         _unions=reader.unions,
         _required=reader.required,
         _error_data=frozenset(reader.error_data),
         json_texts=frozenset(reader.json_texts),
+        identifiers=reader.resources.of_values,
+        key_identifiers=reader.resources.of_keys,
         resource_types=frozenset(reader.resources.types),
         moved=reader.moved,
         open_enums=reader.open_enums,
@@ -307,6 +321,7 @@ class _Reader:
         self.services: dict[str, ServiceDescriptor] = {}
         self.methods: dict[str, Method] = {}
         self.messages: dict[str, Descriptor] = {}
+        self.enums: dict[str, EnumDescriptor] = {}
         self.unions: dict[str, tuple[Union, ...]] = {}
         self.required: dict[str, frozenset[str]] = {}
         self.error_data: set[str] = set()
@@ -319,6 +334,8 @@ class _Reader:
         prefix = f"{file.package}." if file.package else ""
         for message in file.message_type:
             self._read_message(prefix + message.name, message)
+        for item in file.enum_type:
+            self.enums[prefix + item.name] = self._pool.FindEnumTypeByName(prefix + item.name)
         for service in file.service:
             full_name = prefix + service.name
             self.services[full_name] = self._pool.FindServiceByName(full_name)
@@ -329,6 +346,8 @@ class _Reader:
         descriptor = self.messages[full_name] = self._pool.FindMessageTypeByName(full_name)
         for nested in message.nested_type:
             self._read_message(f"{full_name}.{nested.name}", nested)
+        for item in message.enum_type:
+            self.enums[f"{full_name}.{item.name}"] = self._pool.FindEnumTypeByName(f"{full_name}.{item.name}")
         required = {
             field.name for field in message.field if self._required_number in field.options.Extensions[self._behavior]
         }

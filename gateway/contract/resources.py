@@ -55,8 +55,8 @@ class Resources:
     """What the fields of all messages identify, by full name of the field."""
 
     def __init__(self) -> None:
-        self._of: dict[str, Resource] = {}
-        self._of_keys: dict[str, Resource] = {}
+        self.of_values: dict[str, Resource] = {}
+        self.of_keys: dict[str, Resource] = {}
         self._has: dict[str, bool] = {}
         self.types: set[str] = set()
         """All types that some field names."""
@@ -77,7 +77,7 @@ class Resources:
                 raise ResourceError(f"the type_field {type_field!r} is no single string beside it")
         elif not told.types:
             raise ResourceError("a resource needs types, or the field that tells the type")
-        (self._of_keys if of_keys else self._of)[field.full_name] = told
+        (self.of_keys if of_keys else self.of_values)[field.full_name] = told
         self.types |= told.types
 
     def of(self, descriptor: Descriptor) -> NamedResources:
@@ -108,9 +108,9 @@ class Resources:
 
     def _field(self, field: FieldDescriptor, compiled: dict[str, list[_Find]]) -> Iterator[_Find]:
         entry = _entry(field)
-        if (keys := self._of_keys.get(field.full_name)) is not None:
+        if (keys := self.of_keys.get(field.full_name)) is not None:
             yield _each(field, self._types_of(keys), lambda entries: entries)
-        if (told := self._of.get(field.full_name)) is not None:
+        if (told := self.of_values.get(field.full_name)) is not None:
             if entry is not None:
                 yield _each(field, self._types_of(told), lambda entries: entries.values())
             elif field.is_repeated:
@@ -144,7 +144,7 @@ class Resources:
                         todo.append(inner)
             self._has[descriptor.full_name] = any(
                 name in _DYNAMIC
-                or any(field.full_name in self._of or field.full_name in self._of_keys for field in message.fields)
+                or any(field.full_name in self.of_values or field.full_name in self.of_keys for field in message.fields)
                 for name, message in reached.items()
             )
         return self._has[descriptor.full_name]

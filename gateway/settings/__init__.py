@@ -17,8 +17,8 @@ from typing import Any, Self, cast
 from pydantic import BaseModel, model_validator
 from pydantic_core import PydanticCustomError
 
+from gateway.address import is_loopback, join_address, split_address
 from gateway.settings.access import AuthSettings
-from gateway.settings.address import is_loopback, join_address, split_address
 from gateway.settings.admin import AdminSettings
 from gateway.settings.jwt import IssuerSettings
 from gateway.settings.live import LiveSettings

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
+from gateway.address import checked_key_url
 from gateway.documents import read_yaml
-from gateway.settings.address import checked_key_url
 from gateway.settings.section import SECONDS, SWITCH, Address, ReadableFile, Section, Words, setting
 
 __all__ = ["ALGORITHMS", "Algorithms", "IssuerSettings", "JwtSettings"]
@@ -118,7 +118,7 @@ class JwtSettings(Section):
 
     issuers: Annotated[tuple[IssuerSettings, ...], BeforeValidator(_read)] = setting(
         (),
-        "Issuers of JWTs by which callers prove who they are. Each has the keys below.",
+        "Issuers of JWTs by which callers prove who they are. docs/reference/configuration.md has the keys of each.",
         "a list; in flags and variables as JSON or YAML",
     )
     refresh_seconds: float = setting(

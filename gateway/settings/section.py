@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, Confi
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from gateway.address import split_address
 from gateway.files import open_regular
-from gateway.settings.address import split_address
 
 __all__ = [
     "BYTES",

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import ByteSize
 
+from gateway.address import DEFAULT_LISTEN
 from gateway.settings.section import BYTES, SECONDS, SWITCH, Address, ReadableFile, Section, setting
 
 __all__ = ["LogSettings", "ServerSettings", "TlsSettings"]
@@ -15,7 +16,7 @@ class ServerSettings(Section):
     """The gRPC side."""
 
     listen: Address = setting(
-        "127.0.0.1:50051",
+        DEFAULT_LISTEN,
         "Address that gRPC clients connect to. Port 0 picks a free port.",
         "HOST:PORT, for instance 127.0.0.1:50051, 0.0.0.0:50051 or [::1]:50051",
     )

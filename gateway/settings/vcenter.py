@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import ByteSize, field_validator
 
-from gateway.settings.address import checked_thumbprint, checked_url
+from gateway.address import checked_thumbprint, checked_url
 from gateway.settings.section import BYTES, SECONDS, SWITCH, Address, ReadableFile, Section, setting
 
 __all__ = ["RetrySettings", "SimulatorSettings", "VCenterSettings"]

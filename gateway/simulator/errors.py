@@ -91,7 +91,7 @@ class VapiError(Exception):
     ) -> None:
         super().__init__(f"{error_type}: {'; '.join(message.default_message for message in messages)}")
         self.error_type = error_type
-        is_fault = error_type == "ERROR" and messages[0].id.startswith("vmsg.")
+        is_fault = error_type == "ERROR" and bool(messages) and messages[0].id.startswith("vmsg.")
         self.messages = [_FAILED, *messages] if is_fault else list(messages)
         self.data = data
         self.challenge = challenge

@@ -13,7 +13,7 @@ from gateway.simulator.inventory import Inventory
 from gateway.simulator.machine import Placement, VirtualMachine
 from gateway.simulator.places import Datastore, Folder, Host, ResourcePool
 
-__all__ = ["Site", "find", "require_room", "require_space", "site_for", "site_of"]
+__all__ = ["Site", "find", "host_to_start_on", "require_room", "require_space", "site_for", "site_of"]
 
 _MESSAGES = "com.vmware.api.vcenter.vm.placement"
 
@@ -75,6 +75,23 @@ def site_for(
         )
     placement = Placement(folder.folder, host.datacenter, host.host, host.cluster, pool.resource_pool)
     return Site(placement, datastore)
+
+
+def host_to_start_on(inventory: Inventory, machine: VirtualMachine) -> str:
+    """The machine's host; another one of its cluster where that takes no machines and the cluster chooses hosts.
+
+    RESOURCE_INACCESSIBLE when there is none.
+    """
+    places, present = inventory.places, inventory.places.hosts[machine.placement.host]
+    if _is_usable(present):
+        return present.host
+    cluster = places.clusters.get(present.cluster or "")
+    if cluster is not None and cluster.drs_enabled:
+        usable = [host for host in places.hosts.values() if host.cluster == cluster.cluster and _is_usable(host)]
+        if usable:
+            return usable[inventory.next_turn() % len(usable)].host
+    text = "The operation is not allowed in the current state of the host."
+    raise errors.resource_inaccessible("vmsg.InvalidHostState.summary", text)
 
 
 def require_room(

@@ -12,8 +12,8 @@ from typing import Self
 
 from aiohttp import web
 
+from gateway.address import join_address, reachable
 from gateway.settings import SimulatorSettings
-from gateway.settings.address import join_address, reachable
 from gateway.simulator import control
 from gateway.simulator.changes import Changes
 from gateway.simulator.clock import system_clock, wait_until

@@ -1,10 +1,11 @@
-"""What machines use: which of them have a disk file, and how much memory those that run take of each host.
+"""What machines use: which of them have a disk file, how much memory those that run take of each host, and which ports
+of distributed networks their nics have.
 
 With many machines it would take too long to look at all of them for each that starts or goes. What is known is brought
 up to date by the machines that were touched since, once it is asked for: see `Changes`.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -18,17 +19,24 @@ class _Used(NamedTuple):
     """What one machine uses."""
 
     files: frozenset[str]
+    ports: tuple[tuple[str, str], ...]
+    """Networks with the ports in them."""
     host: str
     memory_mib: int
 
     @classmethod
     def by(cls, machine: VirtualMachine) -> "_Used":
-        memory = machine.memory.size_mib if machine.power_state == "POWERED_ON" else 0
-        return cls(frozenset(disk.vmdk_file for disk in machine.disks.values()), machine.placement.host, memory)
+        backings = [nic.backing for nic in machine.nics.values()]
+        return cls(
+            frozenset(disk.vmdk_file for disk in machine.disks.values()),
+            tuple((item["network"], item["distributed_port"]) for item in backings if "distributed_port" in item),
+            machine.placement.host,
+            machine.memory.size_mib if machine.power_state == "POWERED_ON" else 0,
+        )
 
 
 class Usage:
-    """The disk files and the memory that machines use."""
+    """The disk files, the memory and the ports that machines use."""
 
     def __init__(self, machines: Mapping[str, VirtualMachine], changes: Changes) -> None:
         self._machines = machines
@@ -36,6 +44,7 @@ class Usage:
         self._used: dict[str, _Used] = {}
         self._owners: dict[str, set[str]] = {}
         self._memory_mib: Counter[str] = Counter()
+        self._ports: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._settled = 0
         self._known: int | None = None
 
@@ -48,6 +57,11 @@ class Usage:
         """The memory of the host's machines that are on."""
         self._follow()
         return self._memory_mib[host]
+
+    def ports(self, network: str) -> Counter[str]:
+        """How many nics have each port of a network."""
+        self._follow()
+        return self._ports[network].copy()
 
     def settled(self) -> None:
         """Nothing is half done: what is touched later may still change after its touch, what was touched before not."""
@@ -68,6 +82,8 @@ class Usage:
         before, now = self._used.pop(vm, None), None if machine is None else _Used.by(machine)
         if before is not None:
             self._memory_mib[before.host] -= before.memory_mib
+            for network, port in before.ports:
+                self._ports[network][port] -= 1
             for file in before.files:
                 self._owners[file].discard(vm)
                 if not self._owners[file]:
@@ -75,5 +91,7 @@ class Usage:
         if now is not None:
             self._used[vm] = now
             self._memory_mib[now.host] += now.memory_mib
+            for network, port in now.ports:
+                self._ports[network][port] += 1
             for file in now.files:
                 self._owners.setdefault(file, set()).add(vm)

@@ -16,6 +16,7 @@ import urllib3
 from google.protobuf.message import Message
 from requests.adapters import HTTPAdapter
 
+from gateway import USER_AGENT
 from gateway.calls import Call, Caller
 from gateway.calls.credential import SESSION_HEADER, Credential, SessionId
 from gateway.calls.identity import ANONYMOUS
@@ -38,7 +39,7 @@ from gateway.vcenter.failures import (
     os_text,
     thumbprint_text,
 )
-from gateway.vcenter.options import USER_AGENT, VCenterOptions, ssl_context
+from gateway.vcenter.options import VCenterOptions, ssl_context
 from gateway.vcenter.proxy import open_socket
 from gateway.vcenter.releases import form_for, with_release
 from gateway.vcenter.retry import RetryPolicy

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from gateway.settings.address import join_address
+from gateway.address import join_address
 from gateway.vcenter.options import VCenterOptions, ssl_context
 from gateway.vcenter.proxy import open_socket
 

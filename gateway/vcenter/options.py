@@ -5,13 +5,10 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 
-from gateway import __version__
+from gateway.address import checked_thumbprint, checked_url
 from gateway.settings import VCenterSettings
-from gateway.settings.address import checked_thumbprint, checked_url
 
-__all__ = ["USER_AGENT", "VCenterOptions", "ssl_context"]
-
-USER_AGENT = f"vcenter-gateway/{__version__}"
+__all__ = ["VCenterOptions", "ssl_context"]
 
 # Each default is stated once, where it is documented.
 _DEFAULTS = VCenterSettings()

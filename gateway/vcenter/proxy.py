@@ -9,7 +9,7 @@ import asyncio
 import re
 import socket
 
-from gateway.settings.address import join_address, split_address
+from gateway.address import join_address, split_address
 
 __all__ = ["ProxyError", "open_socket", "open_tunnel", "place"]
 

@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from gateway import USER_AGENT
+from gateway.address import join_address
 from gateway.outliving import outlived
-from gateway.settings.address import join_address
 from gateway.vcenter.connection import MAX_HEAD_BYTES
 from gateway.vcenter.failures import (
     AnswerTimeoutError,
@@ -31,7 +32,7 @@ from gateway.vcenter.failures import (
     os_text,
     thumbprint_text,
 )
-from gateway.vcenter.options import USER_AGENT, VCenterOptions
+from gateway.vcenter.options import VCenterOptions
 from gateway.vcenter.transport import trust_of
 
 __all__ = ["Answered", "Download", "FileTransport", "HostCertificate"]

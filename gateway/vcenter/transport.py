@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohappyeyeballs
 
+from gateway import USER_AGENT
 from gateway.events import CertificateChanged, Events
 from gateway.files import ReloadedFile
 from gateway.outliving import outlived
@@ -29,7 +30,7 @@ from gateway.vcenter.failures import (
     os_text,
     thumbprint_text,
 )
-from gateway.vcenter.options import USER_AGENT, VCenterOptions, ssl_context
+from gateway.vcenter.options import VCenterOptions, ssl_context
 from gateway.vcenter.proxy import open_tunnel, place
 
 __all__ = ["Transport", "trust_of"]

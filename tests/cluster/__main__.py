@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.cluster import node
-from tests.cluster.build import BUILD, ROOT, BuildError, built, helm4, kubernetes_version
+from tests.cluster.build import BUILD, ROOT, BuildError, built, helm4, kubernetes_version, metrics_server
 from tests.cluster.control_plane import StartError, control_plane
 
 _HERE = Path(__file__).parent
@@ -53,6 +53,7 @@ def _pytest(arguments: list[str], *, before: tuple[str, ...] = (), variables: di
 
 
 def _test_node(arguments: list[str]) -> int:
+    metrics_server()
     node.prepare()
     node.make_images()
     (node.FOLDER / "calls.jsonl").unlink(missing_ok=True)

@@ -25,6 +25,7 @@ __all__ = [
     "built",
     "helm4",
     "kubernetes_version",
+    "metrics_server",
     "static_program",
 ]
 
@@ -40,6 +41,9 @@ VERSIONS = {
 
 HELM = ("helm.sh/helm/v4", "4.3.2")
 """Helm 4. Helm 3 is built by the Makefile, which every check of the chart needs."""
+
+METRICS_SERVER = ("sigs.k8s.io/metrics-server", "0.9.0")
+"""What tells the autoscaler how much CPU pods use."""
 
 
 class BuildError(Exception):
@@ -76,13 +80,23 @@ def built(version: str, *, node: bool = False) -> Kubernetes:
 
 def helm4() -> Path:
     """Helm 4, built now unless it is there: with the newest Kubernetes, with which it shares most of its code."""
-    module, version = HELM
-    target = BUILD / f"helm-{version}"
+    return _relative(HELM, "helm", "internal/version.version")
+
+
+def metrics_server() -> Path:
+    """metrics-server, in the same way, but beside Kubernetes, some of whose modules it would have newer."""
+    return _relative(METRICS_SERVER, "metrics-server", "pkg/version.gitVersion", METRICS_SERVER)
+
+
+def _relative(which: tuple[str, str], name: str, variable: str, *more: tuple[str, str]) -> Path:
+    module, version = which
+    target = BUILD / f"{name}-{version}"
     if not target.exists():
-        _say(f"Building Helm {version}.")
+        _say(f"Building {name} {version}.")
         newest = next(iter(VERSIONS))
-        variable = f"{module}/internal/version.version"
-        _go(_build_command(target, version, "", f"{module}/cmd/helm", variable), _sources(newest))
+        _go(
+            _build_command(target, version, "", f"{module}/cmd/{name}", f"{module}/{variable}"), _sources(newest, *more)
+        )
     return target
 
 
@@ -94,9 +108,9 @@ def static_program(name: str) -> Path:
     return target
 
 
-def _sources(version: str) -> Path:
-    """A Go module with the sources of one version of Kubernetes, and of Helm where that is for this version."""
-    sources = BUILD / version / "module"
+def _sources(version: str, *more: tuple[str, str]) -> Path:
+    """A Go module with the sources of one version of Kubernetes, of Helm where it is for this version, and of more."""
+    sources = BUILD / version / "-".join(["module", *(Path(module).name for module, _ in more)])
     shutil.copytree(_PROGRAMS / "kubernetes", sources, dirs_exist_ok=True)
     module = f"k8s.io/kubernetes@v{version}"
     found = json.loads(_go(["mod", "download", "-json", module], BUILD))
@@ -108,6 +122,7 @@ def _sources(version: str) -> Path:
     needed = [f"k8s.io/kubernetes v{version}"]
     if version == next(iter(VERSIONS)):
         needed.append(f"{HELM[0]} v{HELM[1]}")
+    needed += [f"{module} v{number}" for module, number in more]
     (sources / "go.mod").write_text("\n".join(["module cluster", *kept, *(f"require {item}" for item in needed), ""]))
     return sources
 

@@ -1,7 +1,7 @@
 """A node for the control plane: containerd, runc and Debian's network plugins, kubelet and kube-proxy.
 
 Everything runs in the namespaces that node.sh makes; pods reach each other and this machine's bridge, and nothing else.
-The bridge enforces no NetworkPolicy, and nobody serves the pods' metrics.
+The bridge enforces no NetworkPolicy.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ It is written against the specifications (OpenID Connect Discovery 1.0, RFC 7517
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable
@@ -116,7 +117,11 @@ class OidcIssuer:
         return self._right(request)
 
     def _right(self, request: web.Request) -> web.StreamResponse:
+        accepted = re.split(r"[,;]", request.headers.get("Accept", "*/*").replace(" ", ""))
         if request.path == self._jwks_path:
+            # As the API server of Kubernetes.
+            if not {"application/jwk-set+json", "*/*"} & set(accepted):
+                return web.Response(status=406)
             return web.json_response({"keys": self.published}, content_type="application/jwk-set+json")
         if request.path == DISCOVERY:
             document = {"issuer": self.url, "jwks_uri": self.url + self._jwks_path, **self.document}

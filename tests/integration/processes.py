@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import orjson
 
 from tests.integration.harness import eventually
 
-__all__ = ["COMMAND", "Ended", "Running", "alive", "run", "running"]
+__all__ = ["COMMAND", "Ended", "Running", "Screen", "alive", "run", "running"]
 
 COMMAND = (sys.executable, "-m", "gateway")
 
@@ -130,11 +131,12 @@ async def run(
 
 def _environment() -> dict[str, str]:
     """The environment without settings of whoever runs the tests."""
-    return {
+    kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("GATEWAY_", "VCENTER_", "OTEL_")) and not name.lower().endswith("_proxy")
     }
+    return {**kept, "XDG_CONFIG_HOME": "/nonexistent"}
 
 
 def alive(pid: int) -> bool:
@@ -144,3 +146,21 @@ def alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return status.rpartition(")")[2].split()[0] != "Z"
+
+
+class Screen:
+    """What a terminal shows."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.text = ""
+        self._descriptor = descriptor
+        threading.Thread(target=self._read, daemon=True).start()
+
+    async def has(self, pattern: str) -> None:
+        """Waits until it shows something."""
+        await eventually(lambda: re.search(pattern, self.text), f"{pattern!r} on the terminal", 30)
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):  # The terminal is gone.
+            while data := os.read(self._descriptor, 65536):
+                self.text += data.decode(errors="replace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 import signal
 from collections.abc import AsyncIterator
@@ -108,6 +109,16 @@ async def test_no_gateway() -> None:
     told = await execute("127.0.0.1:1", "--", "true")
     assert told.code == UNKNOWN
     assert "nothing listens" in told.stderr
+
+
+async def test_ctrl_c_of_a_program_that_keeps_running(target: str, tmp_path: Path) -> None:
+    """An interrupted command says which program it leaves behind."""
+    arguments = ("exec", "--target", target, "--guest-user", "root", "--keep-running", "web-0001", "--shell", "--")
+    command = (*arguments, "echo begun; sleep 300")
+    async with running(tmp_path, *command, variables={"VCENTER_GUEST_PASSWORD": PASSWORD}) as process:
+        await process.wait_for("begun")
+        assert await process.end(signal.SIGINT) == Exit.INTERRUPTED
+        assert re.search(r"the program still runs on vm-1001, as process \d+\n", process.stderr)
 
 
 async def test_ctrl_c_stops_the_program(target: str, tmp_path: Path) -> None:

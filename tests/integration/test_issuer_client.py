@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -231,6 +234,46 @@ async def test_the_token_for_the_requests(tmp_path: Path, issuer: OidcIssuer) ->
     assert sent <= {"Bearer one", "Bearer two"}
 
 
+async def test_through_a_proxy(tmp_path: Path, issuer: OidcIssuer) -> None:
+    """A proxy makes a tunnel and reads nothing of what goes through it; one that refuses is told from the issuer."""
+    token = tmp_path / "token"
+    token.write_text("hunter2")
+    heads: list[bytes] = []
+    serving: set[asyncio.Task[None] | None] = set()
+    answers = [b"HTTP/1.1 200 OK\r\n\r\n"]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())
+        head = await reader.readuntil(b"\r\n\r\n")
+        heads.append(head)
+        writer.write(answers[-1])
+        if b" 200 " in answers[-1]:
+            host, port = head.split()[1].decode().split(":")
+            there, back = await asyncio.open_connection(host, int(port))
+            await asyncio.gather(_copied(reader, back), _copied(there, writer))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        proxy = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        found = await IssuerClient(options(issuer, proxy=proxy, token_file=str(token))).fetch()
+        assert set(found.keys) == {"first"}
+        assert issuer.requests[-1][1]["authorization"] == "Bearer hunter2"
+        answers.append(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        assert await problem(issuer, proxy=proxy) == "the proxy answers with HTTP 403"
+        await asyncio.wait([task for task in serving if task], timeout=10)
+    authority = issuer.url.removeprefix("https://").encode()
+    assert {head.split(b"\r\n")[0] for head in heads} == {b"CONNECT " + authority + b" HTTP/1.1"}
+    assert b"hunter2" not in b"".join(heads)
+
+
+async def _copied(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"\n", b"a\nb", b"\xff", b"x" * 16385], ids=["empty", "blank", "two", "raw", "long"]
 )
@@ -289,9 +332,27 @@ async def test_workers(tmp_path: Path, issuer: OidcIssuer) -> None:
     async with running(tmp_path, *SERVE, "--config", str(path), "--workers", "2") as process:
         await process.wait_for(READY)
         await eventually(lambda: issuer.count() == 2, "both workers have keys")
-        assert await process.end(15) == 0
+        assert await process.end(signal.SIGTERM) == 0
     lines = [line for line in process.logs() if line["event"] == "the keys of an issuer of JWTs were fetched"]
     assert [(line["issuer"], line["keys"], line["key_ids"]) for line in lines] == [(issuer.url, 1, "'first'")] * 2
+
+
+async def test_an_operator_sees_that_an_issuer_is_away(tmp_path: Path, issuer: OidcIssuer) -> None:
+    """The status page says so, the log says why; SIGHUP fetches the keys when the issuer is back."""
+    path = write_settings(tmp_path, issuer, simulator={"enabled": True}, admin={"listen": "127.0.0.1:0"})
+    warning = "Keys of JWTs cannot be fetched"
+    await issuer.stop()
+    async with running(tmp_path, *SERVE, "--config", str(path)) as process, aiohttp.ClientSession() as session:
+        address = (await process.wait_for(r"admin port (http://[0-9.:]+)"))[1]
+        await process.wait_for(READY)
+        assert warning in await (await session.get(address)).text()
+        [line] = [line for line in process.logs() if "problem" in line]
+        assert line["problem"] == "127.0.0.1 cannot be reached: Connection refused"
+        await issuer.start()
+        process.process.send_signal(signal.SIGHUP)
+        await process.wait_for("the keys of an issuer of JWTs were fetched")
+        assert warning not in await (await session.get(address)).text()
+        assert await process.end(signal.SIGTERM) == 0
 
 
 async def test_check(tmp_path: Path, issuer: OidcIssuer) -> None:

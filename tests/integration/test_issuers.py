@@ -367,7 +367,7 @@ SERVICE_ACCOUNT = {
 }
 
 
-async def test_kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """With `kubernetes`, ServiceAccounts of the pod's cluster are callers, and a policy names them."""
     policy = tmp_path / "policy.json"
     policy.write_text('{"rules": [{"identities": ["system:serviceaccount:build:ci"], "rpcs": ["*"]}]}')
@@ -385,6 +385,7 @@ async def test_kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
                 assert problem in (await refused(system, server.token(**{**SERVICE_ACCOUNT, **claims}))).message
         assert [path for path, _ in server.requests] == [DISCOVERY, "/openid/v1/jwks"]
         assert {headers["authorization"] for _, headers in server.requests} == {"Bearer pod-token"}
+    assert "pod-token" not in caplog.text
 
 
 async def test_kubernetes_beside_another_issuer(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pty
@@ -10,15 +9,14 @@ import re
 import signal
 import subprocess
 import termios
-import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from gateway.cli.output import Exit
-from tests.integration.harness import PASSWORD, System, eventually, running_system
-from tests.integration.processes import COMMAND, Running, run, running
+from tests.integration.harness import PASSWORD, System, running_system
+from tests.integration.processes import COMMAND, Running, Screen, run, running
 from tests.integration.test_watch_tasks import pass_time, started
 from tests.integration.watching import annotate
 
@@ -110,7 +108,7 @@ async def test_a_terminal(system: System) -> None:
         [*COMMAND, *watching(system, "vms")], stdin=terminal, stdout=terminal, env=environment, start_new_session=True
     )
     os.close(terminal)
-    shown = _Screen(reader)
+    shown = Screen(reader)
     try:
         await shown.has("20 machines, 11 of them not shown")
         await system.client.call("vcenter.vm.v1.PowerService/StopVm", {"vm": "vm-1003"})
@@ -121,21 +119,3 @@ async def test_a_terminal(system: System) -> None:
         os.close(reader)
     lines = re.sub(r"\x1b\[\d*;?\d*[A-Za-z]", "\n", shown.text).replace("\r", "").splitlines()
     assert max(map(len, lines)) <= 70
-
-
-class _Screen:
-    """What a terminal shows."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.text = ""
-        self._descriptor = descriptor
-        threading.Thread(target=self._read, daemon=True).start()
-
-    async def has(self, pattern: str) -> None:
-        """Waits until it shows something."""
-        await eventually(lambda: re.search(pattern, self.text), f"{pattern!r} on the terminal", 30)
-
-    def _read(self) -> None:
-        with contextlib.suppress(OSError):  # The terminal is gone.
-            while data := os.read(self._descriptor, 65536):
-                self.text += data.decode(errors="replace")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from gateway.address import reachable
 from gateway.configuration import SettingsError, load_settings
 from gateway.server import ServerOptions
 from gateway.server.streams import StreamLimits
@@ -28,7 +29,6 @@ from gateway.settings import (
     reference_table,
     split_address,
 )
-from gateway.settings.address import reachable
 from gateway.settings.section import Section
 from gateway.settings.vcenter import RetrySettings
 from gateway.simulator import SimulatorOptions

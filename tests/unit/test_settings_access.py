@@ -50,6 +50,12 @@ def problems(flags: dict[str, Any]) -> list[str]:
         pytest.param({"auth-jwt-algorithms": "RS256,HS256"}, "HS256 is not allowed", id="shared-secret"),
         pytest.param({"auth-jwt-algorithms": "none"}, "none is not allowed", id="unsigned"),
         pytest.param({"auth-jwt-algorithms": ","}, "it is empty", id="no-algorithm"),
+        pytest.param(
+            {"auth-jwt-issuers": "[{kubernetes: true}]"},
+            "this needs --auth-mode service-account",
+            id="issuer-in-passthrough",
+        ),
+        pytest.param({"auth-jwt-refresh-seconds": "59"}, "60 or more", id="too-often"),
         pytest.param({"auth-mode": "open"}, "it takes passthrough or service-account", id="mode"),
         pytest.param({"auth-tokens-file": "/dev/zero"}, "it is not a regular file", id="device"),
         pytest.param({"log-audit-on-failure": "refuse"}, "give --log-audit-file", id="no-audit-file"),
@@ -103,3 +109,69 @@ def test_lists(tmp_path: Path) -> None:
     assert load_settings({"config": str(path)}, {}).auth.jwt_algorithms == ("RS256", "EdDSA")
     variables = {"GATEWAY_SIMULATOR": "true", "GATEWAY_AUTH_JWT_ALGORITHMS": "ES256 , PS512,"}
     assert load_settings({}, variables).auth.jwt_algorithms == ("ES256", "PS512")
+
+
+A = '{issuer: "https://a.example", audience: g, discovery: true'
+B = '{issuer: "https://b.example", audience: g, discovery: true'
+
+
+@pytest.mark.parametrize(
+    ("issuers", "problem"),
+    [
+        pytest.param("x", "it takes a list; in flags and variables as JSON or YAML", id="text"),
+        pytest.param("[", "it is not valid YAML", id="broken"),
+        pytest.param("[5]", "entry 1: it takes keys and values", id="number"),
+        pytest.param("[{}]", "entry 1: an issuer's keys come from one of discovery", id="nothing"),
+        pytest.param(f"[{A}, kubernetes: true}}]", "entry 1: an issuer's keys come from one of", id="two-ways"),
+        pytest.param(f"[{A}, audiance: x}}]", "there is none; did you mean audience?", id="misspelt"),
+        pytest.param("[{issuer: a, discovery: true}]", "give both", id="no-audience"),
+        pytest.param("[{audience: a, jwks_file: FILE}]", "give both", id="no-issuer"),
+        pytest.param("[{issuer: a, audience: g, discovery: true}]", "it is not a URL", id="issuer-without-address"),
+        pytest.param(
+            '[{issuer: "http://a.example", audience: g, discovery: true}]',
+            "keys are fetched by https alone",
+            id="plain",
+        ),
+        pytest.param(
+            '[{issuer: a, audience: g, jwks_url: "https://u:secret@a.example"}]', "must not hold a user name", id="user"
+        ),
+        pytest.param(
+            '[{issuer: a, audience: g, jwks_url: "https://a", discovery_url: "https://a"}]',
+            "is for an issuer",
+            id="url",
+        ),
+        pytest.param(
+            "[{issuer: a, audience: g, jwks_file: FILE, ca_file: FILE}]",
+            "are for keys that are fetched",
+            id="ca-of-file",
+        ),
+        pytest.param(f"[{A}, algorithms: [HS256]}}]", "entry 1, algorithms: ['HS256'] is not valid (HS256", id="hmac"),
+        pytest.param(f"[{A}}}, {A}, identity_prefix: b}}]", "two issuers of JWTs have the same name", id="twice"),
+        pytest.param(f"[{A}}}, {B}}}]", "give each another identity_prefix", id="same-names"),
+        pytest.param(
+            "[{kubernetes: true}, {kubernetes: true, identity_prefix: b}]", "runs in one cluster", id="two-clusters"
+        ),
+        pytest.param(
+            f'[{A}, identity_prefix: "system:serviceaccount:"}}, {{kubernetes: true}}]',
+            "give each another identity_prefix",
+            id="names-of-a-cluster",
+        ),
+    ],
+)
+def test_refused_issuers(file: str, issuers: str, problem: str) -> None:
+    """A wrong issuer is named by its place in the list, and what is wrong with it is one sentence."""
+    [found] = problems({"simulator": True, **SERVICE, "auth-jwt-issuers": issuers.replace("FILE", file)})
+    assert problem in found
+    assert "secret" not in found
+
+
+def test_a_single_issuer_is_one_of_several(file: str) -> None:
+    """The settings of a single issuer with a file are an entry like the others, and are checked with them."""
+    single = {"auth-jwks-file": file, "auth-jwt-issuer": "https://a.example", "auth-jwt-audience": "g"}
+    given = {"simulator": True, **SERVICE, **single}
+    settings = load_settings({**given, "auth-jwt-issuers": f"[{B}, identity_prefix: b}}]"}, {})
+    assert [issuer.issuer for issuer in settings.auth.issuers] == ["https://a.example", "https://b.example"]
+    assert settings.auth.issuers[0].jwks_file == file
+    for issuers, problem in ((f"[{A}}}]", "the same name"), (f"[{B}}}]", "another identity_prefix")):
+        [found, *_] = problems({**given, "auth-jwt-issuers": issuers})
+        assert problem in found

@@ -46,10 +46,10 @@ void Connect(hardware::CdromService::Stub& cdroms, const std::string& cdrom) {
     Call(cdroms, &hardware::CdromService::Stub::ConnectCdrom, request);
     std::cout << cdrom << " is connected\n";
   } catch (const vcenter_gateway::Error& error) {
-  // [docs: end]
     if (error.type != ERROR_TYPE_ALREADY_IN_DESIRED_STATE) throw;
     std::cout << cdrom << " was connected already: " << error.messages.at(0).default_message() << "\n";
   }
+  // [docs: end]
 }
 
 void Run() {

@@ -43,10 +43,10 @@ async function connectCdrom(): Promise<void> {
     await cdroms.connectCdrom({ vm, cdrom });
     console.log("connected it");
   } catch (error) {
-  // [docs: end]
     if (vcenterError(error)?.errorType !== ErrorType.ALREADY_IN_DESIRED_STATE) {
       throw error;
     }
     console.log("it is connected already");
   }
+  // [docs: end]
 }

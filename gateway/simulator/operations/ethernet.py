@@ -1,6 +1,7 @@
 """com.vmware.vcenter.vm.hardware.ethernet: the virtual Ethernet adapters, and the networks they are attached to."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from itertools import count
 from typing import Any
@@ -173,14 +174,9 @@ def _default_network(inventory: Inventory) -> str:
 
 def _port(inventory: Inventory, network: str, wanted: str | None, nic: Nic | None) -> str:
     """A port of a distributed port group with static binding: the wanted one, else the first that no nic has."""
-    taken = {
-        other.backing["distributed_port"]
-        for machine in inventory.machines.values()
-        for other in machine.nics.values()
-        if other is not nic and other.backing.get("network") == network and "distributed_port" in other.backing
-    }
+    own: dict[str, Any] = nic.backing if nic is not None and nic.backing.get("network") == network else {}
+    taken = +(inventory.usage.ports(network) - Counter([own["distributed_port"]] if "distributed_port" in own else ()))
     if wanted is None:
-        own: dict[str, Any] = nic.backing if nic is not None and nic.backing.get("network") == network else {}
         return own.get("distributed_port") or next(port for port in map(str, count()) if port not in taken)
     if wanted in taken:
         raise errors.error("vmsg.ResourceInUse.summary", "The resource '{0}' is in use.", wanted)

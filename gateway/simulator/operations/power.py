@@ -1,10 +1,12 @@
 """com.vmware.vcenter.vm.power: switching virtual machines on and off, without asking the guest operating system."""
 
+from dataclasses import replace
+
 from gateway.simulator import errors
 from gateway.simulator.devices import connect_at_start
 from gateway.simulator.inventory import Inventory
 from gateway.simulator.machine import VirtualMachine, invalid_power_state
-from gateway.simulator.placement import require_room
+from gateway.simulator.placement import host_to_start_on, require_room
 from gateway.simulator.registry import Call, Json, operation
 
 __all__ = ["get", "reset", "start", "stop", "suspend"]
@@ -30,7 +32,9 @@ def start(call: Call) -> None:
     if machine.power_state == "POWERED_ON":
         raise _already(machine, "com.vmware.api.vcenter.vm.power.already_powered_on", "powered on")
     _require_free_disks(call.inventory, machine)
-    require_room(call.inventory, machine.placement.host, machine.memory.size_mib)
+    host = host_to_start_on(call.inventory, machine)
+    require_room(call.inventory, host, machine.memory.size_mib)
+    machine.placement = replace(machine.placement, host=host)
     resumed = machine.power_state == "SUSPENDED"
     if not resumed:
         machine.hardware_version = machine.hardware_upgrade.at_power_on(

@@ -44,7 +44,7 @@ def test_callers_are_service_accounts(running: Running) -> None:
     the gateway takes for it is a token of its own: no role, and no key that somebody copied."""
     [pod] = install(running, 1)
     target = f"{pod['status']['podIP']}:50051"
-    assert call(target, bearer(running, "ci")) == ("OK", 20)
+    assert call(target, bearer(running, "ci")) == ("OK", 20), running.logs(pod)
     assert call(target, bearer(running, "other"))[0] == "PERMISSION_DENIED"
     assert call(target, bearer(running, "ci", "elsewhere"))[0] == "UNAUTHENTICATED"
     assert call(target, bearer(running, "ci", "https://kubernetes.default.svc"))[0] == "UNAUTHENTICATED"

@@ -17,6 +17,8 @@ def invoke() -> Invoke:
     """Runs a command and returns its result; `env` replaces variables, `stdin` is its standard input."""
 
     def run(*arguments: str, stdin: str | None = None, **env: str | None) -> Result:
-        return CliRunner().invoke(cli, arguments, input=stdin, env=env, prog_name="vcenter-gateway")
+        # Without the contexts of whoever runs the tests.
+        variables = {"XDG_CONFIG_HOME": "/nonexistent", **env}
+        return CliRunner().invoke(cli, arguments, input=stdin, env=variables, prog_name="vcenter-gateway")
 
     return run

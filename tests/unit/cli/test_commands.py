@@ -10,6 +10,7 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 
+import click
 import pytest
 from cryptography import x509
 from google.protobuf import descriptor_pb2
@@ -17,6 +18,7 @@ from google.protobuf import descriptor_pb2
 from gateway import __version__
 from gateway.calls.credential import SESSION_HEADER
 from gateway.cli import cli
+from gateway.cli.call import call
 from gateway.cli.output import Exit
 from gateway.contract import load_contract
 from gateway.settings import all_settings
@@ -33,9 +35,13 @@ COMMANDS = [
     "cp",
     "check",
     "routes",
+    "describe",
     "descriptors",
     "version",
+    "context",
     "completion",
+    "token",
+    "policy",
 ]
 CONNECT = "vcenter.vm.hardware.v1.CdromService/ConnectCdrom"
 ENDS = [name.split("/")[1] for name in load_contract().methods]
@@ -59,9 +65,21 @@ def test_overview(invoke: Invoke) -> None:
 
 def test_overview_on_a_narrow_terminal(invoke: Invoke) -> None:
     """What each command does is told in full also where there are 80 columns."""
-    commands = invoke("--help", COLUMNS="80").output.partition("Commands:\n")[2].split("\n\n")[0].splitlines()
-    assert len(commands) == len(COMMANDS)
+    lines = (
+        invoke("--help", COLUMNS="80").output.partition("Call a gateway:\n")[2].partition("Exit codes")[0].splitlines()
+    )
+    commands = [line for line in lines if line.startswith("  ") and line.strip()]
+    assert sorted(line.split()[0] for line in commands) == sorted(COMMANDS)
     assert [line for line in commands if not line.endswith(".") or line.endswith("...")] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_overview_says_what_the_commands_say(invoke: Invoke, command: str) -> None:
+    """The overview knows the commands without loading them, and says of each what its own help begins with."""
+    said = next(
+        line for line in invoke("--help", COLUMNS="120").output.splitlines() if line.startswith(f"  {command} ")
+    )
+    assert said.partition(command)[2].strip() in " ".join(invoke(command, "--help", COLUMNS="120").output.split())
 
 
 @pytest.mark.parametrize(
@@ -83,7 +101,7 @@ def test_help(invoke: Invoke, command: str) -> None:
     """Every command explains itself; those with arguments give examples."""
     result = invoke(command, "--help")
     assert result.exit_code == Exit.OK
-    assert command == "version" or "Examples:" in result.output
+    assert command == "version" or "Examples:" in result.output or "Look around:" in result.output
 
 
 def test_serve_help_has_every_setting(invoke: Invoke) -> None:
@@ -186,10 +204,11 @@ def test_completion_script(invoke: Invoke, shell: str) -> None:
 def test_completion_of_rpcs(invoke: Invoke, typed: str, candidates: set[str]) -> None:
     """An rpc is completed from the beginning of its name, or of what may stand for it; each candidate keeps what was
     typed, since a shell puts what all have in common in its place."""
-    variables = {"_VCENTER_GATEWAY_COMPLETE": "bash_complete", "COMP_WORDS": f"vcenter-gateway call {typed}"}
+    line = f"vcenter-gateway call {typed}"
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**variables, "COMP_CWORD": "2"}.items():
-            patch.setenv(name, value)
+        patch.setenv("_VCENTER_GATEWAY_COMPLETE", "bash_complete")
+        patch.setenv("COMP_LINE", f"{line} and what follows the cursor")
+        patch.setenv("COMP_POINT", str(len(line)))
         found = [line.removeprefix("plain,") for line in invoke().output.splitlines() if line]
     assert [candidate for candidate in found if not candidate.startswith(typed)] == []
     assert {candidate.lower() for candidate in found} == {candidate.lower() for candidate in candidates}
@@ -203,8 +222,8 @@ def test_completion_of_rpcs(invoke: Invoke, typed: str, candidates: set[str]) ->
         pytest.param(["CdromService"], "see `vcenter-gateway routes CdromService`", id="service"),
         pytest.param([CONNECT, "{"], "not valid JSON", id="json"),
         pytest.param([CONNECT, '{"cdrm": ""}'], "did you mean 'cdrom'?", id="field"),
-        pytest.param([CONNECT, "vm=vm-1"], "the request is neither JSON nor a file that is there", id="no-json"),
-        pytest.param([CONNECT, "x" * 5000], "the request is neither JSON nor a file", id="no-name-of-a-file"),
+        pytest.param([CONNECT, "vm=vm-1"], "the request is neither JSON nor YAML nor a file that exists", id="no-json"),
+        pytest.param([CONNECT, "x" * 5000], "the request is neither JSON nor YAML nor a file", id="no-name-of-a-file"),
         pytest.param([CONNECT, "null"], 'must be a JSON object, such as {"vm": "...", "cdrom": "..."}', id="no-object"),
         pytest.param([CONNECT, "@/nonexistent"], "/nonexistent cannot be read: No such file or directory", id="file"),
         pytest.param([CONNECT, "@/dev/zero"], "/dev/zero holds more than", id="endless-file"),
@@ -316,7 +335,7 @@ def test_check_without_a_name(invoke: Invoke) -> None:
     """A host name that does not exist fails the first step, with advice, and nothing else is tried."""
     result = invoke("check", "--vcenter", "https://vcenter.invalid")
     assert result.exit_code == Exit.UNREACHABLE
-    assert "FAILED   DNS     the name vcenter.invalid is not known" in result.output
+    assert "FAILED   DNS      the name vcenter.invalid is not known" in result.output
     assert "-> Check the spelling" in result.output
     assert result.output.count("SKIPPED") == 5
     assert "OK       config" in result.output
@@ -475,3 +494,11 @@ def test_group_is_complete() -> None:
         command = cli.get_command(context, name)
         assert command is not None
         assert command.name == name
+
+
+def test_options_that_settings_have_too() -> None:
+    """What `call` says of the options for vCenter is what the settings say: it does not load them, to start fast."""
+    said = {option.name: option.help for option in call.params if isinstance(option, click.Option)}
+    described = {setting.name.replace("-", "_"): setting.description for setting in all_settings()}
+    names = ("vcenter_ca_file", "vcenter_thumbprint", "vcenter_verify", "vcenter_proxy")
+    assert {name: said[name] for name in names} == {name: described[name] for name in names}

@@ -7,7 +7,7 @@ import json
 import pytest
 from google.protobuf import json_format
 
-from gateway.cli.request_json import RequestError, parse_request
+from gateway.cli.request_json import RequestError, read_json, request_message
 from gateway.contract import load_contract
 
 CONTRACT = load_contract()
@@ -17,7 +17,8 @@ UPDATE_CPU = "vcenter.vm.hardware.v1.CpuService/UpdateCpu"
 
 def parse(rpc: str, content: object) -> dict[str, object]:
     text = content if isinstance(content, str) else json.dumps(content)
-    message = parse_request(text, CONTRACT.methods[rpc].input_type, CONTRACT)
+    kind = CONTRACT.methods[rpc].input_type
+    message = request_message(read_json(text, kind), kind, CONTRACT)
     return json_format.MessageToDict(message, preserving_proto_field_name=True)
 
 
@@ -41,7 +42,8 @@ def test_spellings(backing: dict[str, object]) -> None:
 def test_presence_is_kept() -> None:
     """False, zero and the empty string are set; what is left out is not."""
     content = {"vm": "", "spec": {"count": 0, "hot_add_enabled": False}}
-    message = parse_request(json.dumps(content), CONTRACT.methods[UPDATE_CPU].input_type, CONTRACT)
+    kind = CONTRACT.methods[UPDATE_CPU].input_type
+    message = request_message(content, kind, CONTRACT)
     spec = message.spec  # type: ignore[attr-defined]
     assert [spec.HasField(name) for name in ("count", "hot_add_enabled", "cores_per_socket")] == [True, True, False]
 

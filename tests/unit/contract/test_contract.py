@@ -232,7 +232,7 @@ def test_unusable_descriptor_sets(content: bytes, sentence: str) -> None:
 
 def test_a_package_without_compiled_protos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sources whose protos were not compiled yet say what to do."""
-    monkeypatch.setattr("gateway.contract.contract.resources.files", lambda package: tmp_path)
+    monkeypatch.setattr("gateway.contract.contract.__file__", str(tmp_path / "contract.py"))
     with pytest.raises(ContractError, match="run `make generate`"):
         load_contract.__wrapped__()
 

@@ -315,6 +315,27 @@ def test_a_host_in_maintenance_takes_nothing_but_what_it_has_can_stay(api: Api) 
     assert api.inventory.machines["vm-1001"].placement.host == "host-13"
 
 
+def test_a_machine_starts_where_hosts_take_machines(api: Api) -> None:
+    """A cluster starts it on another host than the one in maintenance; without another host, or without a cluster that
+    chooses hosts, it stays off."""
+    machine, places = api.inventory.machines["vm-1002"], api.inventory.places
+    start, stop = (f"{VM}/vm-1002/power?action={action}" for action in ("start", "stop"))
+    assert machine.placement.host == "host-13"
+    places.hosts["host-13"].in_maintenance = True
+    assert api("POST", start).status == 204
+    assert machine.placement.host == "host-10"
+    assert api("POST", stop).status == 204
+    places.hosts["host-10"].connection_state = "DISCONNECTED"
+    refused = api("POST", start)
+    assert (refused.error_type, refused.message_ids) == ("RESOURCE_INACCESSIBLE", ["vmsg.InvalidHostState.summary"])
+    places.hosts["host-13"].in_maintenance = False
+    places.clusters["domain-c8"].drs_enabled = False
+    assert api("POST", start).error_type == "RESOURCE_INACCESSIBLE"
+    places.hosts["host-10"].connection_state = "CONNECTED"
+    assert api("POST", start).status == 204
+    assert machine.placement.host == "host-10"
+
+
 def test_a_cluster_chooses_its_hosts_in_turn(api: Api) -> None:
     """New machines are spread over the hosts; one that cannot take any is passed over."""
     hosts = [api.inventory.machines[create(api, f"new-{number}")].placement.host for number in range(4)]

@@ -11,6 +11,7 @@ from gateway.simulator.inventory import Inventory
 from tests.unit.simulator.harness import Api
 
 VM = "/api/vcenter/vm"
+PORT_GROUP = {"type": "DISTRIBUTED_PORTGROUP", "network": "dvportgroup-17"}
 PLACEMENT = {"folder": "group-v4", "resource_pool": "resgroup-9", "datastore": "datastore-11"}
 
 
@@ -24,6 +25,14 @@ def require_right(inventory: Inventory) -> None:
     for host in inventory.places.hosts:
         on = [item for item in machines if item.placement.host == host and item.power_state == "POWERED_ON"]
         assert inventory.usage.memory_mib(host) == sum(machine.memory.size_mib for machine in on)
+    for network in inventory.networks:
+        backings = [nic.backing for machine in machines for nic in machine.nics.values()]
+        ports = [
+            item["distributed_port"]
+            for item in backings
+            if item.get("network") == network and "distributed_port" in item
+        ]
+        assert +inventory.usage.ports(network) == Counter(ports)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -51,6 +60,9 @@ def test_usage_follows(api: Api, seed: int) -> None:
                 ("swap", "PATCH", f"{VM}/{vm}/hardware/disk/{disk}", {"backing": backing}),
                 ("detach", "DELETE", f"{VM}/{vm}/hardware/disk/{disk}", None),
                 ("memory", "PATCH", f"{VM}/{vm}/hardware/memory", {"size_MiB": 4096 + 4 * random.randrange(64)}),
+                ("plug", "POST", f"{VM}/{vm}/hardware/ethernet", {"backing": PORT_GROUP}),
+                ("replug", "PATCH", f"{VM}/{vm}/hardware/ethernet/4000", {"backing": PORT_GROUP}),
+                ("unplug", "DELETE", f"{VM}/{vm}/hardware/ethernet/4000", None),
                 ("delete", "DELETE", f"{VM}/{vm}", None),
                 ("unregister", "POST", f"{VM}/{vm}?action=unregister", None),
             )
@@ -59,7 +71,7 @@ def test_usage_follows(api: Api, seed: int) -> None:
         require_right(inventory)
         api.clock.advance(random.choice((0, 1, 10)))
     assert done.total() > 40
-    assert len(done) == 12
+    assert len(done) == 15
 
 
 def test_what_is_touched_may_change_until_its_request_ends(api: Api) -> None:
@@ -68,7 +80,7 @@ def test_what_is_touched_may_change_until_its_request_ends(api: Api) -> None:
     require_right(inventory)
     inventory.changes.touched("VirtualMachine", machine.vm)
     require_right(inventory)
-    del machine.disks["2001"]
+    del machine.disks["2001"], machine.nics["4001"]
     machine.power_state = "POWERED_ON"
     require_right(inventory)
     inventory.settle(api.clock())

@@ -49,10 +49,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing the machines: %w", err)
 	}
-	// [docs: end]
 	for _, machine := range machines.GetVms() {
 		fmt.Println(machine.GetVm(), machine.GetName(), machine.GetPowerState())
 	}
+	// [docs: end]
 	return useCdrom(ctx, hardwarev1.NewCdromServiceClient(conn))
 }
 

@@ -8,6 +8,7 @@ import re
 from urllib.parse import SplitResult, urlsplit
 
 __all__ = [
+    "DEFAULT_LISTEN",
     "checked_key_url",
     "checked_thumbprint",
     "checked_url",
@@ -16,6 +17,10 @@ __all__ = [
     "reachable",
     "split_address",
 ]
+
+DEFAULT_LISTEN = "127.0.0.1:50051"
+"""Where a gateway listens, and clients look for it, unless told otherwise."""
+
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\[\]/\s]+)\]|(?P<host>[^\[\]:/\s]+)):(?P<port>[0-9]{1,5})")
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - recognized, not used

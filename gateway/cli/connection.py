@@ -1,0 +1,246 @@
+"""Which gateway or vCenter a command calls, and who calls it: the options, the contexts, and what both come to.
+
+A flag beats the environment, which beats the current context. A context is a whole: where another server is named by
+`--target`, `--vcenter` or the environment, nothing of the current context is used, so that no password reaches a server
+that it was not given for.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
+
+from gateway.address import DEFAULT_LISTEN
+from gateway.cli.contexts import Context, load_contexts
+from gateway.cli.place import Place
+
+__all__ = ["FILE", "ConnectionCommand", "complete_context", "connection_options", "place_of"]
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_CONNECTION = "Connection options"
+_GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+_IDENTITY = ("user", "session_id", "token_file")
+_SAVED_IDENTITY = ("user", "token_file", "password", "token")
+_OF_GATEWAY = ("tls", "ca", "cert", "key")
+_NAMES = frozenset(
+    {"context", "target", "vcenter", "password_file", "user", "session_id", "token_file", "tls", "ca", "cert", "key"}
+    | {"vcenter_ca_file", "vcenter_thumbprint", "vcenter_verify", "vcenter_proxy", "thumbprint", "no_verify"}
+)
+_OF_VCENTER = ("vcenter_ca_file", "vcenter_thumbprint", "vcenter_verify", "vcenter_proxy")
+
+
+def complete_context(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The names of contexts that begin with what was typed."""
+    try:
+        contexts = load_contexts()
+    except click.UsageError:
+        return []
+    return [CompletionItem(name, help=contexts.get(name).server) for name in contexts if name.startswith(incomplete)]
+
+
+_CONTEXT = click.option(
+    "--context",
+    metavar="NAME",
+    envvar="VCENTER_GATEWAY_CONTEXT",
+    shell_complete=complete_context,
+    help="Context to connect with: see `vcenter-gateway context`. Also the variable VCENTER_GATEWAY_CONTEXT.",
+)
+_TARGET = click.option(
+    "--target",
+    metavar="HOST:PORT",
+    default=DEFAULT_LISTEN,
+    show_default=True,
+    envvar="VCENTER_GATEWAY",
+    help="The gateway. Also the variable VCENTER_GATEWAY.",
+)
+_VCENTER = (
+    click.option("--vcenter", metavar="URL", help="Calls this vCenter itself, without a gateway."),
+    # The settings' own words, which a test compares: to import the settings takes longer than a whole command may.
+    click.option(
+        "--vcenter-ca-file",
+        metavar="FILE",
+        help="Authorities to trust instead of the system's. vCenter offers its own at "
+        "https://VCENTER/certs/download.zip. A changed file is reloaded within a second, for new "
+        "connections.",
+    ),
+    click.option(
+        "--vcenter-thumbprint",
+        metavar="TEXT",
+        help="Trusts vCenter's certificate by this alone, no matter which authority signed it.",
+    ),
+    click.option(
+        "--vcenter-verify/--no-vcenter-verify",
+        default=None,
+        help="Verifies vCenter's certificate. If off, anyone on the network can read passwords. For experiments.",
+    ),
+    click.option(
+        "--vcenter-proxy",
+        metavar="HOST:PORT",
+        help="An HTTP proxy through which vCenter is reached, by a tunnel (CONNECT). It gets no "
+        "credentials. When unset, vCenter is called directly; proxies in the environment are ignored.",
+    ),
+    click.option("--thumbprint", hidden=True),  # As it was called before it was called as everywhere else.
+    click.option("--no-verify", is_flag=True, default=None, hidden=True),
+)
+_IDENTITY_OPTIONS = (
+    click.option(
+        "--user", envvar="VCENTER_USER", metavar="NAME", help="User of vCenter. Also the variable VCENTER_USER."
+    ),
+    click.option(
+        "--password-file",
+        type=FILE,
+        metavar="FILE",
+        help="Reads the password of --user here, instead of from VCENTER_PASSWORD or the terminal.",
+    ),
+    click.option(
+        "--session-id",
+        envvar="VCENTER_SESSION_ID",
+        metavar="ID",
+        help="Calls with this open session of vCenter. Better given as the variable VCENTER_SESSION_ID: other "
+        "users of this machine can see the command line.",
+    ),
+)
+_GATEWAY_OPTIONS = (
+    click.option(
+        "--token-file",
+        type=FILE,
+        metavar="FILE",
+        help="Proves to a gateway with a service account who calls, by the bearer token in this file.",
+    ),
+    click.option(
+        "--tls/--plaintext",
+        default=None,
+        help="How to talk to the gateway. Plain text on a loopback address, else TLS.",
+    ),
+    click.option("--ca", type=FILE, metavar="FILE", help="Authorities to trust that a gateway is genuine."),
+    click.option("--cert", type=FILE, metavar="FILE", help="Own certificate, for a gateway that asks for one."),
+    click.option("--key", type=FILE, metavar="FILE", help="Key of the own certificate."),
+)
+
+
+class ConnectionCommand(click.Command):
+    """A command whose help has the options about the connection in a part of their own."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if (record := parameter.get_help_record(ctx)) is not None:
+                sections.setdefault(self.section(parameter), []).append(record)
+        for title in sorted(sections, key=lambda title: title == _CONNECTION):
+            with formatter.section(title):
+                formatter.write_dl(sections[title])
+
+    def section(self, parameter: click.Parameter) -> str:
+        """The part of the help that an option belongs to."""
+        return _CONNECTION if parameter.name in _NAMES else "Options"
+
+
+def connection_options(
+    *,
+    to_vcenter: bool = False,
+    vcenter_contexts: bool = False,
+    uses_current: Callable[[click.Context], bool] = lambda ctx: True,
+) -> Callable[[Any], Any]:
+    """Adds the options that tell which server to call and who calls. The command gets all of them as one argument,
+    `place`.
+
+    `to_vcenter` adds the options that call a vCenter itself, and takes contexts of one, as `vcenter_contexts` does.
+    `uses_current` says whether the current context counts, in view of what else the command line says.
+    """
+    options = [_CONTEXT, _TARGET, *(_VCENTER if to_vcenter else ()), *_IDENTITY_OPTIONS, *_GATEWAY_OPTIONS]
+
+    def make_place(given: dict[str, Any]) -> Place:
+        ctx = click.get_current_context()
+        place = _place(ctx, given, uses_current(ctx))
+        if place.vcenter and not (to_vcenter or vcenter_contexts):
+            raise click.UsageError(
+                f"the context {place.context!r} is a vCenter, and this command needs a gateway: give --context or "
+                "--target"
+            )
+        return place
+
+    def decorate(function: Any) -> Any:
+        @functools.wraps(function)
+        def with_place(*args: Any, **given: Any) -> Any:
+            own = {name: given.pop(name) for name in names}
+            return function(*args, place=make_place(own), **given)
+
+        before = len(getattr(function, "__click_params__", []))
+        wrapped: Any = with_place
+        for option in reversed(options):
+            option(wrapped)
+        names = [parameter.name for parameter in wrapped.__click_params__[before:]]
+        return wrapped
+
+    return decorate
+
+
+def place_of(ctx: click.Context) -> Place:
+    """The place that the options of a command say so far, for completion. Raises click.UsageError."""
+    return _place(ctx, {name: ctx.params.get(name) for name in _NAMES if name in ctx.params})
+
+
+def _place(ctx: click.Context, given: dict[str, Any], uses_current: bool = True) -> Place:
+    """Puts flags, environment and context together. Raises click.UsageError."""
+    sources = {name: ctx.get_parameter_source(name) for name in given}
+    flags = {name for name in given if sources[name] is ParameterSource.COMMANDLINE}
+    is_named = given["context"] is not None
+    server = [name for name in ("target", "vcenter") if sources.get(name) in _GIVEN]
+    if {"target", "vcenter"} <= flags:
+        raise click.UsageError("--target and --vcenter exclude each other")
+    if is_named and flags & {"target", "vcenter"}:
+        raise click.UsageError("--context says which server to call; leave out --target and --vcenter")
+    context, name = Context(), ""
+    if is_named or (not server and uses_current):
+        contexts = load_contexts()
+        name = given["context"] or contexts.current or ""
+        if name:
+            context = contexts.get(name)
+    given = {**given, **_former(given)}
+    ways = {key: _text(given[key]) for key in (*_OF_GATEWAY, *_OF_VCENTER) if given.get(key) is not None}
+    if "vcenter" in flags or context.vcenter:
+        if ways.get("ca"):  # As authorities of vCenter were given before they had an option of their own.
+            ways.setdefault("vcenter_ca_file", ways.pop("ca"))
+        if flags & {"tls", "cert", "key", "token_file"}:
+            raise click.UsageError(
+                "--tls, --plaintext, --cert, --key, --token-file, --metadata and --verbose are about a gateway; leave "
+                "out --vcenter"
+            )
+    elif any(key in ways for key in _OF_VCENTER):
+        raise click.UsageError("the options --vcenter-... are about a vCenter; give --vcenter URL too")
+    if name == "":
+        ways |= {"vcenter": given["vcenter"]} if "vcenter" in flags else {"target": given["target"]} if server else {}
+    who = _who(given, sources, context, is_named)
+    settings = replace(context, **ways, **{key: who.get(key) for key in ("user", "token_file", "password", "token")})
+    return Place(settings, name, given["password_file"], who.get("session_id"), bool(name or server))
+
+
+def _former(given: dict[str, Any]) -> dict[str, Any]:
+    """What options with former names say, under the present ones."""
+    former = {
+        "vcenter_thumbprint": given.get("thumbprint"),
+        "vcenter_verify": False if given.get("no_verify") else None,
+    }
+    return {name: value for name, value in former.items() if value is not None and given.get(name) is None}
+
+
+def _who(
+    given: dict[str, Any], sources: dict[str, ParameterSource | None], context: Context, is_named: bool
+) -> dict[str, Any]:
+    """Who calls, which is taken from one place as a whole: a context that is named goes before the environment."""
+    flags, environment = (
+        {name: _text(given[name]) for name in _IDENTITY if sources[name] is source} for source in _GIVEN
+    )
+    own = {name: value for name, value in context.to_dict().items() if name in _SAVED_IDENTITY}
+    return next(filter(None, (flags, own, environment) if is_named else (flags, environment, own)), {})
+
+
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value

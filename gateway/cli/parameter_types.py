@@ -1,0 +1,45 @@
+"""What options take, for several commands: lengths of time, formats of output."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+__all__ = ["FORMATS", "Seconds", "output_option"]
+
+FORMATS = ("table", "json", "yaml", "name")
+F = TypeVar("F", bound=Callable[..., Any])
+_YEAR = 366 * 86400.0
+
+
+def output_option(default: str) -> Callable[[F], F]:
+    """Adds `--output` to a command."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(FORMATS),
+        default=default,
+        show_default=True,
+        help="Output format; `name` prints only names.",
+    )
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds up to a year: infinity and what is no number would end a wait at once, or never."""
+
+    name = "number of seconds"
+
+    def __init__(self, *, more_than_0: bool = False) -> None:
+        super().__init__(min=0, max=_YEAR, min_open=more_than_0)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "SECONDS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds: float = super().convert(value, param, ctx)
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
+        return seconds

@@ -1,0 +1,99 @@
+"""`policy test`: whether a policy lets an identity call an rpc on resources, and by which rule."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gateway.cli.output import Exit, echo
+from gateway.cli.rpcs import complete_rpc, resolve_rpc
+
+if TYPE_CHECKING:
+    from gateway.contract import Named
+
+__all__ = ["policy"]
+
+_MACHINE = "VirtualMachine"
+
+
+@click.group(epilog="\b\nExamples:\n  vcenter-gateway policy test --policy-file policy.yaml token:ci StartVm vm-1001")
+def policy() -> None:
+    """Tests what a policy allows."""
+
+
+@policy.command(
+    epilog="""
+An IDENTITY is a kind and a name, as in the audit log: token:ci, cert:operator, jwt:build, vcenter:me@vsphere.local.
+A RESOURCE is an identifier, with its type in front unless it is a virtual machine: vm-1001, Folder:group-v3.
+
+\b
+Examples:
+  vcenter-gateway policy test --policy-file policy.yaml token:ci StartVm vm-1001
+  vcenter-gateway policy test --policy-file policy.yaml cert:planner ListVms Folder:group-v3 HostSystem:host-10
+  vcenter-gateway policy test --policy-file policy.yaml token:ci ListVms
+
+\b
+Exit codes: 0 allowed, 1 denied, 2 wrong policy or options
+"""
+)
+@click.argument("identity")
+@click.argument("rpc", shell_complete=complete_rpc)
+@click.argument("resources", nargs=-1, metavar="[RESOURCE]...")
+@click.option(
+    "--policy-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="GATEWAY_AUTH_POLICY_FILE",
+    required=True,
+    metavar="FILE",
+    help="The policy. Also the variable GATEWAY_AUTH_POLICY_FILE.",
+)
+def test(identity: str, rpc: str, resources: tuple[str, ...], policy_file: Path) -> None:
+    """Tests whether a policy allows an identity to call an rpc on resources."""
+    from gateway.access.policy import parse_policy
+    from gateway.calls.identity import Kind
+    from gateway.contract import load_contract
+    from gateway.documents import read_bounded
+
+    kind, colon, name = identity.partition(":")
+    if not colon or kind not in set(Kind) or not name:
+        raise click.UsageError(
+            f"IDENTITY is a kind and a name, for instance token:ci, not {identity!r}; kinds are {', '.join(Kind)}"
+        )
+    contract = load_contract()
+    method = contract.methods[resolve_rpc(rpc)]
+    named = [_named(text, contract.resource_types) for text in resources]
+    try:
+        rules = parse_policy(read_bounded(policy_file))
+    except OSError as error:
+        raise click.UsageError(f"{policy_file} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise click.UsageError(f"{policy_file} cannot be used: {error}") from None
+    if method.is_filtered:
+        scope = rules.scope(identity, method.full_name)
+        denial = None if scope is not None else ""
+    else:
+        denial = rules.denial(identity, method.full_name, lambda: named)
+    if denial is not None:
+        echo(f"denied: the policy does not allow {identity} to call {method.full_name}{denial}")
+        sys.exit(Exit.FAILED)
+    number = rules.allowing(identity, method.full_name, named, is_filtered=method.is_filtered)
+    echo(f"allowed: by rule {number}")
+    if method.is_filtered:
+        echo("the answers hold only what the rules that fit allow; the request may name anything")
+
+
+def _named(text: str, types: frozenset[str]) -> Named:
+    """The resource that a text names. Raises click.UsageError for a type that does not exist."""
+    from gateway.contract import Named
+
+    kind, colon, identifier = text.partition(":")
+    if not colon or kind not in types:
+        if colon and kind.isidentifier() and not kind.startswith("vm"):
+            close = sorted(name for name in types if kind.lower() in name.lower())[:5]
+            hint = f"; types like it are {', '.join(close)}" if close else ""
+            raise click.UsageError(f"there is no resource type {kind!r}{hint}")
+        kind, identifier = _MACHINE, text
+    return Named(frozenset({kind}), identifier)

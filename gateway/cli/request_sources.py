@@ -1,0 +1,128 @@
+"""Where requests come from: the command line, a file or standard input; as JSON, as YAML, or one a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+from google.protobuf.descriptor import Descriptor
+
+from gateway.cli.request_json import RequestError, checked_object, read_json
+
+__all__ = ["is_lines", "read_request", "request_lines"]
+
+# In characters. A gateway takes 4 MiB by default.
+_MAX_REQUEST = 16 * 1024**2
+_LINES = (".jsonl", ".ndjson")
+_YAML = (".yaml", ".yml")
+_PAIR = re.compile(r"[\w.]+:(\s|$)")
+
+
+def is_lines(text: str) -> bool:
+    """Whether a REQUEST is a file that has one request a line."""
+    return text.lower().endswith(_LINES)
+
+
+def read_request(text: str, descriptor: Descriptor) -> dict[str, Any]:
+    """The one request that REQUEST stands for. Raises click.UsageError."""
+    try:
+        content, prefers_yaml = _text(text)
+        return _parsed(content, prefers_yaml, descriptor)
+    except RequestError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def request_lines(text: str, descriptor: Descriptor) -> Iterator[tuple[int, dict[str, Any] | RequestError]]:
+    """The requests of a file, or of standard input for `-`, one a line of JSON, with the numbers of their lines.
+
+    What is wrong with one stands in its place. Raises click.UsageError for a file that cannot be read.
+    """
+    with _opened(text) as file:
+        number = 0
+        while line := file.readline(_MAX_REQUEST + 1):
+            number += 1
+            if len(line) > _MAX_REQUEST:
+                raise click.UsageError(f"line {number} holds more than {_MAX_REQUEST} characters")
+            if line.strip():
+                try:
+                    yield number, read_json(line, descriptor)
+                except RequestError as error:
+                    yield number, error
+
+
+def _text(text: str) -> tuple[str, bool]:
+    """The text of a request, and whether it is YAML in the first place.
+
+    A file may be named without the @ too: no request looks like the name of one.
+    """
+    if text.lstrip().startswith("{"):
+        return text, False
+    path = text.removeprefix("@")
+    if text == "-" or text != path or os.path.isfile(path):  # noqa: PTH113 - Path.is_file fails for what can be no name
+        with _opened(text) as file:
+            content = file.read(_MAX_REQUEST + 1)
+        if len(content) > _MAX_REQUEST:
+            where = "standard input" if text == "-" else path
+            raise click.UsageError(f"{where} holds more than {_MAX_REQUEST} characters, which is more than any request")
+        return content, path.lower().endswith(_YAML) or not content.lstrip().startswith("{")
+    if _PAIR.match(text):
+        return text, True
+    try:
+        json.loads(text)
+    except RecursionError:
+        raise click.UsageError("the request is nested too deeply") from None
+    except ValueError:
+        raise click.UsageError("the request is neither JSON nor YAML nor a file that exists") from None
+    return text, False
+
+
+@contextmanager
+def _opened(text: str) -> Iterator[TextIO]:
+    """The file that a REQUEST names. Raises click.UsageError, also for what is read from it."""
+    path = text.removeprefix("@")
+    try:
+        if text == "-":
+            yield sys.stdin
+        else:
+            with Path(path).open(encoding="utf-8") as file:
+                yield file
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise click.UsageError("the request is not UTF-8 text") from None
+
+
+def _parsed(content: str, prefers_yaml: bool, descriptor: Descriptor) -> dict[str, Any]:
+    if not prefers_yaml:
+        return read_json(content, descriptor)
+    if not content.strip():
+        return {}
+    from gateway.documents import DocumentError, read_yaml
+
+    try:
+        return checked_object(_json_value(read_yaml(content)), descriptor)
+    except DocumentError as error:
+        raise RequestError(f"the request is not valid: {error}") from None
+
+
+def _json_value(value: Any) -> Any:
+    """A value of YAML as JSON would have it: times as texts, and texts as keys."""
+    if isinstance(value, dict):
+        return {_key(key): _json_value(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_json_value(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z") if value.tzinfo else f"{value.isoformat()}Z"
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _key(key: Any) -> str:
+    return ("true" if key else "false") if isinstance(key, bool) else str(key)

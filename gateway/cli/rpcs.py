@@ -1,0 +1,70 @@
+"""The names of rpcs as people type them: found by their ends, suggested when misspelt, completed in the shell."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+
+import click
+from click.shell_completion import CompletionItem
+
+from gateway.contract import load_contract
+
+__all__ = ["complete_rpc", "completions", "find_name", "resolve_rpc"]
+
+
+def complete_rpc(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The rpcs that begin with what was typed: by their full names, else by the ends of these that are unambiguous."""
+    return completions(load_contract().methods, incomplete)
+
+
+def completions(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    """The names that begin with what was typed, else their ends that do and are unambiguous.
+
+    Shells put what all candidates have in common in place of what was typed, which therefore each has to keep.
+    """
+    typed, names = incomplete.lower(), list(names)
+    found = [name for name in names if name.lower().startswith(typed)]
+    if not found:
+        ends = Counter(name[mark.end() :] for name in names for mark in re.finditer("[./]", name))
+        found = [end for end, count in ends.items() if count == 1 and end.lower().startswith(typed)]
+    return [CompletionItem(incomplete + name[len(incomplete) :]) for name in found]
+
+
+def resolve_rpc(text: str) -> str:
+    """The full name of an rpc. The beginning may be left out where the end is unambiguous. Raises click.UsageError."""
+    names = load_contract().methods
+    found = find_name(text, names)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise click.UsageError(f"{text!r} is the end of several rpcs: {', '.join(found)}")
+    raise click.UsageError(f"there is no rpc {text!r}; {_suggestion(text, _by_path(names))}")
+
+
+def find_name(text: str, names: Collection[str]) -> list[str]:
+    """The names that the text is the whole of, else those that it is the end of."""
+    wanted, by_path = _path(text), _by_path(names)
+    if wanted in by_path:
+        return [by_path[wanted]]
+    return [name for path, name in by_path.items() if path.endswith(f"/{wanted}")]
+
+
+def _path(text: str) -> str:
+    return text.strip("/").replace(".", "/").lower()
+
+
+def _by_path(names: Iterable[str]) -> dict[str, str]:
+    return {_path(name): name for name in names}
+
+
+def _suggestion(text: str, by_path: Mapping[str, str]) -> str:
+    wanted = _path(text)
+    ends = {path.split("/", path.count("/") - wanted.count("/"))[-1]: name for path, name in by_path.items()}
+    close = difflib.get_close_matches(wanted, ends, n=3, cutoff=0.75)
+    if close:
+        return f"did you mean {' or '.join(ends[end] for end in close)}?"
+    word = f" {text}" if any(text.lower() in name.lower() for name in by_path.values()) else ""
+    return f"see `vcenter-gateway routes{word}`"

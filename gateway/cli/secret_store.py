@@ -1,0 +1,132 @@
+"""Where passwords and tokens of contexts are kept: the system's keyring where there is one, else a file.
+
+The keyring is that of the package `keyring`: Secret Service or KWallet on Linux, the keychain on macOS, the credential
+locker on Windows. The file is YAML, readable by its owner alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.user_files import user_folder, write_private
+
+__all__ = ["FILE", "KEYRING", "fetch_secret", "remove_secret", "store_secret"]
+
+KEYRING, FILE = "keyring", "file"
+_SERVICE = "vcenter-gateway"
+_NAME = "credentials.yaml"
+
+
+def store_secret(name: str, secret: str, store: str | None = None) -> str:
+    """Keeps the secret of the context `name` and returns in which store: `store`, or the best one that there is.
+
+    Raises click.UsageError.
+    """
+    if store != FILE:
+        keyring = _keyring()
+        if keyring is not None:
+            with _explained(keyring):
+                keyring.set_password(_SERVICE, name, secret)
+            return KEYRING
+        if store == KEYRING:
+            raise click.UsageError(
+                "this system has no keyring, or the extra `keyring` is not installed; keep the secret in a file with "
+                "--store file"
+            )
+    _write({**_read(), name: secret})
+    return FILE
+
+
+def fetch_secret(store: str, name: str) -> str:
+    """The secret of the context `name`. Raises click.UsageError where it is not there."""
+    secret: str | None
+    if store == KEYRING:
+        keyring = _keyring()
+        if keyring is None:
+            raise click.UsageError(f"the secret of the context {name!r} is in a keyring, and there is none here")
+        with _explained(keyring):
+            secret = keyring.get_password(_SERVICE, name)
+    else:
+        secret = _read().get(name)
+    if not secret:
+        raise click.UsageError(
+            f"the secret of the context {name!r} is not in the {_called(store)}: add the context again with --force"
+        )
+    return secret
+
+
+def remove_secret(store: str, name: str) -> None:
+    """Forgets a secret; one that is not there is no mistake. Raises click.UsageError."""
+    if store == KEYRING:
+        keyring = _keyring()
+        if keyring is not None:
+            with _explained(keyring):
+                if keyring.get_password(_SERVICE, name) is not None:
+                    keyring.delete_password(_SERVICE, name)
+    else:
+        secrets = _read()
+        if secrets.pop(name, None) is not None:
+            _write(secrets)
+
+
+class _explained:  # noqa: N801 - used like a function
+    """Turns what a keyring raises, such as that it is locked, into click.UsageError. Its text may hold anything."""
+
+    def __init__(self, keyring: Any) -> None:
+        self._error: type[Exception] = keyring.errors.KeyringError
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if isinstance(error, self._error):
+            raise click.UsageError(
+                f"the keyring refused: {type(error).__name__}; --store file does without it"
+            ) from None
+
+
+def _keyring() -> Any:
+    """The package, None where it is not installed or finds no keyring that works."""
+    try:
+        import keyring
+        import keyring.errors
+        from keyring.backends import fail, null
+    except ImportError:
+        return None
+    return None if isinstance(keyring.get_keyring(), fail.Keyring | null.Keyring) else keyring
+
+
+def _called(store: str) -> str:
+    return "keyring" if store == KEYRING else f"file {_path()}"
+
+
+def _path() -> Path:
+    return user_folder() / _NAME
+
+
+def _read() -> dict[str, str]:
+    path = _path()
+    if not path.exists():
+        return {}
+    from gateway.documents import DocumentError, read_bounded, read_yaml
+
+    try:
+        if path.stat().st_mode & 0o077:
+            raise click.UsageError(f"others can read {path}: run `chmod 600 {path}`, and change the passwords in it")
+        content = read_yaml(read_bounded(path))
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be read: {error.strerror}") from None
+    except DocumentError:
+        content = None  # Its text may hold a secret.
+    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
+        raise click.UsageError(f"{path} is damaged: delete it, and add the contexts again with --force")
+    return content
+
+
+def _write(secrets: dict[str, str]) -> None:
+    import yaml
+
+    write_private(_path(), yaml.safe_dump(secrets))
