@@ -39,7 +39,7 @@ RUN /build/bin/pip wheel --quiet --no-deps --no-build-isolation --no-index --whe
     /build/bin/pip --python /opt/vcenter-gateway/bin/python install --quiet --no-compile --no-deps --no-index /wheel/*.whl
 
 # Compiled files that name no times: they stay valid when a build sets all times, and are the same from every build.
-RUN /opt/vcenter-gateway/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/vcenter-gateway/lib
+RUN /opt/vcenter-gateway/bin/python -m compileall -q -f --invalidation-mode unchecked-hash /opt/vcenter-gateway/lib
 
 FROM ${BASE}
 ARG BASE

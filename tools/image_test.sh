@@ -10,6 +10,7 @@
 # The built image then runs as its own user, without capabilities, with a read-only root, no writable place but none
 # needed, and without a shell; it answers a real call, and ends in order on SIGTERM.
 set -euo pipefail
+umask 022 # what the image has can be read by its user
 cd "$(dirname "$0")/.."
 
 own=$(dpkg --print-architecture)
@@ -160,7 +161,7 @@ expect base "$(inspect '{{index .OCIv1.Config.Labels "org.opencontainers.image.b
 ! run_buildah inspect --type image "$image" | grep -qF "$authorities" ||
     fail "pip's configuration is in the image's description"
 
-container=$(run_buildah from --pull-never "$image")
+container=$(run_buildah from --arch "$arch" --pull-never "$image")
 root=$(run_buildah mount "$container")
 [ ! -e "$root/opt/vcenter-gateway/bin/pip" ] || fail "pip is in the image"
 ! find "$root" -xdev -path "$root/run/secrets/*" | grep -q . || fail "the build's secret is in the image"
