@@ -39,7 +39,7 @@ public final class Cdrom {
       builder.credentials(GatewayCredentials.basic(user, System.getenv("GATEWAY_PASSWORD")));
     }
     try (VCenterGateway gateway = builder.connect()) {
-    // [docs: end]
+      // [docs: end]
       run(gateway);
     } catch (StatusRuntimeException e) {
       System.err.println(VCenterException.from(e).getMessage());
