@@ -52,10 +52,13 @@ if [ ! -e "$work/ready" ]; then
         { tail -n 20 "$work/debootstrap.log"; missing "Debian's $suite cannot be unpacked"; }
     touch "$work/ready"
 fi
+unshare --mount --propagation private mount -t tmpfs tmpfs "$work/debian/tmp" 2>/dev/null ||
+    missing "there is none on the PATH, and nothing can be mounted to enter Debian's"
 # The source tree, and where its git repository is, stand at the same places inside, and cannot be written.
 repository=$(cd "$(git rev-parse --git-common-dir)" && pwd)
 unshare --mount --propagation private bash -euc '
     inside=$1 root=$2 repository=$3 authorities=$4
+    mount -t tmpfs tmpfs "$inside/tmp" # First, since the source tree may be below /tmp.
     for place in "$root" "$repository"; do
         mkdir -p "$inside$place"
         mount --bind "$place" "$inside$place"
@@ -64,7 +67,6 @@ unshare --mount --propagation private bash -euc '
     touch "$inside/authorities.crt" && mount --bind "$authorities" "$inside/authorities.crt"
     mount --rbind /dev "$inside/dev"
     mount -t proc proc "$inside/proc"
-    mount -t tmpfs tmpfs "$inside/tmp"
     cp /etc/resolv.conf /etc/hosts "$inside/etc/"
     exec env --ignore-environment PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root PIP_CERT=/authorities.crt \
         chroot "$inside" bash "$root/tools/python_test.sh" "$5" --inside
