@@ -89,13 +89,13 @@ async def _main(address: str, watchers: int, machines: int, seconds: float, kind
     every.measuring = False
     for task in tasks:
         task.cancel()
-    lags = sorted(every.lags)
+    lags = sorted(every.lags) or [0.0]  # No change is made while only the memory is measured.
     found = {
         "p50": lags[len(lags) // 2],
         "p99": lags[int(len(lags) * 0.99)],
         "worst": lags[-1],
         "messages": every.messages,
-        "changes": len(lags),
+        "changes": len(every.lags),
         "watchers": len(every.worst),
     }
     sys.stdout.write(json.dumps(found) + "\n")
