@@ -103,7 +103,7 @@ async def write(context: Any, message: bytes, seconds: float | None = None) -> b
 async def taken(context: Any, sending: Awaitable[None], seconds: float | None = None) -> bool:
     """Whether the peer takes what `sending` sends within `seconds`, a minute by default; closes its connection
     otherwise."""
-    # Asked for now: by the end of the wait the call may be over, and gRPC crashes when it is asked about such a call.
+    # Asked here: by the end of the wait the call may be over, and gRPC crashes when it is asked about such a call.
     peer = context.peer()
     try:
         async with asyncio.timeout(WRITE_SECONDS if seconds is None else seconds):

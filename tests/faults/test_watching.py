@@ -172,7 +172,6 @@ async def test_vcenter_restarts() -> None:
         lost = await followed.next()
         assert lost["lost"]["problem"]
         annotate(simulator, VM, "changed meanwhile")
-        await asyncio.sleep(0.5)
         await proxy.up()
         await followed.until_synced()
         await agrees(followed, simulator)
@@ -223,7 +222,9 @@ async def test_a_replica_is_drained_under_its_watchers() -> None:
             async with running_gateway(way, server=MANY) as first:
                 watchers = await asyncio.gather(*(follow(first, {"fields": FIELDS}) for _ in range(200)))
                 goes_on = [asyncio.create_task(_until_it_ends(each)) for each in watchers]
-                await asyncio.sleep(0.5)
+                record = simulator.inventory.changes.record
+                before = len(record)
+                await eventually(lambda: len(record) > before + 20, "changes under the watchers")
                 await first.gateway.stop()
                 reasons = await asyncio.gather(*goes_on)
             assert set(reasons) == {"GATEWAY_STOPPING"}

@@ -63,8 +63,8 @@ class EventHistory:
         return max((_place(event) for event in page), key=lambda place: place.key, default=None)
 
     async def forward(self, since: Place | None) -> AsyncGenerator[list[Data], None]:
-        """Events of any kind in their order, from the moment of `since` on, in pages; an empty page where there are no
-        more for now. Raises GatewayError."""
+        """Events of any kind in their order, from the moment of `since` on, in pages. An empty page means that vCenter
+        has no further event yet. Raises GatewayError."""
         collector = await self._collector(begin=since.time if since else None)
         try:
             while True:

@@ -116,7 +116,7 @@ class Hub:
         self._ready.set()
 
     def lose(self, failure: Failure) -> None:
-        """vCenter is lost for now."""
+        """vCenter cannot be reached at the moment."""
         if self.lost is None:
             self._tell_all = True
         self.lost = Lost(failure, self.lost.since if self.lost else self._heard)
