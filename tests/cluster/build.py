@@ -166,7 +166,9 @@ def _go(arguments: list[str], folder: Path, *, static: bool = False) -> str:
         ["nice", "-n", "10", "go", *arguments], cwd=folder, env=environment, capture_output=True, text=True
     )
     if result.returncode:
-        lines = [line for line in result.stderr.splitlines() if not line.startswith("go: downloading")]
+        # What is wrong with a module is in its JSON.
+        text = result.stderr + result.stdout
+        lines = [line for line in text.splitlines() if not line.startswith("go: downloading")]
         raise BuildError("\n".join(["go " + " ".join(arguments[:2]) + " failed:", *lines[-30:]]))
     return result.stdout
 
