@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.connection import ConnectionCommand, connection_options
-from gateway.cli.name_completion import complete_file, complete_names
-from gateway.cli.parameter_types import FORMATS, Seconds
+from gateway.cli.name_completion import complete_names
+from gateway.cli.parameter_types import FORMATS, Seconds, complete_file
 from gateway.cli.place import Place
 from gateway.cli.rpcs import complete_rpc, resolve_rpc
-from gateway.contract import Rest, load_contract
 
 if TYPE_CHECKING:
     from gateway.cli.identifiers import IdentifierField
@@ -33,6 +32,7 @@ class _CallCommand(ConnectionCommand):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if rpc := self._rpc_in(ctx, list(args)):
             from gateway.cli.identifiers import identifier_fields
+            from gateway.contract import load_contract
 
             contract = load_contract()
             taken = {flag for item in self.params for flag in (*item.opts, *item.secondary_opts)} | {"--help"}
@@ -171,6 +171,8 @@ def call(
     **identifiers: Any,
 ) -> None:
     """Calls one RPC and prints what it answers."""
+    from gateway.contract import Rest, load_contract
+
     contract = load_contract()
     method = contract.methods[resolve_rpc(rpc)]
     if template or full:
