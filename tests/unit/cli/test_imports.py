@@ -41,6 +41,11 @@ HEAVY = {
     *("asyncio", "jwt", "opentelemetry", "gateway.simulator", "gateway.settings", "gateway.server"),
 }
 """What only calls and servers need."""
+UNUSED = [
+    *("aiohttp", "cryptography", "gateway.simulator", "jwt", "keyring", "opentelemetry", "requests"),
+    "yaml",
+]
+"""What a gateway without further settings does not need."""
 CONTRACT = {"google.protobuf", "gateway.contract"}
 
 
@@ -64,7 +69,7 @@ def loaded() -> set[str]:
     return set(subprocess.run([sys.executable, "-c", LOAD], capture_output=True, check=True, text=True).stdout.split())
 
 
-@pytest.mark.parametrize("module", ["aiohttp", "cryptography", "gateway.simulator", "jwt", "opentelemetry", "requests"])
+@pytest.mark.parametrize("module", UNUSED)
 def test_not_loaded(loaded: set[str], module: str) -> None:
     """A worker holds nothing that takes megabytes and that it does not use."""
     assert "gateway.server.gateway" in loaded
