@@ -100,6 +100,7 @@ Change something:
 \b
 Call many times, with a request on each line:
   vcenter-gateway call GetPower requests.jsonl > answers.jsonl
+  vcenter-gateway call StartVm requests.jsonl --parallel 4
   printf '{"vm": "vm-%d"}\\n' 1001 1002 1003 | vcenter-gateway call GetPower --lines -
 
 \b
@@ -131,6 +132,14 @@ Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 
     help="Makes a call for each line of REQUEST over one connection, and prints the answers in the same order. Implied "
     "by files that end in .jsonl or .ndjson. An rpc that streams its requests is called once, with all lines.",
 )
+@click.option(
+    "-P",
+    "--parallel",
+    type=click.IntRange(1, 64),
+    metavar="NUMBER",
+    show_default="8 for rpcs that only read, else 1",
+    help="With --lines: how many calls are in flight at the same time, at most 64. The answers stay in order.",
+)
 @click.option("--template", is_flag=True, help="Prints a template for REQUEST in YAML, with the required fields.")
 @click.option("--full", is_flag=True, help="With --template: adds the optional fields as comments.")
 @connection_options(to_vcenter=True)
@@ -161,6 +170,7 @@ def call(
     output: str,
     wait: bool,
     lines: bool,
+    parallel: int | None,
     template: bool,
     full: bool,
     place: Place,
@@ -195,6 +205,7 @@ def call(
         request_text,
         flags,
         lines,
+        parallel,
         read_metadata(metadata),
     )
 
