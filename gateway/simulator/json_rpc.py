@@ -78,7 +78,9 @@ class JsonRpc:
             raise _no_operation(message)
         try:
             (fields,) = message.input["STRUCTURE"].values()
-            parameters = {name: self._plain(type_of_parameter(operation, name), value) for name, value in fields.items()}
+            parameters = {
+                name: self._plain(type_of_parameter(operation, name), value) for name, value in fields.items()
+            }
         except (AttributeError, KeyError, TypeError, ValueError):
             raise _no_message() from None
         return of_parameters(operation, parameters, message.headers)
