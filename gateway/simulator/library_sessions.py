@@ -35,6 +35,8 @@ class SessionFile:
     source_type: str = "PUSH"
     size: int | None = None
     checksum: Mapping[str, str] | None = None
+    source: Mapping[str, str] | None = None
+    """Where vCenter is to fetch the file from."""
     content: bytes | None = field(default=None, repr=False)
     error: Message | None = None
     url: str = field(default="", repr=False)

@@ -73,7 +73,7 @@ def _quantity(hardware: list[dict[str, str]], kind: str, default: int) -> float:
     item = next((item for item in hardware if item.get("ResourceType") == kind), None)
     if item is None:
         return default
-    quantity = int(item["VirtualQuantity"])
+    quantity = int(item.get("VirtualQuantity", ""))
     return quantity if kind == _CPU else quantity * _factor(item.get("AllocationUnits") or "MB") / (1 << 20)
 
 

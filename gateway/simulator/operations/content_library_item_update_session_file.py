@@ -22,7 +22,7 @@ def add(call: Call) -> Json:
     name, source = spec["name"], spec["source_type"]
     if not name or "/" in name or source == "NONE":
         raise errors.invalid_argument(f"{_MESSAGES}.invalid_file", "The file '{0}' cannot be added.", name)
-    file = SessionFile(name, source, spec.get("size"), spec.get("checksum_info"))
+    file = SessionFile(name, source, spec.get("size"), spec.get("checksum_info"), spec.get("source_endpoint"))
     if source == "PUSH":
         call.inventory.library_sessions.give_url(session, file, call.origin)
     else:
@@ -102,6 +102,7 @@ def _uploaded(file: SessionFile) -> dict[str, Any]:
     optional = {
         "size": file.size,
         "checksum_info": file.checksum,
+        "source_endpoint": file.source,
         "upload_endpoint": {"uri": file.url} if file.url else None,
         "error_message": file.error.to_json() if file.error is not None else None,
     }
