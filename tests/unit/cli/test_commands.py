@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -97,6 +98,21 @@ def test_a_command_that_does_not_exist(invoke: Invoke, typed: str, message: str)
     result = invoke(typed)
     assert result.exit_code == Exit.USAGE
     assert message in result.stderr
+
+
+def test_help_fits_a_terminal(invoke: Invoke) -> None:
+    """No line of a help text is wider than a terminal of 80 columns, where it would break in the middle of a word."""
+
+    def wide(group: click.Group, *words: str) -> Iterator[str]:
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            lines = invoke(*words, name, "--help", COLUMNS="80").output.splitlines()
+            yield from (line for line in lines if len(line) > 80)
+            if isinstance(command := group.get_command(context, name), click.Group):
+                yield from wide(command, *words, name)
+
+    assert [line for line in invoke("--help", COLUMNS="80").output.splitlines() if len(line) > 80] == []
+    assert list(wide(cli)) == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
