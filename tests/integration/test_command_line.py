@@ -329,7 +329,7 @@ async def test_straight_at_a_vcenter(simulated: Simulated) -> None:
         run(*way, READ, VM, password="hunter2"),
     )
     assert (good.code, json.loads(good.stdout)) == (Exit.OK, {"power": {"state": "POWER_STATE_POWERED_ON"}})
-    assert (failed.code, failed.stderr.splitlines()[0]) == (Exit.FAILED, "NOT_FOUND NOT_FOUND")
+    assert (failed.code, failed.stderr.splitlines()[0]) == (Exit.FAILED, "NOT_FOUND")
     assert (refused.code, "CREDENTIALS_REJECTED" in refused.words) == (Exit.IDENTITY, True)
     assert "hunter2" not in refused.words
 
