@@ -54,6 +54,17 @@ def test_lint_has_no_exceptions_in_files(tmp_path: Path) -> None:
     assert "PascalCase" in lint(path).stdout
 
 
+def test_objective_c_prefixes() -> None:
+    """Objective-C has one name space: the prefix of each file is its package, so no two classes have the same name."""
+    contract = descriptor_pb2.FileDescriptorSet.FromString(load_contract().descriptor_set)
+    ours = {str(path.relative_to(ROOT / "protos")) for path in PROTOS}
+    found = {file.name: file for file in contract.file if file.name in ours}
+    assert found.keys() == ours
+    for name, file in found.items():
+        parts = re.split(r"[._]", file.package)
+        assert file.options.objc_class_prefix == "".join(part[:1].upper() + part[1:] for part in parts), name
+
+
 def test_comment_density() -> None:
     """About every second line of the protos is one of comment, blank lines and lists of errors apart."""
     errors = "option (vapi.v1.errors)"
