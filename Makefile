@@ -104,6 +104,7 @@ format: .venv/ready ## Formats the code
 
 generate: .venv/ready ## Compiles the protos, writes the generated parts of docs/ and clients/
 	$(BIN)/python tools/compile_protos.py
+	$(BIN)/python tools/generate_setting_flags.py
 	$(BIN)/python tools/generate_docs.py
 	$(BIN)/python tools/generate_service_config.py
 	$(BIN)/python tools/generate_version.py
@@ -113,6 +114,7 @@ generate: .venv/ready ## Compiles the protos, writes the generated parts of docs
 	@$(call with_toolchain,rust,$(MAKE) --no-print-directory -C clients/rust tools generate)
 
 checkgenerate: $(DESCRIPTORS) ## Fails when something generated is not up to date
+	$(BIN)/python tools/generate_setting_flags.py --check
 	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/python tools/generate_service_config.py --check
 	$(BIN)/python tools/generate_version.py --check
