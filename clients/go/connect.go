@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	_ "google.golang.org/grpc/health" // Without it, gRPC ignores the service config's healthCheckConfig.
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -28,6 +29,8 @@ const (
 	keepaliveTimeout = 20 * time.Second
 	// The gateway's default limit; gRPC's default is 4 MiB.
 	maxResponseBytes = 32 << 20
+	// vcenterKey is the metadata key that selects the vCenter of a fleet.
+	vcenterKey = "x-vcenter"
 )
 
 // serviceConfig load-balances across all addresses of the target, stops using those that are about to stop, and retries
@@ -50,8 +53,8 @@ var serviceConfig string
 //     shuts down,
 //   - an idle connection with a pending call is probed every minute.
 //
-// Connect fails if a file cannot be read, if the credentials are not valid, or if they would be sent in plain text to
-// another host.
+// Connect fails if a file cannot be read, if the credentials or the name of a vCenter are not valid, or if credentials
+// would be sent in plain text to another host.
 func Connect(target string, options ...Option) (*grpc.ClientConn, error) {
 	s := settings{timeout: defaultTimeout}
 	for _, option := range options {
@@ -60,6 +63,9 @@ func Connect(target string, options ...Option) (*grpc.ClientConn, error) {
 	transport, err := s.transport()
 	if err != nil {
 		return nil, err
+	}
+	if s.hasVCenter && !sendable(s.vcenter) {
+		return nil, errors.New("vcentergateway: the name of the vCenter is empty or contains characters that cannot be sent")
 	}
 	callOptions := []grpc.CallOption{grpc.MaxCallRecvMsgSize(maxResponseBytes)}
 	if s.credentials != nil {
@@ -73,7 +79,7 @@ func Connect(target string, options ...Option) (*grpc.ClientConn, error) {
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.WithUserAgent("vcenter-gateway-go/" + version),
 		grpc.WithChainUnaryInterceptor(s.invoke),
-		grpc.WithChainStreamInterceptor(openStream),
+		grpc.WithChainStreamInterceptor(s.openStream),
 	}, s.dialOptions...)...)
 	if err != nil {
 		return nil, fmt.Errorf("vcentergateway: %w", err)
@@ -93,6 +99,8 @@ type settings struct {
 	tlsFiles               []func(*tls.Config) error
 	credentials            credentials.PerRPCCredentials
 	credentialsInPlaintext bool
+	vcenter                string
+	hasVCenter             bool
 	timeout                time.Duration
 	dialOptions            []grpc.DialOption
 }
@@ -107,6 +115,12 @@ func WithCredentials(c credentials.PerRPCCredentials) Option {
 // can read them. Use it only in networks that are themselves encrypted, such as a service mesh.
 func WithCredentialsInPlaintext() Option {
 	return func(s *settings) { s.credentialsInPlaintext = true }
+}
+
+// WithVCenter selects the vCenter for all calls and streams, if one address serves several. A call can select another
+// one with its metadata: metadata.AppendToOutgoingContext(ctx, "x-vcenter", "west").
+func WithVCenter(name string) Option {
+	return func(s *settings) { s.vcenter, s.hasVCenter = name, true }
 }
 
 // WithDefaultTimeout sets the timeout of calls whose context has no deadline. The default is one minute; 0 means no
@@ -137,7 +151,15 @@ func (s *settings) checkCredentials(target string) error {
 	return nil
 }
 
-// invoke gives a call a deadline and converts its error to an *Error.
+// addressed adds the name of the vCenter to the metadata of a call that has none.
+func (s *settings) addressed(ctx context.Context) context.Context {
+	if own, _ := metadata.FromOutgoingContext(ctx); !s.hasVCenter || len(own.Get(vcenterKey)) > 0 {
+		return ctx
+	}
+	return metadata.AppendToOutgoingContext(ctx, vcenterKey, s.vcenter)
+}
+
+// invoke gives a call a vCenter and a deadline, and converts its error to an *Error.
 func (s *settings) invoke(
 	ctx context.Context, method string, request, response any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker,
 	options ...grpc.CallOption,
@@ -147,6 +169,7 @@ func (s *settings) invoke(
 		ctx, cancel = context.WithTimeout(ctx, s.timeout)
 		defer cancel()
 	}
+	ctx = s.addressed(ctx)
 	// gRPC sets the peer of a call that it has sent.
 	var gateway peer.Peer
 	if err := invoke(ctx, method, request, response, conn, append(options, grpc.Peer(&gateway))...); err != nil {

@@ -122,7 +122,7 @@ class VCenterSettings(Section):
     max_transfers: int = setting(
         32,
         "Files that one worker copies to and from guests at a time. Further transfers are refused. Each uses a "
-        "connection and up to 8 MiB of memory.",
+        "connection and less than 4 MiB of memory.",
         "a whole number from 1 to 1000",
         ge=1,
         le=1000,

@@ -99,7 +99,7 @@ impl Header {
             Self::Renewed(token) => {
                 let token = token().map_err(|error| no_token(&error.to_string()))?;
                 let value =
-                    bearer(&token).ok_or_else(|| no_token("it is empty or has characters that cannot be sent"))?;
+                    bearer(&token).ok_or_else(|| no_token("it is empty or contains characters that cannot be sent"))?;
                 (AUTHORIZATION, value)
             }
         };
@@ -117,6 +117,11 @@ fn bearer(token: &str) -> Option<HeaderValue> {
     is_visible(token)
         .then(|| sensitive(&format!("Bearer {token}")).ok())
         .flatten()
+}
+
+/// A text as metadata; `None` where it is empty or has characters other than printable ASCII.
+pub(crate) fn visible(text: &str) -> Option<HeaderValue> {
+    is_visible(text).then(|| HeaderValue::from_str(text).ok()).flatten()
 }
 
 fn is_visible(text: &str) -> bool {

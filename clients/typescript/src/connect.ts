@@ -24,7 +24,7 @@ import {
   type requestCallback,
 } from "@grpc/grpc-js";
 import { balancerName } from "./balancer.js";
-import type { Credentials } from "./credentials.js";
+import { type Credentials, requirePrintable } from "./credentials.js";
 import { serviceConfig } from "./gen/service_config.js";
 import { isLoopback } from "./loopback.js";
 import { type Requests, Running } from "./running.js";
@@ -48,6 +48,11 @@ export interface ConnectOptions {
   readonly tls?: boolean | TlsOptions | undefined;
   /** Credentials of the caller. Not needed if the gateway identifies callers by their certificates. */
   readonly credentials?: Credentials | undefined;
+  /**
+   * The vCenter for all calls and streams, if one address serves several. A call can select another one with its
+   * metadata `x-vcenter`.
+   */
+  readonly vcenter?: string | undefined;
   /** Allows sending credentials in plain text to another machine, where anyone on the network path can read them. */
   readonly allowPlaintextCredentials?: boolean | undefined;
   /** Default timeout of calls in milliseconds. Defaults to 60000. Streams, in either direction, have no timeout. */
@@ -96,14 +101,17 @@ type Messages<Output extends DescMessage> = AsyncGenerator<MessageShape<Output>,
  *
  * Reads are retried if the gateway is unreachable; calls that change something are sent once.
  *
- * @throws TypeError if credentials would be sent to another machine in plain text.
+ * @throws TypeError if credentials would be sent to another machine in plain text, or if `vcenter` is not valid.
  */
 export function connect(target: string, options: ConnectOptions = {}): Gateway {
-  const { timeoutMs = 60_000, allowPlaintextCredentials = false } = options;
+  const { vcenter, timeoutMs = 60_000, allowPlaintextCredentials = false } = options;
   const local = isLoopback(target);
   const safe = Boolean(options.tls) || local || allowPlaintextCredentials;
   if (options.credentials) {
     requireSafe(target, safe);
+  }
+  if (vcenter !== undefined) {
+    requirePrintable("the name of a vCenter", vcenter);
   }
   const client = new Client(target, channelCredentials(options.tls ?? false), {
     "grpc.service_config": JSON.stringify({ ...serviceConfig, loadBalancingConfig: [{ [balancerName]: {} }] }),
@@ -116,12 +124,13 @@ export function connect(target: string, options: ConnectOptions = {}): Gateway {
     ...(local && { "grpc.enable_http_proxy": 0 }),
     ...options.grpc,
   });
-  return new Gateway({ target, client, timeoutMs, safe }, options.credentials);
+  return new Gateway({ target, client, vcenter, timeoutMs, safe }, options.credentials);
 }
 
 interface Channel {
   readonly target: string;
   readonly client: Client;
+  readonly vcenter: string | undefined;
   readonly timeoutMs: number;
   /** Whether credentials can be sent. */
   readonly safe: boolean;
@@ -246,7 +255,13 @@ export class Gateway {
     }
   }
 
-  #settings(timeoutMs: number, metadata = new Metadata()): Settings {
+  #settings(timeoutMs: number, own = new Metadata()): Settings {
+    const { vcenter } = this.#channel;
+    let metadata = own;
+    if (vcenter !== undefined && own.get("x-vcenter").length === 0) {
+      metadata = own.clone();
+      metadata.set("x-vcenter", vcenter);
+    }
     const callCredentials = this.#credentials?.toCallCredentials();
     return [metadata, { deadline: Date.now() + timeoutMs, ...(callCredentials && { credentials: callCredentials }) }];
   }

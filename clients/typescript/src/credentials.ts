@@ -89,7 +89,8 @@ function bearer(token: string): string {
   return `Bearer ${trimmed}`;
 }
 
-function requirePrintable(what: string, text: string): void {
+/** Throws a TypeError if the text is not valid in metadata. */
+export function requirePrintable(what: string, text: string): void {
   if (!/^[\x21-\x7e]+$/.test(text)) {
     throw new TypeError(`${what} must consist of printable ASCII characters without spaces`);
   }

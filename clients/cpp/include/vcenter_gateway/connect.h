@@ -39,6 +39,11 @@ struct ConnectOptions {
   /// for networks that are themselves encrypted.
   bool allow_plaintext_credentials = false;
 
+  /// The vCenter for all calls and streams, if one address serves several; none if unset.
+  ///
+  /// A context with the metadata `x-vcenter` selects another one.
+  std::optional<std::string> vcenter;
+
   /// Deadline for calls whose context has none; zero or less for no default deadline. Does not apply to streams.
   ///
   /// A context's own deadline takes precedence, whether it is shorter or longer.
@@ -61,8 +66,8 @@ struct ConnectOptions {
 /// `target` is a gRPC target name: `host:port`, `dns:///host:port`, `unix:path`. Threads can share a channel, and it
 /// should live as long as the program.
 ///
-/// Throws std::invalid_argument if credentials would be sent in plain text to another machine or if the options are
-/// contradictory, and std::system_error if a file cannot be read.
+/// Throws std::invalid_argument if credentials would be sent in plain text to another machine, if the name of the
+/// vCenter is not valid, or if the options are contradictory, and std::system_error if a file cannot be read.
 std::shared_ptr<grpc::Channel> Connect(const std::string& target, const ConnectOptions& options = {});
 
 }  // namespace vcenter_gateway

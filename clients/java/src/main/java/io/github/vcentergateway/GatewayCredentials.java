@@ -141,7 +141,8 @@ public final class GatewayCredentials extends CallCredentials {
     return "Bearer " + trimmed;
   }
 
-  private static void requireVisible(String what, String text) {
+  /** Throws an IllegalArgumentException if the text is empty or not valid in metadata. */
+  static void requireVisible(String what, String text) {
     if (text.isEmpty() || !text.chars().allMatch(c -> c > ' ' && c <= '~')) {
       throw new IllegalArgumentException(what + " must consist of visible ASCII characters");
     }

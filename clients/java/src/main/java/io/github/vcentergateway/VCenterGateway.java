@@ -52,12 +52,17 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
 
   private final ManagedChannel channel;
   private final CallCredentials credentials;
+  private final String vcenter;
   private final Duration defaultDeadline;
 
   private VCenterGateway(
-      ManagedChannel channel, CallCredentials credentials, Duration defaultDeadline) {
+      ManagedChannel channel,
+      CallCredentials credentials,
+      String vcenter,
+      Duration defaultDeadline) {
     this.channel = channel;
     this.credentials = credentials;
+    this.vcenter = vcenter;
     this.defaultDeadline = defaultDeadline;
   }
 
@@ -68,8 +73,8 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
    * accepts your own CA with {@code trustManager} and a client certificate with {@code keyManager}.
    * {@code InsecureChannelCredentials.create()} is plain text.
    *
-   * @param target gRPC target name of the gateway: {@code host:port}, {@code dns:///host:port},
-   *     {@code unix:path}
+   * @param target gRPC target name of the gateway: {@code host:port}, {@code
+   *     dns:///host:port}, {@code unix:path}
    * @param security TLS or plain text
    */
   public static Builder newBuilder(String target, ChannelCredentials security) {
@@ -92,8 +97,8 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
   }
 
   /**
-   * Starts a call. Adds the credentials, and the default deadline to a call without its own, unless
-   * it streams in one direction or both.
+   * Starts a call. Adds the credentials, the vCenter, and the default deadline to a call without
+   * its own, unless it streams in one direction or both.
    */
   @Override
   public <RequestT, ResponseT> ClientCall<RequestT, ResponseT> newCall(
@@ -107,7 +112,7 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
         && Context.current().getDeadline() == null) {
       options = options.withDeadlineAfter(defaultDeadline.toNanos(), NANOSECONDS);
     }
-    return GatewayCall.on(channel, method, options);
+    return GatewayCall.on(channel, method, options, vcenter);
   }
 
   @Override
@@ -117,8 +122,8 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
 
   /**
    * The underlying channel, for watching its state. Calls made directly on it have neither the
-   * credentials nor the default deadline, and {@link VCenterException#mayHaveExecuted} is not
-   * accurate if the connection to the gateway is lost.
+   * credentials nor the vCenter nor the default deadline, and {@link
+   * VCenterException#mayHaveExecuted} is not accurate if the connection to the gateway is lost.
    */
   public ManagedChannel getManagedChannel() {
     return channel;
@@ -148,6 +153,7 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
     private final String target;
     private final ChannelCredentials security;
     private GatewayCredentials credentials;
+    private String vcenter;
     private Duration defaultDeadline = Duration.ofSeconds(60);
     private Duration keepAliveTime = Duration.ofSeconds(60);
     private Map<String, ?> serviceConfig = defaultServiceConfig();
@@ -165,6 +171,20 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
      */
     public Builder credentials(GatewayCredentials credentials) {
       this.credentials = credentials;
+      return this;
+    }
+
+    /**
+     * The vCenter for all calls, if one address serves several. Defaults to none.
+     *
+     * <p>A call can select another one with its metadata {@code x-vcenter}.
+     *
+     * @throws IllegalArgumentException if the name is not valid
+     * @see io.grpc.stub.MetadataUtils#newAttachHeadersInterceptor
+     */
+    public Builder vcenter(String name) {
+      GatewayCredentials.requireVisible("the name of a vCenter", name);
+      this.vcenter = name;
       return this;
     }
 
@@ -242,7 +262,7 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
               .keepAliveTime(keepAliveTime.toMillis(), MILLISECONDS)
               .keepAliveTimeout(KEEP_ALIVE_TIMEOUT.toMillis(), MILLISECONDS);
       configuration.accept(channel);
-      return new VCenterGateway(channel.build(), credentials, defaultDeadline);
+      return new VCenterGateway(channel.build(), credentials, vcenter, defaultDeadline);
     }
   }
 }
