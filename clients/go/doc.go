@@ -16,7 +16,7 @@
 //
 //	var failed *vcentergateway.Error
 //	if errors.As(err, &failed) && failed.MayHaveExecuted {
-//		// look at the machine before the call is repeated
+//		// check the machine before you retry
 //	}
 //
 // Streams deliver each message as it arrives, and end with io.EOF or the same error. They last as long as their

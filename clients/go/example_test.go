@@ -85,7 +85,7 @@ func ExampleError() {
 		case !errors.As(err, &failed):
 			fmt.Println("not a failed call:", err)
 		case failed.MayHaveExecuted:
-			fmt.Println("look at the machine first; request", failed.RequestID)
+			fmt.Println("check the machine first; request", failed.RequestID)
 		case failed.RetryDelay > 0:
 			fmt.Println("try again in", failed.RetryDelay)
 		default:

@@ -91,7 +91,7 @@ func (VmStatus) EnumDescriptor() ([]byte, []int) {
 // Request of `ListVmCompliance`.
 type ListVmComplianceRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Statuses to look for, for example `NON_COMPLIANT`. At least one has to be given.
+	// Statuses to include, for example `NON_COMPLIANT`. At least one is required.
 	//
 	// For possible values, see `VmStatus`.
 	Status []string `protobuf:"bytes,1,rep,name=status,proto3" json:"status,omitempty"`

@@ -26,7 +26,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Tells whether virtual machines comply with their storage policies.
+// Reports whether virtual machines comply with their storage policies.
 //
 // Every operation can fail with
 // - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
@@ -39,7 +39,7 @@ type VmServiceClient interface {
 	//
 	// Machines without a storage policy are not listed. The statuses are the results of each machine's last check. All of
 	// them are returned in one response, because vCenter does not support pagination for them.
-	// - `INVALID_ARGUMENT`: no status is given, or vCenter does not know one of them.
+	// - `INVALID_ARGUMENT`: no status is given, or a status is unknown to vCenter.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,000 machines match. Narrow the filter.
 	// - `UNSUPPORTED`: vCenter is older than 6.5.
 	ListVmCompliance(ctx context.Context, in *ListVmComplianceRequest, opts ...grpc.CallOption) (*ListVmComplianceResponse, error)
@@ -67,7 +67,7 @@ func (c *vmServiceClient) ListVmCompliance(ctx context.Context, in *ListVmCompli
 // All implementations must embed UnimplementedVmServiceServer
 // for forward compatibility.
 //
-// Tells whether virtual machines comply with their storage policies.
+// Reports whether virtual machines comply with their storage policies.
 //
 // Every operation can fail with
 // - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
@@ -80,7 +80,7 @@ type VmServiceServer interface {
 	//
 	// Machines without a storage policy are not listed. The statuses are the results of each machine's last check. All of
 	// them are returned in one response, because vCenter does not support pagination for them.
-	// - `INVALID_ARGUMENT`: no status is given, or vCenter does not know one of them.
+	// - `INVALID_ARGUMENT`: no status is given, or a status is unknown to vCenter.
 	// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,000 machines match. Narrow the filter.
 	// - `UNSUPPORTED`: vCenter is older than 6.5.
 	ListVmCompliance(context.Context, *ListVmComplianceRequest) (*ListVmComplianceResponse, error)
