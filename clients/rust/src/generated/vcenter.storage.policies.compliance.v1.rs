@@ -3,7 +3,7 @@
 /// Request of `ListVmCompliance`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListVmComplianceRequest {
-    /// Statuses to look for, for example `NON_COMPLIANT`. At least one has to be given.
+    /// Statuses to include, for example `NON_COMPLIANT`. At least one is required.
     ///
     /// For possible values, see `VmStatus`.
     #[prost(string, repeated, tag = "1")]
@@ -121,7 +121,7 @@ pub mod vm_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Tells whether virtual machines comply with their storage policies.
+    /// Reports whether virtual machines comply with their storage policies.
     ///
     /// Every operation can fail with
     /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
@@ -204,7 +204,7 @@ pub mod vm_service_client {
         ///
         /// Machines without a storage policy are not listed. The statuses are the results of each machine's last check. All of
         /// them are returned in one response, because vCenter does not support pagination for them.
-        /// - `INVALID_ARGUMENT`: no status is given, or vCenter does not know one of them.
+        /// - `INVALID_ARGUMENT`: no status is given, or a status is unknown to vCenter.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: more than 1,000 machines match. Narrow the filter.
         /// - `UNSUPPORTED`: vCenter is older than 6.5.
         pub async fn list_vm_compliance(

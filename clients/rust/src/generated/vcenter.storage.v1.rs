@@ -143,7 +143,7 @@ pub mod policies_service_client {
     ///
     /// A storage policy defines what a datastore must provide to the machines and disks that use the policy.
     ///
-    /// In addition to the errors listed for each operation, both can fail with
+    /// In addition to the errors listed for each operation, both operations can fail with
     /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
     /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
