@@ -122,7 +122,7 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
             },
             auth=ACCOUNT,
         ),
-        "keep one of tests.serviceAccountName and tests.tokenSecret",
+        "set only one of tests.serviceAccountName and tests.tokenSecret",
     ),
     (
         "workers above the CPU limit",
