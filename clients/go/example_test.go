@@ -65,7 +65,7 @@ func ExampleSession() {
 	}
 }
 
-// Connecting what is connected already is no failure to this program.
+// This program accepts a drive that is already connected.
 func ExampleTypeOf() {
 	conn, err := vcentergateway.Connect("127.0.0.1:50051")
 	if err != nil {
