@@ -73,8 +73,8 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
    * accepts your own CA with {@code trustManager} and a client certificate with {@code keyManager}.
    * {@code InsecureChannelCredentials.create()} is plain text.
    *
-   * @param target gRPC target name of the gateway: {@code host:port}, {@code
-   *     dns:///host:port}, {@code unix:path}
+   * @param target gRPC target name of the gateway: {@code host:port}, {@code dns:///host:port},
+   *     {@code unix:path}
    * @param security TLS or plain text
    */
   public static Builder newBuilder(String target, ChannelCredentials security) {
