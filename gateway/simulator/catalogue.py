@@ -1,4 +1,4 @@
-"""The facts of vCenter's REST API, loaded from the packaged catalogue into typed, immutable values.
+"""The facts of vCenter's REST API, loaded from the packaged catalogues into typed, immutable values.
 
 The simulator knows its operations, structures and errors from here and from nowhere else: sharing a description with
 the gateway would let one mistake cancel out another. Sessions are not among them: the endpoint itself handles them.
@@ -33,6 +33,9 @@ __all__ = [
 Type = str | Mapping[str, Any]
 
 _SESSIONS = "com.vmware.cis.session"
+
+# The services that the gateway has, and those that the simulator has beside them.
+_FILES = ("vcenter-api.json", "vcenter-api-uploads.json")
 
 # Since then, vCenter expects these query parameters elsewhere: the token in a header field, the other under a new name.
 # The catalogue has their old places.
@@ -211,11 +214,12 @@ def _reached(operations: Iterable[Operation], structures: Mapping[str, Structure
 
 @cache
 def load() -> Catalogue:
-    """What the packaged catalogue has of the operations that are served; read once a process."""
-    raw = json.loads(resources.files("gateway.simulator").joinpath("vcenter-api.json").read_bytes())
-    structures = {name: _structure(name, value) for name, value in raw["structs"].items()}
+    """What the packaged catalogues have of the operations that are served; read once a process."""
+    raws = [json.loads(resources.files("gateway.simulator").joinpath(name).read_bytes()) for name in _FILES]
+    structures = {name: _structure(name, value) for raw in raws for name, value in raw["structs"].items()}
     operations = [
         _operation(service, item, structures)
+        for raw in raws
         for service in raw["services"]
         for item in service["operations"]
         if service["id"] != _SESSIONS
@@ -228,10 +232,11 @@ def load() -> Catalogue:
             name: Enumeration(
                 name, frozenset(value["values"] + value.get("values_in_9_1", [])), value.get("value_since", {})
             )
+            for raw in raws
             for name, value in raw["enums"].items()
             if name in reached
         },
-        error_statuses=raw["error_http_status_in_openapi"],
+        error_statuses=raws[0]["error_http_status_in_openapi"],
     )
 
 

@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
-from gateway.simulator import errors, json_rpc, older_rest, operations, pages, transfers, versions
+from gateway.simulator import errors, json_rpc, library_sessions, older_rest, operations, pages, transfers, versions
 from gateway.simulator.catalogue import Operation, catalogue_of, load
 from gateway.simulator.clock import timestamp
 from gateway.simulator.exchange import SESSION_HEADER, Later, Request, Response, failure_response
@@ -141,6 +141,8 @@ class Endpoint:
             return versions.version_list(self._inventory.release)
         if path == transfers.PATH:
             return transfers.transfer_file(self._inventory.transfers, self._inventory.machines, request, self._clock())
+        if path.startswith(library_sessions.PATH):
+            return library_sessions.transfer_file(self._inventory.library_sessions, request, self._clock())
         if path == json_rpc.PATH and request.method == "POST":
             session = self._json_rpc.session_request(request)
             if session is not None:

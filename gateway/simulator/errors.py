@@ -36,11 +36,12 @@ __all__ = [
     "unsupported",
 ]
 
-# The OpenAPI document of 7.0.3 gives a status for 17 of the 25 types. The other eight never appear in it; these are the
-# statuses the REST endpoint of vCenter uses for a malformed request, for a conflict, and for what took too long.
+# The catalogue has a status for 17 of the 25 types, that of a conflict is in the OpenAPI document of the content
+# libraries. The other seven never appear; these are the statuses the REST endpoint of vCenter uses for a malformed
+# request and for what took too long.
 _UNDOCUMENTED_STATUS = {
     "CANCELED": 400,
-    "CONCURRENT_CHANGE": 400,
+    "CONCURRENT_CHANGE": 409,
     "FEATURE_IN_USE": 400,
     "INVALID_ELEMENT_TYPE": 400,
     "INVALID_REQUEST": 400,

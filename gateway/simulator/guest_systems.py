@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-__all__ = ["ENVIRONMENTS", "SYSTEM_PROCESSES", "Family", "family_of", "full_name_of", "guest_id_of"]
+from gateway.simulator.catalogue import load
+
+__all__ = ["ENVIRONMENTS", "SYSTEM_PROCESSES", "Family", "family_of", "full_name_of", "guest_id_of", "guest_os_of"]
 
 Family = Literal["WINDOWS", "LINUX", "NETWARE", "SOLARIS", "DARWIN", "OTHER"]
 
@@ -77,6 +79,17 @@ def full_name_of(guest_os: str) -> tuple[str, str]:
 def guest_id_of(guest_os: str) -> str:
     """What the VIM API calls an operating system."""
     return _names_of(guest_os)[0]
+
+
+def guest_os_of(guest_id: str) -> str:
+    """The operating system of vCenter's list that the VIM API calls so; `OTHER_64` for one that is unknown."""
+    wanted = _bare(guest_id)
+    known = sorted(load().enumerations["VcenterVmGuestOS"].values)
+    return next((name for name in known if _bare(guest_id_of(name)) == wanted), "OTHER_64")
+
+
+def _bare(guest_id: str) -> str:
+    return guest_id.replace("_", "").casefold()
 
 
 def _names_of(guest_os: str) -> tuple[str, str]:

@@ -30,6 +30,7 @@ from gateway.simulator.customization_specs import CustomizationSpecs
 from gateway.simulator.disk_files import DiskFiles
 from gateway.simulator.guest import Guest, PowerState
 from gateway.simulator.libraries import Libraries
+from gateway.simulator.library_sessions import LibrarySessions
 from gateway.simulator.machine import (
     Address,
     Boot,
@@ -132,6 +133,7 @@ class Inventory:
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._agenda_order = count()
         self.transfers = Transfers()
+        self.library_sessions = LibrarySessions()
         self.machines = Machines()
         self.removal_listeners: list[Callable[[str, str], None]] = []
         """Who wants to know of things that are gone; called with type and identifier (`VirtualMachine`, `vm-1001`)."""

@@ -42,10 +42,14 @@ class File:
     size: int
     version: int = 1
     cached: bool = True
+    content: bytes | None = field(default=None, repr=False)
+    """What was uploaded; None for a file that the simulator made up."""
 
     @property
     def checksum(self) -> str:
-        """SHA-256 of what would be in it."""
+        """SHA-256 of what is in it, or would be."""
+        if self.content is not None:
+            return hashlib.sha256(self.content).hexdigest()
         return hashlib.sha256(f"{self.name}/{self.size}/{self.version}".encode()).hexdigest()
 
 
@@ -121,6 +125,7 @@ class Library:
     modified: datetime | None = None
     storage_type: str = "DATASTORE"
     published: bool = False
+    authentication: str = "NONE"
     persist_json: bool = False
     subscriptions: set[str] = field(default_factory=set)
     """The subscriptions that it knows of, of libraries that follow it."""

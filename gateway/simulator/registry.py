@@ -49,6 +49,15 @@ class Call:
         return machine
 
     @property
+    def origin(self) -> str:
+        """Where the request came to, as URLs that the simulator gives begin: it stands for hosts and services as well.
+
+        A client that does not say where that was puts its own idea of it in the place of the asterisk.
+        """
+        scheme = "https" if self.inventory.transfers.secure else "http"
+        return f"{scheme}://{self.headers.get('host', '*')}"
+
+    @property
     def spec(self) -> dict[str, Any]:
         """The request body as an object; empty when the operation takes none."""
         return self.body if isinstance(self.body, dict) else {}

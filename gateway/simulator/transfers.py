@@ -70,9 +70,9 @@ class Transfers:
         path: str,
         attributes: Mapping[str, Any] | None,
         now: datetime,
-        authority: str,
+        origin: str,
     ) -> str:
-        """Prepares a transfer and returns its URL at that host and port."""
+        """Prepares a transfer and returns its URL below that origin."""
         self._prepared = {key: item for key, item in self._prepared.items() if now < item.expires}
         transfer = Transfer(
             next(self._numbers),
@@ -86,8 +86,7 @@ class Transfers:
             machine.guest.changes,
         )
         self._prepared[transfer.token] = transfer
-        scheme = "https" if self.secure else "http"
-        return f"{scheme}://{authority}{PATH}?id={transfer.number}&token={transfer.token}"
+        return f"{origin}{PATH}?id={transfer.number}&token={transfer.token}"
 
     def find(self, request: Request, machines: Mapping[str, VirtualMachine], now: datetime) -> Transfer | Response:
         """The transfer that a request means, or what it is refused with."""

@@ -74,7 +74,7 @@ def test_without_a_token_nothing_is_sent(gateway: FakeGateway, call: Call, tmp_p
 
 
 def test_each_call_names_the_vcenter_of_the_channel(gateway: FakeGateway, call: Call) -> None:
-    """Beside the identity, also where the call brings one of its own. The call's own vCenter wins."""
+    """It does so beside the identity, also if the call brings an identity of its own. The call's own vCenter wins."""
     for own, expected in ((), "east"), (tuple(SESSION_METADATA), "east"), ((("x-vcenter", "west"),), "west"):
         get_vm(call, gateway.target, credentials=BASIC, vcenter="east", metadata=own)
         received = gateway.received[-1]

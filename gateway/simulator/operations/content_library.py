@@ -8,7 +8,7 @@ from gateway.simulator.library import SECURITY_POLICY, VM_TEMPLATE, Library, req
 from gateway.simulator.registry import Call, Json, operation
 from gateway.simulator.templates import remove_item, require_not_checked_out
 
-__all__ = ["delete", "find", "get", "list_", "storage_backing", "update"]
+__all__ = ["delete", "find", "get", "library_model", "list_", "storage_backing", "update"]
 
 _SERVICE = "com.vmware.content.library"
 _MESSAGES = "com.vmware.vdcs.cls-main"
@@ -27,7 +27,7 @@ def list_(call: Call) -> Json:
 @operation(_SERVICE, "get")
 def get(call: Call) -> Json:
     """One library."""
-    return _model(call, _library(call))
+    return library_model(_library(call))
 
 
 @operation(_SERVICE, "find")
@@ -189,7 +189,8 @@ def storage_backing(library: Library) -> dict[str, Any]:
     return {"type": library.storage_type, "storage_uri": f"nfs://files.example.com/{library.library}"}
 
 
-def _model(call: Call, library: Library) -> dict[str, Any]:
+def library_model(library: Library) -> dict[str, Any]:
+    """What is told of a library."""
     model: dict[str, Any] = {
         "id": library.library,
         "name": library.name,
@@ -212,7 +213,7 @@ def _model(call: Call, library: Library) -> dict[str, Any]:
         model["last_sync_time"] = timestamp(library.synchronized)
     if library.local:
         model["publish_info"] = {
-            "authentication_method": "NONE",
+            "authentication_method": library.authentication,
             "published": library.published,
             "publish_url": f"https://vcenter.vsphere.local/cls/vcsp/lib/{library.library}/lib.json",
             "persist_json_enabled": library.persist_json,

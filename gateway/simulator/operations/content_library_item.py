@@ -135,7 +135,7 @@ def _copy_files(libraries: Libraries, source: Item, item: Item) -> None:
         raise errors.unable_to_allocate(
             f"{_MESSAGES}.storage_full", "The datastore '{0}' has not enough free space.", datastore.datastore
         )
-    libraries.add_files(item, [File(file.name, file.size) for file in source.files.values()])
+    libraries.add_files(item, [File(file.name, file.size, content=file.content) for file in source.files.values()])
     item.content_version += 1
 
 

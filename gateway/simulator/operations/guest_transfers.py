@@ -45,10 +45,7 @@ def create(call: Call) -> Json:
                 path,
                 data={"reason": "NO_DISK_SPACE", "file_path": path},
             )
-    # The simulator stands for the host as well: the file is where the request came to. A client that does not say where
-    # that was puts its own idea of it in the place of the asterisk.
-    authority = call.headers.get("host", "*")
-    return call.inventory.transfers.prepare(call.vm, account, path, attributes, call.now(), authority)
+    return call.inventory.transfers.prepare(call.vm, account, path, attributes, call.now(), call.origin)
 
 
 def _require_creatable(guest: Guest, account: Account, path: str, *, overwrite: bool) -> None:

@@ -100,7 +100,7 @@ async def test_error_answers_in_place_of_the_operation(client: Client) -> None:
 
 async def test_errors_have_the_statuses_of_vcenter(client: Client) -> None:
     """What the catalogue does not say is as recordings of vCenters have it."""
-    statuses = {"CANCELED": 400, "CONCURRENT_CHANGE": 400, "TIMED_OUT": 504, "SERVICE_UNAVAILABLE": 503}
+    statuses = {"CANCELED": 400, "CONCURRENT_CHANGE": 409, "TIMED_OUT": 504, "SERVICE_UNAVAILABLE": 503}
     for error_type in statuses:
         client.simulator.faults.add(Fault.error(error_type), operation=GET)
     assert [(await client.get())[0] for _ in statuses] == list(statuses.values())
