@@ -68,7 +68,8 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
     (
         "issuers in passthrough mode",
         with_config({}, auth={"jwt": {"issuers": [{"issuer": "https://a.example", "discovery": True}]}}),
-        "config.auth.jwt.issuers, config.auth.user and config.auth.certificates require config.auth.mode=service-account",
+        "config.auth.jwt.issuers, config.auth.user and config.auth.certificates "
+        "require config.auth.mode=service-account",
     ),
     (
         "ServiceAccounts in passthrough mode",
@@ -139,7 +140,11 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
         with_config({"ports": {"grpc": 9090}}),
         "ports.grpc and ports.admin are the same",
     ),
-    ("the chart's address", with_config(server={"listen": "0.0.0.0:1234"}), "config.server.listen is managed by the chart"),
+    (
+        "the chart's address",
+        with_config(server={"listen": "0.0.0.0:1234"}),
+        "config.server.listen is managed by the chart",
+    ),
     ("the chart's tracing", with_config(tracing={"enabled": True}), "config.tracing is managed by the chart"),
     ("a collector without tracing", with_config({"tracing": {"endpoint": "http://c:4318"}}), "tracing is disabled"),
     (
