@@ -71,9 +71,9 @@ def checked_url(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"the vCenter URL must look like https://vcenter.example.com, not {url!r}")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("the vCenter URL must not hold a user name or a password")
+        raise ValueError("the vCenter URL must not contain a user name or a password")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise ValueError("the vCenter URL is scheme, host and port alone; the gateway adds the path")
+        raise ValueError("the vCenter URL must have only scheme, host and port; the gateway adds the path")
     return f"{parts.scheme}://{_authority(parts)}"
 
 
@@ -88,11 +88,11 @@ def checked_key_url(url: str) -> str:
     if not host or not url.isascii() or not url.isprintable() or " " in url:
         raise ValueError("it is not a URL such as https://issuer.example.com")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("it must not hold a user name or a password")
+        raise ValueError("it must not contain a user name or a password")
     if parts.fragment or "#" in url:
         raise ValueError("it must not have a fragment")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        raise ValueError("keys are fetched by https alone, or by http from a loopback address")
+        raise ValueError("keys are fetched over https only, or over http from a loopback address")
     return url
 
 
@@ -109,12 +109,12 @@ def _authority(parts: SplitResult) -> str:
         name = host.encode("idna").decode("ascii")
         if _HOST.fullmatch(name):
             return join_address(name, port)
-    raise ValueError(f"{host!r} in the vCenter URL is neither the name of a host nor an address")
+    raise ValueError(f"{host!r} in the vCenter URL is neither a host name nor an address")
 
 
 def checked_thumbprint(text: str) -> str:
     """A SHA-256 thumbprint in lower-case digits. Raises ValueError with a sentence."""
     digits = text.lower().replace(":", "").replace(" ", "")
     if not _THUMBPRINT.fullmatch(digits):
-        raise ValueError("the thumbprint must be a SHA-256 one: 64 hexadecimal digits, with or without colons")
+        raise ValueError("it must be a SHA-256 thumbprint: 64 hexadecimal digits, with or without colons")
     return digits

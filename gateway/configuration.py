@@ -89,7 +89,7 @@ def _validate(given: Mapping[str, _Given], problems: list[str]) -> Settings:
                 problems.append(f"{item.origin}: {_in_entry(setting.entries, inside, entry)}")
                 continue
             why = f" ({_shown(str(context['error']))})" if entry["type"] == "value_error" else ""
-            problems.append(f"{item.origin}: {_shown(repr(item.value))} is not valid{why}; it takes {setting.takes}")
+            problems.append(f"{item.origin}: {_shown(repr(item.value))} is not valid{why}; expected {setting.takes}")
         raise SettingsError(problems) from None
     if problems:
         raise SettingsError(problems)
@@ -103,13 +103,13 @@ def _in_entry(model: type[Section], inside: tuple[int | str, ...], entry: Any) -
     why = str(entry.get("ctx", {}).get("error", ""))
     where = f"entry {int(number) + 1}"
     if not keys:
-        return f"{where}: {_shown(why) or 'it takes keys and values'}"
+        return f"{where}: {_shown(why) or 'expected keys and values'}"
     key = str(keys[0])
     if key not in model.model_fields:
-        return f"{where} has the key {_shown(key)!r}, and there is none{_hint(key, list(model.model_fields))}"
+        return f"{where} has the key {_shown(key)!r}, which does not exist{_hint(key, list(model.model_fields))}"
     takes = Setting("", key, model.model_fields[key]).takes
     reason = f" ({_shown(why)})" if why else ""
-    return f"{where}, {key}: {_shown(repr(entry['input']))} is not valid{reason}; it takes {takes}"
+    return f"{where}, {key}: {_shown(repr(entry['input']))} is not valid{reason}; expected {takes}"
 
 
 def _shown(text: str) -> str:
@@ -138,19 +138,19 @@ def _from_file(path: str, origin: str, problems: list[str]) -> dict[str, _Given]
         content = read_bounded(path)
     except (OSError, DocumentError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        problems.append(f"{origin}: {path!r} cannot be read ({why}); it takes a YAML file")
+        problems.append(f"{origin}: {path!r} cannot be read ({why}); expected a YAML file")
         return {}
     try:
         values = read_yaml(content.decode())
     except UnicodeDecodeError:
-        problems.append(f"{origin}: {path!r} is not UTF-8 text; it takes a YAML file")
+        problems.append(f"{origin}: {path!r} is not UTF-8 text; expected a YAML file")
         return {}
     except DocumentError as error:
         place = f"{path}:{error.line}:{error.column}" if error.line else path
         problems.append(f"{place}: {error.text}")
         return {}
     if values is not None and not isinstance(values, dict):
-        problems.append(f"{path}: it takes sections such as `server:` with keys below them")
+        problems.append(f"{path}: expected sections such as `server:` with keys below them")
         return {}
     return dict(_from_sections(path, values or {}, problems))
 
@@ -174,7 +174,7 @@ def _from_sections(
             yield from _from_sections(path, value or {}, problems, f"{key}.")
         else:
             below = [item.removeprefix(f"{name}.").partition(".")[0] for item in keys if item.startswith(f"{name}.")]
-            problems.append(f"{path}:{key} (file): it takes keys below it: {', '.join(dict.fromkeys(below))}")
+            problems.append(f"{path}:{key} (file): expected keys below it: {', '.join(dict.fromkeys(below))}")
 
 
 def _hint(name: str, known: list[str], prefix: str = "") -> str:

@@ -79,7 +79,7 @@ class ReloadedFile(Generic[T]):
                 # Its text may hold anything. Whatever it was, the next content is looked at.
                 problem = type(error).__name__
             if problem:
-                _log.error("%s changed and cannot be used, the old content stays in use: %s", self.path, problem)
+                _log.error("%s changed but cannot be used; the old content stays in use: %s", self.path, problem)
             else:
                 _log.info("%s changed and is in use now", self.path)
             for listener in list(_listeners):

@@ -96,7 +96,7 @@ class LogStream(io.TextIOBase):
                 self._write(batch)
             if self.dropped > self._reported and not self._failing:
                 lost, self._reported = self.dropped - self._reported, self.dropped
-                _log.warning("log lines were dropped, since they could not be written in time: %d", lost)
+                _log.warning("log lines were dropped, because they could not be written in time: %d", lost)
                 continue
             time.sleep(_PAUSE_SECONDS)
             with self._lock:

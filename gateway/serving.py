@@ -145,10 +145,10 @@ async def run(
         ended.add_done_callback(lambda _: stopping.set())
         await stopping.wait()
         if ended.done():
-            raise ServerEndedError("gRPC's server has ended by itself") from ended.exception()
+            raise ServerEndedError("the gRPC server stopped unexpectedly") from ended.exception()
         if admin:
             admin.not_ready = "the gateway is stopping"
-        _log.info("stopping: calls under way have %g s to finish", settings.server.grace_seconds)
+        _log.info("stopping: calls in flight have %g s to finish", settings.server.grace_seconds)
     _log.info("stopped")
 
 
@@ -233,7 +233,7 @@ def _reload(parts: list[Callable[[], object]]) -> Callable[[], None]:
     def reload() -> None:
         for part in parts:
             part()
-        _log.info("SIGHUP: files are read again, and the audit log is reopened")
+        _log.info("SIGHUP: reloading files and reopening the audit log")
 
     return reload
 
@@ -272,11 +272,11 @@ def _admin(settings: Settings, vcenter: VCenterOptions, worker: WorkerLink | Non
 def _warn(settings: Settings) -> None:
     """Says aloud what was switched off."""
     if not settings.vcenter.verify:
-        _log.warning("vCenter's certificate is NOT verified: anybody on the way can read and change everything")
+        _log.warning("vCenter's certificate is NOT verified: anyone on the network path can read and change everything")
     if settings.auth.allow_anyone and settings.auth.mode == "service-account":
-        _log.warning("callers need NOT prove who they are: anybody who reaches this address uses the service account")
+        _log.warning("callers are NOT authenticated: anyone who reaches this address can use the service account")
     if not settings.is_local and not settings.tls.cert_file:
-        _log.warning("callers are served WITHOUT TLS: anybody on the way can read their passwords and sessions")
+        _log.warning("callers are served WITHOUT TLS: anyone on the network path can read their passwords and sessions")
 
 
 def _warn_of_proxy(vcenter: VCenterOptions) -> None:

@@ -54,7 +54,7 @@ class WorkerTask:
             settings = Settings.model_validate(content["settings"])
         except ValidationError as error:  # A file that was right when the supervisor looked at it.
             problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-            raise SupervisorError(f"the settings do not hold any more: {'; '.join(problems)}") from None
+            raise SupervisorError(f"the settings are no longer valid: {'; '.join(problems)}") from None
         return cls(settings, backend, content["number"])
 
 

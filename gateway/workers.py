@@ -87,7 +87,7 @@ class Workers:
 
     def reload(self) -> None:
         """Makes all workers read their files again and reopen their logs."""
-        _log.info("SIGHUP: the workers are told to read their files again and to reopen the audit log")
+        _log.info("SIGHUP: the workers reload files and reopen the audit log")
         for place in self.places:
             _tell(place, RELOAD)
 
@@ -136,7 +136,7 @@ class Workers:
         finally:
             watching.cancel()
         if self._killed:
-            raise SupervisorError("a second signal came: the workers were killed, and calls under way cut off")
+            raise SupervisorError("a second signal arrived: the workers were killed, and calls in flight cut off")
 
     def _serves(self, place: Place) -> bool:
         return place.ready.is_set() and place.silent <= self._silence / 3
@@ -188,7 +188,7 @@ class Workers:
             if failed_starts >= MAX_FAILED_STARTS and not any(other.ready.is_set() for other in self.places):
                 raise SupervisorError(
                     f"worker {place.number} died {failed_starts} times before it was ready ({_ending(code)}); "
-                    "what it said about it is above"
+                    "the lines above say why"
                 )
             delay = min(_MAX_BACKOFF, _FIRST_BACKOFF * 2 ** min(deaths - 1, 10))
             _log.error("worker %d died (%s); a new one starts in %g s", place.number, _ending(code), delay)

@@ -86,7 +86,7 @@ class AuditFile:
                 return
             # The disk got full in the middle of the line. To write its rest would be wrong: another worker's line may
             # stand between the two by now. The record is written again as a whole, if there is room again.
-        raise OSError(errno.ENOSPC, "only a part of a line could be written")
+        raise OSError(errno.ENOSPC, "only part of a line could be written")
 
     def _is_within_a_line(self) -> bool:
         """Whether what is in the file ends in the middle of a line, which some process could not write to its end.
@@ -109,7 +109,7 @@ class AuditFile:
             _log.error("the audit log %s cannot be written: %s", self.path, problem)
         elif self._problem and not problem:
             count = self.lost - self._reported
-            _log.warning("the audit log %s can be written again; %d records are lost", self.path, count)
+            _log.warning("the audit log %s can be written again; %d records were lost", self.path, count)
             self._reported = self.lost
         self._problem = problem
 

@@ -40,7 +40,7 @@ class AuditQueue:
         result: Future[bool] = Future()
         if self._actions.qsize() >= self._most:
             if not self._is_full:
-                _log.error("the audit log %s does not take records: %d wait", self._file.path, self._most)
+                _log.error("the audit log %s does not accept records: %d are waiting", self._file.path, self._most)
             self._is_full = True
             result.set_result(False)
             return result
@@ -63,7 +63,7 @@ class AuditQueue:
         self._actions.put(None)
         thread.join(seconds)
         if thread.is_alive():
-            _log.error("the audit log %s does not take its last records", self._file.path)
+            _log.error("the audit log %s could not write its last records", self._file.path)
 
     def _do(self, action: Callable[[], object]) -> None:
         if self._thread is None:

@@ -63,7 +63,7 @@ class Callers:
                 return CallerIdentity(Kind.TOKEN, identity)
         if self.jwt is not None:
             return CallerIdentity(Kind.JWT, self.jwt.identity(token))
-        raise _refused("the bearer token is not known")
+        raise _refused("the bearer token is unknown")
 
     def _ways(self) -> list[str]:
         ways = []
@@ -82,7 +82,7 @@ def _bearer_token(metadata: Metadata) -> str | None:
     if len(tokens) > 1:
         raise _refused("the call carries more than one bearer token")
     if not 0 < len(tokens[0]) <= _MAX_TOKEN or not tokens[0].isascii():
-        raise _refused(f"the bearer token must have 1 to {_MAX_TOKEN} characters of ASCII")
+        raise _refused(f"the bearer token must be 1 to {_MAX_TOKEN} ASCII characters long")
     return tokens[0]
 
 

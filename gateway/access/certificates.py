@@ -163,5 +163,5 @@ def _parsed(pattern: str) -> tuple[frozenset[NameType], str]:
     if kind not in frozenset(NameType):
         return _BARE, pattern
     if not rest:
-        raise ValueError(f"the pattern {pattern!r} names no certificate")
+        raise ValueError(f"the pattern {pattern!r} has no name after the colon")
     return frozenset({NameType(kind)}), rest

@@ -84,7 +84,7 @@ class FetchedKeys:
     async def _refreshed(self, key_id: str | None) -> None:
         """Waits until the key is known. Raises GatewayError where it stays unknown."""
         if self._waiting >= _MAX_WAITING:
-            raise GatewayError(Failure.of(Reason.OVERLOADED, "too many calls wait for the keys of an issuer"))
+            raise GatewayError(Failure.of(Reason.OVERLOADED, "too many calls are waiting for the keys of an issuer"))
         self._waiting += 1
         try:
             while not self._is_known(key_id):
@@ -134,8 +134,8 @@ class FetchedKeys:
             self.problem = str(error)
         except Exception as error:
             # Its text may hold anything. Whatever it was, the next time may go better.
-            _log.error("unforeseen %s while the keys of %s were fetched", type(error).__name__, self.name)
-            self.problem = f"an unforeseen {type(error).__name__}"
+            _log.error("unexpected %s while fetching the keys of %s", type(error).__name__, self.name)
+            self.problem = f"an unexpected {type(error).__name__}"
         else:
             self.problem = ""
             self._issuer, self._keys, self._has_keys = published.issuer, published.keys, True

@@ -115,7 +115,7 @@ class IssuerClient:
                 return await self._fetch(session)
         except TimeoutError as error:
             # The network's own has a number.
-            text = os_text(error) if error.errno else f"no complete answer within {options.timeout:g} seconds"
+            text = os_text(error) if error.errno else f"no complete response within {options.timeout:g} seconds"
             raise IssuerError(text) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise IssuerError(_why(error)) from None
@@ -139,7 +139,7 @@ class IssuerClient:
             document = _document(await self._get(session, options.discovery_url, first))
             issuer = document.get("issuer")
             if not isinstance(issuer, str) or not issuer or issuer != (options.issuer or issuer):
-                raise IssuerError(f"the document at {_shown(first)} is of another issuer: {_shown(repr(issuer))}")
+                raise IssuerError(f"the document at {_shown(first)} belongs to another issuer: {_shown(repr(issuer))}")
             jwks_url = jwks_url or _address_in(document, first)
         content = await self._get(session, jwks_url or "", first)
         # Not in the event loop: a hundred keys take some time.
@@ -154,12 +154,12 @@ class IssuerClient:
         async with session.get(URL(url, encoded=True), headers=headers, proxy=proxy, allow_redirects=False) as response:
             if response.status != 200:
                 why = ", and redirects are not followed" if 300 <= response.status < 400 else ""
-                raise IssuerError(f"{_shown(url)} answers with HTTP {response.status}{why}")
+                raise IssuerError(f"{_shown(url)} responds with HTTP {response.status}{why}")
             body = bytearray()
             async for chunk in response.content.iter_chunked(_CHUNK):
                 body += chunk
                 if len(body) > _MAX_BYTES:
-                    raise IssuerError(f"the answer of {_shown(url)} is larger than {_MAX_BYTES} bytes")
+                    raise IssuerError(f"the response of {_shown(url)} is larger than {_MAX_BYTES} bytes")
             return bytes(body)
 
 
@@ -183,7 +183,7 @@ def _trusted(ca_file: str | None) -> Callable[[], ssl.SSLContext]:
         try:
             return ssl.create_default_context(cafile=ca_file)
         except OSError:
-            raise ValueError("it holds no certificate in PEM form") from None
+            raise ValueError("it contains no certificate in PEM format") from None
 
     return ReloadedFile(ca_file, context_of_file).current
 
@@ -192,7 +192,7 @@ def _token(content: bytes) -> str:
     """The token in a file."""
     token = content.strip()
     if not token or len(token) > _MAX_TOKEN or not token.isascii() or not token.decode().isprintable():
-        raise ValueError("it holds no bearer token")
+        raise ValueError("it contains no bearer token")
     return token.decode()
 
 
@@ -234,15 +234,15 @@ def _why(error: Exception) -> str:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             why = getattr(error.certificate_error, "verify_message", "") or "it is not trusted"
-            return f"the certificate of {error.host} was refused: {why}"
+            return f"the certificate of {error.host} was rejected: {why}"
         case aiohttp.ClientConnectorDNSError():
-            return f"the name {error.host} is not known"
+            return f"the host name {error.host} cannot be resolved"
         case aiohttp.ClientConnectorError():
             return f"{error.host} cannot be reached: {os_text(error.os_error)}"
         case aiohttp.ClientHttpProxyError():
-            return f"the proxy answers with HTTP {error.status}"
+            return f"the proxy responds with HTTP {error.status}"
         case aiohttp.ClientResponseError():
-            return "the answer is not HTTP"
+            return "the response is not HTTP"
         case aiohttp.ClientError():
             return "the connection broke"
         case OSError():

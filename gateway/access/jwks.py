@@ -32,7 +32,7 @@ def parse_jwks(content: bytes) -> Keys:
     ValueError with a sentence."""
     keys = _parsed(_entries(content), "the JWKS")
     if not keys:
-        _log.warning("the JWKS has no public key for signatures: every JWT is refused")
+        _log.warning("the JWKS has no public key for signatures: the gateway rejects every JWT")
     return keys
 
 
@@ -51,7 +51,9 @@ def parse_published_jwks(content: bytes, issuer: str) -> Keys:
         )
     keys = _parsed([entry for entry in entries if entry not in private], f"the JWKS of {issuer}")
     if not keys:
-        _log.warning("the JWKS of %s has no public key for signatures: each of its JWTs is refused", issuer)
+        _log.warning(
+            "the JWKS of %s has no public key for signatures: the gateway rejects every JWT of this issuer", issuer
+        )
     return keys
 
 
@@ -61,7 +63,7 @@ def _entries(content: bytes) -> list[Any]:
         if not isinstance(entries, list):
             raise TypeError
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise ValueError('it takes a JWKS: {"keys": [...]} with public keys') from None
+        raise ValueError('expected a JWKS: {"keys": [...]} with public keys') from None
     return entries
 
 
@@ -78,7 +80,7 @@ def _parsed(entries: list[Any], what: str) -> dict[str, dict[str, jwt.PyJWK]]:
         for key in _usable(entry):
             of_id = keys.setdefault(key.key_id or "", {})
             if key.algorithm_name in of_id:
-                raise ValueError("the JWKS has two keys for one algorithm that no `kid` tells apart")
+                raise ValueError("the JWKS has two keys for one algorithm that no `kid` distinguishes")
             of_id[key.algorithm_name] = key
     return keys
 

@@ -93,7 +93,7 @@ class JwtVerifier:
         except jwt.MissingRequiredClaimError as error:
             raise _refused(f"the token has no claim {error.claim!r}") from None
         except jwt.InvalidSignatureError:
-            raise _refused("the token's signature is wrong") from None
+            raise _refused("the token's signature is invalid") from None
         except GatewayError:
             raise
         except Exception:
@@ -119,11 +119,11 @@ class JwtVerifier:
         value = claims[issuer.claim]
         # JSON can hold halves of characters, too, with which no line of the audit log could be written.
         if not isinstance(value, str) or not value or not value.isprintable():
-            raise _refused(f"the token's claim {issuer.claim!r} is not a text that can be printed")
+            raise _refused(f"the token's claim {issuer.claim!r} is not printable text")
         identity = issuer.prefix + value
         owner = next((each for each in self._owners if identity.startswith(each.own_names)), None)
         if owner is not issuer:
-            raise _refused(f"the token's claim {issuer.claim!r} is a name that this issuer may not give")
+            raise _refused(f"the token's claim {issuer.claim!r} is a name that this issuer may not assign")
         return identity
 
     def _issuer(self, name: str) -> Issuer:

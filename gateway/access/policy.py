@@ -61,7 +61,7 @@ class _Rule(BaseModel):
         for resource in named:
             types, identifier = resource.types, resource.identifier
             if not types:
-                return f" on {f'{_shown(identifier)},' if identifier else 'something'} whose type cannot be told"
+                return f" on {f'{_shown(identifier)},' if identifier else 'something'} whose type cannot be determined"
             if types.isdisjoint(limits):
                 continue
             of_type = min(types & limits.keys())
@@ -138,7 +138,7 @@ def parse_policy(content: bytes, types: Collection[str] | None = None) -> Policy
 def _check(where: str, rule: _Rule, types: Collection[str]) -> None:
     resources = rule.resources or {}
     if rule.machines is not None and _MACHINE in resources:
-        raise ValueError(f"{where}: machines and resources.{_MACHINE} are the same; a rule takes one of them")
+        raise ValueError(f"{where}: machines and resources.{_MACHINE} are the same; use only one of them in a rule")
     for name in resources:
         if name not in types:
             nearest = max(sorted(types), key=lambda known: _likeness(name, known))

@@ -44,19 +44,21 @@ def parse_tokens(content: bytes) -> Mapping[str, str]:
         if not isinstance(entries, list):
             raise TypeError
     except (DocumentError, TypeError, KeyError):
-        raise ValueError("it takes YAML with a list `tokens` of entries with identity and sha256") from None
+        raise ValueError(
+            "expected YAML with a list `tokens`, whose entries have the keys identity and sha256"
+        ) from None
     if not entries:
-        _log.warning("the file of tokens lists none: every token is refused")
+        _log.warning("the token file lists no tokens: the gateway rejects every token")
     identities: dict[str, str] = {}
     for number, entry in enumerate(entries, start=1):
         if not isinstance(entry, dict) or set(entry) != {"identity", "sha256"}:
-            raise ValueError(f"token {number} takes exactly identity and sha256")
+            raise ValueError(f"token {number} must have exactly the keys identity and sha256")
         identity, digest = entry["identity"], entry["sha256"]
         if not isinstance(identity, str) or not identity or not identity.isprintable():
-            raise ValueError(f"the identity of token {number} must be a text that can be printed")
+            raise ValueError(f"the identity of token {number} must be printable text")
         if not isinstance(digest, str) or not _SHA256.fullmatch(digest.lower()):
             raise ValueError(f"the sha256 of token {number} must be 64 hexadecimal digits, in quotes")
         if digest.lower() in identities:
-            raise ValueError(f"token {number} is there twice")
+            raise ValueError(f"token {number} occurs twice")
         identities[digest.lower()] = identity
     return identities

@@ -61,74 +61,77 @@ class Family:
 # What is gRPC's is named as go-grpc-prometheus and its kin do. A bare `service` is Prometheus' label for the Kubernetes
 # service that it scrapes, which would take the place of ours.
 FAMILIES = (
-    Family(
-        "rpcs_total", "counter", ("grpc_service", "grpc_method", "grpc_code"), "Rpcs that ended, by their gRPC code."
-    ),
+    Family("rpcs_total", "counter", ("grpc_service", "grpc_method", "grpc_code"), "Completed rpcs, by gRPC code."),
     Family(
         "rpc_duration_seconds",
         "histogram",
         ("grpc_service", "grpc_method"),
-        "How long rpcs took, the time with vCenter included.",
+        "Duration of rpcs, including the time that vCenter took.",
     ),
-    Family("rpcs_in_flight", "gauge", (), "Unary rpcs under way."),
-    Family("streams_open", "gauge", (), "Streams that are open."),
+    Family("rpcs_in_flight", "gauge", (), "Unary rpcs in flight."),
+    Family("streams_open", "gauge", (), "Open streams."),
     Family(
         "streams_oldest_seconds",
         "gauge",
         (),
-        "How long the oldest open stream has been open.",
+        "Age of the oldest open stream.",
         "livemax",
     ),
-    Family("stream_messages_total", "counter", ("grpc_service", "grpc_method"), "Messages that streams have sent."),
+    Family("stream_messages_total", "counter", ("grpc_service", "grpc_method"), "Messages sent on streams."),
     Family(
         "stream_duration_seconds",
         "histogram",
         ("grpc_service", "grpc_method"),
-        "How long ended streams were open.",
+        "Duration of ended streams.",
     ),
-    Family("live_hubs", "gauge", (), "Waits for changes at vCenter, one for each credential that watches."),
+    Family(
+        "live_hubs",
+        "gauge",
+        (),
+        "Open requests that wait for changes at vCenter, one for each credential that watches.",
+    ),
     Family(
         "vcenter_calls_total",
         "counter",
         ("operation", "status"),
-        "REST calls to vCenter that ended, those for sessions included. The status is the HTTP status of the answer; "
-        "without one, the reason, or CANCELLED.",
+        "Completed REST calls to vCenter, including those for sessions. The status is the HTTP status of the response; "
+        "if there was none, the reason, or CANCELLED.",
     ),
     Family(
         "vcenter_call_duration_seconds",
         "histogram",
         ("operation",),
-        "How long REST calls took, without waiting for their turn.",
+        "Duration of REST calls, without the time that they waited for their turn.",
     ),
-    Family("vcenter_connections", "gauge", (), "Connections to vCenter, in use or kept for the next call."),
-    Family("vcenter_retries_total", "counter", ("operation",), "REST calls that were repeated."),
+    Family("vcenter_connections", "gauge", (), "Connections to vCenter, in use or idle."),
+    Family("vcenter_retries_total", "counter", ("operation",), "Retried REST calls."),
     Family(
         "shared_reads_total",
         "counter",
         ("result",),
-        "Reads whose callers accept an age (cache-control: max-age): hit (answered from memory), joined (waited for a "
-        "read of another caller's), miss (vCenter was asked).",
+        "Reads whose callers accept an older response (cache-control: max-age): hit (answered from memory), joined "
+        "(waited for another caller's read), miss (sent to vCenter).",
     ),
-    Family("shared_reads_bytes", "gauge", (), "Size of the answers that are kept for such reads."),
-    Family("sessions_open", "gauge", (), "Sessions with vCenter that the gateway holds open."),
-    Family("session_logins_total", "counter", (), "Logins that succeeded."),
+    Family("shared_reads_bytes", "gauge", (), "Size of the responses that are kept for such reads."),
+    Family("sessions_open", "gauge", (), "Sessions with vCenter that the gateway keeps open."),
+    Family("session_logins_total", "counter", (), "Successful logins."),
     Family(
         "session_logins_rejected_total",
         "counter",
         (),
-        "Logins that vCenter refused because of the user name or the password.",
+        "Logins that vCenter rejected because of the user name or the password.",
     ),
     Family(
         "sessions_ended_total",
         "counter",
         ("cause",),
-        "Sessions that ended while they were needed: expired (vCenter ended it), renewed (replaced before vCenter "
-        "would end it), displaced (closed to make room for another credential's).",
+        "Sessions that ended while they were needed: expired (ended by vCenter), renewed (replaced before vCenter "
+        "would end it), displaced (evicted to make room for another credential's session).",
     ),
-    Family("limiter_places", "gauge", (), "Calls that may be with vCenter at once."),
-    Family("limiter_active", "gauge", (), "Calls that are with vCenter."),
+    Family("limiter_places", "gauge", (), "Maximum number of concurrent calls to vCenter."),
+    Family("limiter_active", "gauge", (), "Calls to vCenter in flight."),
     Family("limiter_waiting", "gauge", (), "Calls that wait for their turn."),
-    Family("limiter_refused_total", "counter", (), "Calls that were refused because too many waited."),
+    Family("limiter_refused_total", "counter", (), "Calls that were refused because too many were waiting."),
     Family(
         "breaker_state",
         "gauge",
@@ -140,71 +143,71 @@ FAMILIES = (
         "gauge",
         (),
         "Workers that can call vCenter: their circuit breaker is closed, and vCenter's certificate is trusted. "
-        "The health service `vcenter` says the same.",
+        "The health service `vcenter` reports the same.",
     ),
     Family(
         "transcoding_failures_total",
         "counter",
         ("reason",),
-        "Rpcs whose request (REQUEST_INVALID) or whose answer from vCenter could not be translated.",
+        "Rpcs whose request (REQUEST_INVALID) or whose response from vCenter could not be translated.",
     ),
     Family(
         "schema_drift_total",
         "counter",
         ("message", "field"),
-        "Fields of vCenter's answers that the contract does not know or that cannot be read, and values of enums: then "
-        "the enum and the value. What is not 1 to 64 letters, digits, `_` and `.` may be a secret, and counts as "
-        f"`{OTHER_NAME}`. At most 1000 different ones for each worker.",
+        "Fields of vCenter's responses that the contract does not know or that cannot be read, and unknown enum "
+        "values: then the labels are the enum and the value. A name that is not 1 to 64 letters, digits, `_` and `.` "
+        f"may be a secret and counts as `{OTHER_NAME}`. At most 1000 different names for each worker.",
     ),
     Family(
         "certificate_expiry_timestamp_seconds",
         "gauge",
         ("certificate",),
-        "When a certificate ends, in seconds since the epoch: of gateway (what callers see), of vcenter (as seen on "
-        "the last connection).",
+        "When a certificate expires, in seconds since the epoch: gateway (the one that callers see), vcenter (the one "
+        "seen on the last connection).",
         "livemin",
     ),
     Family(
         "file_changes_total",
         "counter",
         ("result",),
-        "Files that changed while the gateway ran (certificates, keys, passwords, tokens, policy): used (the new "
-        "content is in use), refused (it cannot be used, and the old one stays in use).",
+        "Files that changed while the gateway was running (certificates, keys, passwords, tokens, policy): used (the "
+        "new content is in use), refused (the new content cannot be used, and the old one stays in use).",
     ),
     Family(
         "issuer_requests_total",
         "counter",
         ("issuer", "result"),
-        "How often issuers of JWTs were asked for their keys: fetched, or failed (the known keys stay in use).",
+        "Requests for the keys of JWT issuers: fetched, or failed (the known keys stay in use).",
     ),
     Family(
         "issuer_up",
         "gauge",
         ("issuer",),
-        "Whether the newest request for the keys of an issuer of JWTs was answered: 1 or 0.",
+        "Whether the latest request for the keys of a JWT issuer succeeded: 1 or 0.",
         "livemin",
     ),
     Family(
         "issuer_keys_timestamp_seconds",
         "gauge",
         ("issuer",),
-        "When the keys of an issuer of JWTs were fetched last, in seconds since the epoch; 0 where they never were.",
+        "When the keys of a JWT issuer were last fetched, in seconds since the epoch; 0 if they never were.",
         "livemin",
     ),
-    Family("audit_records_lost_total", "counter", (), "Records of the audit log that could not be written."),
+    Family("audit_records_lost_total", "counter", (), "Audit log records that could not be written."),
     Family(
         "log_lines_dropped_total",
         "counter",
         (),
-        "Lines of the log that were dropped because nobody read what the process writes.",
+        "Log lines that were dropped because nothing read the output of the process.",
     ),
-    Family("build_info", "gauge", ("version", "python"), "Always 1; the labels say what runs.", "livemax"),
+    Family("build_info", "gauge", ("version", "python"), "Always 1; the labels have the running versions.", "livemax"),
 )
 
 
 def metrics_table() -> str:
     """All metrics as a Markdown table, for docs/reference/metrics.md."""
-    rows = ["| Metric | Type | Labels | Meaning |", "|---|---|---|---|"]
+    rows = ["| Metric | Type | Labels | Description |", "|---|---|---|---|"]
     for family in FAMILIES:
         labels = ", ".join(f"`{label}`" for label in family.labels)
         rows.append(f"| `{family.full_name}` | {family.kind} | {labels} | {family.meaning} |")

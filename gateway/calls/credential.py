@@ -72,7 +72,7 @@ def credential_in(metadata: Iterable[tuple[str, str | bytes]]) -> Credential | N
     for key, value in metadata:
         if key in (SESSION_HEADER, "authorization") and isinstance(value, str):
             if key in found:
-                raise _malformed(f"{key} is there more than once")
+                raise _malformed(f"{key} occurs more than once")
             found[key] = value
     if SESSION_HEADER in found:
         return _session_id(found[SESSION_HEADER])
@@ -99,7 +99,7 @@ def _basic(value: str) -> Basic:
     try:
         user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except ValueError:
-        raise _malformed("the credentials in authorization are not base64 of UTF-8 text") from None
+        raise _malformed("the credentials in authorization are not Base64-encoded UTF-8 text") from None
     if not colon or not user:
         raise _malformed("the credentials in authorization are not of the form user:password")
     return Basic(user, password)

@@ -53,7 +53,7 @@ def accepted_age(cache_control: str) -> int | None:
             ages.append(0)
         elif name == "max-age":
             if not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
-                text = f"max-age in cache-control must be a whole number of seconds, of at most {_MAX_DIGITS} digits"
+                text = f"max-age in cache-control must be a whole number of seconds with at most {_MAX_DIGITS} digits"
                 raise GatewayError(Failure.of(Reason.REQUEST_INVALID, text))
             ages.append(min(int(value), MAX_AGE))
     return min(ages, default=None) if shared else None

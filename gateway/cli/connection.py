@@ -73,18 +73,21 @@ _VCENTER = (
     click.option(
         "--vcenter-thumbprint",
         metavar="TEXT",
-        help="Trusts vCenter's certificate by this alone, no matter which authority signed it.",
+        help="Trusts vCenter's certificate by this thumbprint alone, no matter which authority signed it.",
     ),
     click.option(
         "--vcenter-verify/--no-vcenter-verify",
         default=None,
-        help="Verifies vCenter's certificate. If off, anyone on the network can read passwords. For experiments.",
+        help=(
+            "Verifies vCenter's certificate. If off, anyone on the network path can read passwords; for experiments "
+            "only."
+        ),
     ),
     click.option(
         "--vcenter-proxy",
         metavar="HOST:PORT",
-        help="An HTTP proxy through which vCenter is reached, by a tunnel (CONNECT). It gets no "
-        "credentials. When unset, vCenter is called directly; proxies in the environment are ignored.",
+        help="HTTP proxy through which the gateway connects to vCenter, by a tunnel (CONNECT). It gets no "
+        "credentials. When unset, the gateway calls vCenter directly and ignores proxies in the environment.",
     ),
     click.option("--thumbprint", hidden=True),  # As it was called before it was called as everywhere else.
     click.option("--no-verify", is_flag=True, default=None, hidden=True),

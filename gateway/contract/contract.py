@@ -157,7 +157,7 @@ class Method:
         """The REST call. Raises ContractError for an rpc of the gateway's own."""
         if isinstance(self.backing, Rest):
             return self.backing.rule
-        raise ContractError(f"rpc {self.full_name} is the gateway's own and stands for no REST call")
+        raise ContractError(f"rpc {self.full_name} is the gateway's own and has no REST call")
 
 
 @dataclass(frozen=True, eq=False)

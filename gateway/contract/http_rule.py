@@ -71,5 +71,5 @@ def parse_http_rule(verb: str, path: str, body: str, response_body: str) -> Http
     if mark and not _QUERY.fullmatch(query):
         raise HttpRuleError(f"the query {query!r} is not of the form name=value")
     if body and verb in ("get", "delete"):
-        raise HttpRuleError(f"{verb.upper()} takes no body")
+        raise HttpRuleError(f"{verb.upper()} cannot have a body")
     return HttpRule(verb.upper(), path, tuple(segments), query, body, response_body)

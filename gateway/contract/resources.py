@@ -74,9 +74,9 @@ class Resources:
             siblings = {} if field.containing_type is None else field.containing_type.fields_by_name
             by = siblings.get(type_field)
             if by is None or by.type != FieldDescriptor.TYPE_STRING or by.is_repeated:
-                raise ResourceError(f"the type_field {type_field!r} is no single string beside it")
+                raise ResourceError(f"the type_field {type_field!r} is not a singular string field of the same message")
         elif not told.types:
-            raise ResourceError("a resource needs types, or the field that tells the type")
+            raise ResourceError("a resource needs types, or the field that holds the type")
         (self.of_keys if of_keys else self.of_values)[field.full_name] = told
         self.types |= told.types
 

@@ -31,7 +31,7 @@ class Condition:
     def check_source(self, source: str) -> None:
         """Raises GatewayError (UNIMPLEMENTED) where the source does not tell what the condition is about."""
         if source == "SOURCE_POLL" and self._kind not in _OF_POLLS:
-            text = "only vCenter's VIM API tells the state of guests, and these credentials do not open it here"
+            text = "only vCenter's VIM API reports the state of guests, and these credentials do not give access to it"
             raise GatewayError(Failure.of(Reason.VCENTER_TOO_OLD, text))
 
     def look(self, state: Any) -> Look:
@@ -54,7 +54,7 @@ class Condition:
     def _tools_running(self, state: Any) -> tuple[str, Mapping[str, Any]]:
         if _name(state, "tools") == "RUNNING":
             return "", {}
-        return f"VMware Tools do not run{_because_off(state)}", {}
+        return f"VMware Tools is not running{_because_off(state)}", {}
 
     def _guest_ready(self, state: Any) -> tuple[str, Mapping[str, Any]]:
         missing, _ = self._tools_running(state)
@@ -79,8 +79,8 @@ class Condition:
         kind = f"an IPv{family} address" if family else "an address"
         where = f" on the network {network!r}" if network is not None else ""
         if _name(state, "tools") != "RUNNING":
-            return f"it has not {kind}{where}: VMware Tools do not run{_because_off(state)}", {}
-        return f"VMware Tools have not reported {kind}{where}", {}
+            return f"it does not have {kind}{where}: VMware Tools is not running{_because_off(state)}", {}
+        return f"VMware Tools has not reported {kind}{where}", {}
 
 
 def condition_of(request: Any, state: type[Any]) -> Condition:

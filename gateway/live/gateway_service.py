@@ -185,9 +185,13 @@ class GatewayService(Events):
     def _features(self, call: Call, version: VCenterVersion) -> list[Message]:
         releases = [tuple(map(int, _NUMBER.findall(each))) for each in version.releases[:1]]
         polls = isinstance(call.caller.credential, SessionId) and bool(releases) and releases[0] < SHARED_SESSIONS
-        old = "a session id opens vCenter's VIM API from vCenter 8.0.3 on: machines are polled" if polls else ""
+        old = (
+            "a session id gives access to the VIM API only from vCenter 8.0.3 on, so machines are polled"
+            if polls
+            else ""
+        )
         has_session = isinstance(call.caller.credential, SessionId)
-        own = "the call brings a session of its own, which the gateway neither opens nor renews" if has_session else ""
+        own = "the call carries its own session, which the gateway neither opens nor renews" if has_session else ""
         no_policy = "" if self._has_policy else "no policy is configured: every caller may call every rpc"
         rows = [
             ("policy", self._has_policy, no_policy),
@@ -198,7 +202,7 @@ class GatewayService(Events):
         ]
         if self._issuers is not None:
             away = ", ".join(self._issuers.problems)
-            why = f"keys cannot be fetched, and those that are known stay in use: {away}" if away else ""
+            why = f"keys cannot be fetched, and the known keys stay in use: {away}" if away else ""
             rows.append(("jwt-issuers", not away, why))
         return [
             self._message("Feature", name=name, available=available, **({"explanation": why} if why else {}))

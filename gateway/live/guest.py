@@ -112,7 +112,7 @@ class Guest:
     async def _url(self, spec: dict[str, Any]) -> str:
         answer = await self.do("TransfersService/CreateTransfer", spec=spec)
         if not answer.url.startswith(("https://", "http://")):
-            text = "vCenter gave no URL for the file"
+            text = "vCenter returned no URL for the file"
             raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text))
         return str(answer.url)
 

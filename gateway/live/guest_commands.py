@@ -59,7 +59,7 @@ def launch(command: Command, directory: str, *, has_input: bool) -> Launch:
 def _posix(command: Command, directory: str, has_input: bool) -> Launch:
     for name, value in command.environment.items():
         if not _VARIABLE.fullmatch(name):
-            raise refuse("start.environment", "has a name that no variable can have")
+            raise refuse("start.environment", "has a name that is not valid for a variable")
         _refuse_signs(value, "\0", "start.environment")
     for text, where in ((command.shell_command, "shell_command"), (command.path, "path")):
         _refuse_signs(text, "\0", f"start.{where}")
@@ -76,7 +76,7 @@ def _posix(command: Command, directory: str, has_input: bool) -> Launch:
 def _windows(command: Command, directory: str, has_input: bool) -> Launch:
     for name, value in command.environment.items():
         if not _WINDOWS_VARIABLE.fullmatch(name):
-            raise refuse("start.environment", "has a name that no variable can have")
+            raise refuse("start.environment", "has a name that is not valid for a variable")
         _refuse_signs(value, '\0\r\n"', "start.environment")
     _refuse_signs(command.shell_command, "\0\r\n", "start.shell_command")
     _refuse_signs(command.path, '\0\r\n"', "start.path")
@@ -109,4 +109,4 @@ def _percent(text: str) -> str:
 
 def _refuse_signs(text: str, signs: str, where: str) -> None:
     if set(signs) & set(text):
-        raise refuse(where, "has a sign that the guest's shell cannot be told")
+        raise refuse(where, "has a character that cannot be passed to the guest's shell")

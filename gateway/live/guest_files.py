@@ -105,7 +105,7 @@ class GuestFiles:
                 await guest.on(afterwards(call)).do("FilesService/DeleteFile", path=path)
             except GatewayError as error:
                 if error.failure.code != code_pb2.NOT_FOUND:
-                    _log.warning("a temporary file stays in a guest, request %s: %s", call.request_id, path)
+                    _log.warning("a temporary file was left in a guest, request %s: %s", call.request_id, path)
                     return False
             return True
 
@@ -172,10 +172,10 @@ class _Content:
     def require_complete(self) -> None:
         """Raises GatewayError (DATA_LOSS) unless all has come that was announced."""
         if self.size != self._start.size:
-            raise _mismatch(f"{self.size} bytes came of the {self._start.size} that were announced")
+            raise _mismatch(f"only {self.size} of the {self._start.size} announced bytes arrived")
         wanted = self._start.sha256
         if wanted and self.sha256 != wanted.lower():
-            raise _mismatch("the SHA-256 of the file is not the one that was announced")
+            raise _mismatch("the SHA-256 of the file does not match the announced one")
 
 
 def _checked(start: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -217,7 +217,7 @@ async def _require_free(guest: Guest, start: Any) -> None:
             return
         raise
     if not start.overwrite:
-        text = f"there is a file at {start.path}, and overwrite is not set"
+        text = f"the file {start.path} exists, and overwrite is not set"
         raise GatewayError(Failure(code_pb2.ALREADY_EXISTS, "ALREADY_EXISTS", text, domain=VCENTER_DOMAIN))
     if "DIRECTORY" in found.DESCRIPTOR.fields_by_name["type"].enum_type.values_by_number[found.type].name:
         raise refuse("start.path", "is the path of a directory")

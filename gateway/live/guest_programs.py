@@ -213,7 +213,7 @@ class Program:
                 if error.failure.code == code_pb2.NOT_FOUND:
                     break
                 if not left:
-                    what = "temporary files stay in a guest"
+                    what = "temporary files were left in a guest"
                     _log.warning("%s, request %s: %s", what, self._call.request_id, self._directory)
                     return [self._directory]
                 await asyncio.sleep(_REMOVAL_PAUSE)

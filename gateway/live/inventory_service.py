@@ -83,7 +83,9 @@ class InventoryService:
         async with contextlib.aclosing(self._pages(call, fields, is_vim=is_vim)) as pages:
             async for page in pages:
                 if page is None:
-                    problem = "vCenter's REST API cannot list all machines: a part has more than it lists at once"
+                    problem = (
+                        "vCenter's REST API cannot list all machines: one part has more than a single call can list"
+                    )
                     continue
                 waiting += page
                 while len(waiting) >= size:
@@ -208,7 +210,7 @@ def _search(request: Any) -> tuple[str, dict[str, Any]]:
     """The method of VIM's search index for a request, and its arguments. Raises GatewayError (INVALID_ARGUMENT)."""
     by = request.WhichOneof("by")
     if by is None or not getattr(request, by):
-        raise GatewayError(Failure.of_request([Violation(by or "by", "is required: set what to find machines by")]))
+        raise GatewayError(Failure.of_request([Violation(by or "by", "is required: set one of its fields")]))
     value = getattr(request, by)
     if by == "ip_address":
         try:

@@ -148,8 +148,10 @@ class Arrival:
         # The text of the error may hold anything, a secret too: only where it happened is logged.
         frames = "".join(traceback.format_tb(error.__traceback__))
         rpc = self.binding.method.full_name
-        _log.error("unforeseen %s in %s, request %s\n%s", type(error).__name__, rpc, self.request_id, frames)
-        return self.unanswered(Reason.GATEWAY_BUG, "the gateway failed; its log has the request id")
+        _log.error("unexpected %s in %s, request %s\n%s", type(error).__name__, rpc, self.request_id, frames)
+        return self.unanswered(
+            Reason.GATEWAY_BUG, "the gateway failed; to find the cause, search its log for the request id"
+        )
 
     def unanswered(self, reason: Reason, text: str) -> Failure:
         """The failure of a call that vCenter may have carried out all the same."""

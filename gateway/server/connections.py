@@ -109,7 +109,7 @@ async def taken(context: Any, sending: Awaitable[None], seconds: float | None = 
         async with asyncio.timeout(WRITE_SECONDS if seconds is None else seconds):
             await sending
     except TimeoutError:
-        _log.warning("closed %d connections that do not read a stream", close_connections({peer}))
+        _log.warning("closed %d connections that do not read their streams", close_connections({peer}))
     except Exception as error:
         if not is_gone(error):
             raise

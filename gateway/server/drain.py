@@ -96,7 +96,7 @@ class Drain:
         # The last answers are on their way, and only streams without an end are left.
         stopped = asyncio.gather(stopping, server.stop(min(grace, _LAST_ANSWER_SECONDS)))
         if not await _within(stopped, _LAST_ANSWER_SECONDS + _END_SECONDS):
-            _log.error("gRPC's server does not end; going on without")
+            _log.error("the gRPC server does not stop; continuing without it")
         await logging_out
 
 

@@ -132,7 +132,9 @@ class Gateway(Events):
             self.port = 0
         if not self.port:
             await self._close_vcenter()
-            raise OSError(f"cannot listen on {self.options.listen}: the address is in use or not one of this machine")
+            raise OSError(
+                f"cannot listen on {self.options.listen}: the address is in use or does not belong to this machine"
+            )
         if (issuers := self._admission.issuers) is not None:
             # Before there are calls: each of them would wait for it.
             await issuers.start(self._told)

@@ -139,5 +139,5 @@ def _password(content: bytes) -> str:
     except UnicodeDecodeError:
         raise ValueError("the password is not UTF-8 text") from None
     if not password:
-        raise ValueError("it holds no password")
+        raise ValueError("it contains no password")
     return password

@@ -70,7 +70,7 @@ class Health:
         service = await _service(context)
         status = self._statuses.get(service)
         if status is None:
-            await abort(context, grpc.StatusCode.NOT_FOUND, "there is no service of this name")
+            await abort(context, grpc.StatusCode.NOT_FOUND, "there is no service with this name")
         return _answer(status)
 
     async def _watch(self, requests: Any, context: Any) -> None:

@@ -53,7 +53,7 @@ _TOO_MANY = Failure.of(
     Reason.OVERLOADED, "too many requests have not arrived completely, and this is one of the oldest"
 )
 _TOO_LARGE = Failure.of(
-    Reason.OVERLOADED, "the calls under way on this connection have too many bytes of requests; make fewer at once"
+    Reason.OVERLOADED, "the requests in flight on this connection are too large in total; make fewer calls at a time"
 )
 
 _Reading = tuple[float, "_Turns | None"]
@@ -109,7 +109,7 @@ class Peers:
         answers. Not to be asked for a change, whose answer tells how it ended."""
         if size > _SMALL_ANSWER and self._is_full(context.peer(), size):
             self._refused += 1
-            text = "too many bytes of earlier answers have not been read; read them, or ask for fewer at once"
+            text = "too many bytes of earlier responses are unread; read them, or make fewer calls at a time"
             raise GatewayError(Failure.of(Reason.OVERLOADED, text))
         self._count(context, size)
 
@@ -230,14 +230,14 @@ class Peers:
         text = f"the request has not arrived completely within {self._request_seconds:g} seconds"
         self._refuse_requests(late, Failure.of(Reason.REQUEST_INVALID, text))
         if self._refused:
-            _log.warning("refused %d calls of peers that do not read their answers", self._refused)
+            _log.warning("refused %d calls of peers that do not read their responses", self._refused)
             self._refused = 0
         chosen = self._stuck_since(now - self._answer_seconds)
         if self._missing > 0:
             chosen |= self._largest(self._stuck_since(now - STUCK_SECONDS), self._missing)
             self._missing = 0
         if chosen and (count := close_connections(chosen)):
-            _log.warning("closed %d connections that do not read their answers", count)
+            _log.warning("closed %d connections that do not read their responses", count)
         if self._requests or self._answers:
             self._sweep_later()
 

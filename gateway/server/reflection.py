@@ -72,9 +72,11 @@ class _Reflection:
                     if not await write(context, answer.SerializeToString()):
                         return
             except _MalformedError:
-                await abort(context, grpc.StatusCode.INVALID_ARGUMENT, "the request is no ServerReflectionRequest")
+                await abort(
+                    context, grpc.StatusCode.INVALID_ARGUMENT, "the request is not a valid ServerReflectionRequest"
+                )
             except TimeoutError:
-                await abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "no request for too long")
+                await abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "no request has arrived for too long")
 
 
 async def _requests(context: Any) -> AsyncIterator[Any]:

@@ -35,7 +35,7 @@ __all__ = ["OpenStreams", "StreamHandler", "StreamLimits", "stream_handler"]
 _LAST_WRITE_SECONDS = 1.0
 """How long the end of a stream waits for a message that is being written; a peer that does not read gets no status."""
 _NOT_READ = Failure.of(Reason.OVERLOADED, "the messages of the stream have not been read")
-_STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway stops; open the stream again")
+_STOPPING = Failure.of(Reason.GATEWAY_STOPPING, "this replica of the gateway is stopping; open the stream again")
 
 _REQUEST_SECONDS = 30.0
 """How long the first message may take."""
@@ -214,7 +214,7 @@ async def _watch(door: Door, arrival: Arrival, call: Call, stream: _OpenStream, 
         if stream.pump.done():
             break
         if arrival.identify().identity != call.caller.identity:
-            text = "the credentials of the stream are those of another caller by now; open the stream again"
+            text = "the credentials of the stream now belong to another caller; open the stream again"
             raise GatewayError(Failure.of(Reason.CALLER_REJECTED, text))
         door.admission.authorize(call)
     if stream.ended_by is not None:

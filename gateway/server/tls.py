@@ -35,7 +35,7 @@ class ServerTls:
         self._pair = (self._key.current(), self._cert.current())
         self._refused_pair: tuple[bytes, bytes] | None = None
         if not _belong_together(*self._pair):
-            raise UnusableFileError(f"the key {key_file} is not that of the certificate {cert_file}")
+            raise UnusableFileError(f"the key {key_file} does not match the certificate {cert_file}")
         self._used = self._newest()
 
     def credentials(self) -> grpc.ServerCredentials:
@@ -59,7 +59,7 @@ class ServerTls:
                 self._pair = pair
             else:
                 # One of the two files may still be the old one. Where it stays so, the operator has to know.
-                _log.warning("%s and %s do not belong together yet: the old ones stay in use", *self._paths())
+                _log.warning("%s and %s do not match yet: the old ones stay in use", *self._paths())
                 self._refused_pair = pair
         return self._pair, self._ca.current() if self._ca else None
 
@@ -85,7 +85,7 @@ def _checked_certificates(content: bytes) -> bytes:
     try:
         x509.load_pem_x509_certificates(content)
     except ValueError:
-        raise ValueError("it holds no certificate in PEM form") from None
+        raise ValueError("it contains no certificate in PEM format") from None
     return content
 
 
@@ -93,7 +93,7 @@ def _checked_key(content: bytes) -> bytes:
     try:
         load_pem_private_key(content, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ValueError("it holds no private key in PEM form without a passphrase") from None
+        raise ValueError("it contains no private key in PEM format without a passphrase") from None
     return content
 
 

@@ -28,7 +28,7 @@ __all__ = [
 VARIABLE_PREFIX = "GATEWAY_"
 _SHORT_NAMES = {"vcenter.url": "vcenter", "simulator.enabled": "simulator", "tracing.enabled": "tracing"}
 
-SECONDS = "seconds, for instance 30 or 0.5"
+SECONDS = "seconds, for example 30 or 0.5"
 BYTES = "a size in bytes, or with a unit: 4MiB"
 SWITCH = "true or false"
 

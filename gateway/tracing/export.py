@@ -54,7 +54,7 @@ class ExportedSpans(Spans):
         try:
             await asyncio.wait_for(sent.wait(), _STOP_SECONDS)
         except TimeoutError:
-            _log.warning("the last traces were not sent within %g s and are lost", _STOP_SECONDS)
+            _log.warning("the last traces could not be sent within %g s and are lost", _STOP_SECONDS)
             if self._exporter is not None:
                 self._exporter.shutdown()  # Ends the waiting between two tries.
 
@@ -83,9 +83,9 @@ class _Reporting(SpanExporter):
         result = self._exporter.export(spans)
         failing = result is not SpanExportResult.SUCCESS
         if failing and not self._failing:
-            _log.warning("traces cannot be sent to the collector: %s; calls go on", self._session.outcome)
+            _log.warning("traces cannot be sent to the collector: %s; calls are not affected", self._session.outcome)
         elif self._failing and not failing:
-            _log.info("traces reach the collector again")
+            _log.info("traces can be sent to the collector again")
         self._failing = failing
         return result
 
@@ -111,5 +111,5 @@ class _Session(requests.Session):
 
 
 def _without_values(record: logging.LogRecord) -> bool:
-    record.msg, record.args = "a part of OTEL_EXPORTER_OTLP_HEADERS is not of the form name=value and is left out", ()
+    record.msg, record.args = "an entry of OTEL_EXPORTER_OTLP_HEADERS is not of the form name=value and is ignored", ()
     return True

@@ -154,11 +154,11 @@ def _is_blank(body: bytes) -> bool:
 def _not_json(response: RestResponse) -> str:
     kind = media_type(response.headers)
     if _is_blank(response.body):
-        return "is empty where a result was expected"
+        return "is empty, although a result was expected"
     if kind and kind != "application/json":
         return f"is {kind} instead of JSON: something other than vCenter's API answered"
     if "content-encoding" in response.headers:
-        return "is compressed, which nobody asked for"
+        return "is compressed, which the gateway did not request"
     return "is not valid JSON"
 
 
@@ -201,7 +201,7 @@ def _carries_secrets(descriptor: Descriptor, seen: set[str]) -> bool:
 
 
 def _no_rest_call(message: Message) -> RestRequest:
-    raise ContractError(f"{message.DESCRIPTOR.full_name} is a request of the gateway's own and no REST call")
+    raise ContractError(f"{message.DESCRIPTOR.full_name} is a request of the gateway's own and has no REST call")
 
 
 def _result_decoder(method: Method, decoders: Decoders) -> Callable[[Any, Drift], dict[str, Any]] | None:
@@ -213,7 +213,7 @@ def _result_decoder(method: Method, decoders: Decoders) -> Callable[[Any, Drift]
         decode_message = decoders.message(output)
         return lambda value, drift: cast(dict[str, Any], decode_message(value, drift, MAX_DEPTH + 1))
     if name not in output.fields_by_name:
-        raise ContractError(f"response_body names {name!r}, which is no field of {output.full_name}")
+        raise ContractError(f"response_body names {name!r}, which is not a field of {output.full_name}")
     if len(output.fields) != 1:
         raise ContractError(f"{output.full_name} has fields beside the response_body {name!r}, which nothing can fill")
     decode_field = decoders.field(output.fields_by_name[name])
@@ -225,9 +225,9 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
     rule, fields = method.rule, method.input_type.fields_by_name
     for name in rule.variables:
         if name not in fields:
-            raise ContractError(f"the path names {{{name}}}, which is no field of {method.input_type.full_name}")
+            raise ContractError(f"the path names {{{name}}}, which is not a field of {method.input_type.full_name}")
     if rule.body not in ("", "*") and (rule.body not in fields or rule.body in rule.variables):
-        raise ContractError(f"body names {rule.body!r}, which is no free field of {method.input_type.full_name}")
+        raise ContractError(f"body names {rule.body!r}, which is not a free field of {method.input_type.full_name}")
     query = {wire_name(f): f for name, f in fields.items() if name not in (*rule.variables, rule.body)}
     moved = {wire: contract.moved[f.full_name] for wire, f in query.items() if f.full_name in contract.moved}
     if rule.body == "*":
@@ -258,7 +258,7 @@ def _request_encoder(contract: Contract, method: Method, encoders: Encoders) -> 
         given = {wire: parameter(values.pop(wire)) for wire, parameter in parameters.items() if wire in values}
         target = _with_query(resource, literal_query, given)
         if len(target) > MAX_TARGET_BYTES:
-            text = f"makes the URL {len(target)} bytes long; vCenter takes at most {MAX_TARGET_BYTES}"
+            text = f"makes the URL {len(target)} bytes long; vCenter accepts at most {MAX_TARGET_BYTES}"
             longest = max((*rule.variables, *query_names), key=lambda name: len(str(getattr(message, name))))
             raise GatewayError(Failure.of_request([Violation(longest, text)]))
         content = values if whole_body else values.get(body_wire)

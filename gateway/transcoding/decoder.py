@@ -300,7 +300,7 @@ def _decode_timestamp(value: Any, drift: Drift, depth: int) -> dict[str, int]:
     try:
         time = _parse_time(value)
     except (ValueError, OverflowError):
-        raise MismatchError("a date and time as RFC 3339 has it", value) from None
+        raise MismatchError("a date and time in RFC 3339 format", value) from None
     if time.tzinfo is None:
         time = time.replace(tzinfo=UTC)
     since = time - _EPOCH

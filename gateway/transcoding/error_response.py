@@ -35,8 +35,8 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100}")
 # the same with other reasons where it did not pass the call on: it got no connection, or too many waited for one.
 _LOST_BEHIND_PROXY = re.compile(rb"reset reason: (?!(?:local |remote )?connection (?:failure|timeout)|overflow)")
 _PAGES: Mapping[int, str] = {
-    404: "vCenter has no such operation; it may be older than the API, or the URL leads to another server",
-    405: "vCenter has no such operation; it may be older than the API, or the URL leads to another server",
+    404: "vCenter has no such operation; it may be older than the API, or the URL may point to another server",
+    405: "vCenter has no such operation; it may be older than the API, or the URL may point to another server",
     502: "the proxy in front of vCenter could not reach the service",
     503: "the service behind vCenter's proxy is down or still starting",
     504: "the proxy in front of vCenter gave up waiting for the service",
@@ -208,7 +208,7 @@ def _page(
         # must not be led astray.
         code = code_pb2.UNIMPLEMENTED
     kind = (media_type(headers) or "something unknown") if body else "no body"
-    text = f"vCenter answered HTTP {status} with {kind} instead of an error of its own"
+    text = f"vCenter answered HTTP {status} with {kind} instead of one of its errors"
     if hint := _PAGES.get(status):
         text += f": {hint}"
     elif 300 <= status < 400:

@@ -1,6 +1,6 @@
 """Tells a state that lasts from an outage: vCenter answers 503 SERVICE_UNAVAILABLE for both.
 
-A part of vCenter may be unavailable; then the same call may succeed a moment later. Or VMware Tools do not run in a
+A part of vCenter may be unavailable; then the same call may succeed a moment later. Or VMware Tools is not running in a
 guest, which lasts as long as the machine is off; then a repetition only costs vCenter work. Where the error's `data`
 has vAPI's `is_transient`, that decides. Otherwise the ids of the messages do:
 

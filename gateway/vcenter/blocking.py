@@ -187,7 +187,7 @@ class BlockingVCenter:
         while chunk := response.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > limit:
-                raise AnswerTooLargeError(f"vCenter's answer is larger than {limit} bytes")
+                raise AnswerTooLargeError(f"vCenter's response is larger than {limit} bytes")
             if time.monotonic() > end:
                 raise AnswerTimeoutError("vCenter did not answer in time")
         return bytes(body)

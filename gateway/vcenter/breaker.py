@@ -143,7 +143,7 @@ class Breaker:
         """The call ended without an answer: its time was over, or its caller left. `since` is when it was let through,
         None where that it took long says nothing about vCenter. A probe that says nothing is taken again."""
         if since is not None and self._last_answer <= since <= self._clock() - self.silence:
-            self.doubted("vCenter takes calls and does not answer them")
+            self.doubted("vCenter accepts calls but does not answer them")
         elif self.state is BreakerState.HALF_OPEN:
             self._next_probe = self._clock()
             self._become(BreakerState.OPEN, self.cause)

@@ -42,12 +42,12 @@ def check_certificate(options: VCenterOptions, host: str, port: int) -> str:
     if not options.url.startswith("https:"):
         if _speaks_tls(options, host, port):
             raise CertificateFindingError(
-                f"port {port} speaks TLS, and the URL says http",
+                f"port {port} uses TLS, but the URL says http",
                 f"Use https://{join_address(host, None if port == 443 else port)}.",
             )
         raise CertificateFindingError(
             "not used: the URL is http",
-            "Everybody on the way can read passwords. Use https for a real vCenter.",
+            "Anyone on the network path can read passwords. Use https for a real vCenter.",
             usable=True,
         )
     version, certificate = _presented(options, host, port)
@@ -58,13 +58,13 @@ def check_certificate(options: VCenterOptions, host: str, port: int) -> str:
             raise CertificateFindingError(
                 f"the certificate has the SHA-256 thumbprint {thumbprint}, which is not the configured one",
                 "If vCenter's certificate was renewed, compare this thumbprint with what vCenter's console shows, "
-                "and configure it. If it was not renewed, somebody else answers in vCenter's place.",
+                "and configure it. If it was not renewed, another server answers in vCenter's place.",
             )
         text += ", as configured"
     elif not options.verify:
         raise CertificateFindingError(
             f"{text}; NOT verified",
-            "Anybody on the way can read and change everything. Verify with --vcenter-ca-file or "
+            "Anyone on the network path can read and change everything. Verify with --vcenter-ca-file or "
             f"--vcenter-thumbprint {thumbprint.replace(':', '')}.",
             usable=True,
         )
@@ -84,11 +84,11 @@ def _presented(options: VCenterOptions, host: str, port: int) -> tuple[str, x509
     except (OSError, ValueError) as error:
         if not isinstance(error, TimeoutError) and _speaks_http(options, host, port):
             raise CertificateFindingError(
-                f"port {port} speaks plain HTTP, and the URL says https",
+                f"port {port} uses plain HTTP, but the URL says https",
                 "Check the port in the URL: vCenter serves HTTPS on 443. A simulator without TLS has a URL with http.",
             ) from None
         raise CertificateFindingError(
-            f"port {port} does not speak TLS as expected: {_reason(error)}",
+            f"port {port} does not use TLS as expected: {_reason(error)}",
             "Check the port in the URL: vCenter serves HTTPS on 443.",
         ) from None
 
@@ -99,13 +99,13 @@ def _verify(options: VCenterOptions, host: str, port: int, certificate: x509.Cer
     except ssl.SSLCertVerificationError as error:
         number = error.verify_code
         if number in (_EXPIRED, _NOT_YET_VALID):
-            advice = "Check the clock of this machine; if it is right, vCenter's certificate has to be renewed."
+            advice = "Check the clock of this machine; if it is right, renew vCenter's certificate."
         elif number in _WRONG_NAME:
             names = ", ".join(_names(certificate)) or "no name at all"
             advice = f"The certificate is for {names}: use one of these names in the URL."
         elif number in _UNTRUSTED:
             advice = (
-                f"Download {options.url}/certs/download.zip, which holds vCenter's own authority, and give "
+                f"Download {options.url}/certs/download.zip, which contains vCenter's own authority, and give "
                 "it with --vcenter-ca-file FILE. Or compare the SHA-256 thumbprint with what vCenter's console "
                 f"shows, and give --vcenter-thumbprint {thumbprint.replace(':', '')}."
             )
@@ -115,7 +115,7 @@ def _verify(options: VCenterOptions, host: str, port: int, certificate: x509.Cer
         raise CertificateFindingError(text, advice) from None
     except OSError as error:
         raise CertificateFindingError(
-            f"the TLS connection failed: {_reason(error)}", "Try again; see vCenter's log."
+            f"the TLS connection failed: {_reason(error)}", "Try again, and look into vCenter's log."
         ) from None
 
 
@@ -177,5 +177,5 @@ def _names(certificate: x509.Certificate) -> list[str]:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "no response in time"
     return getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)

@@ -32,10 +32,10 @@ MAX_HEAD_BYTES = 64 * 1024
 """Size of all header fields of an answer, trailers included, each with its name and four further characters."""
 _AROUND_FIELD = len(": \r\n")
 _COOKIE = "set-cookie"
-_NOT_ASKED = "vCenter cannot be called: what is in its place answers before it is asked"
-_CLOSED = "vCenter cannot be reached: it closed the connection at once"
+_NOT_ASKED = "vCenter cannot be called: the server in its place responds before it gets a request"
+_CLOSED = "vCenter cannot be reached: it closed the connection immediately"
 _LATE = "vCenter did not answer in time"
-_LARGE_HEAD = f"the head of vCenter's answer is larger than {MAX_HEAD_BYTES} bytes"
+_LARGE_HEAD = f"the head of vCenter's response is larger than {MAX_HEAD_BYTES} bytes"
 
 
 class Connection(asyncio.Protocol):
@@ -176,7 +176,7 @@ class Connection(asyncio.Protocol):
         if len(self._body) + len(data) <= self._max_body:
             self._body += data
         else:
-            self.fail(AnswerTooLargeError(f"vCenter's answer is larger than {self._max_body} bytes"))
+            self.fail(AnswerTooLargeError(f"vCenter's response is larger than {self._max_body} bytes"))
 
     def on_message_complete(self) -> None:
         status = self._parser.get_status_code()

@@ -28,8 +28,8 @@ __all__ = [
     "thumbprint_text",
 ]
 
-NO_ANSWER = "the connection to vCenter broke before its answer was complete"
-NO_HTTP = "what vCenter answered is not HTTP/1.1"
+NO_ANSWER = "the connection to vCenter broke before its response was complete"
+NO_HTTP = "vCenter's response is not HTTP/1.1"
 
 
 class Operation(Protocol):
@@ -48,7 +48,7 @@ class Operation(Protocol):
         """Full name of the rpc that starts the same operation as a task; empty where there is none."""
 
 
-_HOW_TO_FIND_OUT = "vCenter may go on with it, which cis.v1.TaskService/ListTasks shows; {} returns a task to follow"
+_HOW_TO_FIND_OUT = "vCenter may continue it, which cis.v1.TaskService/ListTasks shows; {} returns a task to follow"
 
 
 class TransportError(Exception):
@@ -136,7 +136,7 @@ def os_text(error: BaseException) -> str:
 def certificate_text(error: Exception) -> str:
     """Why a certificate is not trusted."""
     why = getattr(error, "verify_message", "") or "it is not trusted"
-    return f"vCenter's certificate was refused: {why}"
+    return f"vCenter's certificate was rejected: {why}"
 
 
 def thumbprint_text(found: str) -> str:

@@ -117,7 +117,7 @@ class Limiter:
 
     def _refusal(self) -> GatewayError:
         self.refused += 1
-        text = f"{self.active} calls are with vCenter and {self.waiting} wait for their turn, which is the limit"
+        text = f"{self.active} calls to vCenter are in flight and {self.waiting} are waiting, which is the limit"
         return GatewayError(Failure.of(Reason.OVERLOADED, text, retry_delay=OVERLOADED_SECONDS))
 
 

@@ -125,7 +125,9 @@ def as_told(failure: Failure, call: Call | None) -> Failure:
     """The failure of a login as the caller of `call` reads it, who has to know whose password was refused."""
     if failure.reason != Reason.CREDENTIALS_REJECTED or call is None or call.caller.identity.kind is Kind.VCENTER:
         return failure
-    text = "not your fault: the gateway's own account cannot log in, which its operator has to fix; " + failure.message
+    text = (
+        "not your fault: the gateway's service account cannot log in, which its operator must fix; " + failure.message
+    )
     code = BY_REASON[Reason.SERVICE_ACCOUNT_REJECTED]
     return failure.with_(code=code, reason=Reason.SERVICE_ACCOUNT_REJECTED, message=text, is_lasting=True)
 
@@ -133,8 +135,8 @@ def as_told(failure: Failure, call: Call | None) -> Failure:
 def _rejected(seconds: float) -> Failure:
     """The password was refused, and is tried again after this time."""
     text = (
-        f"vCenter rejected the user name or the password; they are tried again in {max(1, round(seconds))} s, "
-        "so that the account is not locked"
+        f"vCenter rejected the user name or the password; the gateway tries them again in "
+        f"{max(1, round(seconds))} s, so that the account is not locked"
     )
     return Failure.of(Reason.CREDENTIALS_REJECTED, text, retry_delay=seconds)
 

@@ -69,15 +69,15 @@ def _more(data: bytes) -> bytes:
 def _is_complete(head: bytes) -> bool:
     """Whether the proxy has made the tunnel; False as long as its answer is not complete."""
     if len(head) > _MAX_HEAD_BYTES:
-        raise ProxyError("the head of the proxy's answer is too large")
+        raise ProxyError("the head of the proxy's response is too large")
     if _END not in head:
         return False
     status = _STATUS.match(head)
     if status is None:
-        raise ProxyError("what the proxy answered is not HTTP")
+        raise ProxyError("the proxy's response is not HTTP")
     if not status[1].startswith(b"2"):
         raise ProxyError(f"the proxy refused the connection with HTTP {status[1].decode()}")
     # In the tunnel the gateway speaks first: what comes before is no answer of vCenter's.
     if not head.endswith(_END) or head.count(_END) > 1:
-        raise ProxyError("the proxy sent more than the answer")
+        raise ProxyError("the proxy sent more than its response")
     return True

@@ -28,7 +28,7 @@ def with_release(failure: Failure, method: Method, release: str | None) -> Failu
     """The failure of an operation that vCenter does not have, with the release that brought the operation."""
     if release is None or not is_older(release, method.since):
         return failure
-    text = f"{method.name} needs vCenter {method.since} or newer, this is {_short(release)}"
+    text = f"{method.name} needs vCenter {method.since} or later, but this is {_short(release)}"
     return failure.with_(message=text, metadata={**failure.metadata, "since": method.since, "release": release})
 
 

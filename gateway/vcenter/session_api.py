@@ -142,6 +142,6 @@ def read_session_id(response: RestResponse) -> str:
     except (NotJsonError, TooManyElementsError):
         session_id = None
     if not is_session_id(session_id):
-        text = "vCenter's answer to the login holds no session id"
+        text = "vCenter's response to the login has no session id"
         raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text))
     return cast(str, session_id)

@@ -137,7 +137,7 @@ class FileTransport:
         self, url: str, certificate: HostCertificate
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._options.url.startswith("https:") and not url.startswith("https:"):
-            raise NotSentError("vCenter gave a URL without TLS for the file")
+            raise NotSentError("vCenter returned a URL without TLS for the file")
         host, port = _authority(url)
         is_vcenter = (host, port) == self._vcenter
         try:
@@ -165,7 +165,9 @@ class FileTransport:
         opened = await self._open(host, port, context, url)
         if _certificate(opened[1]) != known:
             opened[1].transport.abort()
-            raise CertificateError(f"{host}'s certificate is neither trusted nor the one that vCenter knows it by")
+            raise CertificateError(
+                f"{host}'s certificate is neither trusted nor the one that vCenter reports for this host"
+            )
         return opened
 
     async def _open(
@@ -245,7 +247,7 @@ class _Answer:
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserCallbackError):
-            raise ConnectionLostError("what has the file does not answer in HTTP/1.1") from None
+            raise ConnectionLostError("the server that has the file does not respond in HTTP/1.1") from None
 
     # httptools' callbacks.
 
@@ -287,7 +289,7 @@ async def _in_time(action: Awaitable[T], seconds: float | None) -> T:
         async with asyncio.timeout(seconds):
             return await action
     except TimeoutError:
-        raise AnswerTimeoutError(f"nothing of the file has moved for {seconds:g} seconds") from None
+        raise AnswerTimeoutError(f"no data of the file was transferred for {seconds:g} seconds") from None
 
 
 def _head(verb: str, url: str, fields: Mapping[str, str]) -> bytes:

@@ -191,7 +191,7 @@ class Transport:
         except OSError as error:
             raise NotSentError(f"{self._unreachable}: {os_text(error)}") from None
         if not connection.is_open:
-            raise NotSentError(f"{self._unreachable}: it closes connections at once")
+            raise NotSentError(f"{self._unreachable}: it closes connections immediately")
         self._open.add(connection)
         if (tls := connection.tls) is not None:
             self._look_at(tls.getpeercert(binary_form=True) or b"", connection)
@@ -274,4 +274,4 @@ def _context_of_file(options: VCenterOptions) -> ssl.SSLContext:
     try:
         return ssl_context(options)
     except OSError:
-        raise ValueError("it holds no certificate in PEM form") from None
+        raise ValueError("it contains no certificate in PEM format") from None

@@ -146,7 +146,7 @@ class Vim:
             if isinstance(version.error, TransportError):
                 reason = version.error.reason
             code = {} if version.error is None else {"code": code_pb2.UNAVAILABLE}
-            text = f"the release of vCenter's VIM API is not known: {version.problem}"
+            text = f"the release of vCenter's VIM API is unknown: {version.problem}"
             raise GatewayError(Failure.of(reason, text, **code))
         return self._release
 
@@ -154,11 +154,11 @@ class Vim:
         """Whose sessions serve a credential. Raises GatewayError for a session id that is none of this API."""
         if self._shares_sessions:
             if isinstance(credential, SessionId) and not is_cookie(credential.value):
-                raise GatewayError(Failure.of(Reason.CREDENTIALS_MALFORMED, "the session id is none of vCenter's"))
+                raise GatewayError(Failure.of(Reason.CREDENTIALS_MALFORMED, "the session id is not one of vCenter's"))
             return self.parts.sessions
         if isinstance(credential, SessionId):
             text = (
-                f"a session id of vCenter's REST API opens its VIM API from vCenter 8.0.3 on, and this one speaks "
+                "a session id of vCenter's REST API gives access to its VIM API from vCenter 8.0.3 on, and this one is "
                 f"{self._release}; call with a user name and a password"
             )
             raise GatewayError(Failure.of(Reason.VCENTER_TOO_OLD, text))
@@ -334,7 +334,7 @@ class VimClient:
         if isinstance(self._credential, SessionId):
             text = "vCenter does not accept the session id"
             return GatewayError(Failure(code_pb2.UNAUTHENTICATED, "UNAUTHENTICATED", text, domain=VCENTER_DOMAIN))
-        text = "the session with vCenter ended while the call was under way"
+        text = "the session with vCenter ended during the call"
         return GatewayError(Failure.of(Reason.VCENTER_CONNECTION_LOST, text))
 
     async def _end_wait(self, collector: Ref, waiting: asyncio.Future[Any]) -> None:

@@ -82,10 +82,10 @@ class Reader:
             if content.tag == f"{_SOAP}Fault":
                 return Answer(fault=self._fault(content))
             if content.tag != f"{_VIM}{method.name}Response":
-                raise NotReadableError("answers another method")
+                raise NotReadableError("is for another method")
             return Answer(self._result(content, method.result))
         except (ValueError, OverflowError, binascii.Error):
-            raise NotReadableError("has a value of another type than its own") from None
+            raise NotReadableError("has a value of the wrong type") from None
 
     def fault(self, body: bytes) -> Fault | None:
         """The fault in an answer to whatever method, None where there is none. Raises as `read` does."""
@@ -121,7 +121,7 @@ class Reader:
         fault = element.find(f"{_VIM}fault")
         message = element.findtext(f"{_VIM}localizedMessage", "")[:_MAX_TEXT]
         if fault is None:
-            raise NotReadableError("has a fault of no type")
+            raise NotReadableError("has a fault without a type")
         return self._typed_fault(fault, fault.get(_TYPE, "MethodFault"), message, depth)
 
     def _typed_fault(self, element: Element, stated: str, message: str, depth: int = _MAX_DEPTH) -> Fault:
@@ -162,7 +162,7 @@ class Reader:
                     stated = part.get(_TYPE, "")
                     value = (readers.get(stated) or self._reader_of_type(stated))(part, depth)
                 if not path:
-                    raise NotReadableError("has a property of no name")
+                    raise NotReadableError("has a property without a name")
                 if path in _NAMES and isinstance(value, str):
                     value = unescaped_name(value)
                 values[path] = value
@@ -173,7 +173,7 @@ class Reader:
                 if fault is not None:
                     missing[child.findtext(f"{_VIM}path", "")] = self._localized_fault(fault, depth)
         if obj is None:
-            raise NotReadableError("has properties of no object")
+            raise NotReadableError("has properties without an object")
         return obj
 
     def _structure(self, declared: str) -> _Read:

@@ -63,7 +63,7 @@ class VimSessions:
     def session_id(self, response: RestResponse) -> str:
         found = _SET_COOKIE.search(response.headers.get("set-cookie", ""))
         if found is None or not is_cookie(found[1]):
-            text = "vCenter's answer to the login holds no session"
+            text = "vCenter's response to the login has no session"
             raise GatewayError(Failure.of(Reason.VCENTER_RESPONSE_INVALID, text))
         return found[1]
 

@@ -126,7 +126,7 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         _refuse("string", value)
     if _NOT_XML.search(value):
-        raise NotWritableError("holds a control character or another one that XML does not allow")
+        raise NotWritableError("contains a control character or another character that XML does not allow")
     return value.translate(_ESCAPES)
 
 

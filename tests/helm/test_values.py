@@ -43,7 +43,7 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
     (
         "a service account without a password",
         with_config({"secrets": {"tokens": {"value": "tokens: []"}}}, auth=ACCOUNT),
-        "a service account has a name and a password",
+        "a service account requires a name and a password",
     ),
     (
         "a password in passthrough mode",
@@ -53,7 +53,7 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
     (
         "JWTs of any issuer",
         with_config({"secrets": {**PASSWORD, "jwks": {"value": "{}"}}}, auth=ACCOUNT),
-        "a JWT is checked for its issuer and its audience",
+        "JWTs are checked for an issuer and an audience",
     ),
     (
         "ServiceAccounts with any audience",
@@ -95,7 +95,7 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
     (
         "client certificates without TLS",
         with_config({"secrets": {"clientCa": {"value": "A"}}}),
-        "callers show certificates over TLS only",
+        "client certificates require TLS",
     ),
     (
         "names in certificates without authorities",

@@ -645,7 +645,7 @@ async def test_port_in_use(workers: str) -> None:
 
 @pytest.mark.parametrize(
     ("address", "words"),
-    [("nonsense", "HOST:PORT"), ("127.0.0.1:50051", "cannot be the one of the gRPC server")],
+    [("nonsense", "HOST:PORT"), ("127.0.0.1:50051", "must differ from the port of the gRPC server")],
 )
 def test_wrong_addresses(address: str, words: str) -> None:
     """An address that cannot work stops the start with a sentence."""

@@ -98,7 +98,7 @@ class CatalogueReader:
             catalogue = await self.current(client)
         for number, name in enumerate(names):
             if name not in catalogue.counters:
-                raise refuse(f"metrics[{number}]", "is not the name of a metric that vCenter has")
+                raise refuse(f"metrics[{number}]", "is not the name of one of vCenter's metrics")
         return catalogue, [catalogue.counters[name] for name in dict.fromkeys(names)]
 
 

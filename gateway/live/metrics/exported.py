@@ -121,7 +121,7 @@ class ExportedMetrics:
         finally:
             self._vcenter.vim.finish(client.call(view, "DestroyView"))
         if len(chosen) > self._most:
-            text = "metrics.machines fits %d machines, and metrics.max_machines lets %d of them be read"
+            text = "metrics.machines matches %d machines, but metrics.max_machines allows only %d"
             _log.warning(text, len(chosen), self._most)
         # `vm-999` before `vm-1000`.
         first = sorted(chosen, key=lambda vm: (len(vm), vm))[: self._most]

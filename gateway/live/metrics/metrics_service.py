@@ -173,7 +173,7 @@ def _chosen(hub: Hub, selection: Selection) -> list[str]:
     """The machines that match at this moment. Raises GatewayError (INVALID_ARGUMENT) where they are too many."""
     vms = [vm for vm, machine in hub.history.machines.items() if selection.matches(machine)]
     if len(vms) > _MAX_MACHINES:
-        raise refuse("filter", f"matches {len(vms):,} machines, and may match {_MAX_MACHINES:,}")
+        raise refuse("filter", f"matches {len(vms):,} machines; the limit is {_MAX_MACHINES:,}")
     return vms
 
 

@@ -50,7 +50,7 @@
 
 {{- /* What stands before an @ may be a password: the value itself is not said. */}}
 {{- if and $vcenter.url (not (regexMatch "^(?i)https?://[^/?#@\\s]+/?$" $vcenter.url)) }}
-{{- $problems = append $problems "config.vcenter.url is scheme, host and optionally port, nothing else, for instance https://vcenter.example.com" }}
+{{- $problems = append $problems "config.vcenter.url is scheme, host and optionally port, nothing else, for example https://vcenter.example.com" }}
 {{- end }}
 {{- if and $v.simulator.enabled $vcenter.url }}
 {{- $problems = append $problems "simulator.enabled and config.vcenter.url exclude each other: keep one of them" }}
