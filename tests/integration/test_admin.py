@@ -405,8 +405,8 @@ async def test_certificates(tmp_path: Path) -> None:
         theirs = x509.load_pem_x509_certificate(system.simulator.certificate_pem.encode()).not_valid_after_utc
         assert await expiry(certificate="vcenter") == theirs.timestamp()
         page = (await system.admin.get("/"))[1]
-        assert "Own certificate" in page
-        assert "ends soon" in page, "it is valid for an hour"
+        assert "Gateway's certificate" in page
+        assert "expires soon" in page, "it is valid for an hour"
 
 
 async def test_all_metrics(system: System) -> None:

@@ -343,7 +343,7 @@ async def test_workers(tmp_path: Path, issuer: OidcIssuer) -> None:
 async def test_an_operator_sees_that_an_issuer_is_away(tmp_path: Path, issuer: OidcIssuer) -> None:
     """The status page says so, the log says why; SIGHUP fetches the keys when the issuer is back."""
     path = write_settings(tmp_path, issuer, simulator={"enabled": True}, admin={"listen": "127.0.0.1:0"})
-    warning = "Keys of JWTs cannot be fetched"
+    warning = "The keys of JWT issuers cannot be fetched"
     await issuer.stop()
     async with running(tmp_path, *SERVE, "--config", str(path)) as process, aiohttp.ClientSession() as session:
         address = (await process.wait_for(r"admin port (http://[0-9.:]+)"))[1]
