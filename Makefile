@@ -56,7 +56,7 @@ test-fast: $(DESCRIPTORS) ## Runs the unit and contract tests, in about a minute
 test-python: ## Runs the tests that take Python alone with another one (VERSION=3.13), by default the newest
 	@tools/python_test.sh $(VERSION)
 
-bench: $(DESCRIPTORS) build/bench-venv/ready ## Measures the gateway beside others, into docs/benchmarks (ARGS="--quick" for a trial)
+bench: $(DESCRIPTORS) build/bench-venv/ready $(GOVC) ## Measures the gateway beside others, into docs/benchmarks (ARGS="--quick" for a trial)
 	@tests/bench/packages.sh
 	@$(BIN)/python -m tests.bench $(ARGS)
 

@@ -146,6 +146,7 @@ class VmWatching:
                 if batch is not None:
                     for message in stream.of(batch, watcher):
                         yield message
+                    message = b""  # A stream that waits does not keep a page of machines.
                 is_behind = lost_is_told and hub.lost is None
                 if not is_told or is_behind or (batch is not None and batch.is_reset):
                     yield stream.synced(watcher)

@@ -22,12 +22,14 @@ from gateway.live.vms.machine import Machine
 from gateway.live.vms.responses import VmResponses
 from gateway.live.vms.selection import Selection
 
-__all__ = ["Hub", "Lost", "Source"]
+__all__ = ["FEW_MACHINES", "Hub", "Lost", "Source"]
 
 _WOKEN_AT_A_TIME = 10
 _PAUSE_SECONDS = 0.002
 _LOOKS_AT_A_TIME = 1000
 """Looks of one audience at one change: about a millisecond."""
+FEW_MACHINES = 500
+"""With more than these, an audience looks at every change rather than that each machine knows of it."""
 
 
 class Lost(NamedTuple):
@@ -68,9 +70,10 @@ class Hub:
         self._users = 0
         self._responses = responses
         self._audiences: dict[tuple[bytes, int], Audience] = {}
-        self._of_machine: defaultdict[str, set[Audience]] = defaultdict(set)
-        """Audiences of few machines, by these."""
+        self._of_machine: defaultdict[str, list[Audience]] = defaultdict(list)
+        """Audiences of few machines, by these. Lists take a tenth of the memory of sets, and each is short."""
         self._of_any: set[Audience] = set()
+        """All other audiences, which look at every change."""
         self._heard = time.time()
         self._tell_all = False
         self._work = asyncio.Event()
@@ -173,10 +176,11 @@ class Hub:
         audience = self._audiences.get(key)
         if audience is None:
             audience = self._audiences[key] = Audience(self.history, self._responses, selection, fields)
-            if selection.vms is None:
+            if _is_of_few(selection):
+                for vm in selection.vms or ():
+                    self._of_machine[vm].append(audience)
+            else:
                 self._of_any.add(audience)
-            for vm in selection.vms or ():
-                self._of_machine[vm].add(audience)
         return audience
 
     def move(self, watcher: Watcher, selection: Selection) -> None:
@@ -190,9 +194,11 @@ class Hub:
         if audience.watchers:
             return
         del self._audiences[audience.selection.key, audience.fields]
-        self._of_any.discard(audience)
+        if not _is_of_few(audience.selection):
+            self._of_any.discard(audience)
+            return
         for vm in audience.selection.vms or ():
-            self._of_machine[vm].discard(audience)
+            self._of_machine[vm].remove(audience)
             if not self._of_machine[vm]:
                 del self._of_machine[vm]
 
@@ -244,3 +250,7 @@ class Hub:
                 looks = 0
                 await asyncio.sleep(0)
         return woken
+
+
+def _is_of_few(selection: Selection) -> bool:
+    return selection.vms is not None and len(selection.vms) <= FEW_MACHINES
