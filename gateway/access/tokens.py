@@ -1,10 +1,10 @@
-"""Static bearer tokens, known by their hashes.
+"""Static bearer tokens, identified by their hashes.
 
     tokens:
       - identity: ci
         sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 
-A token is to be random and long, for instance from `openssl rand -hex 32`: for such tokens a plain SHA-256 is enough,
+A token must be random and long, for example from `openssl rand -hex 32`: for such tokens, a plain SHA-256 is enough,
 and its digest finds the identity without comparing secrets byte by byte.
 """
 
@@ -26,19 +26,19 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class StaticTokens:
-    """The tokens of one file, which is read again when it changes."""
+    """The tokens of one file, which is reloaded when it changes."""
 
     def __init__(self, path: str) -> None:
         self._file = ReloadedFile(path, parse_tokens)
 
     def identity(self, token: str) -> str | None:
-        """Whose token this is, None for nobody's."""
+        """The identity of a token, None if it is unknown."""
         return self._file.current().get(hashlib.sha256(token.encode()).hexdigest())
 
 
 def parse_tokens(content: bytes) -> Mapping[str, str]:
-    """Identities by the hashes of their tokens; an empty list revokes all tokens. Raises ValueError with a sentence
-    that holds no hash."""
+    """Identities by the hashes of their tokens; an empty list revokes all tokens. Raises ValueError with a readable
+    message that contains no hash."""
     try:
         entries = read_yaml(content)["tokens"]
         if not isinstance(entries, list):
