@@ -1,7 +1,7 @@
 """Client certificates: which of their names count, and which of these are accepted.
 
 The names are read from the certificate itself. gRPC's own list of them ends each at a NUL, so that a certificate for
-`ci\\0.evil.example` would be one for `ci`, and does not tell e-mail addresses from DNS names.
+`ci\\0.evil.example` would be one for `ci`, and does not distinguish email addresses from DNS names.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""What can be configured, and where each value comes from.
+"""All settings, and the sources of their values.
 
-One table, the model, gives everything else: the flags of `serve`, the environment variables, the keys of the
-configuration file, the checks, and docs/reference/configuration.md. A flag beats the environment, which beats the file.
-What a setting is called follows from its place: `vcenter.ca_file` in the file is the flag `--vcenter-ca-file` and the
-variable `GATEWAY_VCENTER_CA_FILE`; the section `server` is left out, and what a section is there for has its name
-alone: `--vcenter`, `--simulator`, `--tracing`. Where values come from is the matter of gateway.configuration.
+Everything else follows from one model: the flags of `serve`, the environment variables, the keys of the configuration
+file, the checks, and docs/reference/configuration.md. A flag takes precedence over the environment, which takes
+precedence over the file. The name of a setting follows from its place: `vcenter.ca_file` in the file is the flag
+`--vcenter-ca-file` and the variable `GATEWAY_VCENTER_CA_FILE`; names omit the section `server`, and the main setting of
+a section has only the section's name: `--vcenter`, `--simulator`, `--tracing`. gateway.configuration reads the values
+from their sources.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ __all__ = [
 
 
 class Settings(Section):
-    """Everything that can be configured. Immutable."""
+    """All settings. Immutable."""
 
     server: ServerSettings = ServerSettings()
     tls: TlsSettings = TlsSettings()
@@ -73,7 +74,7 @@ class Settings(Section):
         return self
 
     def _contradictions(self) -> Iterator[tuple[str, ...]]:
-        """What is wrong with the settings as a whole: a sentence, and the keys it is about."""
+        """The contradictions between settings: a message, and the keys that it is about."""
         tls, auth = self.tls, self.auth
         if self.simulator.enabled and self.vcenter.url is not None:
             yield "--vcenter and --simulator exclude each other: keep one of them", "vcenter.url", "simulator.enabled"
@@ -136,7 +137,7 @@ class Settings(Section):
             )
 
     def _confusable_issuers(self) -> Iterator[tuple[str, ...]]:
-        """Issuers of which a token, or a name, could be either's."""
+        """Issuers that could be confused, because a token or a name could be from either."""
         issuers = self.auth.issuers
         concerns = ("auth.jwks_file", "auth.jwt.issuers")
         names = [each.issuer for each in issuers if each.issuer]
@@ -158,7 +159,7 @@ class Settings(Section):
 
     @property
     def anonymous_allowed(self) -> bool:
-        """Whether callers need no credentials: with the simulator only, and only where no other machine can call."""
+        """Whether callers need no credentials: only with the simulator, and only if no other machine can call."""
         return self.simulator.enabled and self.is_local and self.auth.mode == "passthrough"
 
 
@@ -189,7 +190,7 @@ def reference_table() -> str:
 
 
 def issuers_table() -> str:
-    """What an issuer in `auth.jwt.issuers` has, as a Markdown table, for docs/reference/configuration.md."""
+    """The keys of an issuer in `auth.jwt.issuers` as a Markdown table, for docs/reference/configuration.md."""
     rows = ["| Key | Value | Default | Description |", "|---|---|---|---|"]
     for field, info in IssuerSettings.model_fields.items():
         key = Setting("auth.jwt.issuers[]", field, info)

@@ -1,4 +1,4 @@
-"""Settings about callers: whose vCenter identity is used, how callers prove who they are, and what they may do."""
+"""Settings about callers: whose vCenter identity is used, how callers authenticate, and what they may do."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class AuthSettings(Section):
 
     @property
     def issuers(self) -> tuple[IssuerSettings, ...]:
-        """All issuers of JWTs: that of `jwks_file` is one like the others."""
+        """All JWT issuers, including that of `jwks_file`."""
         if self.jwks_file is None:
             return self.jwt.issuers
         of_file = IssuerSettings.model_construct(
@@ -75,5 +75,5 @@ class AuthSettings(Section):
 
     @property
     def callers_are_known(self) -> bool:
-        """Whether there is a way for callers to prove who they are."""
+        """Whether callers can authenticate."""
         return bool(self.certificates or self.tokens_file or self.jwks_file or self.jwt.issuers)

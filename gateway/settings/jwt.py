@@ -1,4 +1,4 @@
-"""Settings about the issuers of callers' JWTs: whose tokens are accepted, and where the keys come from."""
+"""Settings of JWT issuers: whose tokens are accepted, and where the keys come from."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.settings.section import SECONDS, SWITCH, Address, ReadableFile, Sec
 __all__ = ["ALGORITHMS", "Algorithms", "IssuerSettings", "JwtSettings"]
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""What may be allowed: asymmetric algorithms. With a shared secret, whoever can check a token can make one."""
+"""The supported algorithms, all asymmetric: with a shared secret, anyone who can verify a token can forge one."""
 _ONE_OF = "one of discovery, kubernetes, jwks_url and jwks_file"
 
 
@@ -30,7 +30,7 @@ def _read(value: Any) -> Any:
 Algorithms = Annotated[Words, AfterValidator(_check_algorithms)]
 """One or more of `ALGORITHMS`."""
 KeyUrl = Annotated[str, AfterValidator(checked_key_url)]
-"""Where keys may be fetched from: by HTTPS, or on this machine."""
+"""A URL from which keys may be fetched: over HTTPS, or on this machine."""
 
 
 class IssuerSettings(Section):
@@ -109,12 +109,12 @@ class IssuerSettings(Section):
 
     @property
     def own_names(self) -> str:
-        """What all names begin with that this issuer gives, and that no other issuer may give."""
+        """The prefix of all names that this issuer assigns, and that no other issuer may assign."""
         return self.identity_prefix + ("system:serviceaccount:" if self.kubernetes else "")
 
 
 class JwtSettings(Section):
-    """The issuers, beside the one of `auth.jwks_file`."""
+    """The issuers, in addition to the one of `auth.jwks_file`."""
 
     issuers: Annotated[tuple[IssuerSettings, ...], BeforeValidator(_read)] = setting(
         (),

@@ -112,7 +112,7 @@ class ServerSettings(Section):
 
 
 class TlsSettings(Section):
-    """TLS towards the callers. Renewed files are in use within a second, for new connections."""
+    """TLS for callers. Renewed files are in use within a second, for new connections."""
 
     cert_file: ReadableFile | None = setting(
         None,
@@ -131,7 +131,7 @@ class TlsSettings(Section):
 
 
 class LogSettings(Section):
-    """What is logged, on standard error."""
+    """The log, on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = setting(
         "info", "Lowest level of the lines that the gateway writes.", "debug, info, warning or error"

@@ -1,4 +1,4 @@
-"""Settings of the traces. Everything about the collector is in OpenTelemetry's own environment variables."""
+"""Settings of traces. OpenTelemetry's own environment variables configure the collector."""
 
 from __future__ import annotations
 

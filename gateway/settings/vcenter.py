@@ -1,4 +1,4 @@
-"""Settings of the way to vCenter, and of the embedded one."""
+"""Settings of the connection to vCenter, and of the embedded simulator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["RetrySettings", "SimulatorSettings", "VCenterSettings"]
 
 
 class RetrySettings(Section):
-    """How often and when a call is sent to vCenter again."""
+    """How often and when calls to vCenter are retried."""
 
     tries: int = setting(
         3,
@@ -54,7 +54,7 @@ class RetrySettings(Section):
 
 
 class VCenterSettings(Section):
-    """The way to vCenter."""
+    """The connection to vCenter."""
 
     url: str | None = setting(
         None,
@@ -172,7 +172,7 @@ class VCenterSettings(Section):
 
 
 class SimulatorSettings(Section):
-    """The embedded vCenter."""
+    """The embedded simulator."""
 
     enabled: bool = setting(False, "Serves the embedded vCenter simulator instead of a vCenter.", SWITCH)
     vms: int = setting(
