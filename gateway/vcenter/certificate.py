@@ -1,7 +1,7 @@
-"""vCenter's certificate in words: whom it is for, whether it is trusted, and what to do where it is not.
+"""Explains vCenter's certificate: its names, whether it is trusted, and what to do if it is not.
 
-It is looked at first, whether it is trusted or not, and then tried, to tell what stands in the way. Everything here
-blocks; `check` uses it, and the gateway where a certificate was refused.
+The certificate is first read without verification, and then verified, to find the problem. Everything here blocks;
+`check` uses it, and the gateway if it rejected a certificate.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from gateway.vcenter.proxy import open_socket
 __all__ = ["CertificateFindingError", "check_certificate", "described", "ends_soon"]
 
 _SOON = timedelta(days=30)
-# For a port that may wait for a whole line, which a greeting in the other protocol does not hold.
+# For a port that may wait for a whole line, which a greeting in the other protocol does not contain.
 _PROBE_SECONDS = 5.0
 
-# OpenSSL's numbers of what can be wrong with a certificate.
+# OpenSSL's error codes for certificates.
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _UNTRUSTED = frozenset({2, 18, 19, 20, 21, 27})
 _WRONG_NAME = frozenset({62, 64})
 
 
 class CertificateFindingError(Exception):
-    """What is amiss, and what to do about it. Where it is `usable`, vCenter can be called all the same."""
+    """A problem with the certificate, and the remedy. If it is `usable`, vCenter can be called anyway."""
 
     def __init__(self, text: str, advice: str, *, usable: bool = False) -> None:
         super().__init__(text)
@@ -38,7 +38,7 @@ class CertificateFindingError(Exception):
 
 
 def check_certificate(options: VCenterOptions, host: str, port: int) -> str:
-    """What the certificate says. Raises CertificateFindingError when it is not trusted, or should change."""
+    """A description of the certificate. Raises CertificateFindingError if it is not trusted, or should be replaced."""
     if not options.url.startswith("https:"):
         if _speaks_tls(options, host, port):
             raise CertificateFindingError(
@@ -76,7 +76,7 @@ def check_certificate(options: VCenterOptions, host: str, port: int) -> str:
 
 
 def _presented(options: VCenterOptions, host: str, port: int) -> tuple[str, x509.Certificate]:
-    """The certificate that is shown, whether it is trusted or not."""
+    """The presented certificate, whether it is trusted or not."""
     try:
         with _handshake(options, host, port, _unverified(), options.connect_timeout) as connection:
             shown = connection.getpeercert(binary_form=True) or b""
@@ -120,7 +120,7 @@ def _verify(options: VCenterOptions, host: str, port: int, certificate: x509.Cer
 
 
 def ends_soon(certificate: x509.Certificate, now: datetime) -> str:
-    """When a certificate ends, where that is within 30 days; else empty."""
+    """When a certificate expires, if within 30 days; else empty."""
     left = certificate.not_valid_after_utc - now
     if left >= _SOON:
         return ""
@@ -161,7 +161,7 @@ def _handshake(options: VCenterOptions, host: str, port: int, context: ssl.SSLCo
 
 
 def described(certificate: x509.Certificate) -> str:
-    """Whom a certificate is for, who made it, and how long it is valid."""
+    """The names, issuer and validity of a certificate."""
     issuer = "self-signed" if certificate.issuer == certificate.subject else f"by {certificate.issuer.rfc4514_string()}"
     names = ", ".join(_names(certificate)) or certificate.subject.rfc4514_string()
     return f"certificate for {names}, {issuer}, valid until {certificate.not_valid_after_utc:%Y-%m-%d}"
