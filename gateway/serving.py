@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass
 
 from gateway.calls import Basic
 from gateway.errors import GatewayError, Reason
@@ -40,6 +39,9 @@ if TYPE_CHECKING:
 __all__ = ["Backend", "ServerEndedError", "introduce", "run", "simulator"]
 
 _log = logging.getLogger(__name__)
+_YOUNG_OBJECTS = 700
+"""How many new objects the garbage collector waits for: Python's usual number, which the command line raises to load
+faster."""
 
 
 class ServerEndedError(Exception):
@@ -129,6 +131,7 @@ async def run(
         # What is there now stays: the garbage collector need not look at it again and again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(_YOUNG_OBJECTS)
         _log.info("serving %s on port %d%s", vcenter.url, port, also)
         if admin:
             admin.not_ready = None
@@ -283,17 +286,18 @@ def _warn(settings: Settings) -> None:
 def _warn_of_proxy(vcenter: VCenterOptions) -> None:
     """Says that a proxy is not used, which somebody may count on; never its address, which may hold a password."""
     parts = urlsplit(vcenter.url)
-    if vcenter.proxy is not None or proxy_bypass(parts.hostname or ""):
+    names = [word for name in (f"{parts.scheme}_proxy", "all_proxy") for word in (name, name.upper())]
+    variable = next((name for name in names if os.environ.get(name)), None)
+    if variable is None or vcenter.proxy is not None:
         return
-    for name in (f"{parts.scheme}_proxy", "all_proxy"):
-        for variable in (name, name.upper()):
-            if os.environ.get(variable):
-                _log.warning(
-                    "the environment variable %s is ignored: vCenter is called directly; set vcenter.proxy to use a "
-                    "proxy, or put vCenter's host into NO_PROXY",
-                    variable,
-                )
-                return
+    from urllib.request import proxy_bypass  # A whole HTTP client, for the few who have such a variable.
+
+    if not proxy_bypass(parts.hostname or ""):
+        _log.warning(
+            "the environment variable %s is ignored: vCenter is called directly; set vcenter.proxy to use a "
+            "proxy, or put vCenter's host into NO_PROXY",
+            variable,
+        )
 
 
 def _server_options(server: ServerSettings, *, reuse_port: bool) -> ServerOptions:

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	_ "google.golang.org/grpc/health" // Without it, gRPC ignores the service config's healthCheckConfig.
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -28,6 +29,8 @@ const (
 	keepaliveTimeout = 20 * time.Second
 	// The gateway sends this much by default; gRPC would take 4 MiB.
 	maxResponseBytes = 32 << 20
+	// vcenterKey is the metadata by which a fleet's address chooses the vCenter.
+	vcenterKey = "x-vcenter"
 )
 
 // serviceConfig balances over all addresses of the target, leaves those that are about to stop, and repeats reads while
@@ -49,8 +52,8 @@ var serviceConfig string
 //   - all addresses of target take turns, and those that are about to stop are left in time,
 //   - a connection that is silent during a call is probed every minute.
 //
-// Connect fails when a file cannot be read, when credentials cannot be sent, and when they would travel in plain text
-// to another host.
+// Connect fails when a file cannot be read, when credentials or the name of a vCenter cannot be sent, and when
+// credentials would travel in plain text to another host.
 func Connect(target string, options ...Option) (*grpc.ClientConn, error) {
 	s := settings{timeout: defaultTimeout}
 	for _, option := range options {
@@ -59,6 +62,9 @@ func Connect(target string, options ...Option) (*grpc.ClientConn, error) {
 	transport, err := s.transport()
 	if err != nil {
 		return nil, err
+	}
+	if s.hasVCenter && !sendable(s.vcenter) {
+		return nil, errors.New("vcentergateway: the name of the vCenter is empty or has characters that cannot be sent")
 	}
 	callOptions := []grpc.CallOption{grpc.MaxCallRecvMsgSize(maxResponseBytes)}
 	if s.credentials != nil {
@@ -72,7 +78,7 @@ func Connect(target string, options ...Option) (*grpc.ClientConn, error) {
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: keepaliveTimeout}),
 		grpc.WithUserAgent("vcenter-gateway-go/" + version),
 		grpc.WithChainUnaryInterceptor(s.invoke),
-		grpc.WithChainStreamInterceptor(openStream),
+		grpc.WithChainStreamInterceptor(s.openStream),
 	}, s.dialOptions...)...)
 	if err != nil {
 		return nil, fmt.Errorf("vcentergateway: %w", err)
@@ -92,6 +98,8 @@ type settings struct {
 	tlsFiles               []func(*tls.Config) error
 	credentials            credentials.PerRPCCredentials
 	credentialsInPlaintext bool
+	vcenter                string
+	hasVCenter             bool
 	timeout                time.Duration
 	dialOptions            []grpc.DialOption
 }
@@ -106,6 +114,12 @@ func WithCredentials(c credentials.PerRPCCredentials) Option {
 // them. It is for networks that encrypt on their own, such as a service mesh.
 func WithCredentialsInPlaintext() Option {
 	return func(s *settings) { s.credentialsInPlaintext = true }
+}
+
+// WithVCenter selects the vCenter that serves all calls and streams, where one address serves several. A call can select
+// another one by its metadata: metadata.AppendToOutgoingContext(ctx, "x-vcenter", "west").
+func WithVCenter(name string) Option {
+	return func(s *settings) { s.vcenter, s.hasVCenter = name, true }
 }
 
 // WithDefaultTimeout sets how long a call may take whose context has no deadline: a minute without this option, any
@@ -136,7 +150,15 @@ func (s *settings) checkCredentials(target string) error {
 	return nil
 }
 
-// invoke gives a call a deadline and turns what it fails with into an *Error.
+// addressed adds the name of the vCenter to the metadata of a call that has none.
+func (s *settings) addressed(ctx context.Context) context.Context {
+	if own, _ := metadata.FromOutgoingContext(ctx); !s.hasVCenter || len(own.Get(vcenterKey)) > 0 {
+		return ctx
+	}
+	return metadata.AppendToOutgoingContext(ctx, vcenterKey, s.vcenter)
+}
+
+// invoke gives a call a vCenter and a deadline, and turns what it fails with into an *Error.
 func (s *settings) invoke(
 	ctx context.Context, method string, request, response any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker,
 	options ...grpc.CallOption,
@@ -146,6 +168,7 @@ func (s *settings) invoke(
 		ctx, cancel = context.WithTimeout(ctx, s.timeout)
 		defer cancel()
 	}
+	ctx = s.addressed(ctx)
 	// gRPC sets the peer of a call that it has sent.
 	var gateway peer.Peer
 	if err := invoke(ctx, method, request, response, conn, append(options, grpc.Peer(&gateway))...); err != nil {

@@ -9,13 +9,13 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// openStream opens a stream whose errors are an *Error. A stream has no deadline but that of its context: nobody knows
+// openStream opens a stream with a vCenter, whose errors are an *Error. A stream has no deadline but that of its context: nobody knows
 // how long it is of use.
-func openStream(
+func (s *settings) openStream(
 	ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer,
 	options ...grpc.CallOption,
 ) (grpc.ClientStream, error) {
-	stream, err := open(ctx, desc, conn, method, options...)
+	stream, err := open(s.addressed(ctx), desc, conn, method, options...)
 	if err != nil {
 		// gRPC fails here only while it has no connection for the stream.
 		return nil, newError(err, false)

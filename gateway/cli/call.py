@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gateway.cli.connection import ConnectionCommand, connection_options
-from gateway.cli.name_completion import complete_file, complete_names
-from gateway.cli.parameter_types import FORMATS, Seconds
+from gateway.cli.name_completion import complete_names
+from gateway.cli.parameter_types import FORMATS, Seconds, complete_file
 from gateway.cli.place import Place
 from gateway.cli.rpcs import complete_rpc, resolve_rpc
-from gateway.contract import Rest, load_contract
 
 if TYPE_CHECKING:
     from gateway.cli.identifiers import IdentifierField
@@ -33,6 +32,7 @@ class _CallCommand(ConnectionCommand):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if rpc := self._rpc_in(ctx, list(args)):
             from gateway.cli.identifiers import identifier_fields
+            from gateway.contract import load_contract
 
             contract = load_contract()
             taken = {flag for item in self.params for flag in (*item.opts, *item.secondary_opts)} | {"--help"}
@@ -100,6 +100,7 @@ Change something:
 \b
 Call many times, with a request on each line:
   vcenter-gateway call GetPower requests.jsonl > answers.jsonl
+  vcenter-gateway call StartVm requests.jsonl --parallel 4
   printf '{"vm": "vm-%d"}\\n' 1001 1002 1003 | vcenter-gateway call GetPower --lines -
 
 \b
@@ -131,6 +132,14 @@ Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 
     help="Makes a call for each line of REQUEST over one connection, and prints the answers in the same order. Implied "
     "by files that end in .jsonl or .ndjson. An rpc that streams its requests is called once, with all lines.",
 )
+@click.option(
+    "-P",
+    "--parallel",
+    type=click.IntRange(1, 64),
+    metavar="NUMBER",
+    show_default="8 for rpcs that only read, else 1",
+    help="With --lines: how many calls are in flight at the same time, at most 64. The answers stay in order.",
+)
 @click.option("--template", is_flag=True, help="Prints a template for REQUEST in YAML, with the required fields.")
 @click.option("--full", is_flag=True, help="With --template: adds the optional fields as comments.")
 @connection_options(to_vcenter=True)
@@ -161,6 +170,7 @@ def call(
     output: str,
     wait: bool,
     lines: bool,
+    parallel: int | None,
     template: bool,
     full: bool,
     place: Place,
@@ -171,6 +181,8 @@ def call(
     **identifiers: Any,
 ) -> None:
     """Calls one RPC and prints what it answers."""
+    from gateway.contract import Rest, load_contract
+
     contract = load_contract()
     method = contract.methods[resolve_rpc(rpc)]
     if template or full:
@@ -193,6 +205,7 @@ def call(
         request_text,
         flags,
         lines,
+        parallel,
         read_metadata(metadata),
     )
 

@@ -17,8 +17,8 @@ import click
 
 from gateway.cli.connection import ConnectionCommand
 from gateway.cli.guest import Session, guest_options, opened
-from gateway.cli.name_completion import complete_file
 from gateway.cli.output import Exit, echo
+from gateway.cli.parameter_types import complete_file
 from gateway.cli.progress import Progress
 
 __all__ = ["cp"]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import platform
 import sys
 from pathlib import Path
 
@@ -12,7 +10,6 @@ import click
 
 from gateway import __version__
 from gateway.cli.output import Exit, echo
-from gateway.contract import load_contract
 
 __all__ = ["descriptors", "routes", "version"]
 
@@ -35,6 +32,8 @@ def routes(words: tuple[str, ...], as_json: bool) -> None:
 
     SINCE is the version of the vSphere API that brought the operation, where it is known: `8.0.0.0` is vCenter 8.0.
     """
+    from gateway.contract import load_contract
+
     methods = [
         method
         for method in load_contract().methods.values()
@@ -84,6 +83,8 @@ def descriptors(output: Path | None) -> None:
 
     It has all imports and comments. Without -o it goes to standard output, which must not be a terminal.
     """
+    from gateway.contract import load_contract
+
     content = load_contract().descriptor_set
     if output is not None:
         try:
@@ -99,7 +100,9 @@ def descriptors(output: Path | None) -> None:
 @click.command()
 def version() -> None:
     """Prints the version of the gateway and of what it runs on."""
-    contract = load_contract()
-    click.echo(f"vcenter-gateway {__version__} ({len(contract.services)} services, {len(contract.methods)} rpcs)")
+    import importlib.metadata
+    import platform
+
+    click.echo(f"vcenter-gateway {__version__}")
     grpcio = importlib.metadata.version("grpcio")
     click.echo(f"Python {platform.python_version()}, grpcio {grpcio}, {platform.system()} {platform.machine()}")

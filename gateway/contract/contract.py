@@ -290,11 +290,14 @@ def build_contract(descriptor_set: bytes) -> Contract:
 
 
 def _files(descriptor_set: bytes) -> list[tuple[str, bytes]]:
-    """The names of the files in a descriptor set, and each file serialized. Raises ContractError."""
+    """The names of the files of a descriptor set, and each of them serialized, without comments. Raises
+    ContractError."""
     try:
         files = descriptor_pb2.FileDescriptorSet.FromString(descriptor_set).file
     except DecodeError:
         raise ContractError("the descriptor set cannot be read") from None
+    for file in files:
+        file.ClearField("source_code_info")  # Three quarters of the set, of which no call needs anything.
     return [(file.name, file.SerializeToString()) for file in files]
 
 
@@ -348,28 +351,33 @@ class _Reader:
             self._read_message(f"{full_name}.{nested.name}", nested)
         for item in message.enum_type:
             self.enums[f"{full_name}.{item.name}"] = self._pool.FindEnumTypeByName(f"{full_name}.{item.name}")
-        required = {
-            field.name for field in message.field if self._required_number in field.options.Extensions[self._behavior]
-        }
+        # To look for an option where there is none costs as much as to read one.
+        items = [item for item in message.field if item.HasField("options")]
+        required = {item.name for item in items if self._required_number in item.options.Extensions[self._behavior]}
         if required:
             self.required[full_name] = frozenset(required)
-        for text in [item for item in message.field if item.options.Extensions[self._json_text_option]]:
-            if text.type != FieldDescriptor.TYPE_STRING:
-                raise ContractError(f"field {full_name}.{text.name}: only a string can hold JSON as text")
-            self.json_texts.add(f"{full_name}.{text.name}")
-        for item in message.field:
-            if item.HasField("options"):
-                self._read_resources(descriptor, item)
-                if item.options.HasExtension(self._moved_option):
-                    told = item.options.Extensions[self._moved_option]
-                    self.moved[f"{full_name}.{item.name}"] = Moved(told.since, told.header, told.query)
-        for text in [item for item in message.field if item.options.Extensions[self._open_enum_option]]:
-            self.open_enums[f"{full_name}.{text.name}"] = self._open_enum(f"{full_name}.{text.name}", text)
+        for item in items:
+            self._read_field(descriptor, item)
+        if not message.HasField("options"):
+            return
         if message.options.Extensions[self._error_data_option]:
             self.error_data.add(full_name)
         unions = tuple(self._read_union(descriptor, union) for union in message.options.Extensions[self._unions_option])
         if unions:
             self.unions[full_name] = unions
+
+    def _read_field(self, descriptor: Descriptor, item: Any) -> None:
+        full_name, options = f"{descriptor.full_name}.{item.name}", item.options
+        if options.Extensions[self._json_text_option]:
+            if item.type != FieldDescriptor.TYPE_STRING:
+                raise ContractError(f"field {full_name}: only a string can hold JSON as text")
+            self.json_texts.add(full_name)
+        self._read_resources(descriptor, item)
+        if options.HasExtension(self._moved_option):
+            told = options.Extensions[self._moved_option]
+            self.moved[full_name] = Moved(told.since, told.header, told.query)
+        if name := options.Extensions[self._open_enum_option]:
+            self.open_enums[full_name] = self._open_enum(full_name, item, name)
 
     def _read_resources(self, descriptor: Descriptor, item: Any) -> None:
         for option, of_keys in ((self._resource_option, False), (self._key_resource_option, True)):
@@ -382,8 +390,7 @@ class _Reader:
                 except ResourceError as error:
                     raise ContractError(f"field {descriptor.full_name}.{item.name}: {error}") from None
 
-    def _open_enum(self, full_name: str, text: Any) -> str:
-        name = text.options.Extensions[self._open_enum_option]
+    def _open_enum(self, full_name: str, text: Any, name: str) -> str:
         if text.type != FieldDescriptor.TYPE_STRING:
             raise ContractError(f"field {full_name}: only a string can hold values of an open enum")
         try:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from logging import getLogger
 from typing import Any
 
+from google.protobuf.message import Message
 from google.rpc import code_pb2
 
 from gateway.calls import Call
@@ -19,6 +20,7 @@ from gateway.live.endings import Endings, afterwards
 from gateway.live.guest import Guest
 from gateway.live.messages import Messages
 from gateway.live.required import refuse
+from gateway.live.wire import joined
 from gateway.vcenter.retry import TOO_MANY_STREAMS_SECONDS
 
 __all__ = ["MAX_CHUNK", "GuestFiles"]
@@ -38,6 +40,7 @@ class GuestFiles:
 
     def __init__(self, message: Messages, endings: Endings, most: int) -> None:
         self._message = message
+        self._chunk_number = message.type("DownloadFileResponse").DESCRIPTOR.fields_by_name["chunk"].number
         self._endings = endings
         self._most = most
         self._under_way = 0
@@ -69,7 +72,7 @@ class GuestFiles:
                 await guest.do("FilesService/UpdateFile", path=start.path, file_attributes=after_move)
         return self._message("UploadFileResponse", size=content.size, sha256=content.sha256)
 
-    async def download(self, call: Call, guest: Guest) -> AsyncGenerator[Any, None]:
+    async def download(self, call: Call, guest: Guest) -> AsyncGenerator[Message | bytes, None]:
         """Sends the file. Raises GatewayError."""
         request: Any = call.message
         offset, chunk_size = request.offset, request.chunk_size if request.HasField("chunk_size") else _CHUNK
@@ -89,13 +92,20 @@ class GuestFiles:
                 try:
                     async with guest.reading(request.path, offset) as pieces:
                         async for chunk in _grouped(pieces, chunk_size):
-                            digest.update(chunk)
-                            sent += len(chunk)
-                            yield self._message("DownloadFileResponse", chunk=chunk)
+                            for piece in chunk:
+                                digest.update(piece)
+                                sent += len(piece)
+                            yield self._carried(chunk)
                 except GatewayError as error:
                     raise (_shorter() if error.failure.reason == _RANGE_NOT_SATISFIABLE else error) from None
             ended = self._message("DownloadEnded", size=sent, sha256=digest.hexdigest())
             yield self._message("DownloadFileResponse", ended=ended)
+
+    def _carried(self, chunk: list[bytes]) -> bytes:
+        """The message with a part of the file. Its pieces are not needed any more."""
+        message = joined(self._chunk_number, chunk)
+        chunk.clear()
+        return message
 
     async def _remove(self, call: Call, guest: Guest, path: str) -> bool:
         """Whether a temporary file is gone, also when whoever waits for that leaves."""
@@ -159,6 +169,7 @@ class _Content:
             chunk: bytes = request.chunk  # type: ignore[attr-defined]
             if request.WhichOneof("message") != "chunk":
                 raise refuse("start", "must be set in the first message, and in no other")
+            del request  # Has the same bytes once more.
             if len(chunk) > MAX_CHUNK:
                 raise refuse("chunk", f"must have at most {MAX_CHUNK} bytes")
             self.size += len(chunk)
@@ -235,21 +246,22 @@ def _beside(path: str) -> str:
     return f"{path[: end + 1]}.vcenter-gateway-{os.urandom(8).hex()}"
 
 
-async def _grouped(pieces: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
-    """The same bytes in pieces of exactly this size, but for the last one."""
+async def _grouped(pieces: AsyncIterator[bytes], size: int) -> AsyncIterator[list[bytes]]:
+    """The same bytes in groups of pieces with exactly this size together, but for the last one."""
     waiting: list[bytes] = []
     length = 0
     async for piece in pieces:
         begin = 0
         while length + len(piece) - begin >= size:
             end = begin + size - length
-            yield b"".join([*waiting, piece[begin:end]])
+            waiting.append(piece[begin:end])
+            yield waiting
             waiting, length, begin = [], 0, end
         if begin < len(piece):
             waiting.append(piece[begin:])
             length += len(piece) - begin
     if waiting:
-        yield b"".join(waiting)
+        yield waiting
 
 
 def _mismatch(text: str) -> GatewayError:

@@ -63,15 +63,10 @@ class GuestService:
         return await self._files.upload(call, Guest(self._tools, call, start.vm, start.credentials), start)
 
     @serves("vcenter.gateway.v1.GuestService/DownloadFile")
-    async def download_file(self, call: Call) -> AsyncIterator[Any]:
+    def download_file(self, call: Call) -> AsyncIterator[Any]:
         """Raises GatewayError."""
         request: Any = call.message
-        chunks = self._files.download(call, Guest(self._tools, call, request.vm, request.credentials))
-        try:
-            async for message in chunks:
-                yield message
-        finally:
-            await chunks.aclose()
+        return self._files.download(call, Guest(self._tools, call, request.vm, request.credentials))
 
     def _told(self, event: Started | Output | Ended | None) -> Any:
         if isinstance(event, Output):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,7 +143,7 @@ def stream_handler(
         sent = 0
         writing: asyncio.Future[bool] | None = None
         try:
-            call = await arrival.call(await _request(context), _further(context, binding) if takes_requests else None)
+            call = await arrival.call(await _request(context), _Further(context, binding) if takes_requests else None)
             door.admission.authorize(call)
             events.call_started(call)
 
@@ -160,6 +160,7 @@ def stream_handler(
                             raise GatewayError(_NOT_READ)
                         sent += 1
                         events.message_sent(call)
+                        del message  # May be a MiB of a file, and the next one takes its time.
                 finally:
                     await messages.aclose()  # type: ignore[attr-defined] # an async generator's
 
@@ -191,19 +192,27 @@ async def _request(context: Any) -> bytes | Failure:
     return NO_REQUEST if data is None else data
 
 
-async def _further(context: Any, binding: Binding) -> AsyncIterator[Message]:
-    """The messages after the first one. Raises GatewayError (INVALID_ARGUMENT) for one that cannot be read, or does not
-    come."""
-    while True:
+class _Further:
+    """The messages after the first one. Reading raises GatewayError (INVALID_ARGUMENT) for one that cannot be read, or
+    does not come. No generator: it would keep each message until it has the next one."""
+
+    def __init__(self, context: Any, binding: Binding) -> None:
+        self._context = context
+        self._binding = binding
+
+    def __aiter__(self) -> _Further:
+        return self
+
+    async def __anext__(self) -> Message:
         try:
             async with asyncio.timeout(NEXT_REQUEST_SECONDS):
-                data = await read(context)
+                data = await read(self._context)
         except TimeoutError:
             text = f"the next message of the request has not arrived within {NEXT_REQUEST_SECONDS:g} seconds"
             raise GatewayError(Failure.of(Reason.REQUEST_INVALID, text)) from None
         if data is None:
-            return
-        yield parsed(binding, data)
+            raise StopAsyncIteration
+        return parsed(self._binding, data)
 
 
 async def _watch(door: Door, arrival: Arrival, call: Call, stream: _OpenStream, check_seconds: float) -> None:

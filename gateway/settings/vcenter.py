@@ -125,7 +125,7 @@ class VCenterSettings(Section):
     max_transfers: int = setting(
         32,
         "Maximum number of files that one worker copies to and from guests at a time. Additional transfers are "
-        "refused. Each uses a connection and up to 8 MiB of memory.",
+        "refused. Each uses a connection and less than 4 MiB of memory.",
         "a whole number from 1 to 1000",
         ge=1,
         le=1000,

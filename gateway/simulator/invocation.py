@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.simulator import errors
-from gateway.simulator.catalogue import NOW_A_HEADER, RENAMED, Operation, Structure
+from gateway.simulator.catalogue import NOW_A_HEADER, RENAMED, Operation, Structure, Type
 
-__all__ = ["CLASS", "Invocation", "of_parameters"]
+__all__ = ["CLASS", "Invocation", "of_parameters", "type_of_parameter"]
 
 CLASS = "@class"
 """The field that names the type of a structure where the type is not known from elsewhere."""
@@ -58,6 +58,18 @@ def of_parameters(operation: Operation, parameters: Mapping[str, Any], headers: 
         else:
             query[name] = list(_texts(value))
     return Invocation(operation, path, query, lambda: body, body is not None, headers)
+
+
+def type_of_parameter(operation: Operation, name: str) -> Type:
+    """The type of a parameter; that of a filter, which has no type in the catalogue, is seen from its fields."""
+    body = operation.body
+    if name in operation.query:
+        return operation.query[name].type
+    if isinstance(body, Structure):
+        if not operation.takes_fields:
+            return body.name
+        return body.fields[name].type if name in body.fields else "dynamic"
+    return body or "dynamic"
 
 
 def _identifier(operation: Operation, name: str, value: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from gateway.simulator import errors
 from gateway.simulator.catalogue import Catalogue, Operation, Structure, Type
 from gateway.simulator.exchange import SESSION_HEADER, Request, Response
-from gateway.simulator.invocation import CLASS, Invocation, of_parameters
+from gateway.simulator.invocation import CLASS, Invocation, of_parameters, type_of_parameter
 
 __all__ = ["PATH", "JsonRpc"]
 
@@ -78,7 +78,9 @@ class JsonRpc:
             raise _no_operation(message)
         try:
             (fields,) = message.input["STRUCTURE"].values()
-            parameters = {name: self._plain(_type_of(operation, name), value) for name, value in fields.items()}
+            parameters = {
+                name: self._plain(type_of_parameter(operation, name), value) for name, value in fields.items()
+            }
         except (AttributeError, KeyError, TypeError, ValueError):
             raise _no_message() from None
         return of_parameters(operation, parameters, message.headers)
@@ -190,18 +192,6 @@ def _security(context: Mapping[str, Any]) -> dict[str, str]:
     if context.get("schemeId") == _SESSION_ID:
         return {SESSION_HEADER: str(context["sessionId"])}
     return {}
-
-
-def _type_of(operation: Operation, name: str) -> Type:
-    """The type of a parameter; that of a filter, which has no type in the catalogue, is seen from its fields."""
-    body = operation.body
-    if name in operation.query:
-        return operation.query[name].type
-    if isinstance(body, Structure):
-        if not operation.takes_fields:
-            return body.name
-        return body.fields[name].type if name in body.fields else "dynamic"
-    return body or "dynamic"
 
 
 def _structure(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 `/rest/com/vmware/...` names services as the vAPI runtime does, identifiers are `id:...` and the operation is `~action`;
 below `/rest/vcenter` paths are those of `/api`, with some actions as their last segment. Parameters have their names:
-`filter.names=...`, `{"spec": {...}}`. Results are in an envelope, and maps are lists of entries.
+`filter.names=...`, `{"spec": {...}}`. Results are in an envelope, and maps are lists of entries, in requests too.
 """
 
 import json
@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from gateway.simulator import errors
 from gateway.simulator.catalogue import Catalogue, Operation, Type
 from gateway.simulator.exchange import SESSION_HEADER, Request, Response
-from gateway.simulator.invocation import Invocation, of_parameters
+from gateway.simulator.invocation import Invocation, of_parameters, type_of_parameter
 from gateway.simulator.routing import Router
 
 __all__ = ["PREFIX", "OlderRest", "older_failure", "session_of"]
@@ -47,7 +47,11 @@ class OlderRest:
             operation, found = self._of_service(request.method, path.removeprefix(_SERVICES), query)
         else:
             operation, found = self._of_path(request.method, path, query)
-        parameters = {**_from_query(operation, query), **_fields(request), **found}
+        fields = {
+            name: self._without_entries(type_of_parameter(operation, name), value)
+            for name, value in _fields(request).items()
+        }
+        parameters = {**_from_query(operation, query), **fields, **found}
         headers = {**request.headers, SESSION_HEADER: session_of(request.headers) or ""}
         return of_parameters(operation, parameters, headers)
 
@@ -91,6 +95,28 @@ class OlderRest:
         if "map" in kind:
             return [{"key": key, "value": self._with_entries(kind["map"][1], item)} for key, item in value.items()]
         return [self._with_entries(kind.get("list") or kind["set"], item) for item in value]
+
+    def _without_entries(self, kind: Type, value: Any) -> Any:
+        """The reverse of `_with_entries`. What is no list of entries stays, for the validation to complain of."""
+        if isinstance(value, dict):
+            structure = self._structures.get(kind) if isinstance(kind, str) else None
+            known = structure.fields if structure is not None else {}
+            return {
+                key: self._without_entries(known[key].type, item) if key in known else item
+                for key, item in value.items()
+            }
+        if isinstance(kind, str) or not isinstance(value, list):
+            return value
+        if "map" not in kind:
+            return [self._without_entries(kind.get("list") or kind["set"], item) for item in value]
+        entries = {
+            item["key"]: self._without_entries(kind["map"][1], item["value"]) for item in value if _is_entry(item)
+        }
+        return entries if len(entries) == len(value) else value
+
+
+def _is_entry(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"key", "value"} and isinstance(value["key"], str)
 
 
 def session_of(headers: Mapping[str, str]) -> str | None:

@@ -50,6 +50,8 @@ __all__ = ["BlockingVCenter"]
 
 _CHUNK = 64 * 1024
 _RELEASE_SECONDS = 2.0
+_MOST_CONNECTIONS = 64
+"""As many calls as `call --parallel` makes at a time."""
 
 
 class BlockingVCenter:
@@ -261,7 +263,7 @@ class _Adapter(HTTPAdapter):
 
     def __init__(self, options: VCenterOptions) -> None:
         self._vcenter = options
-        super().__init__(max_retries=0)
+        super().__init__(max_retries=0, pool_maxsize=_MOST_CONNECTIONS)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         kwargs["ssl_context"] = ssl_context(self._vcenter)

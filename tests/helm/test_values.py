@@ -108,6 +108,23 @@ CONTRADICTIONS: list[tuple[str, dict[str, Any], str]] = [
         "tests.tokenSecret has the token of a caller",
     ),
     (
+        "a ServiceAccount that tests where its tokens are not accepted",
+        with_config({"tests": {"serviceAccountName": "ci"}}),
+        "set auth.kubernetes.enabled=true",
+    ),
+    (
+        "two callers of the test",
+        with_config(
+            {
+                "secrets": PASSWORD,
+                "auth": {"kubernetes": {"enabled": True}},
+                "tests": {"serviceAccountName": "ci", "tokenSecret": "ci"},
+            },
+            auth=ACCOUNT,
+        ),
+        "keep one of tests.serviceAccountName and tests.tokenSecret",
+    ),
+    (
         "workers above the CPU limit",
         with_config({"resources": {"limits": {"cpu": "1500m"}}}, server={"workers": 3}),
         "config.server.workers is 3 and resources.limits.cpu 1500m",

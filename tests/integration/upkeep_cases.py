@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from gateway.simulator import Simulator
+from gateway.simulator import Fault, Simulator
 from gateway.simulator.evc import PEERS
 from gateway.simulator.guest import Customization, Plan
 from gateway.simulator.machine import VirtualMachine
@@ -244,11 +244,15 @@ _UPKEEP: tuple[Success, ...] = (
 )
 
 _UPKEEP_ERRORS: tuple[ErrorCase, ...] = (
+    # The gateway does not send a policy that is none.
     ErrorCase(
         rpc=UPDATE_TOOLS,
         error="INVALID_ARGUMENT",
-        messages=(f"{_TOOLS_MESSAGES}.auto_update_not_supported",),
+        messages=("com.vmware.vcenter.simulator.fault",),
         request=update_tools(ON, AUTOMATIC),
+        setup=lambda simulator: simulator.faults.add(
+            Fault.error("INVALID_ARGUMENT"), operation="com.vmware.vcenter.vm.tools.update"
+        ),
     ),
     ErrorCase(
         rpc=UPGRADE_TOOLS,

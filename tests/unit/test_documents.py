@@ -39,7 +39,7 @@ def test_aliases_that_become_too_much(content: str) -> None:
 @pytest.mark.parametrize("extra", [-1, 0, 1], ids=["below", "at", "above"])
 def test_number_of_values(monkeypatch: pytest.MonkeyPatch, extra: int) -> None:
     """As many values as the limit are read, written out or as aliases; one more is refused."""
-    monkeypatch.setattr("gateway.documents.MAX_VALUES", 100)
+    monkeypatch.setattr("gateway.strict_yaml.MAX_VALUES", 100)
     plain = f"[{'x, ' * (99 + extra)}]"  # The list itself is one.
     aliases = f"[&a [x, x, x], {'*a, ' * 23}{'x, ' * (3 + extra)}]"
     for content in (plain, aliases):
@@ -51,7 +51,7 @@ def test_number_of_values(monkeypatch: pytest.MonkeyPatch, extra: int) -> None:
 
 def test_reading_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands beyond the limit is not read: the place is about where it was reached."""
-    monkeypatch.setattr("gateway.documents.MAX_VALUES", 10)
+    monkeypatch.setattr("gateway.strict_yaml.MAX_VALUES", 10)
     error = refusal("- x\n" * 1000)
     assert 10 <= error.line < 20
 

@@ -119,6 +119,11 @@ fn bearer(token: &str) -> Option<HeaderValue> {
         .flatten()
 }
 
+/// A text as metadata; `None` where it is empty or has characters other than printable ASCII.
+pub(crate) fn visible(text: &str) -> Option<HeaderValue> {
+    is_visible(text).then(|| HeaderValue::from_str(text).ok()).flatten()
+}
+
 fn is_visible(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -21,7 +21,7 @@ use crate::tls::Tls;
 use crate::{
     answer::Streamed,
     backends::{Backends, Failure, MakeEndpoint},
-    credentials::{Credentials, Header},
+    credentials::{Credentials, Header, visible},
     deadline,
     outgoing::Outgoing,
     retry::{self, Attempts, Pushback, Throttle},
@@ -34,6 +34,8 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
 const GRPC_STATUS: &str = "grpc-status";
+/// By this metadata, an address that serves several vCenters chooses one.
+const VCENTER: &str = "x-vcenter";
 /// Longer deadlines are none.
 const LONGEST_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -55,6 +57,7 @@ const LONGEST_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// What it adds to a plain channel:
 ///
 /// - Each call carries the credentials, unless its own metadata has some.
+/// - Each call names the vCenter of the connection, where it has one, unless its own metadata names another.
 /// - A call without a deadline gets one. A stream, in either direction, does not.
 /// - Reads are retried on `UNAVAILABLE`, within the deadline. A stream is retried until the gateway has opened it. Calls
 ///   that change something are sent once, and so are streams of requests.
@@ -70,6 +73,7 @@ struct Shared {
     target: Arc<str>,
     backends: Arc<Backends>,
     carries_secrets: bool,
+    vcenter: Option<HeaderValue>,
     default_deadline: Duration,
     throttle: Option<Throttle>,
 }
@@ -83,6 +87,7 @@ impl Gateway {
             tls: None,
             credentials: None,
             credentials_in_plaintext: false,
+            vcenter: None,
             default_deadline: DEFAULT_DEADLINE,
             retries: true,
         }
@@ -102,6 +107,9 @@ impl Gateway {
         let (mut parts, body) = request.into_parts();
         if let Some(credentials) = &self.credentials {
             credentials.attach(&mut parts.headers)?;
+        }
+        if let Some(vcenter) = &self.shared.vcenter {
+            parts.headers.entry(VCENTER).or_insert_with(|| vcenter.clone());
         }
         let path = parts.uri.path();
         let verdict = Verdict::new(Arc::clone(&self.shared.target), path);
@@ -270,6 +278,7 @@ pub struct Builder {
     tls: Option<Tls>,
     credentials: Option<Credentials>,
     credentials_in_plaintext: bool,
+    vcenter: Option<String>,
     default_deadline: Duration,
     retries: bool,
 }
@@ -294,6 +303,13 @@ impl Builder {
         self
     }
 
+    /// The vCenter that serves all calls and streams, where one address serves several. A call can select another one by
+    /// its metadata `x-vcenter`.
+    pub fn vcenter(mut self, name: impl Into<String>) -> Self {
+        self.vcenter = Some(name.into());
+        self
+    }
+
     /// How long a call may take that has no deadline of its own. 60 seconds unless set. Does not apply to streams.
     pub fn default_deadline(mut self, deadline: Duration) -> Self {
         self.default_deadline = deadline;
@@ -308,28 +324,30 @@ impl Builder {
 
     /// Connects, and returns as soon as one of the target's addresses answers. Needs a Tokio runtime.
     ///
-    /// Fails when none does, and when the credentials cannot be sent. It is the connection that is tried: whether
+    /// Fails when none does, and when the credentials or the name of the vCenter cannot be sent. It is the connection that is tried: whether
     /// vCenter accepts the credentials shows with the first call.
     pub async fn connect(self) -> Result<Gateway, ConnectError> {
         let target = self.parse_target()?;
         let credentials = self.sendable_credentials(&target)?;
+        let vcenter = self.sendable_vcenter()?;
         let backends = Backends::connect(target.clone(), self.endpoints(&target)).await;
         let backends = backends.map_err(|source| ConnectError::Unreachable {
             target: target.to_string(),
             source,
         })?;
-        Ok(self.gateway(&target, backends, credentials))
+        Ok(self.gateway(&target, backends, credentials, vcenter))
     }
 
     /// Leaves it to the first call to connect, which fails with `UNAVAILABLE` when the gateway cannot be reached: for
     /// programs that may start before the gateway does. Needs a Tokio runtime, as calls do.
     ///
-    /// Fails when the credentials cannot be sent.
+    /// Fails when the credentials or the name of the vCenter cannot be sent.
     pub fn connect_lazy(self) -> Result<Gateway, ConnectError> {
         let target = self.parse_target()?;
         let credentials = self.sendable_credentials(&target)?;
+        let vcenter = self.sendable_vcenter()?;
         let backends = Backends::connect_lazy(target.clone(), self.endpoints(&target));
-        Ok(self.gateway(&target, backends, credentials))
+        Ok(self.gateway(&target, backends, credentials, vcenter))
     }
 
     fn parse_target(&self) -> Result<Target, ConnectError> {
@@ -349,12 +367,25 @@ impl Builder {
             .transpose()
     }
 
-    fn gateway(&self, target: &Target, backends: Arc<Backends>, credentials: Option<Header>) -> Gateway {
+    fn sendable_vcenter(&self) -> Result<Option<HeaderValue>, ConnectError> {
+        let name = self.vcenter.as_deref();
+        name.map(|name| visible(name).ok_or(ConnectError::InvalidVCenter))
+            .transpose()
+    }
+
+    fn gateway(
+        &self,
+        target: &Target,
+        backends: Arc<Backends>,
+        credentials: Option<Header>,
+        vcenter: Option<HeaderValue>,
+    ) -> Gateway {
         Gateway {
             shared: Arc::new(Shared {
                 target: target.to_string().into(),
                 backends,
                 carries_secrets: self.carries_secrets(target),
+                vcenter,
                 default_deadline: self.default_deadline,
                 throttle: self.retries.then(Throttle::new),
             }),
@@ -414,6 +445,8 @@ pub enum ConnectError {
     InvalidTarget(&'static str),
     /// A user name is empty or contains a colon, or a session id or token is empty or has characters that cannot be sent.
     InvalidCredentials,
+    /// The name of the vCenter is empty or has characters that cannot be sent.
+    InvalidVCenter,
     /// The credentials would go over the network in plain text.
     CredentialsInPlaintext,
     /// The name is not known, no address accepts a connection, or the certificates do not fit.
@@ -432,6 +465,9 @@ impl fmt::Display for ConnectError {
             Self::InvalidTarget(problem) => formatter.write_str(problem),
             Self::InvalidCredentials => {
                 formatter.write_str("the user name, session id or token is empty or has characters that cannot be sent")
+            }
+            Self::InvalidVCenter => {
+                formatter.write_str("the name of the vCenter is empty or has characters that cannot be sent")
             }
             Self::CredentialsInPlaintext => formatter.write_str(
                 "credentials are not sent to another machine in plain text: use TLS, \

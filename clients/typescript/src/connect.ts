@@ -24,7 +24,7 @@ import {
   type requestCallback,
 } from "@grpc/grpc-js";
 import { balancerName } from "./balancer.js";
-import type { Credentials } from "./credentials.js";
+import { type Credentials, requirePrintable } from "./credentials.js";
 import { serviceConfig } from "./gen/service_config.js";
 import { isLoopback } from "./loopback.js";
 import { type Requests, Running } from "./running.js";
@@ -48,6 +48,11 @@ export interface ConnectOptions {
   readonly tls?: boolean | TlsOptions | undefined;
   /** Who makes the calls. Not needed when the gateway tells callers by their certificates. */
   readonly credentials?: Credentials | undefined;
+  /**
+   * The vCenter that serves all calls and streams, where one address serves several. A call can select another one by
+   * its metadata `x-vcenter`.
+   */
+  readonly vcenter?: string | undefined;
   /** Sends the credentials in plain text to another machine as well, where anyone on the way can read them. */
   readonly allowPlaintextCredentials?: boolean | undefined;
   /** Time for a call that has none of its own, in milliseconds. 60000 by default. Streams, in either direction, have none. */
@@ -96,14 +101,17 @@ type Messages<Output extends DescMessage> = AsyncGenerator<MessageShape<Output>,
  *
  * Reads are repeated when the gateway cannot be reached; calls that change something are sent once.
  *
- * @throws TypeError when credentials would go to another machine in plain text.
+ * @throws TypeError when credentials would go to another machine in plain text, or the name of the vCenter cannot be sent.
  */
 export function connect(target: string, options: ConnectOptions = {}): Gateway {
-  const { timeoutMs = 60_000, allowPlaintextCredentials = false } = options;
+  const { vcenter, timeoutMs = 60_000, allowPlaintextCredentials = false } = options;
   const local = isLoopback(target);
   const safe = Boolean(options.tls) || local || allowPlaintextCredentials;
   if (options.credentials) {
     requireSafe(target, safe);
+  }
+  if (vcenter !== undefined) {
+    requirePrintable("the name of a vCenter", vcenter);
   }
   const client = new Client(target, channelCredentials(options.tls ?? false), {
     "grpc.service_config": JSON.stringify({ ...serviceConfig, loadBalancingConfig: [{ [balancerName]: {} }] }),
@@ -116,12 +124,13 @@ export function connect(target: string, options: ConnectOptions = {}): Gateway {
     ...(local && { "grpc.enable_http_proxy": 0 }),
     ...options.grpc,
   });
-  return new Gateway({ target, client, timeoutMs, safe }, options.credentials);
+  return new Gateway({ target, client, vcenter, timeoutMs, safe }, options.credentials);
 }
 
 interface Channel {
   readonly target: string;
   readonly client: Client;
+  readonly vcenter: string | undefined;
   readonly timeoutMs: number;
   /** Whether credentials may be sent. */
   readonly safe: boolean;
@@ -246,7 +255,13 @@ export class Gateway {
     }
   }
 
-  #settings(timeoutMs: number, metadata = new Metadata()): Settings {
+  #settings(timeoutMs: number, own = new Metadata()): Settings {
+    const { vcenter } = this.#channel;
+    let metadata = own;
+    if (vcenter !== undefined && own.get("x-vcenter").length === 0) {
+      metadata = own.clone();
+      metadata.set("x-vcenter", vcenter);
+    }
     const callCredentials = this.#credentials?.toCallCredentials();
     return [metadata, { deadline: Date.now() + timeoutMs, ...(callCredentials && { credentials: callCredentials }) }];
   }

@@ -91,7 +91,8 @@ function bearer(token: string): string {
   return `Bearer ${trimmed}`;
 }
 
-function requirePrintable(what: string, text: string): void {
+/** Throws a TypeError for a text that no metadata can carry. */
+export function requirePrintable(what: string, text: string): void {
   if (!/^[\x21-\x7e]+$/.test(text)) {
     throw new TypeError(`${what} consists of printable ASCII characters without spaces`);
   }

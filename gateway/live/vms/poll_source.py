@@ -15,7 +15,7 @@ from gateway.live.vms.fields import VmFields
 from gateway.live.vms.hub import Hub
 from gateway.live.vms.machine import Machine
 from gateway.live.vms.rest_inventory import RestInventory
-from gateway.live.vms.wire import number, text
+from gateway.live.wire import number, text
 
 __all__ = ["PollSource", "machine_of"]
 

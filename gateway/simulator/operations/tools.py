@@ -41,17 +41,10 @@ def get(call: Call) -> Json:
 
 @operation(_SERVICE, "update")
 def update(call: Call) -> None:
-    """Changes when the tools are upgraded."""
+    """Changes when the tools are upgraded. vCenter stores the policy of any machine, also where it has no effect."""
     guest, policy = guest_of(call), call.spec.get("upgrade_policy")
-    if policy is None:
-        return
-    if policy != "MANUAL" and not _upgradable(guest):
-        raise errors.invalid_argument(
-            f"{_MESSAGES}.auto_update_not_supported",
-            "VMware Tools of the virtual machine {0} cannot be upgraded automatically.",
-            call.vm.vm,
-        )
-    guest.tools.upgrade_policy = policy
+    if policy is not None:
+        guest.tools.upgrade_policy = policy
 
 
 @operation(_SERVICE, "upgrade")

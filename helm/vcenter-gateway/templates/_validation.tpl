@@ -160,6 +160,12 @@
 {{- if and $v.tests.tokenSecret (not (and (eq (default "passthrough" $auth.mode) "service-account") (or $hasTokens $hasIssuers))) }}
 {{- $problems = append $problems "tests.tokenSecret has the token of a caller: it needs secrets.tokens or issuers of JWTs, and config.auth.mode=service-account" }}
 {{- end }}
+{{- if and $v.tests.serviceAccountName (not $v.auth.kubernetes.enabled) }}
+{{- $problems = append $problems "tests.serviceAccountName calls with its token: set auth.kubernetes.enabled=true" }}
+{{- end }}
+{{- if and $v.tests.serviceAccountName $v.tests.tokenSecret }}
+{{- $problems = append $problems "the test calls as one caller: keep one of tests.serviceAccountName and tests.tokenSecret" }}
+{{- end }}
 {{- if and $v.metrics.serviceMonitor.enabled $v.metrics.podMonitor.enabled }}
 {{- $problems = append $problems "metrics.serviceMonitor and metrics.podMonitor would scrape everything twice: keep one of them" }}
 {{- end }}

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import click
+import grpc
 import pytest
 from cryptography import x509
 from google.protobuf import descriptor_pb2
@@ -18,10 +19,12 @@ from google.protobuf import descriptor_pb2
 from gateway import __version__
 from gateway.calls.credential import SESSION_HEADER
 from gateway.cli import cli
-from gateway.cli.call import call
 from gateway.cli.output import Exit
+from gateway.cli.setting_flags import setting_flags
+from gateway.cli.simulate import simulate
 from gateway.contract import load_contract
 from gateway.settings import all_settings
+from gateway.simulator import RELEASES, SimulatorOptions
 from gateway.vcenter.certificate import ends_soon
 from tests.integration.certificates import Authority
 from tests.unit.cli.conftest import Invoke
@@ -175,8 +178,11 @@ def test_descriptors_to_nowhere(invoke: Invoke) -> None:
 
 
 def test_version(invoke: Invoke) -> None:
-    """version names the gateway's own and what it serves."""
-    assert f"vcenter-gateway {__version__} (" in invoke("version").output
+    """version names the gateway's own and what it runs on."""
+    first, second = invoke("version").output.splitlines()
+    assert first == f"vcenter-gateway {__version__}"
+    assert "Python 3." in second
+    assert f"grpcio {grpc.__version__}" in second
     assert invoke("--version").output == f"vcenter-gateway {__version__}\n"
 
 
@@ -496,9 +502,21 @@ def test_group_is_complete() -> None:
         assert command.name == name
 
 
-def test_options_that_settings_have_too() -> None:
-    """What `call` says of the options for vCenter is what the settings say: it does not load them, to start fast."""
-    said = {option.name: option.help for option in call.params if isinstance(option, click.Option)}
-    described = {setting.name.replace("-", "_"): setting.description for setting in all_settings()}
-    names = ("vcenter_ca_file", "vcenter_thumbprint", "vcenter_verify", "vcenter_proxy")
-    assert {name: said[name] for name in names} == {name: described[name] for name in names}
+def test_settings_have_flags() -> None:
+    """The table from which flags of settings are made is what `make generate` makes of the settings."""
+    flags, settings = setting_flags().values(), all_settings()
+    assert [(flag.name, flag.description, flag.default) for flag in flags] == [
+        (setting.name, setting.description, setting.default) for setting in settings
+    ]
+
+
+def test_defaults_of_simulate() -> None:
+    """The simulator of `simulate` is one with default options: the command does not load it, to start fast."""
+    default = SimulatorOptions()
+    given = {option.name: option.default for option in simulate.params}
+    assert (given["vms"], given["release"]) == (default.vms, default.release)
+    assert (given["latency"], given["transition"]) == (default.latency, default.transition)
+    assert (given["session_idle"], given["session_age"]) == (default.limits.idle, default.limits.absolute)
+    choices = {option.name: option.type for option in simulate.params}["release"]
+    assert isinstance(choices, click.Choice)
+    assert tuple(choices.choices) == tuple(RELEASES)

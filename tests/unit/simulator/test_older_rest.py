@@ -112,6 +112,53 @@ def test_maps_are_lists_of_entries(api: Api) -> None:
     assert value(api("GET", "/rest/vcenter/vm/vm-1001/guest/local-filesystem"))[0]["key"] == "/"
 
 
+def entries(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """A map as this dialect has it."""
+    return [{"key": key, "value": item} for key, item in values.items()]
+
+
+def test_maps_of_requests_are_lists_of_entries(api: Api) -> None:
+    """As govmomi sends the networks of an OVF package and the storage of a template's disks."""
+    spec = {
+        "name": "of-a-package",
+        "accept_all_EULA": True,
+        "network_mappings": entries({"VM Network": "network-14"}),
+        "storage_mappings": entries({"group1": {"type": "DATASTORE", "datastore_id": "datastore-12"}}),
+    }
+    body = {"deployment_spec": spec, "target": {"resource_pool_id": "resgroup-9"}}
+    deployed = value(api("POST", f"/rest/com/vmware/vcenter/ovf/library-item/id:{OVF_ITEM}?~action=deploy", body))
+    machine = api.inventory.machines[deployed["resource_id"]["id"]]
+    assert [nic.backing["network"] for nic in machine.nics.values()] == ["network-14"]
+    place = {"folder": "group-v4", "resource_pool": "resgroup-9"}
+    overrides = entries({next(iter(machine.disks)): {"datastore": "datastore-11"}})
+    template = {"source_vm": machine.vm, "name": "t", "library": LIBRARY, "placement": place}
+    made = value(api("POST", TEMPLATES, {"spec": {**template, "disk_storage_overrides": overrides}}))
+    disk = value(api("GET", f"{TEMPLATES}/{made}"))["disks"][0]["value"]
+    assert disk["disk_storage"]["datastore"] == "datastore-11"
+
+
+@pytest.mark.parametrize(
+    "mappings",
+    [
+        entries({"VM Network": "network-14"}) * 2,
+        [{"key": "VM Network"}],
+        [{"key": 1, "value": "network-14"}],
+        ["VM Network"],
+        "VM Network",
+    ],
+    ids=["twice", "no value", "no text", "no entry", "no list"],
+)
+def test_what_is_not_a_map(api: Api, mappings: Any) -> None:
+    """A list in place of a map has to be one of entries, each key once."""
+    body = {
+        "deployment_spec": {"accept_all_EULA": True, "network_mappings": mappings},
+        "target": {"resource_pool_id": "resgroup-9"},
+    }
+    answer = api("POST", f"/rest/com/vmware/vcenter/ovf/library-item/id:{OVF_ITEM}?~action=deploy", body)
+    assert (answer.status, answer.json["value"]["error_type"]) == (400, "INVALID_ARGUMENT")
+    assert "network_mappings" in json.dumps(answer.json["value"]["messages"])
+
+
 @pytest.mark.parametrize(
     ("method", "target", "body", "status", "error"),
     [

@@ -45,6 +45,25 @@ def test_tools_are_upgraded_at_the_power_cycle(api: Api) -> None:
     assert (tools(api, WINDOWS)["version_status"], tools(api, WINDOWS)["install_attempt_count"]) == ("CURRENT", 1)
 
 
+@pytest.mark.parametrize("vm", ["vm-1001", OFF])
+def test_any_machine_has_a_policy_of_its_tools(api: Api, vm: str) -> None:
+    """Also one whose tools vCenter cannot upgrade: nothing happens at the power cycle then."""
+    assert tools(api, vm)["auto_update_supported"] is False
+    assert api("PATCH", f"{VM}/{vm}/tools", {"upgrade_policy": "UPGRADE_AT_POWER_CYCLE"}).status == 204
+    power(api, vm, *(("stop", "start") if vm != OFF else ("start",)))
+    api.clock.advance(60)
+    after = tools(api, vm)
+    assert (after["upgrade_policy"], after["version_status"]) == ("UPGRADE_AT_POWER_CYCLE", "UNMANAGED")
+    assert "install_attempt_count" not in after
+
+
+def test_a_policy_that_is_none(api: Api) -> None:
+    """It is refused, and the old one stays."""
+    answer = api("PATCH", f"{VM}/{OFF}/tools", {"upgrade_policy": "NOW"})
+    assert (answer.status, answer.json["error_type"]) == (400, "INVALID_ARGUMENT")
+    assert tools(api, OFF)["upgrade_policy"] == "MANUAL"
+
+
 def test_power_that_is_cut_ends_an_upgrade_of_tools(api: Api) -> None:
     """The version stays, and the error says why."""
     api("POST", f"{VM}/{WINDOWS}/tools?action=upgrade", {})

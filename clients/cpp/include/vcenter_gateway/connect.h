@@ -39,6 +39,11 @@ struct ConnectOptions {
   /// networks that encrypt on their own.
   bool allow_plaintext_credentials = false;
 
+  /// The vCenter that serves all calls and streams, where one address serves several; none when unset.
+  ///
+  /// A context that has the metadata `x-vcenter` selects another one.
+  std::optional<std::string> vcenter;
+
   /// Deadline for calls whose context has none; zero or less for no such deadline. Does not apply to streams.
   ///
   /// Contexts with a deadline of their own keep it, be it shorter or longer.
@@ -59,8 +64,8 @@ struct ConnectOptions {
 /// `target` is a name as gRPC takes it: `host:port`, `dns:///host:port`, `unix:path`. A channel is safe to use from
 /// many threads and should live as long as the program.
 ///
-/// Throws std::invalid_argument when credentials would travel in plain text to another machine, or when the options
-/// contradict themselves, and std::system_error when a file cannot be read.
+/// Throws std::invalid_argument when credentials would travel in plain text to another machine, when the name of the
+/// vCenter cannot be sent, or when the options contradict themselves, and std::system_error when a file cannot be read.
 std::shared_ptr<grpc::Channel> Connect(const std::string& target, const ConnectOptions& options = {});
 
 }  // namespace vcenter_gateway

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from vcenter_gateway_client._credentials import Credentials, identified
+from vcenter_gateway_client._credentials import Caller, Credentials, completed
 from vcenter_gateway_client._error import typed_errors
 from vcenter_gateway_client._transport import DEFAULT_TIMEOUT, Tls, prepare
 
@@ -19,6 +19,7 @@ def connect(
     *,
     tls: Tls | None = None,
     credentials: Credentials | None = None,
+    vcenter: str | None = None,
     default_timeout: float | None = DEFAULT_TIMEOUT,
     allow_plaintext_credentials: bool = False,
     options: Iterable[tuple[str, Any]] = (),
@@ -33,6 +34,7 @@ def connect(
         target: The gateway, for instance `gateway.example.com:50051`. Calls are spread over all its addresses.
         tls: TLS, `Tls()` for the usual roots. Plain text when None.
         credentials: The identity that every call carries which brings none in its own metadata.
+        vcenter: The vCenter of a fleet that serves the calls. A call's own metadata `x-vcenter` takes precedence.
         default_timeout: Seconds after which a call gives up that has no `timeout` of its own. None for never. Streams
             last until one side ends them, or for their own `timeout`.
         allow_plaintext_credentials: Lets credentials travel to another machine in plain text, where anyone on the way
@@ -40,15 +42,16 @@ def connect(
         options: Further channel arguments of gRPC; they win over the ones set here.
 
     Raises:
-        ValueError: Credentials would travel to another machine in plain text.
+        ValueError: Credentials would travel to another machine in plain text, or `vcenter` cannot be sent.
         OSError: A file of `tls` cannot be read.
     """
+    caller = Caller(credentials, vcenter)
     transport = prepare(target, tls, credentials, allow_plaintext_credentials, options)
     if transport.credentials is None:
         channel = grpc.insecure_channel(target, options=transport.options)
     else:
         channel = grpc.secure_channel(target, transport.credentials, options=transport.options)
-    return _Channel(channel, default_timeout, credentials)
+    return _Channel(channel, default_timeout, caller)
 
 
 class _Channel(grpc.Channel):
@@ -57,22 +60,22 @@ class _Channel(grpc.Channel):
     Not done by interceptors: an error that one of them raises takes other paths through grpc than that of a call.
     """
 
-    def __init__(self, channel: grpc.Channel, timeout: float | None, credentials: Credentials | None) -> None:
+    def __init__(self, channel: grpc.Channel, timeout: float | None, caller: Caller) -> None:
         self._channel: Any = channel
         self._timeout = timeout
-        self._credentials = credentials
+        self._caller = caller
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return _Unary(self._channel.unary_unary(method, *args, **kwargs), method, self._timeout, self._credentials)
+        return _Unary(self._channel.unary_unary(method, *args, **kwargs), method, self._timeout, self._caller)
 
     def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return _Unary(self._channel.stream_unary(method, *args, **kwargs), method, None, self._credentials)
+        return _Unary(self._channel.stream_unary(method, *args, **kwargs), method, None, self._caller)
 
     def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return _Streaming(self._channel.unary_stream(method, *args, **kwargs), method, self._credentials)
+        return _Streaming(self._channel.unary_stream(method, *args, **kwargs), method, self._caller)
 
     def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        return _Streaming(self._channel.stream_stream(method, *args, **kwargs), method, self._credentials)
+        return _Streaming(self._channel.stream_stream(method, *args, **kwargs), method, self._caller)
 
     def subscribe(
         self, callback: Callable[[grpc.ChannelConnectivity], None], try_to_connect: bool | None = False
@@ -95,11 +98,11 @@ class _Channel(grpc.Channel):
 class _Unary:
     """An rpc with one response. Made by a channel, called by a stub."""
 
-    def __init__(self, rpc: Any, method: str, timeout: float | None, credentials: Credentials | None) -> None:
+    def __init__(self, rpc: Any, method: str, timeout: float | None, caller: Caller) -> None:
         self._rpc = rpc
         self._method = method
         self._timeout = timeout
-        self._credentials = credentials
+        self._caller = caller
 
     def __call__(self, request: Any, timeout: float | None = None, metadata: Any = None, **options: Any) -> Any:
         with typed_errors(self._method):
@@ -113,19 +116,19 @@ class _Unary:
         return _Future(self._rpc.future(request, *self._completed(timeout, metadata), **options), self._method)
 
     def _completed(self, timeout: float | None, metadata: Any) -> tuple[float | None, Any]:
-        return self._timeout if timeout is None else timeout, identified(metadata, self._credentials)
+        return self._timeout if timeout is None else timeout, completed(metadata, self._caller)
 
 
 class _Streaming:
     """An rpc with a stream of responses, which has no default timeout."""
 
-    def __init__(self, rpc: Any, method: str, credentials: Credentials | None) -> None:
+    def __init__(self, rpc: Any, method: str, caller: Caller) -> None:
         self._rpc = rpc
         self._method = method
-        self._credentials = credentials
+        self._caller = caller
 
     def __call__(self, request: Any, timeout: float | None = None, metadata: Any = None, **options: Any) -> Any:
-        metadata = identified(metadata, self._credentials)
+        metadata = completed(metadata, self._caller)
         return _Stream(self._rpc(request, timeout, metadata, **options), self._method)
 
 

@@ -11,10 +11,11 @@ import grpc
 
 from vcenter_gateway_client._error import VCenterError
 
-__all__ = ["Credentials", "identified"]
+__all__ = ["Caller", "Credentials", "completed"]
 
 _SESSION_HEADER = "vmware-api-session-id"
 _AUTHORIZATION = "authorization"
+_VCENTER = "x-vcenter"
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,10 +62,25 @@ class Credentials:
         return f"<{self._kind} credentials>"
 
 
-def identified(metadata: Iterable[tuple[str, Any]] | None, credentials: Credentials | None) -> tuple[Any, ...]:
-    """The metadata of a call with an identity, unless it brings one of its own."""
+@dataclass(frozen=True)
+class Caller:
+    """What every call of a connection carries: who calls, and which vCenter of a fleet serves it."""
+
+    credentials: Credentials | None = None
+    vcenter: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.vcenter is not None:
+            _check("the name of a vCenter", self.vcenter)
+
+
+def completed(metadata: Iterable[tuple[str, Any]] | None, caller: Caller) -> tuple[Any, ...]:
+    """The metadata of a call, with the connection's where the call does not bring its own."""
     own = tuple(metadata or ())
-    if credentials is None or any(key in (_AUTHORIZATION, _SESSION_HEADER) for key, _ in own):
+    keys = {key for key, _ in own}
+    if caller.vcenter is not None and _VCENTER not in keys:
+        own = (*own, (_VCENTER, caller.vcenter))
+    if (credentials := caller.credentials) is None or keys & {_AUTHORIZATION, _SESSION_HEADER}:
         return own
     key, value = credentials._key, credentials._value  # noqa: SLF001 - kept from users, not from us
     return (*own, (key, _renewed(value) if callable(value) else value))

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from vcenter_gateway_client._credentials import Credentials, identified
+from vcenter_gateway_client._credentials import Caller, Credentials, completed
 from vcenter_gateway_client._error import typed_errors
 from vcenter_gateway_client._transport import DEFAULT_TIMEOUT, Tls, prepare
 
@@ -24,6 +24,7 @@ def connect(
     *,
     tls: Tls | None = None,
     credentials: Credentials | None = None,
+    vcenter: str | None = None,
     default_timeout: float | None = DEFAULT_TIMEOUT,
     allow_plaintext_credentials: bool = False,
     options: Iterable[tuple[str, Any]] = (),
@@ -34,21 +35,22 @@ def connect(
     `vcenter_gateway_client.connect` does. To be called, and used, in a running event loop; close the channel, or use it
     in an `async with` statement.
     """
+    caller = Caller(credentials, vcenter)
     transport = prepare(target, tls, credentials, allow_plaintext_credentials, options)
     if transport.credentials is None:
         channel = aio.insecure_channel(target, options=transport.options)
     else:
         channel = aio.secure_channel(target, transport.credentials, options=transport.options)
-    return _Channel(channel, default_timeout, credentials)
+    return _Channel(channel, default_timeout, caller)
 
 
 class _Channel(aio.Channel):
     """Adds to each call what it does not bring itself, and makes it fail with a VCenterError."""
 
-    def __init__(self, channel: aio.Channel, timeout: float | None, credentials: Credentials | None) -> None:
+    def __init__(self, channel: aio.Channel, timeout: float | None, caller: Caller) -> None:
         self._channel: Any = channel
         self._timeout = timeout
-        self._credentials = credentials
+        self._caller = caller
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return self._completed(self._channel.unary_unary(method, *args, **kwargs), method, _UnaryCall, self._timeout)
@@ -67,7 +69,7 @@ class _Channel(aio.Channel):
 
         def start(request: Any = None, timeout: float | None = None, metadata: Any = None, **options: Any) -> _Call:
             timeout = default_timeout if timeout is None else timeout
-            metadata = aio.Metadata(*identified(metadata, self._credentials))
+            metadata = aio.Metadata(*completed(metadata, self._caller))
             return call(rpc(request, timeout=timeout, metadata=metadata, **options), method)
 
         return start
@@ -81,7 +83,7 @@ class _Channel(aio.Channel):
             metadata: Any = None,
             **options: Any,
         ) -> _Call:
-            metadata = aio.Metadata(*identified(metadata, self._credentials))
+            metadata = aio.Metadata(*completed(metadata, self._caller))
             return call(rpc(None, timeout=timeout, metadata=metadata, **options), method, request_iterator)
 
         return start

@@ -3686,33 +3686,34 @@ pub mod resource_pool_service_client {
 pub use resource_pool_service_client::ResourcePoolServiceClient;
 /// Request of `ListVms`.
 ///
-/// Filters; a machine has to match all of those that are not empty. Without any, all machines that the caller may see
+/// Filters; a machine must match all filters that are not empty. Without filters, all machines that the caller may see
 /// match.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListVmsRequest {
-    /// Identifiers of virtual machines, for instance `vm-1001`.
+    /// Identifiers of virtual machines, for example `vm-1001`.
     #[prost(string, repeated, tag = "1")]
     pub vms: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Names of virtual machines, matched exactly. A name need not be unique: machines in different folders can share it.
+    /// Names of virtual machines, matched exactly. Names are not necessarily unique: machines in different folders can
+    /// have the same name.
     #[prost(string, repeated, tag = "2")]
     pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifiers of folders, for instance `group-v1001`; only machines directly inside match.
+    /// Identifiers of folders, for example `group-v1001`; only machines directly inside them match.
     #[prost(string, repeated, tag = "3")]
     pub folders: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifiers of datacenters, for instance `datacenter-1001`.
+    /// Identifiers of datacenters, for example `datacenter-1001`.
     #[prost(string, repeated, tag = "4")]
     pub datacenters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifiers of hosts, for instance `host-1001`; the host of a machine that is off is the one that would run it.
+    /// Identifiers of hosts, for example `host-1001`; the host of a powered-off machine is the one that would run it.
     #[prost(string, repeated, tag = "5")]
     pub hosts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifiers of clusters, for instance `domain-c1001`.
+    /// Identifiers of clusters, for example `domain-c1001`.
     #[prost(string, repeated, tag = "6")]
     pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Identifiers of resource pools, for instance `resgroup-1001`.
+    /// Identifiers of resource pools, for example `resgroup-1001`.
     #[prost(string, repeated, tag = "7")]
     pub resource_pools: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Power states: `POWERED_ON`, `POWERED_OFF`, `SUSPENDED`, or the same with the prefix `POWER_STATE_`. Any other value is
-    /// answered with `INVALID_ARGUMENT`.
+    /// Power states: `POWERED_ON`, `POWERED_OFF`, `SUSPENDED`, or the same with the prefix `POWER_STATE_`. The call fails
+    /// with `INVALID_ARGUMENT` for any other value.
     #[prost(string, repeated, tag = "8")]
     pub power_states: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -3729,7 +3730,7 @@ impl ::prost::Name for ListVmsRequest {
 /// Response of `ListVms`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListVmsResponse {
-    /// The machines that match, empty when none does.
+    /// The matching machines; empty if there are none.
     #[prost(message, repeated, tag = "1")]
     pub vms: ::prost::alloc::vec::Vec<VmSummary>,
 }
@@ -3777,12 +3778,12 @@ impl ::prost::Name for GetVmResponse {
         "/vcenter.v1.GetVmResponse".into()
     }
 }
-/// What a list shows of a virtual machine.
+/// Summary of a virtual machine, as returned by list operations.
 ///
-/// `GetVm` shows the rest.
+/// `GetVm` returns the rest.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmSummary {
-    /// Identifier of the machine, for instance `vm-1001`.
+    /// Identifier of the machine, for example `vm-1001`.
     #[prost(string, optional, tag = "1")]
     pub vm: ::core::option::Option<::prost::alloc::string::String>,
     /// Name of the machine.
@@ -3791,10 +3792,10 @@ pub struct VmSummary {
     /// Power state of the machine.
     #[prost(enumeration = "super::vm::v1::PowerState", optional, tag = "3")]
     pub power_state: ::core::option::Option<i32>,
-    /// Number of CPU cores. Unset when the configuration cannot be read.
+    /// Number of CPU cores. Unset if the configuration cannot be read.
     #[prost(int64, optional, tag = "4")]
     pub cpu_count: ::core::option::Option<i64>,
-    /// Size of the memory in mebibytes. Unset when the configuration cannot be read.
+    /// Size of the memory in mebibytes. Unset if the configuration cannot be read.
     #[prost(int64, optional, tag = "5")]
     pub memory_size_mib: ::core::option::Option<i64>,
 }
@@ -3811,24 +3812,24 @@ impl ::prost::Name for VmSummary {
 /// Configuration and state of a virtual machine.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmInfo {
-    /// Guest operating system as configured, for instance `UBUNTU_64`, `RHEL_9_64` or `WINDOWS_SERVER_2021`.
+    /// Guest operating system as configured, for example `UBUNTU_64`, `RHEL_9_64` or `WINDOWS_SERVER_2021`.
     ///
-    /// An open set that grows with each release; newer values pass through as vCenter sends them.
+    /// An open set that grows with each release; newer values are passed through unchanged.
     #[prost(string, optional, tag = "1")]
     pub guest_os: ::core::option::Option<::prost::alloc::string::String>,
     /// Name of the machine.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifiers of the machine. Unset by releases that do not report them here.
+    /// Identifiers of the machine. Unset if the vCenter release does not report them here.
     #[prost(message, optional, tag = "3")]
     pub identity: ::core::option::Option<super::vm::v1::IdentityInfo>,
     /// Power state of the machine.
     ///
-    /// Many operations depend on it; they fail with `NOT_ALLOWED_IN_CURRENT_STATE` or `ALREADY_IN_DESIRED_STATE` in the
-    /// wrong one.
+    /// Many operations depend on it; in the wrong state, they fail with `NOT_ALLOWED_IN_CURRENT_STATE` or
+    /// `ALREADY_IN_DESIRED_STATE`.
     #[prost(enumeration = "super::vm::v1::PowerState", optional, tag = "4")]
     pub power_state: ::core::option::Option<i32>,
-    /// Whether the machine is frozen as a source of instant clones. Unset by releases that do not report it.
+    /// Whether the machine is frozen as a source of instant clones. Unset if the vCenter release does not report it.
     #[prost(bool, optional, tag = "5")]
     pub instant_clone_frozen: ::core::option::Option<bool>,
     /// Version of the virtual hardware.
@@ -3837,9 +3838,9 @@ pub struct VmInfo {
     /// Boot settings.
     #[prost(message, optional, tag = "7")]
     pub boot: ::core::option::Option<super::vm::hardware::v1::BootInfo>,
-    /// Places to boot from, in order. Empty when the firmware's default order applies.
+    /// Devices to boot from, in order. Empty if the firmware's default order applies.
     ///
-    /// Each entry stands for one kind of device; disks and adapters are named.
+    /// Each entry represents one kind of device; disks and adapters are named.
     #[prost(message, repeated, tag = "8")]
     pub boot_devices: ::prost::alloc::vec::Vec<
         super::vm::hardware::boot::v1::DeviceEntry,
@@ -3898,7 +3899,7 @@ pub struct VmInfo {
         ::prost::alloc::string::String,
         super::vm::hardware::adapter::v1::ScsiInfo,
     >,
-    /// NVMe adapters by identifier. Unset by releases that do not know NVMe.
+    /// NVMe adapters by identifier. Unset if the vCenter release does not support NVMe.
     #[prost(btree_map = "string, message", tag = "19")]
     pub nvme_adapters: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -3935,7 +3936,7 @@ impl ::prost::Name for CloneVmRequest {
 /// Response of `CloneVm`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CloneVmResponse {
-    /// Identifier of the new machine, for instance `vm-1024`.
+    /// Identifier of the new machine, for example `vm-1024`.
     #[prost(string, optional, tag = "1")]
     pub vm: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3969,7 +3970,7 @@ impl ::prost::Name for CloneVmTaskRequest {
 /// Response of `CloneVmTask`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CloneVmTaskResponse {
-    /// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+    /// Identifier of the task that does the work, for `cis.v1.TaskService`.
     #[prost(string, optional, tag = "1")]
     pub task: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -3986,7 +3987,7 @@ impl ::prost::Name for CloneVmTaskResponse {
 /// Request of `CreateVm`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateVmRequest {
-    /// The machine to make.
+    /// The machine to create.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<VmCreateSpec>,
 }
@@ -4003,7 +4004,7 @@ impl ::prost::Name for CreateVmRequest {
 /// Response of `CreateVm`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CreateVmResponse {
-    /// Identifier of the new machine, for instance `vm-1024`.
+    /// Identifier of the new machine, for example `vm-1024`.
     #[prost(string, optional, tag = "1")]
     pub vm: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4067,7 +4068,7 @@ impl ::prost::Name for InstantCloneVmRequest {
 /// Response of `InstantCloneVm`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InstantCloneVmResponse {
-    /// Identifier of the new machine, for instance `vm-1024`.
+    /// Identifier of the new machine, for example `vm-1024`.
     #[prost(string, optional, tag = "1")]
     pub vm: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4084,7 +4085,7 @@ impl ::prost::Name for InstantCloneVmResponse {
 /// Request of `RegisterVm`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RegisterVmRequest {
-    /// Where the files are, and where the machine is to live.
+    /// Where the files are, and where to place the machine.
     #[prost(message, optional, tag = "1")]
     pub spec: ::core::option::Option<VmRegisterSpec>,
 }
@@ -4101,7 +4102,7 @@ impl ::prost::Name for RegisterVmRequest {
 /// Response of `RegisterVm`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RegisterVmResponse {
-    /// Identifier of the machine in the inventory, for instance `vm-1024`.
+    /// Identifier of the machine in the inventory, for example `vm-1024`.
     #[prost(string, optional, tag = "1")]
     pub vm: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4171,7 +4172,7 @@ impl ::prost::Name for RelocateVmTaskRequest {
 /// Response of `RelocateVmTask`.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RelocateVmTaskResponse {
-    /// Identifier of the task that carries it out, for `cis.v1.TaskService`.
+    /// Identifier of the task that does the work, for `cis.v1.TaskService`.
     #[prost(string, optional, tag = "1")]
     pub task: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4215,30 +4216,29 @@ impl ::prost::Name for UnregisterVmResponse {
         "/vcenter.v1.UnregisterVmResponse".into()
     }
 }
-/// Where a clone lives.
+/// Placement of a clone.
 ///
-/// What is unset is taken from the source; it has to go with what is set.
+/// Unset fields are taken from the source; they must be compatible with the fields that are set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmClonePlacementSpec {
-    /// Identifier of a folder of machines, for instance `group-v1001`. Unset for the folder of the source.
+    /// Identifier of a folder of machines, for example `group-v1001`. Defaults to the folder of the source.
     #[prost(string, optional, tag = "1")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a resource pool, for instance `resgroup-1001`. Unset for the pool of the source, or for that of
-    /// `cluster` or `host` where one is set.
+    /// Identifier of a resource pool, for example `resgroup-1001`. Defaults to the pool of the source, or to that of
+    /// `cluster` or `host` if one of them is set.
     #[prost(string, optional, tag = "2")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a host, for instance `host-1001`. It has to belong to `resource_pool` and `cluster` where these are
-    /// set.
+    /// Identifier of a host, for example `host-1001`. It must belong to `resource_pool` and `cluster` if they are set.
     ///
-    /// Unset, with `resource_pool` or `cluster` set, leaves the choice to the cluster's DRS, without which the call fails
-    /// with `INVALID_ARGUMENT`; with neither of them it is the host of the source.
+    /// If unset while `resource_pool` or `cluster` is set, the cluster's DRS chooses the host; without DRS, the call fails
+    /// with `INVALID_ARGUMENT`. If neither is set, defaults to the host of the source.
     #[prost(string, optional, tag = "3")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a cluster, for instance `domain-c1001`. Best left unset when `resource_pool` or `host` is set.
+    /// Identifier of a cluster, for example `domain-c1001`. Best left unset if `resource_pool` or `host` is set.
     #[prost(string, optional, tag = "4")]
     pub cluster: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a datastore, for instance `datastore-1001`, for the configuration and for all disks that
-    /// `disks_to_update` does not name. Unset for the datastore of the source.
+    /// Identifier of a datastore, for example `datastore-1001`, for the configuration and for all disks that
+    /// `disks_to_update` does not list. Defaults to the datastore of the source.
     #[prost(string, optional, tag = "5")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4252,7 +4252,7 @@ impl ::prost::Name for VmClonePlacementSpec {
         "/vcenter.v1.VmClonePlacementSpec".into()
     }
 }
-/// What to copy, and how. Taken by `CloneVm` and `CloneVmTask`.
+/// What to copy, and how. Used by `CloneVm` and `CloneVmTask`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmCloneSpec {
     /// Identifier of the machine or template to copy.
@@ -4261,22 +4261,22 @@ pub struct VmCloneSpec {
     /// Name of the copy, unique within its folder; up to 80 characters.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Where the copy lives. Unset for the places of the source.
+    /// Placement of the copy. Defaults to the placement of the source.
     #[prost(message, optional, tag = "3")]
     pub placement: ::core::option::Option<VmClonePlacementSpec>,
-    /// Identifiers of disks of the source that the copy does not get. Empty for all to be copied.
+    /// Identifiers of disks of the source to omit from the copy. If empty, all disks are copied.
     #[prost(string, repeated, tag = "4")]
     pub disks_to_remove: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Where to copy disks of the source to, by their identifiers. The others go where `placement` says.
+    /// Where to copy individual disks of the source, by their identifiers. All other disks follow `placement`.
     #[prost(btree_map = "string, message", tag = "5")]
     pub disks_to_update: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         VmDiskCloneSpec,
     >,
-    /// Whether to power on the copy. False when unset.
+    /// Whether to power on the copy. Defaults to false.
     #[prost(bool, optional, tag = "6")]
     pub power_on: ::core::option::Option<bool>,
-    /// How to customize the guest of the copy when it starts. Unset for no customization.
+    /// How to customize the guest of the copy when it starts. If unset, the guest is not customized.
     #[prost(message, optional, tag = "7")]
     pub guest_customization_spec: ::core::option::Option<VmGuestCustomizationSpec>,
 }
@@ -4290,81 +4290,82 @@ impl ::prost::Name for VmCloneSpec {
         "/vcenter.v1.VmCloneSpec".into()
     }
 }
-/// A machine to make. Taken by `CreateVm`.
+/// Specification of a machine to create. Used by `CreateVm`.
 ///
-/// What is unset has a default that suits the guest operating system.
+/// Unset fields have defaults that suit the guest operating system.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmCreateSpec {
-    /// Guest operating system, for instance `UBUNTU_64`, `RHEL_9_64` or `WINDOWS_SERVER_2021`. All defaults depend on it.
+    /// Guest operating system, for example `UBUNTU_64`, `RHEL_9_64` or `WINDOWS_SERVER_2021`. All defaults depend on it.
     ///
-    /// An open set that grows with each release; newer values are passed on as they are.
+    /// An open set that grows with each release; newer values are passed through unchanged.
     #[prost(string, optional, tag = "1")]
     pub guest_os: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the machine, unique within its folder; up to 80 characters. Unset for one that vCenter makes up.
+    /// Name of the machine, unique within its folder; up to 80 characters. If unset, vCenter generates a name.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Where the machine lives. Required up to now, although the API declares it optional.
+    /// Placement of the machine. Currently required, although the API declares it optional.
     #[prost(message, optional, tag = "3")]
     pub placement: ::core::option::Option<VmPlacementSpec>,
-    /// Version of the virtual hardware, for instance `VMX_19`. Unset for the newest one that the host supports.
+    /// Version of the virtual hardware, for example `VMX_19`. Defaults to the newest version that the host supports.
     ///
-    /// An open set: versions are `VMX_` followed by two digits, newer ones are passed on as they are.
+    /// An open set: versions are `VMX_` followed by two digits; newer ones are passed through unchanged.
     #[prost(string, optional, tag = "4")]
     pub hardware_version: ::core::option::Option<::prost::alloc::string::String>,
-    /// Firmware and how it starts. Unset for what suits the guest.
+    /// Firmware and boot settings. Defaults to what suits the guest.
     #[prost(message, optional, tag = "5")]
     pub boot: ::core::option::Option<super::vm::hardware::v1::BootCreateSpec>,
-    /// Places to boot from, in order. Empty for the firmware's own order.
+    /// Devices to boot from, in order. If empty, the firmware's default order applies.
     #[prost(message, repeated, tag = "6")]
     pub boot_devices: ::prost::alloc::vec::Vec<
         super::vm::hardware::boot::v1::DeviceEntryCreateSpec,
     >,
-    /// CPU cores. Unset for what suits the guest.
+    /// CPU cores. Defaults to what suits the guest.
     #[prost(message, optional, tag = "7")]
     pub cpu: ::core::option::Option<super::vm::hardware::v1::CpuUpdateSpec>,
-    /// Memory. Unset for what suits the guest.
+    /// Memory. Defaults to what suits the guest.
     #[prost(message, optional, tag = "8")]
     pub memory: ::core::option::Option<super::vm::hardware::v1::MemoryUpdateSpec>,
-    /// Disks. Empty for one empty disk of a size and on an adapter that suit the guest.
+    /// Disks. If empty, the machine gets one empty disk, of a size and on an adapter that suit the guest.
     #[prost(message, repeated, tag = "9")]
     pub disks: ::prost::alloc::vec::Vec<super::vm::hardware::v1::DiskCreateSpec>,
-    /// Ethernet adapters. Empty for none.
+    /// Ethernet adapters. If empty, the machine has none.
     #[prost(message, repeated, tag = "10")]
     pub nics: ::prost::alloc::vec::Vec<super::vm::hardware::v1::EthernetCreateSpec>,
-    /// CD-ROM devices. Empty for none.
+    /// CD-ROM devices. If empty, the machine has none.
     #[prost(message, repeated, tag = "11")]
     pub cdroms: ::prost::alloc::vec::Vec<super::vm::hardware::v1::CdromCreateSpec>,
-    /// Floppy drives. Empty for none.
+    /// Floppy drives. If empty, the machine has none.
     #[prost(message, repeated, tag = "12")]
     pub floppies: ::prost::alloc::vec::Vec<super::vm::hardware::v1::FloppyCreateSpec>,
-    /// Parallel ports. Empty for none.
+    /// Parallel ports. If empty, the machine has none.
     #[prost(message, repeated, tag = "13")]
     pub parallel_ports: ::prost::alloc::vec::Vec<
         super::vm::hardware::v1::ParallelCreateSpec,
     >,
-    /// Serial ports. Empty for none.
+    /// Serial ports. If empty, the machine has none.
     #[prost(message, repeated, tag = "14")]
     pub serial_ports: ::prost::alloc::vec::Vec<
         super::vm::hardware::v1::SerialCreateSpec,
     >,
-    /// SATA adapters. Empty for those that the disks and CD-ROM devices need.
+    /// SATA adapters. If empty, the machine has those that the disks and CD-ROM devices need.
     #[prost(message, repeated, tag = "15")]
     pub sata_adapters: ::prost::alloc::vec::Vec<
         super::vm::hardware::adapter::v1::SataCreateSpec,
     >,
-    /// SCSI adapters. Empty for those that the disks need, of a type that suits the guest.
+    /// SCSI adapters. If empty, the machine has those that the disks need, of a type that suits the guest.
     #[prost(message, repeated, tag = "16")]
     pub scsi_adapters: ::prost::alloc::vec::Vec<
         super::vm::hardware::adapter::v1::ScsiCreateSpec,
     >,
-    /// NVMe adapters. Empty for those that the disks need.
+    /// NVMe adapters. If empty, the machine has those that the disks need.
     #[prost(message, repeated, tag = "17")]
     pub nvme_adapters: ::prost::alloc::vec::Vec<
         super::vm::hardware::adapter::v1::NvmeCreateSpec,
     >,
-    /// Storage policy of the machine's home, which holds its configuration and logs; disks have their own.
+    /// Storage policy of the machine's home directory, which contains its configuration and logs; disks have their own
+    /// policies.
     ///
-    /// Unset for the default of the datastore, which only vSAN and vVols have.
+    /// Defaults to the default policy of the datastore, which only vSAN and vVols have.
     #[prost(message, optional, tag = "18")]
     pub storage_policy: ::core::option::Option<VmStoragePolicySpec>,
 }
@@ -4378,11 +4379,10 @@ impl ::prost::Name for VmCreateSpec {
         "/vcenter.v1.VmCreateSpec".into()
     }
 }
-/// Where the copy of one disk goes.
+/// Where to copy one disk.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmDiskCloneSpec {
-    /// Identifier of a datastore, for instance `datastore-1001`. Required up to now, although the API declares it
-    /// optional.
+    /// Identifier of a datastore, for example `datastore-1001`. Currently required, although the API declares it optional.
     #[prost(string, optional, tag = "1")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4396,11 +4396,10 @@ impl ::prost::Name for VmDiskCloneSpec {
         "/vcenter.v1.VmDiskCloneSpec".into()
     }
 }
-/// Where one disk moves.
+/// Where to move one disk.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmDiskRelocateSpec {
-    /// Identifier of a datastore, for instance `datastore-1001`. Required up to now, although the API declares it
-    /// optional.
+    /// Identifier of a datastore, for example `datastore-1001`. Currently required, although the API declares it optional.
     #[prost(string, optional, tag = "1")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4417,7 +4416,8 @@ impl ::prost::Name for VmDiskRelocateSpec {
 /// How to customize the guest of a new machine.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmGuestCustomizationSpec {
-    /// Name of a specification that is stored in the inventory of vCenter; `NOT_FOUND` when there is none with that name.
+    /// Name of a specification that is stored in the inventory of vCenter. If it does not exist, the call fails with
+    /// `NOT_FOUND`.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4431,19 +4431,20 @@ impl ::prost::Name for VmGuestCustomizationSpec {
         "/vcenter.v1.VmGuestCustomizationSpec".into()
     }
 }
-/// Where an instant clone lives.
+/// Placement of an instant clone.
 ///
-/// It is always on the host of its source. What is unset is taken from the source; it has to go with what is set.
+/// An instant clone is always on the host of its source. Unset fields are taken from the source; they must be compatible
+/// with the fields that are set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmInstantClonePlacementSpec {
-    /// Identifier of a folder of machines, for instance `group-v1001`. Unset for the folder of the source.
+    /// Identifier of a folder of machines, for example `group-v1001`. Defaults to the folder of the source.
     #[prost(string, optional, tag = "1")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a resource pool, for instance `resgroup-1001`. Unset for the pool of the source.
+    /// Identifier of a resource pool, for example `resgroup-1001`. Defaults to the pool of the source.
     #[prost(string, optional, tag = "2")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a datastore, for instance `datastore-1001`, for the configuration and for what the disks of the copy
-    /// differ in. Unset for the datastore of the source.
+    /// Identifier of a datastore, for example `datastore-1001`, for the configuration and for the differences between the
+    /// disks of the copy and those of the source. Defaults to the datastore of the source.
     #[prost(string, optional, tag = "3")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4457,41 +4458,41 @@ impl ::prost::Name for VmInstantClonePlacementSpec {
         "/vcenter.v1.VmInstantClonePlacementSpec".into()
     }
 }
-/// What to copy, and how. Taken by `InstantCloneVm`.
+/// What to copy, and how. Used by `InstantCloneVm`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmInstantCloneSpec {
-    /// Identifier of the machine to copy, which has to be powered on.
+    /// Identifier of the machine to copy, which must be powered on.
     #[prost(string, optional, tag = "1")]
     pub source: ::core::option::Option<::prost::alloc::string::String>,
     /// Name of the copy, unique within its folder; up to 80 characters.
     #[prost(string, optional, tag = "2")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Where the copy lives. Unset for the places of the source.
+    /// Placement of the copy. Defaults to the placement of the source.
     #[prost(message, optional, tag = "3")]
     pub placement: ::core::option::Option<VmInstantClonePlacementSpec>,
-    /// Changes of Ethernet adapters, by their identifiers on the source.
+    /// Changes to Ethernet adapters, by their identifiers on the source.
     #[prost(btree_map = "string, message", tag = "4")]
     pub nics_to_update: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         super::vm::hardware::v1::EthernetUpdateSpec,
     >,
-    /// Whether to disconnect all Ethernet adapters of the copy, so that it cannot disturb its source. False when unset:
-    /// they are connected as those of the source.
+    /// Whether to disconnect all Ethernet adapters of the copy, so that it cannot interfere with its source. Defaults to
+    /// false: they are connected like those of the source.
     #[prost(bool, optional, tag = "5")]
     pub disconnect_all_nics: ::core::option::Option<bool>,
-    /// Changes of parallel ports, by their identifiers on the source.
+    /// Changes to parallel ports, by their identifiers on the source.
     #[prost(btree_map = "string, message", tag = "6")]
     pub parallel_ports_to_update: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         super::vm::hardware::v1::ParallelUpdateSpec,
     >,
-    /// Changes of serial ports, by their identifiers on the source.
+    /// Changes to serial ports, by their identifiers on the source.
     #[prost(btree_map = "string, message", tag = "7")]
     pub serial_ports_to_update: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
         super::vm::hardware::v1::SerialUpdateSpec,
     >,
-    /// BIOS UUID of the copy, for instance `4211d0ad-7b4a-4f6e-9c1c-5f1d8a6f0e21`. Unset for one that vCenter makes up.
+    /// BIOS UUID of the copy, for example `4211d0ad-7b4a-4f6e-9c1c-5f1d8a6f0e21`. If unset, vCenter generates a UUID.
     #[prost(string, optional, tag = "8")]
     pub bios_uuid: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4505,26 +4506,26 @@ impl ::prost::Name for VmInstantCloneSpec {
         "/vcenter.v1.VmInstantCloneSpec".into()
     }
 }
-/// Where a new machine lives.
+/// Placement of a new machine.
 ///
-/// A folder, a datastore, and one of resource pool, host and cluster are required up to now, although the API declares
+/// A folder, a datastore, and one of resource pool, host and cluster are currently required, although the API declares
 /// all of them optional.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmPlacementSpec {
-    /// Identifier of a folder of machines, for instance `group-v1001`.
+    /// Identifier of a folder of machines, for example `group-v1001`.
     #[prost(string, optional, tag = "1")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a resource pool, for instance `resgroup-1001`. Unset for that of `cluster` or `host`.
+    /// Identifier of a resource pool, for example `resgroup-1001`. Defaults to that of `cluster` or `host`.
     #[prost(string, optional, tag = "2")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a host, for instance `host-1001`. It has to belong to `resource_pool` and `cluster` where these are
-    /// set. Unset for one that vCenter chooses.
+    /// Identifier of a host, for example `host-1001`. It must belong to `resource_pool` and `cluster` if they are set. If
+    /// unset, vCenter chooses a host.
     #[prost(string, optional, tag = "3")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a cluster, for instance `domain-c1001`. Best left unset when `resource_pool` or `host` is set.
+    /// Identifier of a cluster, for example `domain-c1001`. Best left unset if `resource_pool` or `host` is set.
     #[prost(string, optional, tag = "4")]
     pub cluster: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a datastore, for instance `datastore-1001`, for the configuration and for new disks.
+    /// Identifier of a datastore, for example `datastore-1001`, for the configuration and for new disks.
     #[prost(string, optional, tag = "5")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4538,23 +4539,23 @@ impl ::prost::Name for VmPlacementSpec {
         "/vcenter.v1.VmPlacementSpec".into()
     }
 }
-/// Where a registered machine lives.
+/// Placement of a registered machine.
 ///
-/// A folder and one of resource pool, host and cluster are required up to now, although the API declares all of them
+/// A folder and one of resource pool, host and cluster are currently required, although the API declares all of them
 /// optional.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmRegisterPlacementSpec {
-    /// Identifier of a folder of machines, for instance `group-v1001`.
+    /// Identifier of a folder of machines, for example `group-v1001`.
     #[prost(string, optional, tag = "1")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a resource pool, for instance `resgroup-1001`. Unset for that of `cluster` or `host`.
+    /// Identifier of a resource pool, for example `resgroup-1001`. Defaults to that of `cluster` or `host`.
     #[prost(string, optional, tag = "2")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a host, for instance `host-1001`. It has to belong to `resource_pool` and `cluster` where these are
-    /// set. Unset for one that vCenter chooses.
+    /// Identifier of a host, for example `host-1001`. It must belong to `resource_pool` and `cluster` if they are set. If
+    /// unset, vCenter chooses a host.
     #[prost(string, optional, tag = "3")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a cluster, for instance `domain-c1001`. Best left unset when `resource_pool` or `host` is set.
+    /// Identifier of a cluster, for example `domain-c1001`. Best left unset if `resource_pool` or `host` is set.
     #[prost(string, optional, tag = "4")]
     pub cluster: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4568,25 +4569,25 @@ impl ::prost::Name for VmRegisterPlacementSpec {
         "/vcenter.v1.VmRegisterPlacementSpec".into()
     }
 }
-/// Files of a machine, and where it is to live. Taken by `RegisterVm`.
+/// Files of a machine, and its placement. Used by `RegisterVm`.
 ///
-/// The files are named either by `datastore` and `path`, or by `datastore_path` alone.
+/// Specify the files either by `datastore` and `path`, or by `datastore_path` alone.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmRegisterSpec {
-    /// Identifier of the datastore with the files, for instance `datastore-1001`. Goes with `path`.
+    /// Identifier of the datastore that contains the files, for example `datastore-1001`. Use it together with `path`.
     #[prost(string, optional, tag = "1")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
-    /// Path of the configuration file on `datastore`, for instance `web-1/web-1.vmx`. Goes with `datastore`.
+    /// Path of the configuration file on `datastore`, for example `web-1/web-1.vmx`. Use it together with `datastore`.
     #[prost(string, optional, tag = "2")]
     pub path: ::core::option::Option<::prost::alloc::string::String>,
-    /// Path of the configuration file with the name of its datastore, for instance `[datastore1] web-1/web-1.vmx`.
-    /// Excludes `datastore` and `path`.
+    /// Path of the configuration file, including the name of its datastore, for example `[datastore1] web-1/web-1.vmx`.
+    /// Mutually exclusive with `datastore` and `path`.
     #[prost(string, optional, tag = "3")]
     pub datastore_path: ::core::option::Option<::prost::alloc::string::String>,
-    /// Name of the machine, unique within its folder. Unset for the name in the configuration file.
+    /// Name of the machine, unique within its folder. Defaults to the name in the configuration file.
     #[prost(string, optional, tag = "4")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Where the machine lives. Required up to now, although the API declares it optional.
+    /// Placement of the machine. Currently required, although the API declares it optional.
     #[prost(message, optional, tag = "5")]
     pub placement: ::core::option::Option<VmRegisterPlacementSpec>,
 }
@@ -4600,28 +4601,28 @@ impl ::prost::Name for VmRegisterSpec {
         "/vcenter.v1.VmRegisterSpec".into()
     }
 }
-/// Where to move a machine. What is unset stays as it is; it has to go with what is set.
+/// Where to move a machine. Unset fields keep their current values, which must be compatible with the fields that are
+/// set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmRelocatePlacementSpec {
-    /// Identifier of a folder of machines, for instance `group-v1001`. Unset for the present one.
+    /// Identifier of a folder of machines, for example `group-v1001`. Defaults to the current one.
     #[prost(string, optional, tag = "1")]
     pub folder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a resource pool, for instance `resgroup-1001`. Unset for the present one, or for that of `cluster` or
-    /// `host` where one is set.
+    /// Identifier of a resource pool, for example `resgroup-1001`. Defaults to the current one, or to that of `cluster` or
+    /// `host` if one of them is set.
     #[prost(string, optional, tag = "2")]
     pub resource_pool: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a host, for instance `host-1001`. It has to belong to `resource_pool` and `cluster` where these are
-    /// set.
+    /// Identifier of a host, for example `host-1001`. It must belong to `resource_pool` and `cluster` if they are set.
     ///
-    /// Unset, with `resource_pool` or `cluster` set, leaves the choice to the cluster's DRS, without which the call fails
-    /// with `INVALID_ARGUMENT`; with neither of them it is the present host.
+    /// If unset while `resource_pool` or `cluster` is set, the cluster's DRS chooses the host; without DRS, the call fails
+    /// with `INVALID_ARGUMENT`. If neither is set, defaults to the current host.
     #[prost(string, optional, tag = "3")]
     pub host: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a cluster, for instance `domain-c1001`. Best left unset when `resource_pool` or `host` is set.
+    /// Identifier of a cluster, for example `domain-c1001`. Best left unset if `resource_pool` or `host` is set.
     #[prost(string, optional, tag = "4")]
     pub cluster: ::core::option::Option<::prost::alloc::string::String>,
-    /// Identifier of a datastore, for instance `datastore-1001`, for the configuration and for all disks that `disks` does
-    /// not name. Unset for the present ones.
+    /// Identifier of a datastore, for example `datastore-1001`, for the configuration and for all disks that `disks` does
+    /// not list. Defaults to the current ones.
     #[prost(string, optional, tag = "5")]
     pub datastore: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4635,13 +4636,13 @@ impl ::prost::Name for VmRelocatePlacementSpec {
         "/vcenter.v1.VmRelocatePlacementSpec".into()
     }
 }
-/// Where to move a machine. Taken by `RelocateVm` and `RelocateVmTask`.
+/// Where to move a machine. Used by `RelocateVm` and `RelocateVmTask`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VmRelocateSpec {
-    /// New place of the machine. Unset for the present one.
+    /// New placement of the machine. Defaults to the current one.
     #[prost(message, optional, tag = "1")]
     pub placement: ::core::option::Option<VmRelocatePlacementSpec>,
-    /// Where to move disks, by their identifiers. The others go where `placement` says.
+    /// Where to move individual disks, by their identifiers. All other disks follow `placement`.
     #[prost(btree_map = "string, message", tag = "2")]
     pub disks: ::prost::alloc::collections::BTreeMap<
         ::prost::alloc::string::String,
@@ -4658,10 +4659,10 @@ impl ::prost::Name for VmRelocateSpec {
         "/vcenter.v1.VmRelocateSpec".into()
     }
 }
-/// Storage policy of a new machine's home.
+/// Storage policy of a new machine's home directory.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VmStoragePolicySpec {
-    /// Identifier of the storage policy, for instance `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`.
+    /// Identifier of the storage policy, for example `aa6d5a82-1c88-45da-85d3-3d74b91a5bad`.
     #[prost(string, optional, tag = "1")]
     pub policy: ::core::option::Option<::prost::alloc::string::String>,
 }
@@ -4686,21 +4687,21 @@ pub mod vm_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Finds virtual machines, shows all there is to know about one, and makes, moves and removes them.
+    /// Finds virtual machines, returns their configuration and state, and creates, moves and removes them.
     ///
-    /// It is the way to the identifiers that every other service asks for. A machine is made from a specification
-    /// (`CreateVm`), from another machine (`CloneVm`, `InstantCloneVm`) or from files that are there already (`RegisterVm`);
-    /// templates in content libraries have services of their own.
+    /// The other services for virtual machines require the identifiers that this service returns. Create a machine from a
+    /// specification (`CreateVm`), from another machine (`CloneVm`, `InstantCloneVm`) or from existing files (`RegisterVm`).
+    /// Templates in content libraries have their own services.
     ///
-    /// Cloning and moving copy disks, which takes minutes. `CloneVm` and `RelocateVm` answer when that is done: give them a
-    /// deadline that long, or use `CloneVmTask` and `RelocateVmTask`, which answer immediately, and follow the task with
-    /// `cis.v1.TaskService`. When a call times out, vCenter carries on: look for the machine with `ListVms`, by its name,
-    /// before another try.
+    /// Cloning and moving copy disks, which takes minutes. `CloneVm` and `RelocateVm` return when the work is done: set a
+    /// long enough deadline, or use `CloneVmTask` and `RelocateVmTask`, which return immediately, and follow the task with
+    /// `cis.v1.TaskService`. If a call times out, vCenter continues the work: before you retry, look for the machine by name
+    /// with `ListVms`.
     ///
-    /// Besides what the operations say about themselves, all of them can fail with
-    /// - `SERVICE_UNAVAILABLE`: a part of vCenter that the operation needs cannot be reached at present.
+    /// In addition to the errors listed for each operation, every operation can fail with
+    /// - `SERVICE_UNAVAILABLE`: a vCenter service that the operation depends on is currently unreachable.
     /// - `UNAUTHENTICATED`: vCenter does not accept the caller's credentials.
-    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation needs.
+    /// - `UNAUTHORIZED`: the caller lacks a privilege that the operation requires.
     ///
     /// Mirrors `com.vmware.vcenter.VM`.
     #[derive(Debug, Clone)]
@@ -4776,11 +4777,11 @@ pub mod vm_service_client {
         }
         /// Lists the virtual machines that match all given filters, at most 4000. Mirrors `list`.
         ///
-        /// A filter that is empty matches everything; several values within a filter are alternatives. When more than 4000
-        /// machines match, the call fails with `UNABLE_TO_ALLOCATE_RESOURCE`: narrow the filters then.
+        /// An empty filter matches everything; several values within a filter are alternatives. If more than 4000 machines
+        /// match, the call fails with `UNABLE_TO_ALLOCATE_RESOURCE`: narrow the filters.
         ///
-        /// There are no pages: all machines come in one answer.
-        /// - `INVALID_ARGUMENT`: a filter has a value that is none, for instance an unknown power state.
+        /// There is no pagination: all machines are returned in one response.
+        /// - `INVALID_ARGUMENT`: a filter has an invalid value, for example an unknown power state.
         pub async fn list_vms(
             &mut self,
             request: impl tonic::IntoRequest<super::ListVmsRequest>,
@@ -4807,10 +4808,10 @@ pub mod vm_service_client {
         }
         /// Returns the configuration and state of one virtual machine. Mirrors `get`.
         ///
-        /// Devices come as maps by identifier, with the same contents as the `Get` operations of their services.
+        /// Devices are returned as maps by identifier, with the same contents as in the `Get` operations of their services.
         /// - `NOT_FOUND`: the machine does not exist.
-        /// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read at present.
-        /// - `UNAUTHORIZED`: the caller lacks a privilege on the machine. `ListVms` leaves such machines out instead.
+        /// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read.
+        /// - `UNAUTHORIZED`: the caller lacks a privilege on the machine. `ListVms` omits such machines instead.
         pub async fn get_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::GetVmRequest>,
@@ -4832,22 +4833,22 @@ pub mod vm_service_client {
                 .insert(GrpcMethod::new("vcenter.v1.VmService", "GetVm"));
             self.inner.unary(req, path, codec).await
         }
-        /// Makes a copy of a virtual machine, and returns its identifier when the copy is complete. Mirrors `clone`.
+        /// Copies a virtual machine, and returns the identifier of the copy when it is complete. Mirrors `clone`.
         ///
-        /// The copy has the hardware of its source and the contents of its disks, but identifiers, MAC addresses and files of
-        /// its own. The source can run meanwhile, and can be a template; the copy is a machine. Copying takes minutes: with a
-        /// short deadline use `CloneVmTask`. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+        /// The copy has the hardware of its source and the contents of its disks, but its own identifiers, MAC addresses and
+        /// files. The source can keep running and can be a template; the copy is always a machine. Copying takes minutes: if
+        /// the deadline is short, use `CloneVmTask`. Not idempotent: a second call fails with `ALREADY_EXISTS`.
         ///
-        /// Needs `VirtualMachine.Provisioning.Clone` on the source, `VirtualMachine.Inventory.CreateFromExisting` on the
+        /// Requires `VirtualMachine.Provisioning.Clone` on the source, `VirtualMachine.Inventory.CreateFromExisting` on the
         /// folder, `Resource.AssignVMToPool` on the resource pool and `Datastore.AllocateSpace` on the datastores.
-        /// - `ALREADY_EXISTS`: the folder has a machine with that name.
-        /// - `NOT_FOUND`: the source, a place or the customization specification does not exist.
-        /// - `INVALID_ARGUMENT`: the places contradict each other or those of the source, a disk is both removed and updated
-        ///   or does not belong to the source, or the customization specification does not fit.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host has not enough memory for `power_on`.
-        /// - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot be reached at present, for instance because
-        ///   the host is in maintenance mode.
-        /// - `ERROR`: vCenter or the host reports an error of another kind.
+        /// - `ALREADY_EXISTS`: the folder already contains a machine with that name.
+        /// - `NOT_FOUND`: the source, a placement object or the customization specification does not exist.
+        /// - `INVALID_ARGUMENT`: the placement objects contradict each other or those of the source, a disk is both removed
+        ///   and updated or does not belong to the source, or the customization specification is not suitable.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host does not have enough memory for `power_on`.
+        /// - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot currently be reached, for example because the
+        ///   host is in maintenance mode.
+        /// - `ERROR`: vCenter or the host reports another kind of error.
         pub async fn clone_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::CloneVmRequest>,
@@ -4872,18 +4873,18 @@ pub mod vm_service_client {
                 .insert(GrpcMethod::new("vcenter.v1.VmService", "CloneVm"));
             self.inner.unary(req, path, codec).await
         }
-        /// Begins to make a copy of a virtual machine, and returns the identifier of a task. Mirrors `clone_task`.
+        /// Starts to copy a virtual machine, and returns the identifier of a task. Mirrors `clone_task`.
         ///
-        /// The task form of `CloneVm`: the same request, and the answer comes before the work. The task's result is the
-        /// identifier of the new machine. What goes wrong is reported by the rpc if vCenter sees it immediately, and by the
-        /// task otherwise. A clone can be cancelled with `TaskService.CancelTask`; what was copied is removed then. Not
-        /// idempotent: each call starts a task, of which one succeeds.
-        /// - `ALREADY_EXISTS`: the folder has a machine with that name.
-        /// - `NOT_FOUND`: the source, a place or the customization specification does not exist.
+        /// The task form of `CloneVm`: it accepts the same request, but returns before the work is done. The task's result is
+        /// the identifier of the new machine. The rpc reports the errors that vCenter detects immediately; the task reports
+        /// all others. To cancel a clone, call `TaskService.CancelTask`; vCenter then removes what it has copied. Not
+        /// idempotent: each call starts a task, only one of which succeeds.
+        /// - `ALREADY_EXISTS`: the folder already contains a machine with that name.
+        /// - `NOT_FOUND`: the source, a placement object or the customization specification does not exist.
         /// - `INVALID_ARGUMENT`: as for `CloneVm`.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host has not enough memory for `power_on`.
-        /// - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot be reached at present.
-        /// - `ERROR`: vCenter or the host reports an error of another kind.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: a datastore is full, or the host does not have enough memory for `power_on`.
+        /// - `RESOURCE_INACCESSIBLE`: the source, the host or a datastore cannot currently be reached.
+        /// - `ERROR`: vCenter or the host reports another kind of error.
         pub async fn clone_vm_task(
             &mut self,
             request: impl tonic::IntoRequest<super::CloneVmTaskRequest>,
@@ -4908,24 +4909,25 @@ pub mod vm_service_client {
                 .insert(GrpcMethod::new("vcenter.v1.VmService", "CloneVmTask"));
             self.inner.unary(req, path, codec).await
         }
-        /// Makes a virtual machine from a specification, and returns its identifier. Mirrors `create`.
+        /// Creates a virtual machine from a specification, and returns its identifier. Mirrors `create`.
         ///
-        /// What the specification leaves open follows from the guest operating system: CPU, memory, firmware, the kind of
-        /// adapters and one empty disk. The machine is powered off. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+        /// The guest operating system determines what the specification leaves open: CPU, memory, firmware, the kind of
+        /// adapters and one empty disk. The new machine is powered off. Not idempotent: a second call fails with
+        /// `ALREADY_EXISTS`.
         ///
-        /// Needs `VirtualMachine.Inventory.Create` on the folder, `Resource.AssignVMToPool` on the resource pool,
+        /// Requires `VirtualMachine.Inventory.Create` on the folder, `Resource.AssignVMToPool` on the resource pool,
         /// `Datastore.AllocateSpace` on the datastore and `Network.Assign` on the networks.
-        /// - `ALREADY_EXISTS`: the folder has a machine with that name.
-        /// - `NOT_FOUND`: a place, a network or another object that the specification names does not exist.
-        /// - `INVALID_ARGUMENT`: the places contradict each other or are incomplete, or a setting is out of bounds.
+        /// - `ALREADY_EXISTS`: the folder already contains a machine with that name.
+        /// - `NOT_FOUND`: a placement object, a network or another object that the specification names does not exist.
+        /// - `INVALID_ARGUMENT`: the placement objects contradict each other or are incomplete, or a setting is out of range.
         /// - `RESOURCE_IN_USE`: two devices have the same address on a storage adapter.
         /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the datastore is full, a storage adapter has no free address, or there are too
-        ///   many devices of a kind.
-        /// - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot be reached at present, for instance because the host is
+        ///   many devices of one kind.
+        /// - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot currently be reached, for example because the host is
         ///   in maintenance mode.
-        /// - `UNSUPPORTED`: the guest operating system is not supported with that hardware version, so that there are no
-        ///   defaults for what the specification leaves open.
-        /// - `ERROR`: vCenter or the host reports an error of another kind.
+        /// - `UNSUPPORTED`: the guest operating system is not supported with that hardware version, so vCenter has no defaults
+        ///   for what the specification leaves open.
+        /// - `ERROR`: vCenter or the host reports another kind of error.
         pub async fn create_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::CreateVmRequest>,
@@ -4952,14 +4954,14 @@ pub mod vm_service_client {
         }
         /// Deletes a virtual machine with its files. Mirrors `delete`.
         ///
-        /// The disks that are attached are deleted as well; a disk that is to stay has to be removed with
-        /// `DiskService.DeleteDisk` before. To forget the machine and keep its files there is `UnregisterVm`. Not idempotent:
-        /// a second call fails with `NOT_FOUND`. Needs the privilege `VirtualMachine.Inventory.Delete`.
+        /// The attached disks are deleted as well; to keep a disk, remove it with `DiskService.DeleteDisk` first. To remove
+        /// the machine from the inventory and keep its files, use `UnregisterVm`. Not idempotent: a second call fails with
+        /// `NOT_FOUND`. Requires the privilege `VirtualMachine.Inventory.Delete`.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on or suspended.
         /// - `NOT_FOUND`: the machine does not exist.
-        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; try again.
-        /// - `RESOURCE_INACCESSIBLE`: its configuration cannot be read or written at present.
-        /// - `ERROR`: vCenter or the host reports an error of another kind.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
+        /// - `RESOURCE_INACCESSIBLE`: its configuration cannot currently be read or written.
+        /// - `ERROR`: vCenter or the host reports another kind of error.
         pub async fn delete_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::DeleteVmRequest>,
@@ -4984,21 +4986,22 @@ pub mod vm_service_client {
                 .insert(GrpcMethod::new("vcenter.v1.VmService", "DeleteVm"));
             self.inner.unary(req, path, codec).await
         }
-        /// Makes a running copy of a running virtual machine in seconds, and returns its identifier. Mirrors `instant_clone`.
+        /// Creates a running copy of a running virtual machine in seconds, and returns its identifier. Mirrors
+        /// `instant_clone`.
         ///
-        /// The copy shares memory and disks of its source until one of them writes, and continues where the source is. It is
-        /// on the same host. Not idempotent: a second call fails with `ALREADY_EXISTS`.
+        /// The copy shares the memory and disks of its source until one of them writes, and continues from the current state
+        /// of the source. It runs on the same host. Not idempotent: a second call fails with `ALREADY_EXISTS`.
         ///
-        /// Needs `VirtualMachine.Provisioning.Clone` and `VirtualMachine.Inventory.CreateFromExisting` on the source,
+        /// Requires `VirtualMachine.Provisioning.Clone` and `VirtualMachine.Inventory.CreateFromExisting` on the source,
         /// `VirtualMachine.Interact.PowerOn` on the folder, `Resource.AssignVMToPool` on the resource pool,
         /// `Datastore.AllocateSpace` on the datastore and `Network.Assign` on the networks.
-        /// - `ALREADY_EXISTS`: the folder has a machine with that name.
-        /// - `NOT_FOUND`: the source, a place or a network does not exist.
-        /// - `INVALID_ARGUMENT`: the places contradict each other or those of the source, a device that is to be updated does
+        /// - `ALREADY_EXISTS`: the folder already contains a machine with that name.
+        /// - `NOT_FOUND`: the source, a placement object or a network does not exist.
+        /// - `INVALID_ARGUMENT`: the placement objects contradict each other or those of the source, a device to update does
         ///   not belong to the source, or a setting is not valid.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the datastore is full, or the host has not enough memory.
-        /// - `RESOURCE_INACCESSIBLE`: the source, its host or the datastore cannot be reached at present.
-        /// - `ERROR`: vCenter or the host reports an error of another kind, for instance because the source is not powered on.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: the datastore is full, or the host does not have enough memory.
+        /// - `RESOURCE_INACCESSIBLE`: the source, its host or the datastore cannot currently be reached.
+        /// - `ERROR`: vCenter or the host reports another kind of error, for example because the source is not powered on.
         pub async fn instant_clone_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::InstantCloneVmRequest>,
@@ -5023,20 +5026,21 @@ pub mod vm_service_client {
                 .insert(GrpcMethod::new("vcenter.v1.VmService", "InstantCloneVm"));
             self.inner.unary(req, path, codec).await
         }
-        /// Adds a virtual machine whose files are on a datastore already, and returns its identifier. Mirrors `register`.
+        /// Adds a virtual machine whose files already exist on a datastore, and returns its identifier. Mirrors `register`.
         ///
-        /// The counterpart of `UnregisterVm`. The machine keeps its identifiers in the firmware and gets a new one in the
+        /// The counterpart of `UnregisterVm`. The machine keeps the identifiers in its firmware and gets a new one in the
         /// inventory; it is powered off. Not idempotent: a second call fails with `ALREADY_EXISTS`.
         ///
-        /// Needs `System.Read` on the datastore, `VirtualMachine.Inventory.Register` on the folder and
+        /// Requires `System.Read` on the datastore, `VirtualMachine.Inventory.Register` on the folder and
         /// `Resource.AssignVMToPool` on the resource pool.
-        /// - `ALREADY_EXISTS`: the folder has a machine with that name, or a machine of the inventory has these files.
-        /// - `NOT_FOUND`: the datastore, a place or the configuration file does not exist.
-        /// - `INVALID_ARGUMENT`: the location is incomplete or given twice, the path is malformed, or the places contradict
-        ///   each other or are incomplete.
-        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: something that the machine needs cannot be had.
-        /// - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot be reached at present.
-        /// - `ERROR`: vCenter or the host reports an error of another kind.
+        /// - `ALREADY_EXISTS`: the folder already contains a machine with that name, or a machine in the inventory already
+        ///   uses these files.
+        /// - `NOT_FOUND`: the datastore, a placement object or the configuration file does not exist.
+        /// - `INVALID_ARGUMENT`: the location is incomplete or specified twice, the path is malformed, or the placement
+        ///   objects contradict each other or are incomplete.
+        /// - `UNABLE_TO_ALLOCATE_RESOURCE`: a resource that the machine needs is not available.
+        /// - `RESOURCE_INACCESSIBLE`: the host or the datastore cannot currently be reached.
+        /// - `ERROR`: vCenter or the host reports another kind of error.
         pub async fn register_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::RegisterVmRequest>,
@@ -5061,20 +5065,20 @@ pub mod vm_service_client {
                 .insert(GrpcMethod::new("vcenter.v1.VmService", "RegisterVm"));
             self.inner.unary(req, path, codec).await
         }
-        /// Moves a virtual machine, and returns when it has moved: to another host, cluster or resource pool, another folder,
-        /// or other datastores. Mirrors `relocate`.
+        /// Moves a virtual machine to another host, cluster or resource pool, another folder, or other datastores, and returns
+        /// when the move is complete. Mirrors `relocate`.
         ///
-        /// A running machine moves while it runs, as vMotion. Moving disks takes minutes: with a short deadline use
-        /// `RelocateVmTask`. Repeating a move that is done changes nothing.
+        /// vMotion moves a running machine without stopping it. Moving disks takes minutes: if the deadline is short, use
+        /// `RelocateVmTask`. Repeating a completed move changes nothing.
         ///
-        /// Needs `Resource.ColdMigrate` on the machine (`Resource.HotMigrate` while it runs) and `Resource.AssignVMToPool` on
-        /// the resource pool.
-        /// - `NOT_FOUND`: the machine or a place does not exist.
-        /// - `INVALID_ARGUMENT`: the places contradict each other or the present ones, or a disk does not belong to the
-        ///   machine.
-        /// - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot be reached at present, for instance because
+        /// Requires `Resource.ColdMigrate` on the machine (`Resource.HotMigrate` while it runs) and `Resource.AssignVMToPool`
+        /// on the resource pool.
+        /// - `NOT_FOUND`: the machine or a placement object does not exist.
+        /// - `INVALID_ARGUMENT`: the placement objects contradict each other or the current ones, or a disk does not belong to
+        ///   the machine.
+        /// - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot currently be reached, for example because
         ///   the host is in maintenance mode.
-        /// - `ERROR`: among others, a datastore is full, or the folder has a machine with that name.
+        /// - `ERROR`: for example, a datastore is full, or the folder already contains a machine with that name.
         pub async fn relocate_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::RelocateVmRequest>,
@@ -5099,16 +5103,16 @@ pub mod vm_service_client {
                 .insert(GrpcMethod::new("vcenter.v1.VmService", "RelocateVm"));
             self.inner.unary(req, path, codec).await
         }
-        /// Begins to move a virtual machine, and returns the identifier of a task. Mirrors `relocate_task`.
+        /// Starts to move a virtual machine, and returns the identifier of a task. Mirrors `relocate_task`.
         ///
-        /// The task form of `RelocateVm`: the same request, and the answer comes before the work. The task has no result. What
-        /// goes wrong is reported by the rpc if vCenter sees it immediately, and by the task otherwise. A move can be
-        /// cancelled with `TaskService.CancelTask`; the machine stays where it is then.
-        /// - `NOT_FOUND`: the machine or a place does not exist.
-        /// - `INVALID_ARGUMENT`: the places contradict each other or the present ones, or a disk does not belong to the
-        ///   machine.
-        /// - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot be reached at present.
-        /// - `ERROR`: among others, a datastore is full, or the folder has a machine with that name.
+        /// The task form of `RelocateVm`: it accepts the same request, but returns before the work is done. The task has no
+        /// result. The rpc reports the errors that vCenter detects immediately; the task reports all others. To cancel a move,
+        /// call `TaskService.CancelTask`; the machine then stays where it is.
+        /// - `NOT_FOUND`: the machine or a placement object does not exist.
+        /// - `INVALID_ARGUMENT`: the placement objects contradict each other or the current ones, or a disk does not belong to
+        ///   the machine.
+        /// - `RESOURCE_INACCESSIBLE`: the machine, the host or a datastore cannot currently be reached.
+        /// - `ERROR`: for example, a datastore is full, or the folder already contains a machine with that name.
         pub async fn relocate_vm_task(
             &mut self,
             request: impl tonic::IntoRequest<super::RelocateVmTaskRequest>,
@@ -5135,12 +5139,12 @@ pub mod vm_service_client {
         }
         /// Removes a virtual machine from the inventory and keeps its files. Mirrors `unregister`.
         ///
-        /// Statistics, permissions and the place in a resource pool are lost. `RegisterVm` adds the files again, under a new
-        /// identifier. Not idempotent: a second call fails with `NOT_FOUND`. Needs the privilege
+        /// The machine loses its statistics, its permissions and its place in a resource pool. `RegisterVm` adds the files
+        /// again, under a new identifier. Not idempotent: a second call fails with `NOT_FOUND`. Requires the privilege
         /// `VirtualMachine.Inventory.Unregister`.
         /// - `NOT_ALLOWED_IN_CURRENT_STATE`: the machine is powered on.
         /// - `NOT_FOUND`: the machine does not exist.
-        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; try again.
+        /// - `RESOURCE_BUSY`: the machine is carrying out another operation; retry the call.
         pub async fn unregister_vm(
             &mut self,
             request: impl tonic::IntoRequest<super::UnregisterVmRequest>,

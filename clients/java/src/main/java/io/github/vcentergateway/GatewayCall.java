@@ -46,28 +46,43 @@ final class GatewayCall<RequestT, ResponseT>
           "grpc-status-details-bin",
           ProtoUtils.metadataMarshaller(com.google.rpc.Status.getDefaultInstance()));
 
+  private static final Metadata.Key<String> VCENTER =
+      Metadata.Key.of("x-vcenter", Metadata.ASCII_STRING_MARSHALLER);
+
   private final boolean mayChange;
+  private final String vcenter;
   private final Attempts attempts;
 
-  private GatewayCall(ClientCall<RequestT, ResponseT> call, boolean mayChange, Attempts attempts) {
+  private GatewayCall(
+      ClientCall<RequestT, ResponseT> call, boolean mayChange, String vcenter, Attempts attempts) {
     super(call);
     this.mayChange = mayChange;
+    this.vcenter = vcenter;
     this.attempts = attempts;
     attempts.call = call;
   }
 
-  /** Begins a call on a channel. */
+  /** Begins a call on a channel, for a vCenter unless that is null. */
   static <RequestT, ResponseT> ClientCall<RequestT, ResponseT> on(
-      Channel channel, MethodDescriptor<RequestT, ResponseT> method, CallOptions options) {
+      Channel channel,
+      MethodDescriptor<RequestT, ResponseT> method,
+      CallOptions options,
+      String vcenter) {
     Attempts attempts = new Attempts();
     // gRPC's own services, health and reflection, are not in the contract and only read.
     boolean mayChange = !method.isSafe() && !method.getFullMethodName().startsWith("grpc.");
     return new GatewayCall<>(
-        channel.newCall(method, options.withStreamTracerFactory(attempts)), mayChange, attempts);
+        channel.newCall(method, options.withStreamTracerFactory(attempts)),
+        mayChange,
+        vcenter,
+        attempts);
   }
 
   @Override
   public void start(Listener<ResponseT> listener, Metadata headers) {
+    if (vcenter != null && !headers.containsKey(VCENTER)) {
+      headers.put(VCENTER, vcenter);
+    }
     super.start(
         new SimpleForwardingClientCallListener<>(listener) {
           @Override

@@ -141,7 +141,8 @@ public final class GatewayCredentials extends CallCredentials {
     return "Bearer " + trimmed;
   }
 
-  private static void requireVisible(String what, String text) {
+  /** Throws an IllegalArgumentException for a text that no metadata can carry, or that is empty. */
+  static void requireVisible(String what, String text) {
     if (text.isEmpty() || !text.chars().allMatch(c -> c > ' ' && c <= '~')) {
       throw new IllegalArgumentException(what + " consists of visible ASCII characters");
     }

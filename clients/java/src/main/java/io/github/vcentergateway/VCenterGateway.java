@@ -52,12 +52,17 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
 
   private final ManagedChannel channel;
   private final CallCredentials credentials;
+  private final String vcenter;
   private final Duration defaultDeadline;
 
   private VCenterGateway(
-      ManagedChannel channel, CallCredentials credentials, Duration defaultDeadline) {
+      ManagedChannel channel,
+      CallCredentials credentials,
+      String vcenter,
+      Duration defaultDeadline) {
     this.channel = channel;
     this.credentials = credentials;
+    this.vcenter = vcenter;
     this.defaultDeadline = defaultDeadline;
   }
 
@@ -92,8 +97,8 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
   }
 
   /**
-   * Begins a call. Adds the credentials, and the deadline to a call that has none of its own,
-   * unless it streams in one direction or in both.
+   * Begins a call. Adds the credentials and the vCenter, and the deadline to a call that has none
+   * of its own, unless it streams in one direction or in both.
    */
   @Override
   public <RequestT, ResponseT> ClientCall<RequestT, ResponseT> newCall(
@@ -107,7 +112,7 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
         && Context.current().getDeadline() == null) {
       options = options.withDeadlineAfter(defaultDeadline.toNanos(), NANOSECONDS);
     }
-    return GatewayCall.on(channel, method, options);
+    return GatewayCall.on(channel, method, options, vcenter);
   }
 
   @Override
@@ -117,7 +122,8 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
 
   /**
    * The channel underneath, to watch its state. Calls made on it directly lack the credentials, the
-   * deadline, and what {@link VCenterException#mayHaveExecuted} tells when the gateway is lost.
+   * vCenter, the deadline, and what {@link VCenterException#mayHaveExecuted} tells when the gateway
+   * is lost.
    */
   public ManagedChannel getManagedChannel() {
     return channel;
@@ -147,6 +153,7 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
     private final String target;
     private final ChannelCredentials security;
     private GatewayCredentials credentials;
+    private String vcenter;
     private Duration defaultDeadline = Duration.ofSeconds(60);
     private Duration keepAliveTime = Duration.ofSeconds(60);
     private Map<String, ?> serviceConfig = defaultServiceConfig();
@@ -164,6 +171,20 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
      */
     public Builder credentials(GatewayCredentials credentials) {
       this.credentials = credentials;
+      return this;
+    }
+
+    /**
+     * The vCenter that serves all calls, where one address serves several; none by default.
+     *
+     * <p>A call can select another one by its metadata {@code x-vcenter}.
+     *
+     * @throws IllegalArgumentException if the name cannot be sent
+     * @see io.grpc.stub.MetadataUtils#newAttachHeadersInterceptor
+     */
+    public Builder vcenter(String name) {
+      GatewayCredentials.requireVisible("the name of a vCenter", name);
+      this.vcenter = name;
       return this;
     }
 
@@ -239,7 +260,7 @@ public final class VCenterGateway extends Channel implements AutoCloseable {
               .keepAliveTime(keepAliveTime.toMillis(), MILLISECONDS)
               .keepAliveTimeout(KEEP_ALIVE_TIMEOUT.toMillis(), MILLISECONDS);
       configuration.accept(channel);
-      return new VCenterGateway(channel.build(), credentials, defaultDeadline);
+      return new VCenterGateway(channel.build(), credentials, vcenter, defaultDeadline);
     }
   }
 }
