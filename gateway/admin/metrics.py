@@ -1,8 +1,8 @@
-"""The metrics: what there is, and how it is counted.
+"""The metrics: their definitions, and how they are counted.
 
-Two kinds of numbers: what happens in a call is counted in that moment, with the label values of an rpc resolved at its
-first call; what is kept elsewhere anyway (sessions, limiter, breaker, drift) is read by `refresh`, before each scrape
-or, in a worker, once a second. No label holds anything of a caller's, and none grows without bound.
+There are two kinds of numbers: events of a call are counted immediately, with the label values of an rpc resolved at
+its first call; state that is kept elsewhere (sessions, limiter, breaker, drift) is read by `refresh`, before each
+scrape or, in a worker, once a second. No label contains caller input, and none grows without limit.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ class Family:
     labels: tuple[str, ...]
     meaning: str
     of_workers: Literal["livesum", "livemin", "livemax"] = "livesum"
-    """How the gauges of several workers become one."""
+    """How the gauges of several workers are combined."""
 
     @property
     def full_name(self) -> str:
         return PREFIX + self.name
 
 
-# What is gRPC's is named as go-grpc-prometheus and its kin do. A bare `service` is Prometheus' label for the Kubernetes
-# service that it scrapes, which would take the place of ours.
+# gRPC's labels have the names of go-grpc-prometheus and similar libraries. A bare `service` is Prometheus' label for
+# the scraped Kubernetes service, which would replace ours.
 FAMILIES = (
     Family("rpcs_total", "counter", ("grpc_service", "grpc_method", "grpc_code"), "Completed rpcs, by gRPC code."),
     Family(
@@ -215,10 +215,10 @@ def metrics_table() -> str:
 
 
 class Metrics(Events):
-    """The metrics of one process, of whose events it is told."""
+    """The metrics of one process, which subscribes to its events."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        # They would double the series, and say nothing that anybody asks for.
+        # They would double the series without useful information.
         prometheus_client.disable_created_metrics()
         families = {family.name: family for family in FAMILIES}
         rpcs = self._rpc_timings = Timings(
@@ -257,7 +257,7 @@ class Metrics(Events):
         self._families["build_info"].labels(__version__, platform.python_version()).set(1)
 
     def call_ended(self, ended: CallEnded) -> None:
-        """Counts an rpc that ended."""
+        """Counts a completed rpc."""
         method, failure = ended.method, ended.failure
         rpc = self._rpcs.get(method.full_name)
         if rpc is None:
@@ -277,7 +277,7 @@ class Metrics(Events):
         count()
 
     def exchanged(self, exchanged: Exchanged) -> None:
-        """Counts a REST call that ended."""
+        """Counts a completed REST call."""
         operation, outcome = exchanged.operation, exchanged.outcome
         series = self._operations.get(operation)
         if series is None:
@@ -285,11 +285,11 @@ class Metrics(Events):
         series.ended(_OTHER if isinstance(outcome, int) and outcome not in _STATUSES else outcome, exchanged.seconds)
 
     def retried(self, retried: Retried) -> None:
-        """Counts a REST call that is repeated."""
+        """Counts a retried REST call."""
         self._families["vcenter_retries_total"].labels(retried.call.binding.method.operation).inc()
 
     def file_changed(self, changed: FileChanged) -> None:
-        """Counts a file with another content."""
+        """Counts a changed file."""
         self._families["file_changes_total"].labels("refused" if changed.problem else "used").inc()
 
     def keys_fetched(self, fetched: KeysFetched) -> None:
@@ -314,18 +314,18 @@ class Metrics(Events):
         self._drifted(message, field)
 
     def replaced_text(self, message: str) -> None:
-        """Counts an answer that is not all text."""
+        """Counts a response with invalid text."""
         self._drifted(message, "U+FFFD")
 
     def _drifted(self, owner: str, name: str) -> None:
         key = (owner, name[:_MAX_NAME])
-        # Bounded, since the names come from outside.
+        # Limited, because the names come from outside.
         if key in self._unknown or len(self._unknown) < _MAX_UNKNOWN:
             self._unknown.add(key)
             self._families["schema_drift_total"].labels(*key).inc()
 
     def refresh(self, gateway: Counted) -> None:
-        """Reads what others keep."""
+        """Reads state that is kept elsewhere."""
         self._gauges["rpcs_in_flight"].set(gateway.active_calls)
         self._gauges["streams_open"].set(len(gateway.streams))
         self._gauges["streams_oldest_seconds"].set(gateway.streams.oldest_seconds)
@@ -365,7 +365,7 @@ class Metrics(Events):
             self._advance(result, lambda result=result: results.labels(result), getattr(vcenter.reads.counts, result))
 
     def _advance(self, key: Any, counter: Callable[..., Counter], total: float) -> None:
-        """Brings a counter to a total that is kept elsewhere, which began at 0 with this process."""
+        """Advances a counter to a total that is kept elsewhere, which started at 0 with this process."""
         seen = self._seen.get(key, 0)
         counter().inc(max(0, total - seen))
         self._seen[key] = total
@@ -374,11 +374,11 @@ class Metrics(Events):
         if self._expiries.get(which) == certificate:
             return
         self._expiries[which] = certificate
-        # Only here: it takes megabytes, and not everybody has certificates.
+        # Imported here: it needs megabytes, and not every gateway has certificates.
         from cryptography import x509
 
         load = x509.load_pem_x509_certificate if is_pem else x509.load_der_x509_certificate
-        with contextlib.suppress(ValueError):  # Not trusted by anybody then, which is not the metrics' matter.
+        with contextlib.suppress(ValueError):  # Then nothing trusts it, which is not a concern of the metrics.
             expiry = load(certificate).not_valid_after_utc.timestamp()
             self._families["certificate_expiry_timestamp_seconds"].labels(which).set(expiry)
 

@@ -1,4 +1,4 @@
-"""The status page: one document without scripts and without anything from elsewhere, in light and in dark."""
+"""The status page: one document without scripts and external resources, in light and dark mode."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from gateway.vcenter.probe import VCenterState
 __all__ = ["POLICY", "Facts", "render"]
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""What a browser may load for the page: nothing."""
+"""The browser may load nothing for the page."""
 
 _MAX_ROWS = 20
-# Words up to this length fit a line on a phone.
+# Words up to this length fit into a line on a phone.
 _WHOLE = 24
 _NEARLY_FULL = 0.8
-# The scale of the plot: its ends in seconds, its width in pixels, and what is written at the lines.
+# The scale of the plot: its ends in seconds, its width in pixels, and the labels of the lines.
 _FASTEST, _SLOWEST, _WIDTH, _MARGIN = 0.001, 60.0, 300.0, 16.0
 _TICKS = ((0.001, "1 ms"), (0.01, "10 ms"), (0.1, "0.1 s"), (1.0, "1 s"), (10.0, "10 s"))
 _DAY = 86400.0
@@ -39,7 +39,7 @@ class Facts:
     vcenter: str
     state: VCenterState
     service_account: bool
-    """Whether all logins are those of one account, the gateway's."""
+    """Whether all logins are those of the gateway's service account."""
     workers: int
     started: float
     """Seconds since the epoch."""
@@ -50,7 +50,7 @@ class Facts:
 
     @property
     def login_refused(self) -> bool:
-        """Whether vCenter refuses the gateway's own account, as far as the numbers tell."""
+        """Whether vCenter rejects the gateway's own account, according to the numbers."""
         totals = self.summary.totals
         return self.service_account and totals["session_logins_rejected_total"] > 0 and not totals["sessions_open"]
 
@@ -86,7 +86,7 @@ def _page(facts: Facts, now: float) -> Iterator[str]:
 
 
 def _alerts(facts: Facts) -> Iterator[str]:
-    """What somebody has to do something about."""
+    """Problems that need action."""
     if facts.not_ready:
         yield f'<p class="alert warn">{escape(facts.not_ready.capitalize())}.</p>'
     if facts.state.reachable is False:
@@ -222,7 +222,7 @@ def _errors(title: str, errors: Sequence[ErrorGroup], now: float) -> Iterator[st
     yield '<th class="r">Count</th><th>Last (UTC)</th><th>Machine and request id</th></tr>'
     for error in errors:
         moment = _moment(error.time)
-        # vCenter often says the same as the code.
+        # vCenter's error type is often the same as the code.
         reason = f'<br><span class="soft long">{escape(error.reason)}</span>' if error.reason != error.code else ""
         text = f'<br><span class="soft long">{_words(error.text)}</span>' if error.text else ""
         machine = f"<code>{escape(error.machine)}</code><br>" if error.machine else ""
@@ -236,7 +236,7 @@ def _errors(title: str, errors: Sequence[ErrorGroup], now: float) -> Iterator[st
 
 
 def _rpc(name: str) -> str:
-    """A cell with the name of an rpc, which may be broken after its package."""
+    """A cell with the name of an rpc, which may break after its package."""
     package, _, rest = name.rpartition(".")
     return f'<td class="rpc"><code><span class="soft">{escape(package)}.</span><wbr>{escape(rest)}</code></td>'
 
@@ -270,7 +270,7 @@ def _duration(seconds: float) -> str:
 
 
 def _span(seconds: float) -> str:
-    """A length of time as people say it, in its two largest units."""
+    """A human-readable duration in its two largest units."""
     rest = int(max(0, seconds))
     parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):

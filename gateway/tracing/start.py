@@ -1,4 +1,4 @@
-"""Decides whether there are spans, and says what is missing for them before anything starts."""
+"""Decides whether to create spans, and reports what is missing for them before anything starts."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL
 
 
 class TracingError(ValueError):
-    """Traces are wanted and cannot be sent; the text is a sentence about why."""
+    """Traces are enabled but cannot be sent; the text is a readable reason."""
 
 
 def check_tracing(settings: TracingSettings) -> None:
-    """Raises TracingError. OpenTelemetry's SDK is looked for and not imported: a supervisor asks for its workers."""
+    """Raises TracingError. Only checks for OpenTelemetry's SDK without importing it, because the supervisor calls this
+    for its workers."""
     if not _wanted(settings):
         return
     try:
@@ -47,7 +48,7 @@ def check_tracing(settings: TracingSettings) -> None:
 
 
 def start_tracing(settings: TracingSettings, vcenter_url: str) -> Tracing:
-    """What follows the calls of this process, in front of the vCenter at this URL. Raises TracingError."""
+    """Returns the tracing of this process, in front of the vCenter at this URL. Raises TracingError."""
     check_tracing(settings)
     if not _wanted(settings):
         return Forwarding()
