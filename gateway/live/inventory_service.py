@@ -1,4 +1,4 @@
-"""`vcenter.gateway.v1.InventoryService`: inventories of any size, and machines by what people know of them."""
+"""`vcenter.gateway.v1.InventoryService`: inventories of any size, and search for machines."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class InventoryService:
 
     @serves("vcenter.gateway.v1.InventoryService/FindVms")
     async def find_vms(self, call: Call) -> Any:
-        """The machines with a UUID, an address, a name in DNS or a path. Raises GatewayError."""
+        """The machines with a UUID, an address, a DNS name or a path. Raises GatewayError."""
         request: Any = call.message
         fields = self._fields.of(request.fields)
         method, arguments = _search(request)
@@ -170,7 +170,7 @@ class InventoryService:
         return VimInventory(vim, vim.client(call.caller.credential, call), self._contract, self._fields)
 
     async def _path_above(self, call: Call, places: Places, start: Ref) -> str:
-        """The path of what holds the start of a tree."""
+        """The path of the parent of a tree's root."""
         client = self._vcenter.vim.client(call.caller.credential, call)
         place, names = places.get(start.value), []
         while place is not None and place.parent is not None:
