@@ -236,5 +236,5 @@ def test_every_alert_is_explained() -> None:
     assert list(found) == list(rules)
     for name, section in found.items():
         assert section.startswith(f"{rules[name]['labels']['severity'].capitalize()}"), name
-        assert "**Means**" in section, name
+        assert "**Meaning**" in section, name
         assert "**Do**" in section, name

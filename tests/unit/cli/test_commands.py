@@ -295,7 +295,7 @@ def test_completion_of_rpcs(invoke: Invoke, typed: str, candidates: set[str]) ->
         pytest.param([CONNECT, "--vcenter-thumbprint", "ab"], "give --vcenter URL too", id="vcenter-thumbprint-alone"),
         pytest.param(
             [CONNECT, "--vcenter", "https://vc", "--vcenter-thumbprint", "ab", "--session-id", "x"],
-            "the thumbprint must be a SHA-256 one",
+            "it must be a SHA-256 thumbprint",
             id="vcenter-thumbprint",
         ),
         pytest.param(
@@ -391,7 +391,7 @@ def test_check_of_a_port_without_tls(invoke: Invoke) -> None:
         result = invoke("check", "--vcenter", f"https://127.0.0.1:{server.getsockname()[1]}")
         thread.join()
     assert result.exit_code == Exit.UNREACHABLE
-    assert "does not speak TLS as expected" in result.output
+    assert "does not use TLS as expected" in result.output
 
 
 @pytest.mark.parametrize(
@@ -417,13 +417,13 @@ rules:
     [
         pytest.param(
             {"tls": {"cert_file": "pair.pem", "key_file": "other.pem"}},
-            "the key other.pem is not that of the certificate pair.pem",
+            "the key other.pem does not match the certificate pair.pem",
             Exit.USAGE,
             id="wrong-key",
         ),
         pytest.param(
             {"tls": {"cert_file": "tokens.yaml", "key_file": "pair.pem"}},
-            "tokens.yaml cannot be used: it holds no certificate in PEM form",
+            "tokens.yaml cannot be used: it contains no certificate in PEM format",
             Exit.USAGE,
             id="no-certificate",
         ),
@@ -431,7 +431,7 @@ rules:
         pytest.param({"auth": {"tokens_file": "pair.pem"}}, "pair.pem cannot be used", Exit.USAGE, id="broken-tokens"),
         pytest.param(
             {"auth": {"jwks_file": "tokens.yaml", "jwt_issuer": "a", "jwt_audience": "b"}},
-            "tokens.yaml cannot be used: it takes a JWKS",
+            "tokens.yaml cannot be used: expected a JWKS",
             Exit.USAGE,
             id="broken-jwks",
         ),
