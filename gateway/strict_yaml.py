@@ -74,5 +74,5 @@ class _Loader(yaml.SafeLoader):
             ArithmeticError,
             AttributeError,
         ):  # PyYAML's own, of what only looks like a number or a date.
-            problem = "there is no such number or date; a text of this form takes quotes"
+            problem = "not a valid number or date; put quotes around a string of this form"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from None

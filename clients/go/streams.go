@@ -9,8 +9,8 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// openStream opens a stream with a vCenter, whose errors are an *Error. A stream has no deadline but that of its context: nobody knows
-// how long it is of use.
+// openStream opens a stream for a vCenter, whose errors are an *Error. A stream has no deadline except that of its
+// context, because its useful duration is unknown.
 func (s *settings) openStream(
 	ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, open grpc.Streamer,
 	options ...grpc.CallOption,
@@ -23,7 +23,7 @@ func (s *settings) openStream(
 	return &typedStream{stream, method}, nil
 }
 
-// typedStream is a stream whose errors are an *Error, all but the io.EOF that ends it well.
+// typedStream is a stream whose errors are an *Error, except the io.EOF that ends it successfully.
 type typedStream struct {
 	grpc.ClientStream
 	method string

@@ -118,8 +118,8 @@ class _LazyGroup(click.Group):
 \b
 Exit codes:
   0  it worked
-  1  the call was answered with an error, a check failed, or the server did not start
-  2  the command line, the configuration or the request is wrong; nothing was called
+  1  the call ended in an error, a check failed, or the server did not start
+  2  wrong command line, configuration or request; nothing was called
   3  gateway or vCenter cannot be reached; nothing was executed
   4  no credentials were given, or they were refused
   5  there was no answer within the deadline

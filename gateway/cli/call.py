@@ -12,7 +12,7 @@ from gateway.cli.connection import ConnectionCommand, connection_options
 from gateway.cli.name_completion import complete_names
 from gateway.cli.parameter_types import FORMATS, Seconds, complete_file
 from gateway.cli.place import Place
-from gateway.cli.rpcs import complete_rpc, resolve_rpc
+from gateway.cli.rpcs import RpcName, resolve_rpc
 
 if TYPE_CHECKING:
     from gateway.cli.identifiers import IdentifierField
@@ -81,7 +81,6 @@ The REQUEST is a JSON object or YAML with the fields of the rpc's request, and e
 written as in the protos (CDROM_BACKING_TYPE_ISO_FILE) or as vCenter writes them (ISO_FILE). For each identifier in the
 request there is a flag that accepts names too: `call RPC --help` lists them.
 
-\b
 The answer goes to standard output, an error to standard error. A stream is printed as it arrives, until Ctrl-C.
 
 \b
@@ -95,26 +94,26 @@ Look around:
 Change something:
   vcenter-gateway call --template CloneVmTask > clone.yaml
   vcenter-gateway call CloneVmTask clone.yaml --source web-0001 --wait
-  vcenter-gateway call vcenter.vm.hardware.v1.CdromService/ConnectCdrom '{"cdrom": "16000"}' --vm web-0001
+  vcenter-gateway call ConnectCdrom '{"cdrom": "16000"}' --vm web-0001
 
 \b
 Call many times, with a request on each line:
   vcenter-gateway call GetPower requests.jsonl > answers.jsonl
   vcenter-gateway call StartVm requests.jsonl --parallel 4
-  printf '{"vm": "vm-%d"}\\n' 1001 1002 1003 | vcenter-gateway call GetPower --lines -
+  jq -c '.vms[] | {vm}' vms.json | vcenter-gateway call GetPower --lines
 
 \b
 Call another gateway, or a vCenter itself:
-  vcenter-gateway call --target gateway.example.com:443 --user me@vsphere.local CpuService/GetCpu request.json
-  vcenter-gateway call --context lab -v -H 'cache-control: max-age=5' GetPower --vm web-0001
-  vcenter-gateway call --vcenter https://vcenter.example.com --user me@vsphere.local ListVms
+  vcenter-gateway call ListVms --target gw.example.com:443 --user me
+  vcenter-gateway call --context lab -v GetPower --vm web-0001
+  vcenter-gateway call -H 'cache-control: max-age=5' GetPower --vm web-0001
+  vcenter-gateway call ListVms --vcenter https://vc.example.com --user me
 
-\b
 Exit codes: 0 answered, 1 error, 2 wrong request or options, 3 not reachable, 4 credentials missing or refused,
 5 timeout, 6 some of the requests on lines failed, 130 interrupted
 """,
 )
-@click.argument("rpc", shell_complete=complete_rpc)
+@click.argument("rpc", type=RpcName())
 @click.argument("request_text", metavar="[REQUEST | FILE | -]", default="{}", shell_complete=complete_file)
 @click.option(
     "-o",

@@ -50,7 +50,6 @@ Examples:
   vcenter-gateway cp ./report.txt vm-1001:/tmp/ --guest-user root
   vcenter-gateway cp vm-1001:/var/log/messages . --guest-user root
 
-\b
 Exit codes: 0 copied, 1 error, 2 wrong options, 3 not reachable, 4 credentials missing or refused, 5 timeout,
 130 interrupted
 """,

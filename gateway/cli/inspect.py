@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,13 +23,15 @@ _OWN = "the gateway itself"
 Examples:
   vcenter-gateway routes
   vcenter-gateway routes Cdrom
-  vcenter-gateway routes --json | jq -r '.[] | select(.idempotency == "NO_SIDE_EFFECTS") | .rpc'
+  vcenter-gateway routes --json | jq -r '.[] | select(.verb == "GET") | .rpc'
 """
 )
 @click.argument("words", nargs=-1, metavar="[WORD]...")
 @click.option("--json", "as_json", is_flag=True, help="Prints JSON, with the errors each rpc can end in.")
 def routes(words: tuple[str, ...], as_json: bool) -> None:
     """Lists every rpc with the REST call it becomes. WORDs narrow the list down.
+
+    On a terminal that is too narrow, the call is on a line of its own.
 
     SINCE is the version of the vSphere API that brought the operation, where it is known: `8.0.0.0` is vCenter 8.0.
     """
@@ -64,7 +67,11 @@ def routes(words: tuple[str, ...], as_json: bool) -> None:
         (method.full_name, method.since or "-", *(method.operation or f"- {_OWN}").split(" ", 1)) for method in methods
     ]
     rows.insert(0, ("RPC", "SINCE", "VERB", "URL"))
-    rpc, since, verb = (max(len(row[column]) for row in rows) for column in (0, 1, 2))
+    rpc, since, verb, url = (max(len(row[column]) for row in rows) for column in range(4))
+    if sys.stdout.isatty() and rpc + since + verb + url + 6 > shutil.get_terminal_size().columns:
+        for row in rows:
+            click.echo(f"{row[0]}\n    {row[1]:{since}}  {row[2]:{verb}}  {row[3]}")
+        return
     for row in rows:
         click.echo(f"{row[0]:{rpc}}  {row[1]:{since}}  {row[2]:{verb}}  {row[3]}")
 

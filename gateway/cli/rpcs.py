@@ -9,14 +9,22 @@ from collections.abc import Collection, Iterable, Mapping
 import click
 from click.shell_completion import CompletionItem
 
-__all__ = ["complete_rpc", "completions", "find_name", "resolve_rpc"]
+__all__ = ["RpcName", "completions", "find_name", "resolve_rpc"]
 
 
-def complete_rpc(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The rpcs that begin with what was typed: by their full names, else by the ends of these that are unambiguous."""
-    from gateway.contract import load_contract
+class RpcName(click.ParamType[str]):
+    """An argument that names an rpc. `resolve_rpc` looks it up."""
 
-    return completions(load_contract().methods, incomplete)
+    name = "rpc"
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        return "Name an rpc, for instance ListVms; `vcenter-gateway routes` lists all."
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The rpcs that begin with what was typed: by their full names, else by their ends that are unambiguous."""
+        from gateway.contract import load_contract
+
+        return completions(load_contract().methods, incomplete)
 
 
 def completions(names: Iterable[str], incomplete: str) -> list[CompletionItem]:

@@ -23,7 +23,8 @@ Examples:
   vcenter-gateway simulate
   vcenter-gateway simulate --release 7.0.3
   vcenter-gateway simulate --vms 500 --tls --certificate simulator.pem
-  vcenter-gateway call --vcenter http://127.0.0.1:8989 --user administrator@vsphere.local ListVms
+  vcenter-gateway call --vcenter http://127.0.0.1:8989 \\
+      --user administrator@vsphere.local ListVms
 """
 )
 @click.option(

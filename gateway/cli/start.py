@@ -28,7 +28,7 @@ configuration file. A flag beats the environment, which beats the file.
 \b
 Examples:
   vcenter-gateway serve --simulator
-  vcenter-gateway serve --vcenter https://vcenter.example.com --listen 0.0.0.0:50051 --workers 2
+  vcenter-gateway serve --vcenter https://vcenter.example.com --workers 2
   vcenter-gateway serve --config gateway.yaml --log-level warning
 """,
 )
@@ -71,11 +71,10 @@ settings, the gateway that runs there is tested instead.
 \b
 Examples:
   vcenter-gateway check --vcenter https://vcenter.example.com
-  vcenter-gateway check --config gateway.yaml --user administrator@vsphere.local
+  vcenter-gateway check --config gateway.yaml --user me@vsphere.local
   vcenter-gateway check --target gateway.example.com:443 --token-file ci-token
   vcenter-gateway check --context lab
 
-\b
 Exit codes: 0 all well, 1 another failure, 2 wrong settings, 3 not reachable or not trusted, 4 login refused, 5 timeout
 """,
 )

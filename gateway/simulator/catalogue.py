@@ -131,6 +131,8 @@ class Catalogue:
     structures: Mapping[str, Structure]
     enumerations: Mapping[str, Enumeration]
     error_statuses: Mapping[str, int] = field(repr=False)
+    details: Mapping[frozenset[str], str] = field(repr=False)
+    """The names, in the vAPI runtime, of the structures in the data of errors, by the names of their fields."""
 
 
 def _fields(raw: list[dict[str, Any]]) -> dict[str, Field]:
@@ -237,6 +239,10 @@ def load() -> Catalogue:
             if name in reached
         },
         error_statuses=raws[0]["error_http_status_in_openapi"],
+        details={
+            frozenset(item["name"] for item in value["fields"]): value["id"]
+            for value in raws[0]["documented_unreached"].values()
+        },
     )
 
 

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from gateway.simulator import errors
-from gateway.simulator.catalogue import Catalogue, Operation, Structure, Type
+from gateway.simulator.catalogue import Catalogue, Operation, Structure, Type, load
 from gateway.simulator.exchange import SESSION_HEADER, Request, Response
 from gateway.simulator.invocation import CLASS, Invocation, of_parameters, type_of_parameter
 
@@ -216,13 +216,14 @@ def _untyped(value: Any, name: str) -> Any:
 
 def _error(body: Any) -> dict[str, Any]:
     """The error that an error body of the REST API tells of."""
+    data = body.get("data")
     messages = [
         _structure(_MESSAGE, {**message, "params": {"OPTIONAL": None}, "localized": {"OPTIONAL": None}})
         for message in body["messages"]
     ]
     fields: dict[str, Any] = {
         "messages": messages,
-        "data": {"OPTIONAL": None if body.get("data") is None else _untyped(body["data"], _DYNAMIC)},
+        "data": {"OPTIONAL": None if data is None else _untyped(data, load().details.get(frozenset(data), _DYNAMIC))},
         "error_type": {"OPTIONAL": body["error_type"]},
     }
     if body["error_type"] == "UNAUTHENTICATED":

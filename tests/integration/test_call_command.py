@@ -127,6 +127,22 @@ async def test_names_in_other_commands(system: System) -> None:
         assert (ended.code, "did you mean" in ended.words) == (Exit.USAGE, True)
 
 
+async def test_what_to_do_about_errors(system: System) -> None:
+    """What goes wrong in the first minutes comes with what to do about it: no credentials, the address of something
+    else than a gateway, a deadline that is too short."""
+    place = system.simulator.url.removeprefix("http://")
+    missing, other, late, late_change = await asyncio.gather(
+        run("call", "--target", system.address, "ListVms"),
+        run("call", "--target", place, "ListVms"),
+        call(system, "ListVms", "--deadline", "0.000001"),
+        call(system, START, "vm: vm-1002", "--deadline", "0.000001"),
+    )
+    assert (missing.code, "hint: give --user NAME or --token-file FILE" in missing.words) == (Exit.IDENTITY, True)
+    assert (other.code, f"{place} speaks HTTP but not gRPC" in other.words) == (Exit.UNREACHABLE, True)
+    assert (late.code, late.words.partition("hint: ")[2]) == (Exit.TIMEOUT, "--deadline SECONDS allows more time")
+    assert (late_change.code, "may have been executed" in late_change.words) == (Exit.TIMEOUT, True)
+
+
 async def test_many_requests(system: System) -> None:
     """Each line is a call over one connection; answers come in order, also of those that fail."""
     requests = '{"vm": "vm-1001"}\n{"vm": "vm-1"}\n\n{"vm": 1}\n{"vm": "vm-1002"}\n'

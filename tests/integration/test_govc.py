@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import io
 import json
 import os
+import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 
 from gateway.simulator import RELEASES, Simulator, SimulatorOptions
+from tests.ovf import DESCRIPTOR
 
 _GOVC = Path(__file__).parents[2] / "build" / "tools" / "bin" / "govc"
 _SECONDS = 60
@@ -232,3 +236,32 @@ async def test_libraries(govc: Govc) -> None:
     assert int(item.content_version) > 1
     await govc("library.rm", "/templates/package")
     assert "/templates/package" not in (await govc("library.ls", "*/*")).split()
+
+
+async def test_library_files(govc: Govc, tmp_path: Path) -> None:
+    """A library is made, and an image and an archive of a package are imported: exported again, and deployed."""
+    image, archive = tmp_path / "small.iso", tmp_path / "small.ova"
+    image.write_bytes(b"image" * 300_000)
+    write_archive(archive, {"small.ovf": DESCRIPTOR, "disk1.vmdk": b"disk"})
+    await govc("library.create", "-ds", "datastore1", "mine")
+    await govc("library.import", "-n", "image", "mine", str(image))
+    await govc("library.import", "-m", "-n", "package", "mine", str(archive))
+    assert (await govc("library.ls", "/mine/*")).split() == ["/mine/image", "/mine/package"]
+    await govc("library.export", "/mine/image/small.iso", str(tmp_path / "back.iso"))
+    assert (tmp_path / "back.iso").read_bytes() == image.read_bytes()
+    await govc("library.deploy", "-pool", "*/Resources", "-folder", "vm", "-ds", "datastore1", "/mine/package", "new")
+    [machine] = govc.simulator.inventory.machines.named("new")
+    assert (machine.guest_os, machine.memory.size_mib) == ("CENTOS_7_64", 512)
+    await govc.fails("made up", "library.export", "/templates/photon-5/photon-5.mf", str(tmp_path / "none"))
+    await govc("library.rm", "/mine")
+    assert (await govc("library.ls")).split() == ["/templates", "/mirror"]
+
+
+def write_archive(path: Path, files: dict[str, bytes]) -> None:
+    """An OVA: the files, and a manifest with their checksums."""
+    manifest = "".join(f"SHA256({name})= {hashlib.sha256(content).hexdigest()}\n" for name, content in files.items())
+    with tarfile.open(path, "w") as archive:
+        for name, content in {**files, "small.mf": manifest.encode()}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))

@@ -85,14 +85,14 @@ def test_long_numbers(digits: int, fits: bool) -> None:
     if fits:
         assert read_yaml("1" * digits) == int("1" * digits)
     else:
-        assert "no such number or date" in str(refusal("1" * digits))
+        assert "not a valid number or date" in str(refusal("1" * digits))
     assert read_yaml(f"'{'1' * digits}'") == "1" * digits
 
 
 @pytest.mark.parametrize("content", ["1:" * 100_000 + "1", "1:" * 20 + "1.5" + "0" * 400, "2001-99-99", "!!int x"])
 def test_numbers_and_dates_that_there_are_not(content: str) -> None:
     """What only looks like a number or a date, or would take long to work out, is refused with a sentence."""
-    assert "there is no such number or date; a text of this form takes quotes" in str(refusal(content))
+    assert "not a valid number or date; put quotes around a string of this form" in str(refusal(content))
 
 
 @pytest.mark.parametrize("kind", ["device", "directory", "pipe"])

@@ -51,7 +51,7 @@ std::string ReadFile(const std::string& name) {
 
 std::shared_ptr<grpc::ChannelCredentials> TlsCredentials(const Tls& tls) {
   if (tls.certificate_file.empty() != tls.key_file.empty()) {
-    throw std::invalid_argument("a client's certificate and its key are needed together");
+    throw std::invalid_argument("the client certificate and its key require each other: set both");
   }
   grpc::SslCredentialsOptions ssl;
   ssl.pem_root_certs = ReadFile(tls.ca_file);
@@ -98,7 +98,7 @@ class Adding final : public Factory {
 
 std::shared_ptr<grpc::Channel> Connect(const std::string& target, const ConnectOptions& options) {
   if (options.keepalive_time < kShortestKeepalive) {
-    throw std::invalid_argument("keepalive_time is less than 30 seconds");
+    throw std::invalid_argument("keepalive_time must be at least 30 seconds");
   }
   grpc::ChannelArguments arguments = options.arguments;
   arguments.SetUserAgentPrefix(kUserAgent);
@@ -140,8 +140,8 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& target, const ConnectO
     calls = CallCredentialsFor(*options.credentials, GRPC_SECURITY_NONE);
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   } else {
-    throw std::invalid_argument("credentials need TLS on the way to " + target +
-                                ", or allow_plaintext_credentials where the network encrypts on its own");
+    throw std::invalid_argument("credentials require TLS to " + target +
+                                ", or allow_plaintext_credentials if the network itself is encrypted");
   }
   if (calls) channel = grpc::CompositeChannelCredentials(channel, calls);
   return grpc::experimental::CreateCustomChannelWithInterceptors(target, channel, arguments, std::move(interceptors));

@@ -58,7 +58,7 @@ std::function<std::string()> Fixed(std::string value) {
 void RequireVisible(const char* what, std::string_view text) {
   const auto visible = [](char c) { return c > ' ' && c <= '~'; };
   if (text.empty() || !std::all_of(text.begin(), text.end(), visible)) {
-    throw std::invalid_argument(std::string(what) + " consists of visible ASCII characters");
+    throw std::invalid_argument(std::string(what) + " must consist of visible ASCII characters");
   }
 }
 
@@ -77,7 +77,7 @@ Credentials Credentials::Bearer(std::function<std::string()> token) {
 
 Credentials Credentials::Basic(std::string_view user, std::string_view password) {
   if (user.empty() || user.find(':') != std::string_view::npos) {
-    throw std::invalid_argument("a user name is not empty and has no colon");
+    throw std::invalid_argument("the username must not be empty or contain a colon");
   }
   const std::string pair = std::string(user).append(":").append(password);
   return {"basic", kAuthorization, Fixed("Basic " + absl::Base64Escape(pair))};

@@ -269,7 +269,7 @@ def test_a_gateway_that_asks_for_a_certificate_refuses_a_client_without(
 
 def test_a_certificate_needs_its_key() -> None:
     """Half of the pair is a mistake."""
-    with pytest.raises(ValueError, match="belong together"):
+    with pytest.raises(ValueError, match="require each other"):
         Tls(certificate_file="client.pem")
 
 

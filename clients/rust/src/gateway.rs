@@ -34,12 +34,12 @@ const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(60);
 const GRPC_STATUS: &str = "grpc-status";
-/// By this metadata, an address that serves several vCenters chooses one.
+/// The metadata that selects the vCenter if an address serves several.
 const VCENTER: &str = "x-vcenter";
-/// Longer deadlines are none.
+/// Longer deadlines are treated as no deadline.
 const LONGEST_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A connection to the gateway, for the stubs of all services. Clones share it and cost nothing.
+/// A connection to the gateway, for the stubs of all services. Clones share it and are cheap.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -54,15 +54,15 @@ const LONGEST_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 /// # }
 /// ```
 ///
-/// What it adds to a plain channel:
+/// In addition to a plain channel:
 ///
-/// - Each call carries the credentials, unless its own metadata has some.
+/// - Each call carries the credentials, unless its own metadata contains some.
 /// - Each call names the vCenter of the connection, where it has one, unless its own metadata names another.
 /// - A call without a deadline gets one. A stream, in either direction, does not.
-/// - Reads are retried on `UNAVAILABLE`, within the deadline. A stream is retried until the gateway has opened it. Calls
-///   that change something are sent once, and so are streams of requests.
-/// - The addresses of the target's name take turns. The name is resolved anew every 30 seconds, and an address that
-///   cannot be reached is left out.
+/// - Reads are retried on `UNAVAILABLE`, within the deadline. A read-only stream is retried until the gateway has
+///   opened it. Calls that change something and streams of requests are sent once.
+/// - Calls are load-balanced across the addresses of the target's name. The name is resolved every 30 seconds, and
+///   unreachable addresses are skipped.
 #[derive(Clone)]
 pub struct Gateway {
     shared: Arc<Shared>,
@@ -79,7 +79,8 @@ struct Shared {
 }
 
 impl Gateway {
-    /// Describes a connection to `target`, a `host:port`: in plain text, without credentials.
+    /// Returns a builder for a connection to `target`, a `host:port`. By default, the connection is in plain text,
+    /// without credentials.
     pub fn builder(target: impl Into<String>) -> Builder {
         Builder {
             target: target.into(),
@@ -93,9 +94,9 @@ impl Gateway {
         }
     }
 
-    /// The same connection for another caller.
+    /// The same connection with another identity.
     ///
-    /// Fails as [`Builder::connect`] does when the credentials cannot be sent.
+    /// Fails like [`Builder::connect`] if the credentials cannot be sent.
     pub fn with_credentials(&self, credentials: &Credentials) -> Result<Self, ConnectError> {
         Ok(Self {
             shared: Arc::clone(&self.shared),
@@ -131,7 +132,7 @@ impl Gateway {
 }
 
 impl Shared {
-    /// Sends a call, and sends it again where the policy allows it.
+    /// Sends a call, and retries it if the policy allows.
     async fn send(
         &self,
         mut parts: Parts,
@@ -156,7 +157,7 @@ impl Shared {
         }
     }
 
-    /// Sends a call once. Reads the whole answer, or the head of a stream's.
+    /// Sends a call once. Reads the whole response, or the headers of a stream.
     async fn attempt(
         &self,
         parts: &Parts,
@@ -221,7 +222,7 @@ impl Shared {
     }
 }
 
-/// How an attempt ended.
+/// Outcome of an attempt.
 struct Attempt {
     code: Code,
     pushback: Pushback,
@@ -238,7 +239,7 @@ impl Attempt {
     }
 }
 
-/// The code in the metadata with which a call ended, and what they say about repeating it.
+/// The code in the metadata that a call ended with, and what it says about retries.
 fn outcome(metadata: &HeaderMap) -> (Code, Pushback) {
     let code = metadata
         .get(GRPC_STATUS)
@@ -269,7 +270,7 @@ impl fmt::Debug for Gateway {
     }
 }
 
-/// Describes a connection to the gateway; made by [`Gateway::builder`].
+/// Configures a connection to the gateway. Created by [`Gateway::builder`].
 #[derive(Clone, Debug)]
 #[must_use = "nothing happens before `connect`"]
 pub struct Builder {
@@ -291,41 +292,41 @@ impl Builder {
         self
     }
 
-    /// Sends these with each call.
+    /// Sends these credentials with each call.
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
         self
     }
 
-    /// Sends credentials to other machines in plain text too, where everybody on the way can read them.
+    /// Allows sending credentials to other machines in plain text, where anyone on the network path can read them.
     pub fn dangerously_send_credentials_in_plaintext(mut self) -> Self {
         self.credentials_in_plaintext = true;
         self
     }
 
-    /// The vCenter that serves all calls and streams, where one address serves several. A call can select another one by
-    /// its metadata `x-vcenter`.
+    /// The vCenter for all calls and streams, if one address serves several. A call can select another one with its
+    /// metadata `x-vcenter`.
     pub fn vcenter(mut self, name: impl Into<String>) -> Self {
         self.vcenter = Some(name.into());
         self
     }
 
-    /// How long a call may take that has no deadline of its own. 60 seconds unless set. Does not apply to streams.
+    /// Timeout of calls without their own deadline. Defaults to 60 seconds. Does not apply to streams.
     pub fn default_deadline(mut self, deadline: Duration) -> Self {
         self.default_deadline = deadline;
         self
     }
 
-    /// Sends each call once, reads as well.
+    /// Sends each call only once, including reads.
     pub fn without_retries(mut self) -> Self {
         self.retries = false;
         self
     }
 
-    /// Connects, and returns as soon as one of the target's addresses answers. Needs a Tokio runtime.
+    /// Connects, and returns as soon as one of the target's addresses responds. Requires a Tokio runtime.
     ///
-    /// Fails when none does, and when the credentials or the name of the vCenter cannot be sent. It is the connection that is tried: whether
-    /// vCenter accepts the credentials shows with the first call.
+    /// Fails if none does, or if the credentials or the name of the vCenter cannot be sent. This tests only the
+    /// connection: whether vCenter accepts the credentials is known after the first call.
     pub async fn connect(self) -> Result<Gateway, ConnectError> {
         let target = self.parse_target()?;
         let credentials = self.sendable_credentials(&target)?;
@@ -338,10 +339,10 @@ impl Builder {
         Ok(self.gateway(&target, backends, credentials, vcenter))
     }
 
-    /// Leaves it to the first call to connect, which fails with `UNAVAILABLE` when the gateway cannot be reached: for
-    /// programs that may start before the gateway does. Needs a Tokio runtime, as calls do.
+    /// Connects with the first call, which fails with `UNAVAILABLE` if the gateway is unreachable. For programs that
+    /// can start before the gateway. Requires a Tokio runtime, like calls.
     ///
-    /// Fails when the credentials or the name of the vCenter cannot be sent.
+    /// Fails if the credentials or the name of the vCenter cannot be sent.
     pub fn connect_lazy(self) -> Result<Gateway, ConnectError> {
         let target = self.parse_target()?;
         let credentials = self.sendable_credentials(&target)?;
@@ -354,7 +355,7 @@ impl Builder {
         self.target.parse().map_err(ConnectError::InvalidTarget)
     }
 
-    /// Whether credentials may be sent to the target.
+    /// Whether credentials can be sent to the target.
     fn carries_secrets(&self, target: &Target) -> bool {
         self.is_encrypted() || self.credentials_in_plaintext || target.is_loopback()
     }
@@ -429,7 +430,7 @@ impl Builder {
     }
 }
 
-/// The credentials as they are sent, where they may be.
+/// The credentials in the form in which they are sent, if they can be.
 fn sendable(credentials: &Credentials, carries_secrets: bool) -> Result<Header, ConnectError> {
     if !carries_secrets {
         return Err(ConnectError::CredentialsInPlaintext);
@@ -443,18 +444,19 @@ fn sendable(credentials: &Credentials, carries_secrets: bool) -> Result<Header, 
 pub enum ConnectError {
     /// The target is not a `host:port`.
     InvalidTarget(&'static str),
-    /// A user name is empty or contains a colon, or a session id or token is empty or has characters that cannot be sent.
+    /// A username is empty or contains a colon, or a session ID or token is empty or contains characters that cannot be
+    /// sent.
     InvalidCredentials,
-    /// The name of the vCenter is empty or has characters that cannot be sent.
+    /// The name of the vCenter is empty or contains characters that cannot be sent.
     InvalidVCenter,
-    /// The credentials would go over the network in plain text.
+    /// The credentials would be sent over the network in plain text.
     CredentialsInPlaintext,
-    /// The name is not known, no address accepts a connection, or the certificates do not fit.
+    /// The name cannot be resolved, no address accepts a connection, or the certificates do not match.
     #[non_exhaustive]
     Unreachable {
         /// The target.
         target: String,
-        /// What happened with its last address.
+        /// The error of its last address.
         source: Box<dyn Error + Send + Sync>,
     },
 }
@@ -464,10 +466,10 @@ impl fmt::Display for ConnectError {
         match self {
             Self::InvalidTarget(problem) => formatter.write_str(problem),
             Self::InvalidCredentials => {
-                formatter.write_str("the user name, session id or token is empty or has characters that cannot be sent")
+                formatter.write_str("the username, session ID or token is empty or has characters that cannot be sent")
             }
             Self::InvalidVCenter => {
-                formatter.write_str("the name of the vCenter is empty or has characters that cannot be sent")
+                formatter.write_str("the name of the vCenter is empty or contains characters that cannot be sent")
             }
             Self::CredentialsInPlaintext => formatter.write_str(
                 "credentials are not sent to another machine in plain text: use TLS, \

@@ -36,7 +36,7 @@ def prepare(call: Call) -> Json:
     file = _find(call, session, call.spec["file_name"])
     prepared = SessionFile(file.name, size=file.size, content=file.content)
     if file.content is None:
-        text = "The simulated vCenter has only the contents of files that were uploaded."
+        text = "The simulated vCenter made up this file, and has the contents of uploaded files only."
         prepared.error = errors.Message(f"{_MESSAGES}.file_not_readable", text)
     elif session.state == "ACTIVE":
         call.inventory.library_sessions.give_url(session, prepared, call.origin)

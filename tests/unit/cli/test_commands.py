@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -97,6 +98,21 @@ def test_a_command_that_does_not_exist(invoke: Invoke, typed: str, message: str)
     result = invoke(typed)
     assert result.exit_code == Exit.USAGE
     assert message in result.stderr
+
+
+def test_help_fits_a_terminal(invoke: Invoke) -> None:
+    """No line of a help text is wider than a terminal of 80 columns, where it would break in the middle of a word."""
+
+    def wide(group: click.Group, *words: str) -> Iterator[str]:
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            lines = invoke(*words, name, "--help", COLUMNS="80").output.splitlines()
+            yield from (line for line in lines if len(line) > 80)
+            if isinstance(command := group.get_command(context, name), click.Group):
+                yield from wide(command, *words, name)
+
+    assert [line for line in invoke("--help", COLUMNS="80").output.splitlines() if len(line) > 80] == []
+    assert list(wide(cli)) == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -279,7 +295,7 @@ def test_completion_of_rpcs(invoke: Invoke, typed: str, candidates: set[str]) ->
         pytest.param([CONNECT, "--vcenter-thumbprint", "ab"], "give --vcenter URL too", id="vcenter-thumbprint-alone"),
         pytest.param(
             [CONNECT, "--vcenter", "https://vc", "--vcenter-thumbprint", "ab", "--session-id", "x"],
-            "the thumbprint must be a SHA-256 one",
+            "it must be a SHA-256 thumbprint",
             id="vcenter-thumbprint",
         ),
         pytest.param(
@@ -375,7 +391,7 @@ def test_check_of_a_port_without_tls(invoke: Invoke) -> None:
         result = invoke("check", "--vcenter", f"https://127.0.0.1:{server.getsockname()[1]}")
         thread.join()
     assert result.exit_code == Exit.UNREACHABLE
-    assert "does not speak TLS as expected" in result.output
+    assert "does not use TLS as expected" in result.output
 
 
 @pytest.mark.parametrize(
@@ -401,13 +417,13 @@ rules:
     [
         pytest.param(
             {"tls": {"cert_file": "pair.pem", "key_file": "other.pem"}},
-            "the key other.pem is not that of the certificate pair.pem",
+            "the key other.pem does not match the certificate pair.pem",
             Exit.USAGE,
             id="wrong-key",
         ),
         pytest.param(
             {"tls": {"cert_file": "tokens.yaml", "key_file": "pair.pem"}},
-            "tokens.yaml cannot be used: it holds no certificate in PEM form",
+            "tokens.yaml cannot be used: it contains no certificate in PEM format",
             Exit.USAGE,
             id="no-certificate",
         ),
@@ -415,7 +431,7 @@ rules:
         pytest.param({"auth": {"tokens_file": "pair.pem"}}, "pair.pem cannot be used", Exit.USAGE, id="broken-tokens"),
         pytest.param(
             {"auth": {"jwks_file": "tokens.yaml", "jwt_issuer": "a", "jwt_audience": "b"}},
-            "tokens.yaml cannot be used: it takes a JWKS",
+            "tokens.yaml cannot be used: expected a JWKS",
             Exit.USAGE,
             id="broken-jwks",
         ),

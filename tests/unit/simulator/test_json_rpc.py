@@ -272,6 +272,21 @@ def test_a_renamed_parameter_has_its_old_name(clock: ManualClock, release: str) 
     assert invoke(api, "com.vmware.vcenter.ovf.import_flag", "list", rp="resgroup-9")
 
 
+def test_the_data_of_errors_say_their_names(api: Api) -> None:
+    """As the structures that the SDK has for them."""
+    guest = "com.vmware.vcenter.vm.guest"
+    login = {"type": "USERNAME_PASSWORD", "interactive_session": False, "user_name": "root", "password": PASSWORD}
+    credentials = structure(
+        f"{guest}.credentials", **{name: item if name == "type" else optional(item) for name, item in login.items()}
+    )
+    parameters = {"vm": "vm-1001", "credentials": credentials}
+    _, fields = refused(api, f"{guest}.processes", "get", pid=9999, **parameters)
+    assert fields["data"] == optional(structure(f"{guest}.processes.process_error_details", pid=9999))
+    _, fields = refused(api, f"{guest}.filesystem.files", "get", path="/none", **parameters)
+    details = structure(f"{guest}.filesystem.file_error_details", reason="FILE_NOT_FOUND", file_path="/none")
+    assert fields["data"] == optional(details)
+
+
 def test_dynamic_structures_say_their_names(api: Api) -> None:
     """In both directions: policies of a capability, parameters of an OVF package."""
     capability = "com.vmware.vcenter.compute.policies.capabilities.vm_vm_anti_affinity"

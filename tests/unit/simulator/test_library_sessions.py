@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.ovf import DESCRIPTOR
 from tests.unit.simulator.harness import READONLY, Answer, Api
 
 LIBRARIES, ITEMS = "/api/content/local-library", "/api/content/library/item"
@@ -16,29 +17,6 @@ TEMPLATES, MIRROR = "b3c6d9a1-52f4-4c9e-8d07-1f2a3b4c5d6e", "e0a4f7c2-93b1-4d58-
 OVF_ITEM, ISO_ITEM = "0b8f6a52-7d31-4e9c-8a64-f15e20c9d7b3", "41d8b6f0-c2e5-4739-8b1d-95f7a03e6c28"
 VM_TEMPLATE_ITEM = "7c95d3e8-1f60-4b2a-9e47-d80a6c3b5f12"
 BACKINGS = [{"type": "DATASTORE", "datastore_id": "datastore-11"}]
-DESCRIPTOR = b"""<?xml version="1.0"?>
-<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"
-  xmlns:rasd="http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData"
-  xmlns:vmw="http://www.vmware.com/schema/ovf">
-  <References><File ovf:href="disk1.vmdk" ovf:id="file1"/></References>
-  <DiskSection><Disk ovf:capacity="8" ovf:capacityAllocationUnits="byte * 2^30" ovf:diskId="vmdisk1"/></DiskSection>
-  <NetworkSection><Network ovf:name="nat"/></NetworkSection>
-  <VirtualSystem ovf:id="small">
-    <Name>small-one</Name>
-    <AnnotationSection><Annotation>Small</Annotation></AnnotationSection>
-    <EulaSection><License>Ask first.</License></EulaSection>
-    <OperatingSystemSection ovf:id="100" vmw:osType="centos7_64Guest"/>
-    <VirtualHardwareSection>
-      <Item><rasd:ResourceType>3</rasd:ResourceType><rasd:VirtualQuantity>2</rasd:VirtualQuantity></Item>
-      <Item><rasd:AllocationUnits>MegaBytes</rasd:AllocationUnits><rasd:ResourceType>4</rasd:ResourceType>
-        <rasd:VirtualQuantity>512</rasd:VirtualQuantity></Item>
-      <Item><rasd:Connection>nat</rasd:Connection><rasd:ResourceType>10</rasd:ResourceType></Item>
-    </VirtualHardwareSection>
-    <ProductSection ovf:class="guestinfo"><Property ovf:key="hostname" ovf:type="string" ovf:value="small"/>
-    </ProductSection>
-  </VirtualSystem>
-</Envelope>
-"""
 
 
 def made(answer: Answer) -> str:

@@ -29,10 +29,10 @@ def connect(
     allow_plaintext_credentials: bool = False,
     options: Iterable[tuple[str, Any]] = (),
 ) -> aio.Channel:
-    """Makes a channel to the gateway for asyncio, on which all stubs work.
+    """Creates a channel to the gateway for asyncio and all stubs.
 
-    Calls are then awaited, and streams iterated over with `async for`. Takes and raises what
-    `vcenter_gateway_client.connect` does. To be called, and used, in a running event loop; close the channel, or use it
+    Await calls, and iterate over streams with `async for`. The parameters and exceptions are those of
+    `vcenter_gateway_client.connect`. Call it and use the channel in a running event loop. Close the channel, or use it
     in an `async with` statement.
     """
     caller = Caller(credentials, vcenter)
@@ -45,7 +45,7 @@ def connect(
 
 
 class _Channel(aio.Channel):
-    """Adds to each call what it does not bring itself, and makes it fail with a VCenterError."""
+    """Adds the defaults to each call, and converts its errors to VCenterErrors."""
 
     def __init__(self, channel: aio.Channel, timeout: float | None, caller: Caller) -> None:
         self._channel: Any = channel
@@ -65,7 +65,7 @@ class _Channel(aio.Channel):
         return self._completed_sending(self._channel.stream_stream(method, *args, **kwargs), method, _StreamCall)
 
     def _completed(self, rpc: Any, method: str, call: type[_Call], default_timeout: float | None) -> Any:
-        """What a stub calls."""
+        """The function that a stub calls."""
 
         def start(request: Any = None, timeout: float | None = None, metadata: Any = None, **options: Any) -> _Call:
             timeout = default_timeout if timeout is None else timeout
@@ -75,7 +75,7 @@ class _Channel(aio.Channel):
         return start
 
     def _completed_sending(self, rpc: Any, method: str, call: type[_Call]) -> Any:
-        """What a stub calls with a stream of requests."""
+        """The function that a stub calls with a stream of requests."""
 
         def start(
             request_iterator: _Requests | None = None,
@@ -109,7 +109,7 @@ class _Channel(aio.Channel):
 
 
 class _Call:
-    """A call of grpc's that is under way. What it can do beside failing, it does itself."""
+    """A grpc call in flight. Everything except its failures is passed through."""
 
     _failed_requests: Exception | None = None
 
@@ -131,9 +131,9 @@ class _Call:
             await self._call.write(request)
 
     async def _send(self, requests: _Requests) -> None:
-        """Sends the requests, and says that there are no more.
+        """Sends the requests and closes the client's side of the stream.
 
-        gRPC can do it, but cancels a call whose end falls together with that of its requests. Its status is lost.
+        gRPC could do this, but it cancels a call that ends at the same time as its requests, and the status is lost.
         """
         try:
             async for request in _asynchronous(requests):
@@ -151,7 +151,7 @@ class _Call:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Raises what the call ended with: a VCenterError, or the exception of the iterator that made its requests."""
+        """Raises the call's error: a VCenterError, or the exception of the iterator of its requests."""
         with typed_errors(self._method):
             try:
                 yield
